@@ -1,0 +1,1 @@
+"""Red: account data in locked memory. Imported by cde, media and service only."""

@@ -1,0 +1,1 @@
+"""What every package may use: clock, configuration, errors, the redacting log."""

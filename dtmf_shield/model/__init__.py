@@ -1,0 +1,1 @@
+"""The words everyone shares: identifiers, stream parameters, capture specifications, process messages."""

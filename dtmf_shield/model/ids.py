@@ -1,0 +1,27 @@
+"""Identifiers. Opaque, random, never derived from a caller, an agent or a card."""
+
+from __future__ import annotations
+
+import enum
+from typing import NewType
+
+CallId = NewType("CallId", str)
+"""One call of two legs. 128 random bits as hex."""
+
+CaptureId = NewType("CaptureId", str)
+"""One capture within a call."""
+
+Token = NewType("Token", str)
+"""What a gateway gave in exchange for a card. Worth money only together with the merchant's credentials."""
+
+
+class LegRole(enum.StrEnum):
+    """Which side of the call a leg faces."""
+
+    CALLER = "caller"
+    AGENT = "agent"
+
+    @property
+    def peer(self) -> LegRole:
+        """The other leg of the same call."""
+        return LegRole.AGENT if self is LegRole.CALLER else LegRole.CALLER

@@ -1,0 +1,290 @@
+"""Messages between the processes: msgspec structs over Unix SOCK_SEQPACKET, one message a datagram.
+
+No field of any message can carry a digit: str fields are identifiers, names and addresses from closed sets or
+from the configuration; numbers are rows, slots, counts, lengths and times. The one exception by design is
+``last4`` in :mod:`dtmf_shield.model.capture`. ``tests/unit/model/test_messages.py`` holds the list.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureSpec
+from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.stream import LegStatistics, ShieldMode, StreamParameters
+
+MESSAGE_BYTES_MAX = 65_536
+"""No message is longer; SEQPACKET refuses rather than cuts."""
+
+
+class ProcessName(enum.StrEnum):
+    """The three processes under the supervisor, and the supervisor itself."""
+
+    SUPERVISOR = "supervisor"
+    CONTROL = "control"
+    MEDIA = "media"
+    CDE = "cde"
+
+
+class SocketKind(enum.StrEnum):
+    """What a passed listening socket is for."""
+
+    RTP = "rtp"
+    SIP_UDP = "sip_udp"
+    HTTP = "http"
+
+
+# --- supervisor -> any child ------------------------------------------------------------------------------
+
+
+class PeerConnected(msgspec.Struct, frozen=True, tag=True):
+    """A fresh channel to ``peer`` comes with this message as its one file descriptor. Replaces an older one."""
+
+    peer: ProcessName
+
+
+class SocketsPassed(msgspec.Struct, frozen=True, tag=True):
+    """Sockets the supervisor holds come with this message, in the order of ``indexes``.
+
+    For RTP an index is ``socket index = 4 * row + 2 * (role is agent) + (family is IPv6)``.
+    """
+
+    kind: SocketKind
+    indexes: tuple[int, ...]
+
+
+class Shutdown(msgspec.Struct, frozen=True, tag=True):
+    """Leave: hang up what is yours, close files, exit 0."""
+
+
+# --- any child -> supervisor ------------------------------------------------------------------------------
+
+
+class ProcessReady(msgspec.Struct, frozen=True, tag=True):
+    """The sender serves. Sent once after start."""
+
+    process: ProcessName
+    weaker: tuple[str, ...] = ()
+    """Protections this kernel could not give, each by its name, for the log and ``doctor``."""
+
+
+class Heartbeat(msgspec.Struct, frozen=True, tag=True):
+    """Sent every HEARTBEAT_INTERVAL_S; a process that stays silent is killed and started again."""
+
+    process: ProcessName
+
+
+class StopService(msgspec.Struct, frozen=True, tag=True):
+    """The sender cannot go on and restarting would not help; ``reason`` is for the operator."""
+
+    reason: str
+
+
+# --- control -> media -------------------------------------------------------------------------------------
+
+
+class OpenCall(msgspec.Struct, frozen=True, tag=True):
+    """Take ``row`` for a call. Both legs are born MUTE and send nothing before they have stream parameters."""
+
+    call_id: CallId
+    row: int
+
+
+class SetStream(msgspec.Struct, frozen=True, tag=True):
+    """Give or change one leg's stream parameters (answer, re-INVITE)."""
+
+    call_id: CallId
+    row: int
+    role: LegRole
+    stream: StreamParameters
+
+
+class SetShield(msgspec.Struct, frozen=True, tag=True):
+    """Change how the audio *coming from* ``role`` is treated. Answered by ShieldChanged."""
+
+    call_id: CallId
+    row: int
+    role: LegRole
+    mode: ShieldMode
+
+
+class StartRecording(msgspec.Struct, frozen=True, tag=True):
+    """Record the masked conversation into ``path`` (caller left, agent right)."""
+
+    call_id: CallId
+    row: int
+    path: str
+
+
+class CloseCall(msgspec.Struct, frozen=True, tag=True):
+    """Free the row. Answered by CallClosed with the last statistics; recording is closed before it."""
+
+    call_id: CallId
+    row: int
+
+
+class AskStatistics(msgspec.Struct, frozen=True, tag=True):
+    """Answered by CallStatistics."""
+
+    call_id: CallId
+    row: int
+
+
+# --- media -> control -------------------------------------------------------------------------------------
+
+
+class ShieldChanged(msgspec.Struct, frozen=True, tag=True):
+    """From the next packet on, audio coming from ``role`` is treated by ``mode``."""
+
+    call_id: CallId
+    role: LegRole
+    mode: ShieldMode
+
+
+class StarCodeKeyed(msgspec.Struct, frozen=True, tag=True):
+    """A configured star code was keyed on a leg, by whichever door. ``code_index`` is its configured place."""
+
+    call_id: CallId
+    role: LegRole
+    code_index: int
+
+
+class RecordingClosed(msgspec.Struct, frozen=True, tag=True):
+    """The file is complete and will not change. ``frames_dropped`` counts frames a slow disk made us leave out."""
+
+    call_id: CallId
+    path: str
+    duration_ms: int
+    frames_dropped: int
+
+
+class CallStatistics(msgspec.Struct, frozen=True, tag=True):
+    """Counters of both legs."""
+
+    call_id: CallId
+    caller: LegStatistics
+    agent: LegStatistics
+
+
+class CallClosed(msgspec.Struct, frozen=True, tag=True):
+    """The row is free; its ports may be used again after the quarantine."""
+
+    call_id: CallId
+    caller: LegStatistics
+    agent: LegStatistics
+
+
+# --- control -> cde ---------------------------------------------------------------------------------------
+
+
+class StartCapture(msgspec.Struct, frozen=True, tag=True):
+    """Arm a slot for the caller leg of ``row`` and wait for CollectField."""
+
+    capture_id: CaptureId
+    call_id: CallId
+    row: int
+    spec: CaptureSpec
+
+
+class CollectField(msgspec.Struct, frozen=True, tag=True):
+    """Ask for ``field``: the next one, or any one again (its old content is wiped first)."""
+
+    capture_id: CaptureId
+    field: str
+
+
+class SubmitCapture(msgspec.Struct, frozen=True, tag=True):
+    """All fields are held: tokenize them. ``reference`` is the merchant's, from the API, digit runs refused."""
+
+    capture_id: CaptureId
+    reference: str = ""
+
+
+class CancelCapture(msgspec.Struct, frozen=True, tag=True):
+    """Wipe and end. ``caller_gone`` tells a hang-up from an agent's cancel."""
+
+    capture_id: CaptureId
+    caller_gone: bool = False
+
+
+class InfoMailed(msgspec.Struct, frozen=True, tag=True):
+    """A SIP INFO body lies unparsed in ``cell`` of the mailbox page; cde parses it and wipes the cell."""
+
+    call_id: CallId
+    row: int
+    role: LegRole
+    cell: int
+    length: int
+
+
+# --- cde -> control: CaptureProgress, CaptureOutcome, StarCodeKeyed, and ----------------------------------
+
+
+class CaptureArmed(msgspec.Struct, frozen=True, tag=True):
+    """The slot is armed at media too: keys count from now on."""
+
+    capture_id: CaptureId
+
+
+class CellFreed(msgspec.Struct, frozen=True, tag=True):
+    """The mailbox cell is wiped and may be used again."""
+
+    cell: int
+
+
+class GatewayHealth(msgspec.Struct, frozen=True, tag=True):
+    """Whether the gateway answers; ``reason`` from a closed set: ok, refused, timeout, tls."""
+
+    up: bool
+    reason: str
+
+
+# --- cde -> media -----------------------------------------------------------------------------------------
+
+
+class ArmSlot(msgspec.Struct, frozen=True, tag=True):
+    """Write keys of the caller leg of ``row`` into ``slot`` from now on. Answered by SlotArmed."""
+
+    slot: int
+    generation: int
+    call_id: CallId
+    row: int
+
+
+class DisarmSlot(msgspec.Struct, frozen=True, tag=True):
+    """Write nothing more into ``slot``."""
+
+    slot: int
+    generation: int
+
+
+# --- media -> cde -----------------------------------------------------------------------------------------
+
+
+class SlotArmed(msgspec.Struct, frozen=True, tag=True):
+    """Keys go to the slot from now on. ``ok`` is False where the row does not hold that call."""
+
+    slot: int
+    generation: int
+    ok: bool
+
+
+class KeysWritten(msgspec.Struct, frozen=True, tag=True):
+    """The slot's ring has keys up to ``head`` (mod 64). Says how many, never which."""
+
+    slot: int
+    generation: int
+    head: int
+    overrun: bool = False
+
+
+ToChild = PeerConnected | SocketsPassed | Shutdown
+ToSupervisor = ProcessReady | Heartbeat | StopService
+ControlToMedia = OpenCall | SetStream | SetShield | StartRecording | CloseCall | AskStatistics
+MediaToControl = ShieldChanged | StarCodeKeyed | RecordingClosed | CallStatistics | CallClosed
+ControlToCde = StartCapture | CollectField | SubmitCapture | CancelCapture | InfoMailed
+CdeToControl = CaptureArmed | CaptureProgress | CaptureOutcome | StarCodeKeyed | CellFreed | GatewayHealth
+CdeToMedia = ArmSlot | DisarmSlot
+MediaToCde = SlotArmed | KeysWritten
