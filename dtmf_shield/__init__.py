@@ -1,0 +1,1 @@
+"""Secure card capture by telephone keypad: agents and recordings never hear a digit."""
