@@ -101,4 +101,4 @@ def configure_log(*, process: str, stream: TextIO = sys.stderr, level: str = "in
 
 def get_logger(name: str) -> Any:
     """Return the logger of a module; use ``log.info("event_name", key=value)``."""
-    return structlog.get_logger(logger=name)
+    return structlog.get_logger(name, module=name)
