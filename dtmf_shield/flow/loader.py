@@ -53,10 +53,11 @@ def _finding(file: str, data: Any, error: dict[str, Any]) -> ConfigurationError:
     location: tuple[str | int, ...] = error["loc"]
     line, node = 1, data
     for part in location:
-        if not hasattr(node, "lc"):
+        marks = getattr(node, "lc", None)
+        if marks is None:
             break
         try:
-            line = node.lc.key(part)[0] + 1 if isinstance(node, dict) else node.lc.item(part)[0] + 1
+            line = (marks.key(part) if isinstance(node, dict) else marks.item(part))[0] + 1
             node = node[part]
         except (KeyError, IndexError, TypeError):
             continue  # pydantic names the step kind in the path too; the file has no such level

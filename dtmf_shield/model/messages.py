@@ -13,7 +13,7 @@ import msgspec
 
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureSpec
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
-from dtmf_shield.model.stream import LegStatistics, ShieldMode, StreamParameters
+from dtmf_shield.model.stream import LegStatistics, MediaPorts, ShieldMode, StreamParameters
 
 MESSAGE_BYTES_MAX = 65_536
 """No message is longer; SEQPACKET refuses rather than cuts."""
@@ -57,6 +57,26 @@ class SocketsPassed(msgspec.Struct, frozen=True, tag=True):
 
 class Shutdown(msgspec.Struct, frozen=True, tag=True):
     """Leave: hang up what is yours, close files, exit 0."""
+
+
+class ConfigureControl(msgspec.Struct, frozen=True, tag=True):
+    """First message to control. ``config_json`` is the checked configuration; the one descriptor is the mailbox."""
+
+    config_json: bytes
+    state_directory: str
+    session_key: bytes
+    """Signs browser sessions, so that they outlive a crash of control."""
+    login_ticket: str
+    """Of the one-time link; empty when control starts again."""
+    api_key: str
+
+
+class PortsAvailable(msgspec.Struct, frozen=True, tag=True):
+    """Rows of the media tables and the ports their sockets are bound to. Sent in batches before ProcessReady."""
+
+    ports: tuple[MediaPorts, ...]
+    complete: bool
+    """True on the last batch."""
 
 
 # --- any child -> supervisor ------------------------------------------------------------------------------
@@ -281,6 +301,7 @@ class KeysWritten(msgspec.Struct, frozen=True, tag=True):
 
 
 ToChild = PeerConnected | SocketsPassed | Shutdown
+ToControl = ConfigureControl | PortsAvailable | ToChild
 ToSupervisor = ProcessReady | Heartbeat | StopService
 ControlToMedia = OpenCall | SetStream | SetShield | StartRecording | CloseCall | AskStatistics
 MediaToControl = ShieldChanged | StarCodeKeyed | RecordingClosed | CallStatistics | CallClosed

@@ -1,0 +1,338 @@
+"""The configuration: one TOML file, every key typed and documented where it is defined.
+
+Loading never guesses: an unknown key, a wrong type or a value out of range is a finding that names file, line,
+key, what was found and what is allowed. With no file at all the service runs on loopback with the embedded
+test gateway. Secrets are files named here, never values.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from dtmf_shield.base.errors import ConfigurationError, OperatorError
+
+CALLS_MAX_LIMIT = 2_000
+"""Rows one media shard is known to carry on one core with room to spare."""
+CONFIG_FILE_BYTES_MAX = 1_000_000
+
+
+def _ip_literal(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError("an IPv4 or IPv6 address, written as a literal") from None
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        raise ValueError("a network such as 192.0.2.0/24 or a single address") from None
+
+
+def _host_port(value: str) -> str:
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):(\d{1,5})", value)
+    if match is None or int(match[3]) > 65_535:
+        raise ValueError("address:port with a literal address, such as 127.0.0.1:5060 or [::1]:5060")
+    _ip_literal(match[1] or match[2])
+    return value
+
+
+def _star_code(value: str) -> str:
+    if re.fullmatch(r"\*[0-9*#]{1,5}", value) is None:
+        raise ValueError("a star and one to five more keys, such as *1")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_ip_literal)]
+Network = Annotated[str, AfterValidator(_network)]
+HostPort = Annotated[str, AfterValidator(_host_port)]
+StarCode = Annotated[str, AfterValidator(_star_code)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+
+
+def split_host_port(value: str) -> tuple[str, int]:
+    """Split ``127.0.0.1:5060`` or ``[::1]:5060`` into a literal address and a port."""
+    host, _, port = value.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _cross_finding(location: tuple[str | int, ...], found: str, allowed: str) -> PydanticCustomError:
+    """A finding that takes two sections to see; pydantic would place it at the whole file."""
+    context = {"location": location, "found": repr(found), "allowed": allowed}
+    return PydanticCustomError("cross", "allowed: {allowed}", context)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class SipSection(_Section):
+    """[sip]: where SIP is received."""
+
+    listen: list[HostPort] = Field(default=["127.0.0.1:5060"], min_length=1, max_length=8)
+    """UDP addresses, IPv4 or IPv6. At most one of each family."""
+    ring_limit_s: Annotated[int, Field(ge=5, le=600)] = 120
+    """A call that nobody answers for so long is cancelled (RFC 3261 timer C)."""
+
+    @model_validator(mode="after")
+    def _one_per_family(self) -> SipSection:
+        families = [":" in split_host_port(entry)[0] for entry in self.listen]
+        if len(families) != len(set(families)):
+            raise ValueError("at most one IPv4 and one IPv6 address")
+        return self
+
+
+class TrunkSection(_Section):
+    """[[trunks]]: who may send callers to us."""
+
+    name: Name
+    networks: list[Network] = Field(min_length=1, max_length=64)
+    """Source networks. Requests from anywhere else are not answered at all."""
+    accept_info: bool = True
+    """Take keys from SIP INFO. Off: such an INFO is answered 415 and counted. Never passed on either way."""
+    pass_headers: list[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")]] = Field(
+        default=[], max_length=32
+    )
+    """Names of headers copied from the caller's INVITE to the agent's. All others stay here."""
+
+
+class AgentSection(_Section):
+    """[[agents]]: where calls may be sent. Nothing else is ever dialled."""
+
+    name: Name
+    address: HostPort
+    user: Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]{1,64}$")] = "agent"
+
+
+class RouteSection(_Section):
+    """[[routes]]: which dialled user goes to which agent. The first match wins."""
+
+    dialled: Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9._+-]{1,64}\*?)$")]
+    """A user part, a prefix ending in ``*``, or ``*`` for all."""
+    agent: Name
+    capture: Name | None = None
+    """Flow to engage as soon as such a call is answered."""
+
+
+class MediaSection(_Section):
+    """[media]: RTP."""
+
+    address: Address = "127.0.0.1"
+    """IPv4 address written into our SDP and bound by our RTP sockets."""
+    address_v6: Address | None = None
+    """The same for IPv6; none: IPv6 legs are refused with 488."""
+    port_min: Annotated[int, Field(ge=0, le=65_534)] = 0
+    """First RTP port; 0 lets the system choose each port."""
+    port_max: Annotated[int, Field(ge=0, le=65_535)] = 0
+    """Last RTP port."""
+    calls_max: Annotated[int, Field(ge=1, le=CALLS_MAX_LIMIT)] = 32
+    """Calls at once; one more is refused with 503 and Retry-After."""
+
+    @model_validator(mode="after")
+    def _enough_ports(self) -> MediaSection:
+        if self.port_min == 0:
+            if self.port_max:
+                raise ValueError("port_max without port_min: give both or neither")
+            return self
+        if (self.port_max - self.port_min + 1) // 2 < 2 * self.calls_max:
+            raise ValueError(
+                f"port_min..port_max holds fewer than the {2 * self.calls_max} even ports that "
+                f"calls_max = {self.calls_max} needs"
+            )
+        return self
+
+
+class RecordingSection(_Section):
+    """[recording]: the masked conversation, caller left, agent right."""
+
+    enabled: bool = True
+    directory: str = "recordings"
+    """Relative to the state directory unless absolute."""
+
+
+class CaptureSection(_Section):
+    """[capture]: how captures are engaged and timed."""
+
+    star_code: StarCode = "*1"
+    """Keyed by the agent to start the default flow; heard on the agent leg, not passed to the caller."""
+    default_flow: Name = "card-tokenize-agent"
+    flows_directory: str = ""
+    """Where flow files are; empty: the ones that ship with the service."""
+    mask_tail_s: Annotated[float, Field(ge=0.5, le=60)] = 3.0
+    """Capture shielding goes on for so long after the end of a capture."""
+
+
+class GatewaySection(_Section):
+    """[gateway]: where card data goes. ``embedded`` is the project's own test gateway, TEST cards only."""
+
+    kind: Literal["embedded", "generic"] = "embedded"
+    address: HostPort | None = None
+    """Literal address: cde resolves no names."""
+    server_name: str = "localhost"
+    """Name the gateway's certificate must bear."""
+    path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]{0,200}$")] = "/pay"
+    ca_file: str | None = None
+    """PEM file of the authorities that are believed for this gateway alone."""
+    credentials_file: str | None = None
+    """File with ``user:password`` on one line, mode 0600."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> GatewaySection:
+        if self.kind == "generic":
+            missing = [
+                key for key in ("address", "ca_file", "credentials_file") if getattr(self, key) is None
+            ]
+            if missing:
+                raise ValueError(f'kind = "generic" also needs {", ".join(missing)}')
+        return self
+
+
+class ApiSection(_Section):
+    """[api]: HTTP API and agent page."""
+
+    listen: HostPort = "127.0.0.1:8080"
+    """Loopback only in this version."""
+
+    @model_validator(mode="after")
+    def _loopback(self) -> ApiSection:
+        if not ipaddress.ip_address(split_host_port(self.listen)[0]).is_loopback:
+            raise ValueError("listen must be a loopback address (127.0.0.0/8 or [::1]) in this version")
+        return self
+
+
+class StateSection(_Section):
+    """[state]: where files are kept."""
+
+    directory: str = "state"
+    """Ledger, call registry, development certificates, recordings. Relative to the configuration file."""
+
+
+class Config(_Section):
+    """The whole file."""
+
+    sip: SipSection = SipSection()
+    trunks: list[TrunkSection] = Field(
+        default=[TrunkSection(name="loopback", networks=["127.0.0.0/8", "::1/128"])],
+        min_length=1,
+        max_length=256,
+    )
+    agents: list[AgentSection] = Field(
+        default=[AgentSection(name="agent", address="127.0.0.1:5070")], min_length=1, max_length=1_000
+    )
+    routes: list[RouteSection] = Field(
+        default=[RouteSection(dialled="*", agent="agent")], min_length=1, max_length=1_000
+    )
+    media: MediaSection = MediaSection()
+    recording: RecordingSection = RecordingSection()
+    capture: CaptureSection = CaptureSection()
+    gateway: GatewaySection = GatewaySection()
+    api: ApiSection = ApiSection()
+    state: StateSection = StateSection()
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Config:
+        named = (
+            ("trunks", [trunk.name for trunk in self.trunks]),
+            ("agents", [agent.name for agent in self.agents]),
+        )
+        for kind, names in named:
+            for index, name in enumerate(names):
+                if name in names[:index]:
+                    raise _cross_finding((kind, index, "name"), name, "a name that no other has")
+        agents = sorted(agent.name for agent in self.agents)
+        for index, route in enumerate(self.routes):
+            if route.agent not in agents:
+                raise _cross_finding(("routes", index, "agent"), route.agent, "one of " + ", ".join(agents))
+        return self
+
+
+def load_config(path: Path) -> Config:
+    """Read and check one file.
+
+    Raises OperatorError (no such file, not TOML) or an ExceptionGroup of ConfigurationError, one a finding.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise OperatorError(
+            f"{path}: cannot read the configuration ({error.strerror}); name an existing file with --config"
+        ) from error
+    if len(raw) > CONFIG_FILE_BYTES_MAX:
+        raise OperatorError(
+            f"{path}: larger than {CONFIG_FILE_BYTES_MAX} bytes; this is no configuration file"
+        )
+    try:
+        text = raw.decode("utf-8")
+        data = tomllib.loads(text)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise OperatorError(f"{path}: not a TOML file: {error}") from error
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        findings = [_finding(path, text, dict(item)) for item in error.errors()]
+        raise ExceptionGroup(f"{path}: {len(findings)} finding(s)", findings) from None
+
+
+def _finding(path: Path, text: str, error: dict[str, Any]) -> ConfigurationError:
+    location: tuple[str | int, ...] = error["loc"]
+    kind: str = error["type"]
+    if kind == "cross":
+        location, found, allowed = (error["ctx"][name] for name in ("location", "found", "allowed"))
+    elif kind == "extra_forbidden":
+        found, allowed = "an unknown key", _known_keys(location)
+    elif kind == "missing":
+        found, allowed = "nothing", "this key is required"
+    else:
+        found, allowed = _shown(error["input"]), error["msg"].removeprefix("Value error, ")
+    return ConfigurationError(
+        file=str(path), line=_line_of(text, location), key=_dotted(location), found=found, allowed=allowed
+    )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict | BaseModel):
+        return "this section"
+    return repr(value)[:80]
+
+
+def _dotted(location: tuple[str | int, ...]) -> str:
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
+    return "".join(parts).lstrip(".") or "(whole file)"
+
+
+def _known_keys(location: tuple[str | int, ...]) -> str:
+    model: Any = Config
+    for part in location[:-1]:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation
+        model = next(iter(getattr(annotation, "__args__", ())), annotation)
+    return "one of " + ", ".join(sorted(model.model_fields))
+
+
+def _line_of(text: str, location: tuple[str | int, ...]) -> int:
+    """Line (from 1) of a key, found by walking table headers; 1 where it cannot be told."""
+    table = location[0] if location else ""
+    wanted = next((part for part in location if isinstance(part, int)), 0)
+    key = next((part for part in reversed(location[1:]) if isinstance(part, str)), None)
+    seen, inside, header_line = -1, False, 1
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = re.match(r"\s*\[\[?\s*([A-Za-z0-9_-]+)\s*\]\]?", line)
+        if header:
+            inside = header[1] == table and not (
+                line.lstrip().startswith("[[") and (seen := seen + 1) != wanted
+            )
+            header_line = number if inside else header_line
+        elif inside and key is not None and re.match(rf"\s*{re.escape(key)}\s*=", line):
+            return number
+        elif key is None and not inside and re.match(rf"\s*{re.escape(str(table))}\s*=", line):
+            return number
+    return header_line
