@@ -1,0 +1,80 @@
+"""The whole state of one shielded leg as one record of fixed size: all-zero bytes are a freshly reset leg.
+
+A table of n legs is `numpy.zeros(n, SHIELD_STATE_DTYPE)` (or a view of locked memory of that size). Every field is
+red: it holds caller audio or what was heard in it. Sample indices count from the leg's first sample at 8 kHz.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dtmf_shield.media.dsp.kernel import kernel
+from dtmf_shield.media.dsp.tables import HOP_SAMPLES, N_TONES, WINDOW_HOPS, WINDOW_SAMPLES
+
+CHUNK_SAMPLES = 160  # a packet is worked through in chunks of at most 20 ms
+CHUNK_HOPS = CHUNK_SAMPLES // HOP_SAMPLES
+RING_STEPS = 6  # 15 ms of registration steps
+HOLD_BACK_SAMPLES = WINDOW_SAMPLES  # 5 ms: what must be heard before a tone is told is what must be held
+KEYS_PER_PACKET_MAX = 4  # a key takes at least 31 ms to register, a packet has at most 60 ms
+
+ShieldState = NDArray[np.void]
+"""Records of `SHIELD_STATE_DTYPE`, shape (n_rows,)."""
+
+SHIELD_STATE_DTYPE = np.dtype(
+    [
+        # Stream.
+        ("position_samples", np.int64),  # samples received or concealed so far
+        ("known_samples", np.int64),  # samples received since the last gap
+        ("held", np.int16, (HOLD_BACK_SAMPLES,)),  # raw audio not yet sent
+        # Front end: the last 4 hops, then those of this chunk.
+        ("samples", np.float32, (CHUNK_SAMPLES,)),
+        ("hops", np.float32, (WINDOW_HOPS + CHUNK_HOPS, 2 * N_TONES)),
+        ("hop_energies", np.float32, (WINDOW_HOPS + CHUNK_HOPS,)),
+        ("coordinates", np.float32, (2, N_TONES)),
+        # What the last judged 5 ms window looked like.
+        ("window_energy", np.float32),
+        ("window_explained", np.float32),
+        ("window_row_energy", np.float32),
+        ("window_column_energy", np.float32),
+        # Registration: the last 6 steps of 2.5 ms at absolute phase, and the counters.
+        ("ring", np.float32, (RING_STEPS, 2 * N_TONES)),
+        ("ring_energies", np.float32, (RING_STEPS,)),
+        ("ring_explained", np.float32, (RING_STEPS,)),
+        ("halves", np.float32, (2, 2 * N_TONES)),
+        ("halves_explained", np.float32),  # energy of the best tone pair of the last judged 15 ms
+        ("row_energy", np.float32),  # of the last valid 15 ms window, in units of N * E
+        ("column_energy", np.float32),
+        ("run_key", np.int32),  # 1 + key index of the current run of valid steps, 0 for none
+        ("run_steps", np.int32),
+        ("run_start_samples", np.int64),
+        ("open_key", np.int32),  # 1 + key index of the key held now, 0 for none
+        ("miss_steps", np.int32),
+        ("last_hit_samples", np.int64),
+        ("key_onset_samples", np.int64, (KEYS_PER_PACKET_MAX,)),  # of the keys of the last packet, back-dated
+        ("key_end_samples", np.int64),  # of the key that ended last
+        ("keys_ended", np.int64),
+        ("keys_registered", np.int64),
+        # Mask.
+        ("mute_until_samples", np.int64),
+        ("sustain_until_samples", np.int64),
+        (
+            "suspect_hops",
+            np.uint32,
+        ),  # of this chunk: bit h is set where the 5 ms that end with hop h are suspect
+        ("masked_in_packet_samples", np.int64),
+        ("filler", np.uint32),
+    ],
+    align=True,
+)
+
+
+@kernel
+def reset_row(state: ShieldState, row: int) -> None:
+    """Wipe `row`: audio, counters and mask; the leg is then as new."""
+    octets = state[row : row + 1].view(np.uint8)
+    octets[:] = 0
+
+
+@kernel
+def key_onset_samples(state: ShieldState, row: int, index: int) -> int:
+    """Return where key `index` of the last packet began, in samples since the leg's first, back-dated."""
+    return state[row].key_onset_samples[index]
