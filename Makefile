@@ -1,0 +1,61 @@
+# Everything runs from .venv; every target that needs it makes it first. Nothing is needed but python3 and pip.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.up-to-date
+OUT ?= demo-out
+DOOR ?= all
+CONFIG ?=
+export PYTHONDONTWRITEBYTECODE :=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test check bench format packages
+
+help:  ## Show this list
+	@echo "make demo     real calls through the service: a card keyed by each door, an agent who hears none of it"
+	@echo "make test     all tests"
+	@echo "make serve    run the service on loopback with the embedded test gateway (CONFIG=file.toml for your own)"
+	@echo "make check    style, types, import contracts, configuration, flows"
+	@echo "make bench    the measured claims, with the peers', into bench/results"
+	@echo "make setup    make .venv (every other target does it when needed)"
+
+setup: $(STAMP)  ## Make .venv and warm the kernel cache; does nothing when up to date
+
+$(STAMP): pyproject.toml constraints.txt Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "[setup 1/3] making $(VENV) with $$($(PYTHON) -V)"
+	@$(PYTHON) -m venv $(VENV) || { $(PYTHON) -m pip install --quiet --user virtualenv && $(PYTHON) -m virtualenv --quiet $(VENV); } || \
+	  { echo "No virtual environment can be made. On Debian: apt-get install python3-venv"; exit 1; }
+	@echo "[setup 2/3] installing the service, the demo's and the tests' packages (about 350 MB, one or two minutes)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,test]'
+	@echo "[setup 3/3] compiling the media kernels, once (about a minute)"
+	@$(BIN)/python -m dtmf_shield.service.warm_cache
+	@touch $(STAMP)
+	@echo "[setup] done"
+
+demo: setup  ## Real calls, live progress, evidence in OUT (default demo-out); DOOR=inband|rfc4733|info|all
+	@$(BIN)/dtmf-shield demo --door $(DOOR) --out $(OUT)
+
+serve: setup  ## Run the service
+	@$(BIN)/dtmf-shield serve $(if $(CONFIG),--config $(CONFIG))
+
+packages:
+	@sh tests/packages.sh
+
+test: setup packages  ## All tests
+	@$(BIN)/python -m pytest
+
+check: setup  ## Style, types, import contracts, shipped configuration and flows
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/dtmf-shield check
+
+format: setup
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup packages  ## The measured claims
+	@$(BIN)/python -m bench

@@ -1,0 +1,271 @@
+"""The supervisor: starts control, media and cde, joins them by channels, restarts what dies, holds the sockets.
+
+It holds no audio, no SIP message and no digit: it creates the locked regions but never maps them. What it
+cannot mend (three processes that keep dying) it ends, loudly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, Final
+
+from dtmf_shield.account_data.mailbox import MAILBOX_BYTES
+from dtmf_shield.account_data.slots import create_region
+from dtmf_shield.base.clock import Clock
+from dtmf_shield.base.config import Config
+from dtmf_shield.base.errors import OperatorError
+from dtmf_shield.base.log import get_logger
+from dtmf_shield.model.messages import (
+    ConfigureCde,
+    ConfigureControl,
+    ConfigureMedia,
+    Heartbeat,
+    PeerConnected,
+    PortsAvailable,
+    ProcessName,
+    ProcessReady,
+    Shutdown,
+    SocketKind,
+    SocketsPassed,
+    StopService,
+    ToSupervisor,
+)
+from dtmf_shield.service.channel import CHANNEL_DESCRIPTORS_MAX, connect_pair
+from dtmf_shield.service.child import Child
+from dtmf_shield.service.sockets import HeldSockets
+
+HEARTBEAT_SILENCE_MAX_S: Final = 10.0
+"""A ready process that says nothing for so long is stuck: it is killed and started again."""
+START_TIME_MAX_S: Final = 90.0
+"""A process that is not ready by then is killed; the first start may compile kernels."""
+RESTARTS_MAX: Final = 30
+RESTART_WINDOW_S: Final = 60.0
+STOP_TIME_MAX_S: Final = 5.0
+"""What each process gets to leave in good order before it is killed."""
+PORTS_BATCH: Final = 500
+STATUS_FILE: Final = "run.json"
+
+_PAIRS: Final = (
+    (ProcessName.CONTROL, ProcessName.MEDIA),
+    (ProcessName.CONTROL, ProcessName.CDE),
+    (ProcessName.MEDIA, ProcessName.CDE),
+)
+
+_log = get_logger("supervisor")
+
+
+class Supervisor:
+    """Runs the three processes until told to stop.
+
+    ``on_status(name, details)`` is called for ``ready``, ``started``, ``died``; for a console or a test.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        state_directory: Path,
+        sockets: HeldSockets,
+        configure_cde: ConfigureCde,
+        configure_control: ConfigureControl,
+        clock: Clock,
+        scan_mode: bool = False,
+        log: IO[bytes] | None = None,
+        on_status: Callable[[str, dict[str, Any]], None] = lambda _name, _details: None,
+    ) -> None:
+        """Create the locked regions. ``scan_mode`` uses scannable memory, for the memory tests only."""
+        self._config, self._state_directory, self._sockets = config, state_directory, sockets
+        self._configure_cde, self._configure_control = configure_cde, configure_control
+        self._clock, self._log_file, self._on_status = clock, log, on_status
+        self._slots_fd, secret = create_region(allow_secret=not scan_mode)
+        self._mailbox_fd, _ = create_region(MAILBOX_BYTES, allow_secret=not scan_mode)
+        if not secret:
+            _log.warning("slots_not_secret", hint="this kernel has no memfd_secret: slots are locked, not hidden")
+        self._children: dict[ProcessName, Child] = {}
+        self._restarts: deque[float] = deque()
+        self._stopping = asyncio.Event()
+        self._failure: str | None = None
+        self._announced = False
+
+    async def run(self) -> None:
+        """Start, watch, stop. Raises OperatorError where the service cannot go on."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        for name in (ProcessName.MEDIA, ProcessName.CDE, ProcessName.CONTROL):
+            self._start(name)
+        watchdog = asyncio.create_task(self._watch_heartbeats())
+        try:
+            await self._stopping.wait()
+        finally:
+            watchdog.cancel()
+            await self._shut_down()
+        if self._failure:
+            raise OperatorError(self._failure)
+
+    def stop(self) -> None:
+        """Ask for an orderly end: calls are hung up, recordings closed."""
+        self._stopping.set()
+
+    # --- starting and joining ------------------------------------------------------------------------
+
+    def _start(self, name: ProcessName) -> None:
+        child = Child(name, {}, self._log_file)
+        child.last_heard_s = self._clock.now_s()
+        self._children[name] = child
+        child.watch(asyncio.get_running_loop(), lambda message, _fds: self._receive(child, message), self._exited)
+        _CONFIGURE[name](self, child)
+        for pair in _PAIRS:
+            if name in pair:
+                self._join(*(self._children.get(each) for each in pair))
+        self._write_status()
+        _log.info("process_started", name=name, pid=child.pid)
+        self._on_status("started", {"process": str(name), "pid": child.pid})
+
+    def _configure_media(self, child: Child) -> None:
+        star_codes = (self._config.capture.star_code,)
+        child.send(
+            ConfigureMedia(calls_max=self._config.media.calls_max, star_codes=star_codes), (self._slots_fd,)
+        )
+        indexes = sorted(self._sockets.rtp)
+        for start in range(0, len(indexes), CHANNEL_DESCRIPTORS_MAX):
+            batch = tuple(indexes[start : start + CHANNEL_DESCRIPTORS_MAX])
+            fds = tuple(self._sockets.rtp[index].fileno() for index in batch)
+            child.send(SocketsPassed(kind=SocketKind.RTP, indexes=batch), fds)
+
+    def _configure_the_cde(self, child: Child) -> None:
+        child.send(self._configure_cde, (self._slots_fd, self._mailbox_fd))
+
+    def _configure_the_control(self, child: Child) -> None:
+        child.send(self._configure_control, (self._mailbox_fd,))
+        ports = self._sockets.ports
+        for start in range(0, len(ports), PORTS_BATCH):
+            complete = start + PORTS_BATCH >= len(ports)
+            child.send(PortsAvailable(ports=tuple(ports[start : start + PORTS_BATCH]), complete=complete))
+        sip_fds = tuple(sock.fileno() for sock in self._sockets.sip)
+        child.send(SocketsPassed(kind=SocketKind.SIP_UDP, indexes=tuple(range(len(sip_fds)))), sip_fds)
+        if self._sockets.http is not None:
+            child.send(SocketsPassed(kind=SocketKind.HTTP, indexes=(0,)), (self._sockets.http.fileno(),))
+
+    def _join(self, first: Child | None, second: Child | None) -> None:
+        if first is None or second is None:
+            return
+        left, right = connect_pair()
+        first.send(PeerConnected(peer=second.name), (left.fileno(),))
+        second.send(PeerConnected(peer=first.name), (right.fileno(),))
+        left.close()
+        right.close()
+
+    # --- watching ------------------------------------------------------------------------------------
+
+    def _receive(self, child: Child, message: ToSupervisor) -> None:
+        child.last_heard_s = self._clock.now_s()
+        match message:
+            case ProcessReady(weaker=weaker):
+                child.ready = True
+                for protection in weaker:
+                    _log.warning("protection_missing", name=child.name, protection=protection)
+                self._write_status()
+                self._announce()
+            case StopService(reason=reason):
+                self._fail(f"{child.name}: {reason}")
+            case Heartbeat():
+                pass
+
+    def _announce(self) -> None:
+        if not all(child.ready for child in self._children.values()):
+            return
+        name = "recovered" if self._announced else "ready"
+        self._announced = True
+        if name == "ready":
+            # The link was for one use; a control that starts again must not revive it.
+            self._configure_control = _without_ticket(self._configure_control)
+        _log.info(f"service_{name}")
+        self._on_status(name, {})
+
+    def _exited(self, child: Child) -> None:
+        code = child.process.returncode
+        if self._stopping.is_set():
+            return
+        _log.error("process_died", name=child.name, pid=child.pid, code=code)
+        self._on_status("died", {"process": str(child.name), "code": code})
+        now_s = self._clock.now_s()
+        self._restarts.append(now_s)
+        while self._restarts and self._restarts[0] < now_s - RESTART_WINDOW_S:
+            self._restarts.popleft()
+        if len(self._restarts) > RESTARTS_MAX:
+            self._fail(f"{child.name} died {len(self._restarts)} times within a minute; see the log above")
+        elif not child.ready and not self._announced:
+            self._fail(f"{child.name} ended with code {code} before it was ready; see the log above")
+        else:
+            self._start(child.name)
+
+    def _fail(self, reason: str) -> None:
+        self._failure = self._failure or reason
+        self._stopping.set()
+
+    async def _watch_heartbeats(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            now_s = self._clock.now_s()
+            for child in list(self._children.values()):
+                limit_s = HEARTBEAT_SILENCE_MAX_S if child.ready else START_TIME_MAX_S
+                if now_s - child.last_heard_s > limit_s:
+                    _log.error("process_silent", name=child.name, pid=child.pid, silent_s=round(limit_s))
+                    child.kill()
+                    child.last_heard_s = now_s
+
+    # --- stopping ------------------------------------------------------------------------------------
+
+    async def _shut_down(self) -> None:
+        for group in ((ProcessName.CONTROL,), (ProcessName.MEDIA, ProcessName.CDE)):
+            leaving = [self._children[name] for name in group if name in self._children]
+            for child in leaving:
+                child.send(Shutdown())
+            deadline_s = self._clock.now_s() + STOP_TIME_MAX_S
+            while any(child.process.poll() is None for child in leaving) and self._clock.now_s() < deadline_s:
+                await asyncio.sleep(0.02)
+            for child in leaving:
+                child.kill()
+                child.process.wait()
+                child.channel.close()
+        self._sockets.close()
+        os.close(self._slots_fd)
+        os.close(self._mailbox_fd)
+        (self._state_directory / STATUS_FILE).unlink(missing_ok=True)
+        _log.info("service_stopped")
+
+    def _write_status(self) -> None:
+        status = {
+            "supervisor": os.getpid(),
+            "processes": {str(name): child.describe() for name, child in self._children.items()},
+            "sip": [list(sock.getsockname()[:2]) for sock in self._sockets.sip],
+            "api": list(self._sockets.http.getsockname()[:2]) if self._sockets.http else None,
+        }
+        path = self._state_directory / STATUS_FILE
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(status, indent=1) + "\n")
+        part.replace(path)
+
+
+def _without_ticket(message: ConfigureControl) -> ConfigureControl:
+    return ConfigureControl(
+        config_json=message.config_json,
+        state_directory=message.state_directory,
+        session_key=message.session_key,
+        login_ticket="",
+        api_key=message.api_key,
+    )
+
+
+_CONFIGURE: Final[dict[ProcessName, Callable[[Supervisor, Child], None]]] = {
+    ProcessName.MEDIA: Supervisor._configure_media,
+    ProcessName.CDE: Supervisor._configure_the_cde,
+    ProcessName.CONTROL: Supervisor._configure_the_control,
+}

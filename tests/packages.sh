@@ -1,0 +1,20 @@
+#!/bin/sh
+# Debian packages that the tests drive as independent peers. Root on Debian: install what is missing. Elsewhere: name
+# it once; the tests that need it fail, they do not hide.
+set -u
+needed=""
+command -v sipp >/dev/null 2>&1 || needed="$needed sip-tester"
+command -v multimon-ng >/dev/null 2>&1 || needed="$needed multimon-ng"
+command -v cc >/dev/null 2>&1 || needed="$needed gcc libc6-dev"
+ldconfig -p 2>/dev/null | grep -q libspandsp.so.2 || [ -e /usr/lib/x86_64-linux-gnu/libspandsp.so.2 ] || needed="$needed libspandsp2"
+[ -z "$needed" ] && exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+  echo "[packages] installing$needed"
+  log=$(mktemp)
+  if apt-get update -qq >"$log" 2>&1 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $needed >>"$log" 2>&1; then
+    rm -f "$log"
+    exit 0
+  fi
+  tail -n 5 "$log"
+fi
+echo "[packages] missing:$needed. The tests that need them will fail. On Debian: sudo apt-get install$needed"
