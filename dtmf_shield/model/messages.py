@@ -17,6 +17,13 @@ from dtmf_shield.model.stream import LegStatistics, MediaPorts, ShieldMode, Stre
 
 MESSAGE_BYTES_MAX = 65_536
 """No message is longer; SEQPACKET refuses rather than cuts."""
+HEARTBEAT_INTERVAL_S = 1.0
+"""Every child tells the supervisor that often that its loop turns."""
+MAILBOX_CELLS = 16
+"""Unparsed SIP INFO bodies on their way to cde at once. None free: the INFO is answered 503."""
+MAILBOX_CELL_BYTES = 256
+"""Longer INFO bodies hold no key: RFC 6086 leaves the size open, an application/dtmf-relay body has 25 bytes."""
+MAILBOX_BYTES = MAILBOX_CELLS * MAILBOX_CELL_BYTES
 
 
 class ProcessName(enum.StrEnum):
@@ -77,6 +84,39 @@ class PortsAvailable(msgspec.Struct, frozen=True, tag=True):
     ports: tuple[MediaPorts, ...]
     complete: bool
     """True on the last batch."""
+
+
+class ConfigureCde(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The first message cde gets; comes with two file descriptors: digit slots, INFO mailbox.
+
+    ``gateway_ip`` is a literal: cde resolves no names. Files are named, secrets are never in messages.
+    ``gateway_idempotency``: ``replay`` where the gateway answers a repeated key with the first answer (then a
+    lost answer is asked for once more), else ``none``. ``scan_mode`` is for the memory scan of the tests: build
+    pages lie in ordinary locked memory, which a scanner can read.
+    """
+
+    state_directory: str
+    gateway_name: str
+    gateway_ip: str
+    gateway_port: int
+    gateway_server_name: str
+    gateway_ca_file: str
+    gateway_path: str
+    gateway_user_file: str
+    gateway_idempotency: str = "none"
+    star_codes: tuple[str, ...] = ("*1",)
+    test: bool = False
+    scan_mode: bool = False
+
+
+class ConfigureMedia(msgspec.Struct, frozen=True, tag=True):
+    """First message to media; the one descriptor is the digit slots.
+
+    ``star_codes`` are key sequences of the configuration (``*1``), heard on agent legs.
+    """
+
+    calls_max: int
+    star_codes: tuple[str, ...] = ()
 
 
 # --- any child -> supervisor ------------------------------------------------------------------------------
@@ -302,6 +342,8 @@ class KeysWritten(msgspec.Struct, frozen=True, tag=True):
 
 ToChild = PeerConnected | SocketsPassed | Shutdown
 ToControl = ConfigureControl | PortsAvailable | ToChild
+SupervisorToMedia = ConfigureMedia | PeerConnected | SocketsPassed | Shutdown
+SupervisorToCde = ConfigureCde | PeerConnected | Shutdown
 ToSupervisor = ProcessReady | Heartbeat | StopService
 ControlToMedia = OpenCall | SetStream | SetShield | StartRecording | CloseCall | AskStatistics
 MediaToControl = ShieldChanged | StarCodeKeyed | RecordingClosed | CallStatistics | CallClosed

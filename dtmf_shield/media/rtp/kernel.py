@@ -18,7 +18,7 @@ def kernel(function: KernelFunction) -> KernelFunction:
     return cast(KernelFunction, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def fence(typing_context: Any) -> Any:
     """Order memory: what is stored before is seen by other threads and processes before what is stored after."""
 
