@@ -11,7 +11,9 @@ Offsets within a slot::
     16-79  key ring, one ASCII key code a cell       media writes, cde zeroes
     80-111 card number, ASCII                        cde
     112-119 expiry  120-127 security code            cde
-    128-255 scratch of cde (code of the last keys for joining doors)
+    128-191 scratch of cde: keys of all doors in order, waiting for their field
+    192-207 scratch of cde: the last keys that may yet come once more by another door
+    208-255 reserved
 
 Media stores the key, then head, then sends KeysWritten; the system call orders them.
 """
@@ -22,6 +24,7 @@ import ctypes
 import errno
 import mmap
 import os
+from pathlib import Path
 from typing import Final
 
 SLOT_BYTES: Final = 256
@@ -42,7 +45,10 @@ EXPIRY_AT: Final = 112
 EXPIRY_BYTES: Final = 8
 SECURITY_CODE_AT: Final = 120
 SECURITY_CODE_BYTES: Final = 8
-SCRATCH_AT: Final = 128
+WAITING_KEYS_AT: Final = 128
+WAITING_KEYS_MAX: Final = 64
+UNPAIRED_KEYS_AT: Final = 192
+UNPAIRED_KEYS_MAX: Final = 16
 
 STATE_FREE: Final = 0
 STATE_ARMED: Final = 1
@@ -75,10 +81,15 @@ def create_region(size_bytes: int = REGION_BYTES, *, allow_secret: bool = True) 
     return fd, False
 
 
+def is_secret(fd: int) -> bool:
+    """Whether ``fd`` is of memfd_secret(2)."""
+    return "secretmem" in str(Path(f"/proc/self/fd/{fd}").readlink())
+
+
 class Region:
     """A mapped, locked region. Never closed while the process lives: exported views would forbid it."""
 
-    __slots__ = ("_map", "address", "locked", "view")
+    __slots__ = ("_map", "address", "locked", "secret", "view")
 
     def __init__(self, fd: int, size_bytes: int = REGION_BYTES) -> None:
         """Map ``fd``. Raises OSError where the mapping itself fails; a refused mlock is told by ``locked``."""
@@ -87,7 +98,9 @@ class Region:
         self.address = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
         """Address of the first byte, for kernels that write digits without Python."""
         pointer, length = ctypes.c_void_p(self.address), ctypes.c_size_t(size_bytes)
-        self.locked = _libc.mlock(pointer, length) == 0
+        self.secret = is_secret(fd)
+        # Secret memory is locked by nature; mlock() on it fails.
+        self.locked = self.secret or _libc.mlock(pointer, length) == 0
         _libc.madvise(pointer, length, _MADV_DONTDUMP)
 
     def wipe(self) -> None:
