@@ -6,6 +6,8 @@ lags input by a constant `HOLD_BACK_SAMPLES` in every mode, so that entering or 
 Registration of keys runs on the raw audio in every mode.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -106,7 +108,7 @@ def force_mute(state: ShieldState, row: int, samples: int) -> None:
 @kernel
 def samples_masked(state: ShieldState, row: int) -> int:
     """Return how many samples of the last packet were replaced."""
-    return state[row].masked_in_packet_samples
+    return int(state[row].masked_in_packet_samples)
 
 
 @kernel
@@ -122,9 +124,7 @@ def masked_frame(out: NDArray[np.int16]) -> MaskedFrame:
 
 
 @kernel
-def _write_delayed(
-    leg: ShieldState, pcm: NDArray[np.int16], out: NDArray[np.int16], first: int, n: int
-) -> None:
+def _write_delayed(leg: Any, pcm: NDArray[np.int16], out: NDArray[np.int16], first: int, n: int) -> None:
     """Write the held samples and all but the last HOLD_BACK_SAMPLES of this chunk to `out`; hold the rest.
 
     A chunk shorter than the hold-back moves through the held samples as through a pipe.
@@ -142,7 +142,7 @@ def _write_delayed(
 
 
 @kernel
-def _write_mask(leg: ShieldState, out: NDArray[np.int16], first: int, n: int, start: int, mode: int) -> None:
+def _write_mask(leg: Any, out: NDArray[np.int16], first: int, n: int, start: int, mode: int) -> None:
     """Replace in out[first:first + n], whose first sample is stream index start - HOLD_BACK_SAMPLES, what is muted."""
     base = start - HOLD_BACK_SAMPLES
     if mode not in (MODE_GUARD, MODE_CAPTURE):
@@ -162,7 +162,7 @@ def _write_mask(leg: ShieldState, out: NDArray[np.int16], first: int, n: int, st
 
 
 @kernel
-def _replace(leg: ShieldState, out: NDArray[np.int16], first: int, begin: int, end: int) -> int:
+def _replace(leg: Any, out: NDArray[np.int16], first: int, begin: int, end: int) -> int:
     """Overwrite out[first + begin:first + end] with comfort noise; return the larger of begin and end."""
     noise = leg.filler
     for i in range(begin, end):
@@ -175,7 +175,7 @@ def _replace(leg: ShieldState, out: NDArray[np.int16], first: int, begin: int, e
 
 
 @kernel
-def _fill_whole(leg: ShieldState, out: NDArray[np.int16], n: int) -> None:
+def _fill_whole(leg: Any, out: NDArray[np.int16], n: int) -> None:
     """Replace all of out[:n], drop what is held, and let the stream move on by n samples unknown to the detector."""
     steps = (n + STEP_SAMPLES - 1) // STEP_SAMPLES
     skip_chunk(leg, steps * STEP_SAMPLES)

@@ -32,7 +32,7 @@ def load_chunk(leg: Any, pcm: NDArray[np.int16], first: int, n: int, quiet_energ
     """
     hops, energies, samples = leg.hops, leg.hop_energies, leg.samples
     n_hops = n // HOP_SAMPLES
-    loudest = 0.0
+    loudest = np.float32(0.0)
     for hop in range(n_hops):
         energy = np.float32(0.0)
         for i in range(hop * HOP_SAMPLES, (hop + 1) * HOP_SAMPLES):
@@ -40,13 +40,13 @@ def load_chunk(leg: Any, pcm: NDArray[np.int16], first: int, n: int, quiet_energ
             samples[i] = sample
             energy += sample * sample
         energies[WINDOW_HOPS + hop] = energy
-        loudest = max(loudest, energy)
+        loudest = energy if energy > loudest else loudest
     if loudest < quiet_energy:
         hops[WINDOW_HOPS : WINDOW_HOPS + n_hops, :] = np.float32(0.0)
-        return loudest
+        return float(loudest)
     block = samples[:n].reshape((n_hops, HOP_SAMPLES))
     np.dot(block, HOP_PRODUCT, hops[WINDOW_HOPS : WINDOW_HOPS + n_hops])
-    return loudest
+    return float(loudest)
 
 
 @vector_kernel

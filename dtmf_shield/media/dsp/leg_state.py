@@ -77,4 +77,4 @@ def reset_row(state: ShieldState, row: int) -> None:
 @kernel
 def key_onset_samples(state: ShieldState, row: int, index: int) -> int:
     """Return where key `index` of the last packet began, in samples since the leg's first, back-dated."""
-    return state[row].key_onset_samples[index]
+    return int(state[row].key_onset_samples[index])

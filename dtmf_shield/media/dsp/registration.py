@@ -79,7 +79,7 @@ def _spread_power(halves: Any, k: int) -> float:
     """Return (|A1| + |A2|)^2 of tone k: keeps the energy of a tone slightly off frequency."""
     older = sqrt(halves[0, k] ** 2 + halves[0, N_TONES + k] ** 2)
     newer = sqrt(halves[1, k] ** 2 + halves[1, N_TONES + k] ** 2)
-    return (older + newer) ** 2
+    return float((older + newer) ** 2)
 
 
 @vector_kernel
@@ -100,14 +100,14 @@ def _on_frequency(halves: Any, k: int) -> bool:
     re1, im1 = halves[0, k], halves[0, N_TONES + k]
     re2, im2 = halves[1, k], halves[1, N_TONES + k]
     turn = atan2(im2 * re1 - re2 * im1, re2 * re1 + im2 * im1)
-    return abs(turn) < 2.0 * pi * HALF_S * (FREQUENCY_SHARE_MAX * TONE_HZ[k] + FREQUENCY_HZ_MAX)
+    return bool(abs(turn) < 2.0 * pi * HALF_S * (FREQUENCY_SHARE_MAX * TONE_HZ[k] + FREQUENCY_HZ_MAX))
 
 
 @vector_kernel
 def window_energy(leg: Any) -> float:
     """Return the sum of squares of the 15 ms in the ring."""
     energies = leg.ring_energies
-    return energies[0] + energies[1] + energies[2] + energies[3] + energies[4] + energies[5]
+    return float(energies[0] + energies[1] + energies[2] + energies[3] + energies[4] + energies[5])
 
 
 @vector_kernel
@@ -116,7 +116,8 @@ def worth_judging(leg: Any, slot: int, energy: float) -> bool:
     if energy <= _ENERGY_MIN:
         return False
     explained = leg.ring_explained
-    return explained[slot] + explained[(slot + 4) % 6] + explained[(slot + 2) % 6] > EXPLAINED_MIN * energy
+    fitted = explained[slot] + explained[(slot + 4) % 6] + explained[(slot + 2) % 6]
+    return bool(fitted > EXPLAINED_MIN * energy)
 
 
 @vector_kernel

@@ -1,0 +1,1 @@
+"""Audio codecs: tables and kernels, no state machine of their own."""
