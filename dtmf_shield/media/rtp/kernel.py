@@ -18,12 +18,14 @@ def kernel(function: KernelFunction) -> KernelFunction:
     return cast(KernelFunction, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
-@intrinsic
-def fence(typing_context: Any) -> Any:
-    """Order memory: what is stored before is seen by other threads and processes before what is stored after."""
-
+def _fence(typing_context: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         builder.fence("seq_cst")
         return context.get_dummy_value()
 
     return types.void(), generate
+
+
+fence = cast(Callable[[], None], intrinsic(_fence))
+"""Order memory, in kernels only: what is stored before it is seen by other threads and processes before what is
+stored after it."""
