@@ -1,0 +1,1 @@
+"""The hash-chained audit log: what was done, by whom, when. Never a digit."""

@@ -1,0 +1,76 @@
+"""A configuration error names file, line, key, what was found and what is allowed."""
+
+import pytest
+
+from dtmf_shield.base.config import Config, load_config
+from dtmf_shield.base.errors import OperatorError
+
+
+def findings(tmp_path, text):
+    path = tmp_path / "dtmf-shield.toml"
+    path.write_text(text)
+    with pytest.raises(ExceptionGroup) as caught:
+        load_config(path)
+    return caught.value.exceptions
+
+
+def test_the_defaults_are_loopback_only():
+    config = Config()
+
+    assert config.sip.listen == ["127.0.0.1:5060"]
+    assert config.api.listen.startswith("127.0.0.1:")
+    assert config.gateway.kind == "embedded"
+
+
+def test_an_unknown_key_is_named_with_its_line_and_the_known_ones(tmp_path):
+    (finding,) = findings(tmp_path, '[sip]\nlisten = ["127.0.0.1:5060"]\nlisen = 3\n')
+
+    assert (finding.line, finding.key) == (3, "sip.lisen")
+    assert "listen" in finding.allowed
+
+
+def test_an_entry_of_an_array_is_found_at_its_own_line(tmp_path):
+    text = '[[agents]]\nname = "a"\naddress = "127.0.0.1:1"\n[[agents]]\nname = "b"\naddress = "pbx.example:1"\n'
+
+    (finding,) = findings(tmp_path, text + '[[routes]]\ndialled = "*"\nagent = "a"\n')
+
+    assert (finding.line, finding.key, finding.found) == (6, "agents[1].address", "'pbx.example:1'")
+
+
+def test_a_route_to_an_agent_that_is_not_there_is_found(tmp_path):
+    (finding,) = findings(tmp_path, '[[routes]]\ndialled = "*"\nagent = "nobody"\n')
+
+    assert (finding.line, finding.key, finding.found) == (3, "routes[0].agent", "'nobody'")
+    assert "agent" in finding.allowed
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[media]\ncalls_max = 0\n", "media.calls_max"),
+        ("[media]\nport_min = 20000\nport_max = 20010\n", "media"),
+        ('[api]\nlisten = "0.0.0.0:80"\n', "api"),
+        ('[capture]\nstar_code = "12"\n', "capture.star_code"),
+        ('[gateway]\nkind = "generic"\n', "gateway"),
+        ('[[trunks]]\nname = "t"\nnetworks = ["10.0.0.0/33"]\n', "trunks[0].networks[0]"),
+    ],
+)
+def test_values_out_of_range_are_found(tmp_path, text, key):
+    (finding,) = findings(tmp_path, text)
+
+    assert finding.key == key
+    assert finding.allowed
+
+
+@pytest.mark.parametrize("content", [b"[sip\n", b"\xff\xfe"])
+def test_what_is_not_toml_is_refused_with_the_file_name(tmp_path, content):
+    path = tmp_path / "dtmf-shield.toml"
+    path.write_bytes(content)
+
+    with pytest.raises(OperatorError, match=r"dtmf-shield\.toml"):
+        load_config(path)
+
+
+def test_a_missing_file_says_what_to_do(tmp_path):
+    with pytest.raises(OperatorError, match="--config"):
+        load_config(tmp_path / "absent.toml")
