@@ -45,6 +45,7 @@ SHIELD_STATE_DTYPE = np.dtype(
         ("column_energy", np.float32),
         ("run_key", np.int32),  # 1 + key index of the current run of valid steps, 0 for none
         ("run_steps", np.int32),
+        ("run_misses", np.int32),
         ("run_start_samples", np.int64),
         ("open_key", np.int32),  # 1 + key index of the key held now, 0 for none
         ("miss_steps", np.int32),
