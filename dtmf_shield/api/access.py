@@ -1,0 +1,120 @@
+"""Who may ask, as FastAPI dependencies: session cookie or bearer key, same-origin proof, Idempotency-Key.
+
+Default deny: every route but the probes, the login and the page's own files takes :data:`Asker` or :data:`Once`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Final, cast
+
+from fastapi import Depends, Header, Request
+from fastapi.responses import Response
+from pydantic import BaseModel
+
+from dtmf_shield.api.events import EventRing
+from dtmf_shield.api.idempotency import StoredAnswers
+from dtmf_shield.api.login import COOKIE, OneTimeLogin, Principal
+from dtmf_shield.api.ports import CallDesk
+from dtmf_shield.api.problem import ApiRefusal
+from dtmf_shield.base.clock import Clock
+
+_KEY: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
+_BEARER: Final = "bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContext:
+    """What every route works with."""
+
+    desk: CallDesk
+    login: OneTimeLogin
+    api_key: str | None
+    ring: EventRing
+    answers: StoredAnswers
+    clock: Clock
+
+
+def context_of(request: Request) -> ApiContext:
+    """Return the context that create_app put into the application."""
+    return cast(ApiContext, request.app.state.context)
+
+
+def principal_of(request: Request) -> Principal | None:
+    """Return who asks, or None. A bearer key that is wrong is not made good by a cookie."""
+    context = context_of(request)
+    authorization = request.headers.get("authorization")
+    if authorization is not None:
+        return _machine(context, authorization)
+    cookie = request.cookies.get(COOKIE)
+    return context.login.session(cookie) if cookie else None
+
+
+def _machine(context: ApiContext, authorization: str) -> Principal | None:
+    if context.api_key is None or authorization[: len(_BEARER)].lower() != _BEARER:
+        return None
+    given = authorization[len(_BEARER) :].strip().encode("latin-1", "replace")
+    if not hmac.compare_digest(given, context.api_key.encode()):
+        return None
+    return Principal("key", by_cookie=False, ends_s=float("inf"))
+
+
+def _asker(request: Request) -> Principal:
+    principal = principal_of(request)
+    if principal is None:
+        raise ApiRefusal(401, "not-signed-in", "Open the one-time link, or send the bearer key.")
+    return principal
+
+
+Asker = Annotated[Principal, Depends(_asker)]
+Context = Annotated[ApiContext, Depends(context_of)]
+
+
+def _require_same_origin(request: Request) -> None:
+    """A page of another origin can make a browser send our cookie; it cannot make it claim our origin."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    own = f"{request.url.scheme}://{request.headers.get('host', '')}"
+    proven = site == "same-origin" or (site is None and origin is not None)
+    if not proven or origin not in (None, own):
+        raise ApiRefusal(403, "cross-site", "This request did not come from the agent page.")
+
+
+@dataclass(frozen=True, slots=True)
+class OncePerKey:
+    """Carries a POST out once and answers a repetition from the store."""
+
+    context: ApiContext
+    principal: Principal
+    key: str
+    request: bytes
+
+    def answer(self, status: int, carry_out: Callable[[], BaseModel]) -> Response:
+        """Return the stored answer, or carry out, store and return. A refusal is raised and not stored."""
+        stored = self.context.answers.find(self.principal.name, self.key, self.request)
+        if stored is not None:
+            replayed = {"Idempotency-Replayed": "true"}
+            return Response(stored.body, stored.status, replayed, media_type="application/json")
+        body = carry_out().model_dump_json().encode()
+        self.context.answers.store(self.principal.name, self.key, self.request, status, body)
+        return Response(body, status, media_type="application/json")
+
+
+async def _once(
+    request: Request,
+    principal: Asker,
+    idempotency_key: Annotated[
+        str, Header(description="8 to 64 of A-Z a-z 0-9 _ -, new for each new request")
+    ],
+) -> OncePerKey:
+    if principal.by_cookie:
+        _require_same_origin(request)
+    if not _KEY.fullmatch(idempotency_key):
+        raise ApiRefusal(422, "idempotency-key-form", "Idempotency-Key has 8 to 64 of A-Z a-z 0-9 _ -.")
+    whole = request.method.encode() + b" " + request.url.path.encode() + b"\n" + await request.body()
+    return OncePerKey(context_of(request), principal, idempotency_key, whole)
+
+
+Once = Annotated[OncePerKey, Depends(_once)]

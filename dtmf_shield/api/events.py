@@ -1,0 +1,177 @@
+"""Server-Sent Events (HTML Living Standard section 9.2): one bounded ring, any number of readers, resume by id.
+
+Readers have a place in the ring and no queue of their own, so nothing grows with a slow one: who falls behind, comes
+with an id of another process life, or comes without one, is sent ``resync`` with a whole snapshot. Progress arrives
+here batched by cde at 100-250 ms; finer key timing would be information.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from dtmf_shield.api.views import CallView, CaptureView, ServiceView, Snapshot
+from dtmf_shield.model.ids import CallId
+
+EVENTS_MAX: Final = 2_048
+"""Ring size: two minutes of 16 captures keyed at once."""
+SUBSCRIBERS_MAX: Final = 64
+CALLS_COMPARED_MAX: Final = 4_096
+"""Last views kept to compare the next one with; a call that fell out is told again as if new."""
+HEARTBEAT_S: Final = 15.0
+RETRY_MS: Final = 1_000
+EVENT_ID_CHARACTERS_MAX: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ApiEvent:
+    """One event: its type and its data, JSON objects all."""
+
+    type: str
+    data: dict[str, Any]
+
+
+def changes(before: CallView | None, after: CallView) -> Iterator[ApiEvent]:
+    """Yield what changed between two views of one call, in the order a page must apply it."""
+    if before is None or _summary(before) != _summary(after):
+        yield ApiEvent("call", _summary(after))
+    if before is None or before.shield != after.shield:
+        yield ApiEvent("shield", {"call": after.id, **after.shield.model_dump(mode="json")})
+    if after.capture is not None:
+        same = before is not None and before.capture is not None and before.capture.id == after.capture.id
+        yield from _capture_changes(before.capture if before and same else None, after.capture)
+
+
+def _capture_changes(before: CaptureView | None, after: CaptureView) -> Iterator[ApiEvent]:
+    if before is None or _capture_summary(before) != _capture_summary(after):
+        yield ApiEvent("capture", _capture_summary(after))
+    known = {field.field: field for field in before.fields} if before else {}
+    place = {"call": after.call, "capture": after.id}
+    for field in after.fields:
+        if known.get(field.field) != field:
+            yield ApiEvent("field", {**place, **field.model_dump(mode="json")})
+    if after.outcome is not None and (before is None or before.outcome != after.outcome):
+        yield ApiEvent("payment", {**place, **after.outcome.model_dump(mode="json")})
+
+
+def _summary(call: CallView) -> dict[str, Any]:
+    return call.model_dump(mode="json", exclude={"shield", "capture"})
+
+
+def _capture_summary(capture: CaptureView) -> dict[str, Any]:
+    summary = capture.model_dump(mode="json", exclude={"id", "fields", "outcome"})
+    return {**summary, "capture": capture.id}
+
+
+class EventRing:
+    """The ring and its readers. Is the desk's listener; all methods belong to one event loop."""
+
+    def __init__(
+        self,
+        snapshot: Callable[[], Snapshot],
+        life: str,
+        *,
+        events_max: int = EVENTS_MAX,
+        subscribers_max: int = SUBSCRIBERS_MAX,
+        heartbeat_s: float = HEARTBEAT_S,
+    ) -> None:
+        """``life`` names this process life; ids of another life are never resumed."""
+        self._snapshot, self._life = snapshot, life
+        self._frames: deque[bytes] = deque(maxlen=events_max)
+        self._next_id = 1
+        self._subscribers_max, self._heartbeat_s = subscribers_max, heartbeat_s
+        self._wakers: set[asyncio.Event] = set()
+        self._last: OrderedDict[CallId, CallView] = OrderedDict()
+        self._service: ServiceView | None = None
+        self._round = 0
+
+    def call_changed(self, call: CallView) -> None:
+        """Publish what changed in a call."""
+        before = self._last.get(call.id)
+        self._last[call.id] = call
+        self._last.move_to_end(call.id)
+        if len(self._last) > CALLS_COMPARED_MAX:
+            self._last.popitem(last=False)
+        for event in changes(before, call):
+            self._publish(event)
+
+    def service_changed(self, service: ServiceView) -> None:
+        """Publish what holds for every call, as a ``shield`` and a ``payment`` event without a call."""
+        before, self._service = self._service, service
+        if before is None or before.shield != service.shield:
+            self._publish(ApiEvent("shield", {"call": None, "state": service.shield.value}))
+        if before is None or before.gateway != service.gateway:
+            self._publish(ApiEvent("payment", {"call": None, "gateway": service.gateway}))
+
+    @property
+    def full(self) -> bool:
+        """Whether no further reader is served."""
+        return len(self._wakers) >= self._subscribers_max
+
+    def end_streams(self) -> None:
+        """End every open stream, once it has sent what there is. Later readers are served as usual."""
+        self._round += 1
+        for waker in self._wakers:
+            waker.set()
+
+    async def stream(
+        self, last_event_id: str | None, still_allowed: Callable[[], bool]
+    ) -> AsyncIterator[bytes]:
+        """Yield the stream for one reader; ends when ``still_allowed`` says no, or by :meth:`end_streams`."""
+        if self.full:
+            return
+        waker, begun = asyncio.Event(), self._round
+        position = self._resume_position(last_event_id)
+        self._wakers.add(waker)
+        try:
+            yield f"retry: {RETRY_MS}\n\n".encode()
+            while still_allowed():
+                chunk, position = self._due(position)
+                if chunk:
+                    yield chunk
+                    continue
+                if self._round != begun:
+                    return
+                if not await self._woken(waker):
+                    yield b'event: heartbeat\ndata: {"v":1}\n\n'
+        finally:
+            self._wakers.discard(waker)
+
+    async def _woken(self, waker: asyncio.Event) -> bool:
+        try:
+            async with asyncio.timeout(self._heartbeat_s):
+                await waker.wait()
+        except TimeoutError:
+            return False
+        waker.clear()
+        return True
+
+    def _due(self, position: int | None) -> tuple[bytes, int]:
+        oldest = self._next_id - len(self._frames)
+        if position is None or not oldest <= position <= self._next_id:
+            snapshot = self._snapshot().model_dump(mode="json")
+            return self._frame(self._next_id - 1, "resync", snapshot), self._next_id
+        waiting = list(self._frames)[position - oldest :]
+        return b"".join(waiting), self._next_id
+
+    def _resume_position(self, last_event_id: str | None) -> int | None:
+        if last_event_id is None or len(last_event_id) > EVENT_ID_CHARACTERS_MAX:
+            return None
+        life, _, number = last_event_id.rpartition("-")
+        if life != self._life or not (number.isascii() and number.isdecimal()):
+            return None
+        return int(number) + 1
+
+    def _publish(self, event: ApiEvent) -> None:
+        self._frames.append(self._frame(self._next_id, event.type, {"v": 1, **event.data}))
+        self._next_id += 1
+        for waker in self._wakers:
+            waker.set()
+
+    def _frame(self, number: int, event_type: str, data: dict[str, Any]) -> bytes:
+        text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)  # no line break can occur in it
+        return f"id: {self._life}-{number}\nevent: {event_type}\ndata: {text}\n\n".encode()

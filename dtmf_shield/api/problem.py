@@ -1,0 +1,108 @@
+"""Errors as application/problem+json (RFC 9457). Texts are fixed: nothing of a request is ever echoed."""
+
+from __future__ import annotations
+
+import http
+import re
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from dtmf_shield.api.headers import SECURITY_HEADERS
+from dtmf_shield.api.ports import DeskRefusal
+from dtmf_shield.base.errors import DtmfShieldError
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER_S: Final = 2
+FINDINGS_MAX: Final = 8
+
+_PLACE: Final = re.compile(r"[a-z_]{1,24}")
+
+
+class Problem(BaseModel):
+    """RFC 9457 section 3.1. ``findings`` says which members were refused, and by which rule, never their value."""
+
+    type: str
+    title: str
+    status: int
+    findings: list[str] = []
+
+
+class ApiRefusal(DtmfShieldError):  # noqa: N818 - a refusal is no fault
+    """A request the API itself refuses, before the desk hears of it."""
+
+    def __init__(self, status: int, slug: str, title: str) -> None:
+        self.status, self.slug, self.title = status, slug, title
+        super().__init__(title)
+
+
+def response(status: int, slug: str, title: str, findings: list[str] | None = None) -> Response:
+    """Return a problem response."""
+    body = Problem(
+        type=f"urn:dtmf-shield:problem:{slug}", title=title, status=status, findings=findings or []
+    )
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == http.HTTPStatus.SERVICE_UNAVAILABLE else {}
+    if status == http.HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="dtmf-shield"'
+    return JSONResponse(body.model_dump(), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI entries for the problems a route may answer with; 400 belongs to all (unparsable body)."""
+    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {
+        status: {"description": http.HTTPStatus(status).phrase, "content": {MEDIA_TYPE: schema}}
+        for status in sorted({400, 401, 422, 503, *statuses})
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of ``app`` with a problem."""
+    app.add_exception_handler(DeskRefusal, _refusal)
+    app.add_exception_handler(ApiRefusal, _refusal)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _fault)
+
+
+async def _refusal(_request: Request, error: Exception) -> Response:
+    if isinstance(error, ApiRefusal | DeskRefusal):
+        return response(error.status, error.slug, error.title)
+    raise error
+
+
+async def _validation(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    findings = [_finding(entry) for entry in error.errors()[:FINDINGS_MAX]]
+    unparsable = any(finding.endswith("json_invalid") for finding in findings)
+    status = 400 if unparsable else 422
+    return response(status, "invalid-request", "The request is not of the documented form.", findings)
+
+
+def _finding(entry: dict[str, Any]) -> str:
+    """``body.inputs.reference: string_pattern_mismatch``. Places that a client may name freely become ``?``."""
+    places = (str(place) for place in entry.get("loc", ()))
+    return (
+        ".".join(place if _PLACE.fullmatch(place) else "?" for place in places) + f": {entry.get('type', '')}"
+    )
+
+
+async def _http(_request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    phrase = http.HTTPStatus(status).phrase
+    answer = response(status, phrase.lower().replace(" ", "-"), phrase + ".")
+    if isinstance(error, HTTPException) and error.headers:
+        answer.headers.update(error.headers)
+    return answer
+
+
+async def _fault(_request: Request, _error: Exception) -> Response:
+    # Sent from outside the gate, so it brings the security headers itself.
+    answer = response(500, "internal", "The service made a mistake. Masking stays on.")
+    answer.raw_headers.extend(SECURITY_HEADERS)
+    return answer

@@ -1,0 +1,84 @@
+// Puts the page together: events change the state, the state is drawn, buttons send commands.
+import "./elements.js";
+import { announcer } from "./announce.js";
+import { looksLikeCard, send } from "./command.js";
+import { emptyState, reduce, running } from "./store.js";
+import { openStream } from "./stream.js";
+import { draw, drawClock } from "./view.js";
+import { PROBLEMS } from "./words.js";
+
+const at = (id) => document.getElementById(id);
+const announce = announcer(at("status"), at("alert"));
+let state = emptyState();
+
+function update(next) {
+  const before = state;
+  state = next;
+  draw(state, { choose, redo });
+  drawClock(state);
+  announce(before, state);
+}
+
+function choose(id) {
+  note("");
+  update({ ...state, selected: id });
+}
+
+function note(words) {
+  at("reference-note").textContent = words || "Order or account: letters, digits and dashes. Never a card number.";
+  at("reference").setAttribute("aria-invalid", String(Boolean(words)));
+  if (words) at("status").textContent = words;
+}
+
+async function command(body) {
+  const call = state.calls.get(state.selected);
+  if (!running(call) || call.capture.state === "sending") return;
+  const words = await send(`/v1/captures/${call.capture.id}/commands`, body);
+  if (words) at("actions-note").textContent = at("status").textContent = words;
+}
+
+function redo(field) {
+  command({ command: "redo", field });
+}
+
+async function start(event) {
+  event.preventDefault();
+  const call = state.calls.get(state.selected);
+  const reference = at("reference").value.trim();
+  if (call?.state !== "talking") return;
+  if (looksLikeCard(reference)) {
+    at("reference").value = "";
+    note(PROBLEMS["card-number"]);
+    return;
+  }
+  if (!/^[A-Za-z0-9-]{1,32}$/.test(reference)) {
+    note(PROBLEMS["invalid-request"]);
+    at("reference").focus();
+    return;
+  }
+  const words = await send(`/v1/calls/${call.id}/captures`, { flow: at("flow").value, inputs: { reference } });
+  note(words);
+  if (!words) at("reference").value = "";
+}
+
+function shortcut(event) {
+  const place = /^Digit([1-9])$/.exec(event.code)?.[1];
+  if (!event.altKey || event.ctrlKey || event.metaKey || !place) return;
+  const button = document.querySelectorAll("capture-field button")[place - 1];
+  if (!button) return;
+  event.preventDefault();
+  button.focus();
+}
+
+at("start").addEventListener("submit", start);
+at("cancel").addEventListener("click", () => command({ command: "cancel" }));
+document.addEventListener("keydown", shortcut);
+setInterval(() => drawClock(state), 1000);
+update(state);
+openStream({
+  onEvent: (type, data) => update(reduce(state, type, data)),
+  onConnection: (connection, silent) => {
+    const quiet = silent ?? state.silent;
+    if (connection !== state.connection || quiet !== state.silent) update({ ...state, connection, silent: quiet });
+  },
+});

@@ -1,0 +1,157 @@
+// Draws the state into the page; keeps nodes (and with them the focus) where only words change.
+import { make } from "./elements.js";
+import { icon } from "./icons.js";
+import { badgeState } from "./state_words.js";
+import { running } from "./store.js";
+import { CALL_STATES, RESULTS, SHIELD_MODES, brandName } from "./words.js";
+
+const at = (id) => document.getElementById(id);
+
+export function draw(state, act) {
+  const call = state.calls.get(state.selected);
+  const shield = badgeState(state);
+  at("badge").show(shield);
+  at("bar").classList.toggle("fault", shield === "fault");
+  drawCalls(state, act);
+  drawHead(call);
+  at("desk-none").hidden = Boolean(call);
+  at("work").hidden = !call;
+  if (call) drawWork(state, call, act);
+}
+
+function drawCalls(state, act) {
+  const list = at("calls");
+  const calls = [...state.calls.values()].filter((call) => call.state).reverse();
+  at("calls-none").hidden = calls.length > 0;
+  const kept = new Map([...list.children].map((item) => [item.dataset.call, item]));
+  const items = calls.map((call) => {
+    const item = kept.get(call.id) ?? newCallItem(call.id, act);
+    drawCallItem(item, call, call.id === state.selected);
+    return item;
+  });
+  const same = items.length === list.children.length && items.every((item, place) => list.children[place] === item);
+  if (!same) list.replaceChildren(...items);
+}
+
+function newCallItem(id, act) {
+  const item = make("li", "");
+  const button = make("button", "call", ...["b", "small", "small", "small"].map((tag) => make(tag, "")));
+  button.type = "button";
+  button.addEventListener("click", () => act.choose(id));
+  item.dataset.call = id;
+  item.append(button);
+  return item;
+}
+
+function drawCallItem(item, call, chosen) {
+  const button = item.firstChild;
+  const [caller, state, dialled, capture] = button.children;
+  button.setAttribute("aria-current", String(chosen));
+  caller.textContent = `Caller ${call.caller_masked}`;
+  state.textContent = CALL_STATES[call.state];
+  dialled.textContent = `to ${call.dialled}`;
+  state.className = capture.className = "end";
+  capture.textContent = captureWords(call);
+}
+
+function captureWords(call) {
+  if (running(call)) return call.capture.state === "sending" ? "Sending…" : "Capture running";
+  return call.capture?.outcome ? RESULTS[call.capture.outcome.result][1] : "";
+}
+
+function drawHead(call) {
+  at("desk-title").textContent = !call ? "No call selected"
+    : running(call) && call.capture.title ? call.capture.title : `Caller ${call.caller_masked}`;
+  const facts = !call ? [] : [
+    ["Caller", call.caller_masked], ["Dialled", call.dialled], ["Line", call.trunk],
+    ["Caller audio", SHIELD_MODES[call.shield?.caller]], ["Agent audio", SHIELD_MODES[call.shield?.agent]],
+  ].filter(([, value]) => value);
+  const text = JSON.stringify(facts);
+  if (at("facts").dataset.facts === text) return;
+  at("facts").dataset.facts = text;
+  at("facts").replaceChildren(...facts.map(([name, value]) => make("div", "", make("dt", "", name), make("dd", "", value))));
+}
+
+export function drawClock(state) {
+  const call = state.calls.get(state.selected);
+  if (!call?.started_at) { at("clock").textContent = ""; return; }
+  if (call.state === "ended") { at("clock").textContent = CALL_STATES.ended; return; }
+  const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(call.started_at)) / 1000));
+  const time = `${String(Math.floor(seconds / 60)).padStart(2, "0")}:${String(seconds % 60).padStart(2, "0")}`;
+  at("clock").textContent = `${CALL_STATES[call.state]} · ${time}`;
+}
+
+function drawWork(state, call, act) {
+  const busy = running(call);
+  const sending = busy && call.capture.state === "sending";
+  drawSay(busy ? call.capture.say : "");
+  drawFields(call, busy, sending, act);
+  drawOutcome(call.capture);
+  drawStart(state, call, busy);
+  at("actions").hidden = !busy;
+  at("cancel").setAttribute("aria-disabled", String(sending));
+  at("actions-note").textContent = sending ? "Sending… nothing can be changed until the result is here."
+    : "The caller keys; you hear no tone. Alt+1 to Alt+3 go to the Reset buttons.";
+}
+
+function drawSay(words) {
+  at("say").hidden = !words;
+  if (words && at("say").dataset.words !== words) at("say").replaceChildren(make("b", "", "Say:"), words);
+  at("say").dataset.words = words;
+}
+
+function drawFields(call, busy, sending, act) {
+  const list = at("fields");
+  const capture = call.capture;
+  const key = capture ? `${capture.id} ${capture.fields.map((field) => field.field).join(" ")}` : "";
+  if (list.dataset.key !== key) {
+    list.dataset.key = key;
+    list.replaceChildren(...(capture?.fields ?? []).map((field) => {
+      const row = make("capture-field", "");
+      row.addEventListener("click", (event) => event.target.closest("button") && act.redo(field.field));
+      return make("li", "", row);
+    }));
+  }
+  (capture?.fields ?? []).forEach((field, place) => {
+    const now = busy && capture.current === field.field && !sending;
+    list.children[place].firstChild.show(field, { now, blocked: !busy || sending });
+  });
+}
+
+function drawOutcome(capture) {
+  const box = at("outcome");
+  const outcome = capture?.outcome;
+  box.hidden = !outcome;
+  const key = outcome ? `${capture.id} ${outcome.result}` : "";
+  if (!outcome || box.dataset.key === key) { box.dataset.key = key; return; }
+  box.dataset.key = key;
+  const [look, title, note] = RESULTS[outcome.result];
+  const heading = make("h2", "", title);
+  if (outcome.test) heading.append(make("span", "test", "TEST"));
+  const card = [outcome.brand && brandName(outcome.brand), outcome.last4 && `ending ${outcome.last4}`].filter(Boolean);
+  const lines = [make("p", "", note)];
+  if (outcome.token_reference) {
+    lines.push(make("p", "", card.length ? `${card.join(" ")} · ` : "", "reference ", make("code", "", outcome.token_reference)));
+  } else if (outcome.gateway_code) {
+    lines.push(make("p", "", "Reason: ", outcome.gateway_code.replaceAll("_", " ")));
+  }
+  box.className = `outcome ${look}`;
+  box.replaceChildren(icon(look), heading, ...lines);
+}
+
+function drawStart(state, call, busy) {
+  const ready = call.state === "talking";
+  at("start").hidden = busy || call.state === "ended";
+  at("start-button").setAttribute("aria-disabled", String(!ready));
+  at("start-button").textContent = !ready ? "Available when the call is connected"
+    : call.capture?.outcome ? "Take another card" : "Take card details";
+  const key = JSON.stringify(state.flows);
+  if (at("flow").dataset.key === key) return;
+  at("flow").dataset.key = key;
+  at("flow-ask").hidden = state.flows.length < 2;
+  at("flow").replaceChildren(...state.flows.map((flow) => {
+    const option = make("option", "", flow.title);
+    option.value = flow.id;
+    return option;
+  }));
+}

@@ -1,0 +1,77 @@
+// Every word the page shows for a state; nothing here knows a digit.
+export const CALL_STATES = {
+  ringing: "Ringing", early: "Ringing", talking: "Talking", held: "On hold", ended: "Ended",
+};
+
+export const SHIELD = {
+  on: "Shield ON – keypad tones removed",
+  off: "Shield OFF – this call has ended",
+  unknown: "Shield not confirmed – no connection",
+  fault: "Shield FAULT – stop taking card details",
+};
+
+export const SHIELD_MODES = { mute: "silenced", guard: "guarded", capture: "masked for capture" };
+
+const BRANDS = {
+  visa: "Visa", mastercard: "Mastercard", amex: "American Express", maestro: "Maestro", discover: "Discover",
+  diners: "Diners Club", jcb: "JCB", unionpay: "UnionPay", dankort: "Dankort", mir: "Mir",
+};
+
+const REASONS = {
+  timeout: "No keys received, ask again", too_short: "Too short", too_long: "Too long",
+  luhn: "Check digit wrong", brand: "Card type not taken", expired: "Expired", too_far: "Date too far ahead",
+  format: "Not a date",
+};
+
+export const RESULTS = {
+  token: ["good", "Approved", "The card is stored with the payment service."],
+  declined: ["bad", "Not approved", "The payment service did not accept this card. Another card may be taken."],
+  gateway_unreachable: ["bad", "Payment service down", "Nothing was taken. The call goes on; try again later."],
+  unknown: ["warn", "Result unknown, being checked", "Do not take payment again."],
+  attempts_used: ["bad", "Too many wrong entries", "Nothing was taken. You may start again."],
+  timed_out: ["bad", "No keys received in time", "Nothing was taken. You may start again."],
+  cancelled: ["plain", "Cancelled", "Nothing was taken."],
+  caller_gone: ["bad", "Caller has left", "Nothing was taken."],
+  interrupted: ["bad", "Capture interrupted", "Nothing was taken. Please try again."],
+  refused: ["bad", "Refused", "The capture could not be started. Please try again."],
+};
+
+export const ALERT_RESULTS = new Set([
+  "unknown", "gateway_unreachable", "caller_gone", "interrupted", "refused", "attempts_used", "timed_out",
+]);
+
+export const PROBLEMS = {
+  "card-number": "That looks like a card number. It was not kept. Use an order or account reference.",
+  "capture-sending": "The card is being sent. Wait for the result.",
+  "capture-running": "This call already has a capture running.",
+  "capture-over": "That capture has ended. Start a new one.",
+  "call-not-talking": "The call is not connected, so no capture can start.",
+  "call-not-found": "That call is gone.",
+  "captures-full": "No capture can start just now. Try again in a moment.",
+  "invalid-request": "The reference may hold letters, digits and dashes, 32 at most, and no card number.",
+  "not-signed-in": "Your session has ended. Open a new one-time link.",
+};
+
+export const UNANSWERED = "The service did not answer. Nothing was changed; try again.";
+export const LOST = "Connection lost, reconnecting";
+export const SIGNED_OUT = "Your session has ended. Open a new one-time link to go on.";
+export const GATEWAY_DOWN = "Payment service down. Calls go on; cards cannot be stored just now.";
+
+export const brandName = (brand) => BRANDS[brand] ?? brand;
+
+export function countWords(field) {
+  if (field.of) return `${field.count} of ${field.of} digits`;
+  return field.count === 1 ? "1 digit" : `${field.count} digits`;
+}
+
+// [look, words] of one field.
+export function fieldWords(field) {
+  switch (field.state) {
+    case "waiting": return ["", "Waiting for the caller"];
+    case "keying": return ["busy", field.of ? `Keying ${field.count} of ${field.of}` : `Keying, ${countWords(field)}`];
+    case "valid": return ["good", field.brand ? `${brandName(field.brand)}, valid` : "Valid"];
+    case "invalid": return ["bad", REASONS[field.reason] ?? "Not valid"];
+    case "timeout": return ["bad", REASONS.timeout];
+    default: return ["", "Not started"];
+  }
+}

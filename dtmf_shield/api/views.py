@@ -1,0 +1,336 @@
+"""Response models of the API, and the pure functions that turn capture messages into them.
+
+No model here has room for a keyed digit: a field is a count, a mask made of four drawing characters, a brand and,
+once a card number is accepted, ``last4``. The mapping functions are total: whatever a message says, they answer
+with a view that validates, and leave out what does not fit its closed form.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+
+from dtmf_shield.base.log import holds_card_number
+from dtmf_shield.model.capture import (
+    CaptureOutcome,
+    CaptureProgress,
+    CaptureResult,
+    CaptureState,
+    FieldKind,
+    FieldSpec,
+    RejectReason,
+)
+from dtmf_shield.model.ids import CallId, CaptureId, Token
+from dtmf_shield.model.stream import ShieldMode
+
+KEYS_SHOWN_MAX: Final = 19
+"""A mask is never longer: the longest card number (ISO/IEC 7812-1)."""
+NAME_CHARACTERS_MAX: Final = 64
+LABELS: Final = {
+    FieldKind.CARD_NUMBER: "Card number",
+    FieldKind.EXPIRY: "Expiry date",
+    FieldKind.SECURITY_CODE: "Security code",
+}
+
+_FILLED, _EMPTY = "•", "○"
+_GROUPS_AMEX: Final = (4, 6, 5)
+_GROUPS_CARD: Final = (4, 4, 4, 4, 3)
+_WORD: Final = re.compile(r"[a-z_]{1,40}")
+_LAST4: Final = re.compile(r"[0-9]{4}")
+
+
+def _dialled_shown(dialled: str) -> str:
+    """A number long enough to be a card, with a right check digit, is not shown: it may be one."""
+    return _FILLED * 4 if holds_card_number(dialled) else dialled[:NAME_CHARACTERS_MAX]
+
+
+Word = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]
+"""From a closed list: no digit fits."""
+Last4 = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
+Mask = Annotated[str, StringConstraints(pattern=r"^[•○ /]{0,32}$")]
+CallerMasked = Annotated[str, StringConstraints(pattern=r"^(••[0-9]{0,2}|anonymous)$")]
+TokenReference = Annotated[str, StringConstraints(pattern=r"^([A-Za-z]{1,8}_)?….{0,4}$")]
+Dialled = Annotated[str, AfterValidator(_dialled_shown)]
+WholeSecond = Annotated[datetime, AfterValidator(lambda moment: moment.replace(microsecond=0))]
+
+
+class View(BaseModel):
+    """A response model: immutable, nothing extra."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CallState(enum.StrEnum):
+    """Where a call is, in words for the agent."""
+
+    RINGING = "ringing"
+    EARLY = "early"
+    TALKING = "talking"
+    HELD = "held"
+    ENDED = "ended"
+
+
+class ShieldState(enum.StrEnum):
+    """``off`` only where there is no audio to shield (an ended call); ``fault`` is never to be read as on."""
+
+    ON = "on"
+    OFF = "off"
+    FAULT = "fault"
+
+
+class FieldState(enum.StrEnum):
+    """Where one field is, in words for the agent."""
+
+    IDLE = "idle"
+    WAITING = "waiting"
+    KEYING = "keying"
+    VALID = "valid"
+    INVALID = "invalid"
+    TIMEOUT = "timeout"
+
+
+class FieldView(View):
+    """One field. ``of`` is null while a field may still have several lengths; ``reason`` while none applies."""
+
+    field: Word
+    kind: FieldKind
+    label: str
+    state: FieldState = FieldState.IDLE
+    count: int = 0
+    of: int | None = None
+    masked: Mask = ""
+    brand: Word | None = None
+    last4: Last4 | None = None
+    reason: RejectReason | None = None
+
+
+class OutcomeView(View):
+    """How a capture ended. ``unknown`` is never to be read as declined."""
+
+    result: CaptureResult
+    token_reference: TokenReference | None = None
+    brand: Word | None = None
+    last4: Last4 | None = None
+    gateway_code: Word | None = None
+    test: bool = False
+
+
+class CaptureView(View):
+    """One capture. ``current`` is the field being collected; ``say`` what the agent tells the caller now."""
+
+    id: CaptureId
+    call: CallId
+    flow: str
+    title: str = ""
+    state: CaptureState = CaptureState.IDLE
+    current: Word | None = None
+    say: str = ""
+    fields: tuple[FieldView, ...] = ()
+    outcome: OutcomeView | None = None
+
+
+class ShieldView(View):
+    """The shield of one call: its state, and how the audio coming from each leg is treated."""
+
+    state: ShieldState
+    caller: ShieldMode | None = None
+    agent: ShieldMode | None = None
+
+
+class CallView(View):
+    """One call with its last capture."""
+
+    id: CallId
+    trunk: str
+    dialled: Dialled
+    caller_masked: CallerMasked
+    state: CallState
+    started_at: WholeSecond
+    shield: ShieldView
+    capture: CaptureView | None = None
+
+
+class FlowView(View):
+    """A flow that a capture may be started with."""
+
+    id: str
+    title: str
+
+
+class ServiceView(View):
+    """What holds for every call: whether media shields, whether the payment service answers."""
+
+    shield: ShieldState
+    gateway: Literal["up", "down", "unknown"] = "unknown"
+
+
+class CallList(View):
+    """Calls in progress, then those that ended lately."""
+
+    calls: tuple[CallView, ...]
+
+
+class FlowList(View):
+    """Flows by their identifier."""
+
+    flows: tuple[FlowView, ...]
+
+
+class Snapshot(View):
+    """Everything a page needs to start or to start again."""
+
+    v: Literal[1] = 1
+    service: ServiceView
+    flows: tuple[FlowView, ...]
+    calls: tuple[CallView, ...]
+
+
+def masked_caller(number: str) -> str:
+    """Return the caller's number as ``••12``: its last two digits where it has six or more, else ``••``."""
+    digits = re.sub(r"[^0-9]", "", number)
+    if not number:
+        return "anonymous"
+    return _FILLED * 2 + (digits[-2:] if len(digits) >= 6 else "")
+
+
+def token_reference(token: Token) -> str | None:
+    """Return ``tok_…9f3a``: enough to compare two tokens by eye, too little to be a card number.
+
+    A token may look like a card number itself (format preserving): never more than its last four characters.
+    """
+    if not token:
+        return None
+    prefix = re.match(r"[A-Za-z]{1,8}_", token)
+    return f"{prefix.group() if prefix else ''}…{token[-4:]}"
+
+
+def mask(kind: FieldKind, count: int, of: int | None, brand: str | None) -> str:
+    """Draw ``count`` keys: ``•`` for a key that is there, ``○`` for one to come where ``of`` is known."""
+    total = min(max(count, of or 0, 0), KEYS_SHOWN_MAX)
+    drawn = _FILLED * min(max(count, 0), total) + _EMPTY * (total - min(max(count, 0), total))
+    if kind is FieldKind.SECURITY_CODE:
+        return drawn
+    if kind is FieldKind.EXPIRY:
+        return drawn[:2] + "/" + drawn[2:] if total > 2 else drawn
+    parts, start = [], 0
+    for size in _GROUPS_AMEX if brand == "amex" else _GROUPS_CARD:
+        parts.append(drawn[start : start + size])
+        start += size
+    parts.append(drawn[start:])
+    return " ".join(part for part in parts if part)
+
+
+def new_capture(
+    *,
+    capture_id: CaptureId,
+    call_id: CallId,
+    flow_id: str,
+    fields: Sequence[FieldSpec],
+    title: str = "",
+    say: str = "",
+) -> CaptureView:
+    """Return the view of a capture that has just been asked for: every field idle."""
+    return CaptureView(
+        id=capture_id,
+        call=call_id,
+        flow=flow_id,
+        title=title,
+        say=say,
+        fields=tuple(FieldView(field=spec.name, kind=spec.kind, label=LABELS[spec.kind]) for spec in fields),
+    )
+
+
+def capture_after_progress(view: CaptureView, progress: CaptureProgress, say: str = "") -> CaptureView:
+    """Apply one progress message; it speaks of one field, the others keep what earlier ones said of them.
+
+    A message for another capture, or after the outcome, changes nothing.
+    """
+    if progress.capture_id != view.id or view.outcome is not None:
+        return view
+    current = progress.field if any(field.field == progress.field for field in view.fields) else None
+    return view.model_copy(
+        update={
+            "state": progress.state,
+            "current": current,
+            "say": say or view.say,
+            "fields": tuple(_field_after(field, progress) for field in view.fields),
+        }
+    )
+
+
+def capture_after_outcome(view: CaptureView, outcome: CaptureOutcome) -> CaptureView:
+    """Apply the end of a capture. The first outcome stands; one for another capture changes nothing."""
+    if outcome.capture_id != view.id or view.outcome is not None:
+        return view
+    done = outcome.result is CaptureResult.TOKEN
+    shown = OutcomeView(
+        result=outcome.result,
+        token_reference=token_reference(outcome.token),
+        brand=_word(outcome.brand),
+        last4=_last4(outcome.last4),
+        gateway_code=_word(outcome.gateway_code),
+        test=outcome.test,
+    )
+    return view.model_copy(
+        update={
+            "state": CaptureState.DONE if done else CaptureState.FAILED,
+            "current": None,
+            "say": "",
+            "outcome": shown,
+        }
+    )
+
+
+def _field_after(field: FieldView, progress: CaptureProgress) -> FieldView:
+    accepted = field.field in progress.accepted
+    if field.field != progress.field:
+        if accepted:
+            return field.model_copy(update={"state": FieldState.VALID, "reason": None})
+        return FieldView(field=field.field, kind=field.kind, label=field.label)
+    is_card = field.kind is FieldKind.CARD_NUMBER
+    state = FieldState.VALID if accepted else _state_of_current(progress)
+    of = _length_shown(field.kind, progress)
+    brand = _word(progress.brand) if is_card else None
+    return FieldView(
+        field=field.field,
+        kind=field.kind,
+        label=field.label,
+        state=state,
+        count=max(progress.count, 0),
+        of=of,
+        masked=mask(field.kind, progress.count, of, brand),
+        brand=brand,
+        last4=_last4(progress.last4) if is_card and state is FieldState.VALID else None,
+        reason=progress.reason if state in (FieldState.INVALID, FieldState.TIMEOUT) else None,
+    )
+
+
+def _state_of_current(progress: CaptureProgress) -> FieldState:
+    if progress.state in (CaptureState.HELD, CaptureState.SENDING, CaptureState.DONE):
+        return FieldState.VALID
+    if progress.count > 0 and progress.state is CaptureState.KEYING:
+        return FieldState.KEYING
+    if progress.reason is RejectReason.TIMEOUT:
+        return FieldState.TIMEOUT
+    if progress.reason is not None:
+        return FieldState.INVALID
+    return FieldState.WAITING
+
+
+def _length_shown(kind: FieldKind, progress: CaptureProgress) -> int | None:
+    if kind is FieldKind.EXPIRY:
+        return 4  # MMYY, whatever the card
+    return progress.length or None
+
+
+def _word(text: str) -> str | None:
+    return text if _WORD.fullmatch(text) else None
+
+
+def _last4(text: str) -> str | None:
+    return text if _LAST4.fullmatch(text) else None
