@@ -1,0 +1,338 @@
+"""All running captures: slots given out and taken back, messages of control and media, batched progress.
+
+It owns no socket and reads no clock: messages come in with ``now_s``, go out through ``Outlets``. The machine of one
+capture is capture.py; what is sent to a gateway, and how, is not known here.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from dtmf_shield.account_data import slots
+from dtmf_shield.account_data.mailbox import Mailbox
+from dtmf_shield.account_data.slots import Region
+from dtmf_shield.account_data.star_code import StarCodes
+from dtmf_shield.base.errors import InvariantError
+from dtmf_shield.base.log import get_logger
+from dtmf_shield.cde.capture import ENDED, Capture, Change
+from dtmf_shield.cde.card import IinTable
+from dtmf_shield.cde.gateways.base import CardInSlot, GatewayResult
+from dtmf_shield.cde.info_dtmf import NO_KEY, parse_info_body
+from dtmf_shield.model.capture import CaptureOutcome, CaptureResult, CaptureState
+from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.messages import (
+    ArmSlot,
+    CancelCapture,
+    CaptureArmed,
+    CdeToControl,
+    CdeToMedia,
+    CellFreed,
+    CollectField,
+    ControlToCde,
+    DisarmSlot,
+    InfoMailed,
+    KeysWritten,
+    MediaToCde,
+    SlotArmed,
+    StarCodeKeyed,
+    StartCapture,
+    SubmitCapture,
+)
+
+PROGRESS_INTERVAL_S: Final = 0.15
+"""Key counts go to control that often at most: the rhythm of keys is information about them."""
+OUTCOMES_KEPT: Final = 64
+"""Outcomes told again to a control that has just started."""
+ARM_TIMEOUT_S: Final = 2.0
+SLOT_REST_S: Final = 1.0
+"""A slot given back is wiped a second time after this: media may have been writing one last key."""
+AGENT_LEGS_MAX: Final = 4_096
+"""Agent legs whose star codes by INFO are followed; the one quiet longest is forgotten first."""
+_GENERATIONS: Final = 2**32
+
+_log = get_logger("captures")
+
+
+class Outlets(Protocol):
+    """Where captures send what they have to say."""
+
+    def to_control(self, message: CdeToControl) -> None:
+        """Send, or drop where control is away: it is told again when it comes back."""
+
+    def to_media(self, message: CdeToMedia) -> bool:
+        """Send. False where media is away."""
+
+    def started(self, capture_id: CaptureId, call_id: CallId) -> None:
+        """A capture begins."""
+
+    def ended(self, outcome: CaptureOutcome) -> None:
+        """A capture has ended and its slot is wiped."""
+
+    def send(
+        self,
+        capture_id: CaptureId,
+        call_id: CallId,
+        card: CardInSlot,
+        expiry: tuple[int, int],
+        reference: str,
+    ) -> None:
+        """Tokenise ``card``; answered by Captures.gateway_answered."""
+
+    def today(self) -> tuple[int, int]:
+        """Return (year, month) at UTC-12."""
+
+
+class _Running:
+    """One capture with its place."""
+
+    __slots__ = ("arm_by_s", "call_id", "capture", "generation", "progress_at_s", "row", "slot")
+
+    def __init__(
+        self, capture: Capture, message: StartCapture, slot: int, generation: int, now_s: float
+    ) -> None:
+        self.capture, self.call_id, self.row = capture, message.call_id, message.row
+        self.slot, self.generation = slot, generation
+        self.arm_by_s: float | None = now_s + ARM_TIMEOUT_S
+        self.progress_at_s: float | None = None
+
+
+class Captures:
+    """The running captures of one cde process."""
+
+    def __init__(
+        self,
+        region: Region,
+        mailbox: Mailbox,
+        table: IinTable,
+        outlets: Outlets,
+        *,
+        star_codes: tuple[str, ...],
+        first_generation: int,
+        test: bool,
+    ) -> None:
+        """``first_generation``: random, so that a slot armed by a cde that died is never taken for one of ours."""
+        self._region, self._mailbox, self._table, self._outlets = region, mailbox, table, outlets
+        self._star_codes, self._test = star_codes, test
+        self._generation = first_generation % _GENERATIONS
+        self._running: dict[CaptureId, _Running] = {}
+        self._free_slots = deque(range(len(region.view) // slots.SLOT_BYTES))
+        self._resting: deque[tuple[float, int]] = deque()
+        self._outcomes: deque[CaptureOutcome] = deque(maxlen=OUTCOMES_KEPT)
+        self._agent_codes: OrderedDict[CallId, StarCodes] = OrderedDict()
+
+    # --- messages in ------------------------------------------------------------------------------------
+
+    def control_message(self, message: ControlToCde, now_s: float) -> None:
+        """Take one message of control."""
+        match message:
+            case StartCapture():
+                self._start(message, now_s)
+            case InfoMailed():
+                self._take_info(message, now_s)
+            case CollectField():
+                self._step(
+                    message.capture_id, lambda running: running.capture.collect(message.field, now_s), now_s
+                )
+            case SubmitCapture():
+                self._step(
+                    message.capture_id, lambda running: self._submit(running, message.reference), now_s
+                )
+            case CancelCapture():
+                result = CaptureResult.CALLER_GONE if message.caller_gone else CaptureResult.CANCELLED
+                self._step(message.capture_id, lambda running: running.capture.stop(result), now_s)
+
+    def media_message(self, message: MediaToCde, now_s: float) -> None:
+        """Take one message of media. What belongs to another generation is dropped."""
+        running = next((each for each in self._running.values() if each.slot == message.slot), None)
+        if running is None or running.generation != message.generation:
+            return
+        if isinstance(message, SlotArmed):
+            self._slot_armed(running, message.ok, now_s)
+        elif running.capture.state is not CaptureState.IDLE:
+            self._take_keys(running, message, now_s)
+
+    def media_lost(self, now_s: float) -> None:
+        """Media died: what was keyed may be incomplete. Captures not yet sending end INTERRUPTED."""
+        for running in tuple(self._running.values()):
+            if running.capture.state is not CaptureState.SENDING:
+                running.capture.stop(CaptureResult.INTERRUPTED)
+                self._tell(running, now_s)
+
+    def control_connected(self) -> None:
+        """Tell a fresh control what runs and what has ended lately."""
+        for outcome in self._outcomes:
+            self._outlets.to_control(outcome)
+        for running in self._running.values():
+            self._outlets.to_control(running.capture.progress())
+
+    def gateway_answered(self, capture_id: CaptureId, result: GatewayResult, now_s: float) -> None:
+        """Take the end of an exchange begun by ``Outlets.send``."""
+        self._step(capture_id, lambda running: running.capture.settle(result), now_s)
+
+    # --- time -------------------------------------------------------------------------------------------
+
+    @property
+    def next_timer_s(self) -> float | None:
+        """When ``handle_timer`` has something to do, None: never."""
+        times = [self._resting[0][0] if self._resting else None]
+        for running in self._running.values():
+            times += (running.arm_by_s, running.progress_at_s, running.capture.next_timer_s)
+        return min((time_s for time_s in times if time_s is not None), default=None)
+
+    def handle_timer(self, now_s: float) -> None:
+        """Do what is due."""
+        while self._resting and self._resting[0][0] <= now_s:
+            self._end_rest(self._resting.popleft()[1])
+        for running in tuple(self._running.values()):
+            if running.arm_by_s is not None and now_s >= running.arm_by_s:
+                running.capture.stop(CaptureResult.INTERRUPTED)
+            else:
+                running.capture.handle_timer(now_s)
+            if running.progress_at_s is not None and now_s >= running.progress_at_s:
+                running.progress_at_s = None
+                self._outlets.to_control(running.capture.progress())
+            self._tell(running, now_s)
+
+    def wipe(self) -> None:
+        """Zero every slot. For the end of the process."""
+        self._region.wipe()
+
+    # --- within -----------------------------------------------------------------------------------------
+
+    def _start(self, message: StartCapture, now_s: float) -> None:
+        if message.capture_id in self._running:
+            return
+        if any(running.row == message.row for running in self._running.values()) or not self._free_slots:
+            _log.warning("capture_refused", capture_id=message.capture_id, running=len(self._running))
+            self._finish(self._outcome(message.capture_id, CaptureResult.REFUSED))
+            return
+        slot = self._free_slots.popleft()
+        try:
+            capture = Capture(
+                message.capture_id,
+                message.spec,
+                self._page(slot),
+                self._table,
+                now_s=now_s,
+                today=self._outlets.today(),
+                test=self._test,
+            )
+        except InvariantError as error:
+            _log.error("capture_refused", capture_id=message.capture_id, error=str(error))
+            self._free_slots.append(slot)
+            self._finish(self._outcome(message.capture_id, CaptureResult.REFUSED))
+            return
+        self._outlets.started(message.capture_id, message.call_id)
+        running = _Running(capture, message, slot, self._arm(slot), now_s)
+        self._running[message.capture_id] = running
+        if not self._outlets.to_media(ArmSlot(slot, running.generation, message.call_id, message.row)):
+            capture.stop(CaptureResult.INTERRUPTED)
+            self._tell(running, now_s)
+
+    def _arm(self, slot: int) -> int:
+        self._generation = (self._generation + 1) % _GENERATIONS
+        page = self._page(slot)
+        self._region.wipe_range(slot * slots.SLOT_BYTES, slots.SLOT_BYTES)
+        page[slots.GENERATION_AT : slots.GENERATION_AT + 4] = self._generation.to_bytes(4, "little")
+        page[slots.STATE_AT] = slots.STATE_ARMED
+        return self._generation
+
+    def _slot_armed(self, running: _Running, ok: bool, now_s: float) -> None:
+        if running.arm_by_s is None:
+            return
+        running.arm_by_s = None
+        if ok:
+            running.capture.armed()
+            self._outlets.to_control(CaptureArmed(running.capture.capture_id))
+        else:
+            running.capture.stop(CaptureResult.REFUSED)
+        self._tell(running, now_s)
+
+    def _take_keys(self, running: _Running, message: KeysWritten, now_s: float) -> None:
+        running.capture.take_media_keys(message.head, message.overrun, now_s)
+        if message.overrun:
+            self._page(running.slot)[slots.TAIL_AT] = message.head % slots.RING_KEYS
+        self._tell(running, now_s)
+
+    def _take_info(self, message: InfoMailed, now_s: float) -> None:
+        try:
+            code = parse_info_body(self._mailbox.body(message.cell, message.length))
+        except ValueError:
+            _log.error("info_outside_mailbox", call_id=message.call_id)
+            return
+        self._mailbox.wipe(message.cell)
+        self._outlets.to_control(CellFreed(message.cell))
+        if code == NO_KEY:
+            return
+        if message.role is LegRole.AGENT:
+            self._agent_key(message.call_id, code, now_s)
+            return
+        for running in tuple(self._running.values()):
+            if running.call_id == message.call_id:
+                running.capture.take_info_key(code, now_s)
+                self._tell(running, now_s)
+
+    def _agent_key(self, call_id: CallId, code: int, now_s: float) -> None:
+        codes = self._agent_codes.setdefault(call_id, StarCodes(self._star_codes))
+        self._agent_codes.move_to_end(call_id)
+        if len(self._agent_codes) > AGENT_LEGS_MAX:
+            self._agent_codes.popitem(last=False)
+        completed = codes.key(code, now_s)
+        if completed is not None:
+            self._outlets.to_control(StarCodeKeyed(call_id, LegRole.AGENT, completed))
+
+    def _submit(self, running: _Running, reference: str) -> None:
+        capture = running.capture
+        expiry = capture.expiry_month_year()
+        card = capture.submit()
+        self._page(running.slot)[slots.STATE_AT] = slots.STATE_SEALED
+        self._outlets.send(capture.capture_id, running.call_id, card, expiry, reference)
+
+    def _step(self, capture_id: CaptureId, act: Callable[[_Running], None], now_s: float) -> None:
+        """Let ``act`` move a capture. An input its state does not take changes nothing and is told in the log."""
+        running = self._running.get(capture_id)
+        if running is None:
+            return
+        try:
+            act(running)
+        except InvariantError as error:
+            _log.error("capture_input_refused", capture_id=capture_id, error=str(error))
+        self._tell(running, now_s)
+
+    def _tell(self, running: _Running, now_s: float) -> None:
+        """Send what changed: edges now, counts in batches, the end with everything given back."""
+        change = running.capture.take_change()
+        if running.capture.state in ENDED:
+            if running.capture.capture_id in self._running:
+                self._give_back(running, now_s)
+                self._finish(running.capture.outcome)
+        elif change is Change.NOW:
+            running.progress_at_s = None
+            self._outlets.to_control(running.capture.progress())
+        elif change is Change.LATER and running.progress_at_s is None:
+            running.progress_at_s = now_s + PROGRESS_INTERVAL_S
+
+    def _give_back(self, running: _Running, now_s: float) -> None:
+        del self._running[running.capture.capture_id]
+        # State free: media writes nothing more. Generation stays until the rest is over.
+        self._page(running.slot)[slots.STATE_AT] = slots.STATE_FREE
+        self._outlets.to_media(DisarmSlot(running.slot, running.generation))
+        self._region.wipe_range(running.slot * slots.SLOT_BYTES, slots.SLOT_BYTES)
+        self._resting.append((now_s + SLOT_REST_S, running.slot))
+
+    def _end_rest(self, slot: int) -> None:
+        self._region.wipe_range(slot * slots.SLOT_BYTES, slots.SLOT_BYTES)
+        self._free_slots.append(slot)
+
+    def _finish(self, outcome: CaptureOutcome) -> None:
+        self._outcomes.append(outcome)
+        self._outlets.ended(outcome)
+        self._outlets.to_control(outcome)
+
+    def _outcome(self, capture_id: CaptureId, result: CaptureResult) -> CaptureOutcome:
+        return CaptureOutcome(capture_id=capture_id, result=result, test=self._test)
+
+    def _page(self, slot: int) -> memoryview:
+        return self._region.view[slot * slots.SLOT_BYTES : (slot + 1) * slots.SLOT_BYTES]

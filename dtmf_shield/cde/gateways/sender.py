@@ -1,0 +1,222 @@
+"""The one way a card number leaves: from the slot into a locked build page, from there into TLS, then wiped.
+
+HTTP/1.1 (RFC 9112) by h11 over asyncio TLS streams, one connection a request in this version. Head and body go to
+the stream as two writes; the body as one memoryview, which neither h11 nor asyncio copies. It decides nothing about
+the answer: connectors read that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import random
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import h11
+
+from dtmf_shield.account_data.slots import Region
+from dtmf_shield.base.errors import OperatorError
+from dtmf_shield.base.log import get_logger
+from dtmf_shield.cde.gateways.base import (
+    Connector,
+    GatewayResult,
+    GatewayResultKind,
+    Idempotency,
+    TokenizeOrder,
+    build_body,
+)
+
+CONNECT_TIMEOUT_S: Final = 2.0
+ANSWER_TIMEOUT_S: Final = 8.0
+CONNECT_TRIES: Final = 2
+RETRY_WAIT_S_MAX: Final = 0.25
+ANSWER_BYTES_MAX: Final = 65_536
+BUILD_PAGE_BYTES: Final = 4_096
+BUILD_PAGES: Final = 16
+"""Requests at once; more wait for a page."""
+_READ_BYTES: Final = 16_384
+
+_log = get_logger("gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the gateway is. ``ip`` is a literal: a name would need a resolver and its files."""
+
+    ip: str
+    port: int
+    server_name: str
+    path: str
+    authorization: str
+
+    def __repr__(self) -> str:
+        return f"<Endpoint {self.ip}:{self.port}>"
+
+
+class _NoAnswerError(Exception):
+    """Bytes may have left; no complete answer came. ``reason``: reset, timeout, garbage."""
+
+
+def tls_context(ca_file: Path) -> ssl.SSLContext:
+    """Return a context that believes ``ca_file`` alone.
+
+    Not ssl.create_default_context: that one honours SSLKEYLOGFILE and the system's authorities.
+    Raises OperatorError where the file cannot be read.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_verify_locations(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise OperatorError(f"{ca_file}: cannot read the gateway's authorities; name a PEM file") from error
+    return context
+
+
+def basic_authorization(user_file: Path) -> str:
+    """Read ``user:password`` and return the Authorization header's value (RFC 7617). Raises OperatorError."""
+    try:
+        line = user_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise OperatorError(f"{user_file}: cannot read the gateway's credentials") from error
+    if ":" not in line:
+        raise OperatorError(f"{user_file}: found no colon; write user:password on one line")
+    return "Basic " + base64.b64encode(line.encode("utf-8")).decode("ascii")
+
+
+class GatewaySender:
+    """Sends orders of one connector to one endpoint. ``health``: ok, refused, timeout or tls, of the last try."""
+
+    def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext, connector: Connector, pages: Region) -> None:
+        """``pages``: locked memory of BUILD_PAGES x BUILD_PAGE_BYTES."""
+        self._endpoint, self._tls, self._connector, self._region = endpoint, tls, connector, pages
+        self._free_pages = list(range(BUILD_PAGES))
+        self._page_free = asyncio.Semaphore(BUILD_PAGES)
+        self.health = "ok"
+
+    async def tokenize(self, order: TokenizeOrder) -> GatewayResult:
+        """Exchange the card for a token. Never raises for what a peer or the network does."""
+        async with self._page_free:
+            page = self._free_pages.pop()
+            try:
+                result = await self._exchange(order, page)
+                if (
+                    result.kind is GatewayResultKind.UNKNOWN
+                    and self._connector.idempotency is Idempotency.REPLAY
+                ):
+                    # Same key, same bytes, once: the gateway answers with what it did the first time.
+                    _log.info("gateway_asked_again", gateway=self._connector.name, key=order.key)
+                    again = await self._exchange(order, page)
+                    result = again if again.kind is not GatewayResultKind.FAILED_BEFORE_SEND else result
+            finally:
+                self._free_pages.append(page)
+        return result
+
+    async def probe(self) -> str:
+        """Connect and leave. Return the health."""
+        connected = await self._connect()
+        if connected is not None:
+            connected[1].close()
+        return self.health
+
+    async def _exchange(self, order: TokenizeOrder, page: int) -> GatewayResult:
+        connected = await self._connect_patiently()
+        if connected is None:
+            return GatewayResult(GatewayResultKind.FAILED_BEFORE_SEND, code=self.health)
+        reader, writer = connected
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                http = await self._send(writer, order, page)
+                status, body = await _receive(http, reader)
+        except TimeoutError:
+            return self._no_answer("timeout", order)
+        except OSError:
+            return self._no_answer("reset", order)
+        except (_NoAnswerError, h11.RemoteProtocolError):
+            return self._no_answer("garbage", order)
+        finally:
+            writer.transport.abort()
+        return self._connector.tokenize_result(status, body)
+
+    def _no_answer(self, reason: str, order: TokenizeOrder) -> GatewayResult:
+        _log.warning("gateway_no_answer", gateway=self._connector.name, key=order.key, reason=reason)
+        return GatewayResult(GatewayResultKind.UNKNOWN, code=reason)
+
+    async def _send(self, writer: asyncio.StreamWriter, order: TokenizeOrder, page: int) -> h11.Connection:
+        http = h11.Connection(our_role=h11.CLIENT)
+        start = page * BUILD_PAGE_BYTES
+        try:
+            body = build_body(
+                self._region.view[start : start + BUILD_PAGE_BYTES],
+                self._connector.tokenize_body(order),
+                order.card,
+            )
+            writer.write(http.send(self._head(order, len(body))) or b"")
+            for view in http.send_with_data_passthrough(h11.Data(data=body)) or ():  # type: ignore[arg-type]
+                writer.write(view)
+            http.send(h11.EndOfMessage())
+            await writer.drain()
+        finally:
+            self._region.wipe_range(start, BUILD_PAGE_BYTES)
+        return http
+
+    def _head(self, order: TokenizeOrder, length: int) -> h11.Request:
+        headers = [
+            ("Host", self._endpoint.server_name),
+            ("Authorization", self._endpoint.authorization),
+            ("Content-Length", str(length)),
+            ("Connection", "close"),
+            *self._connector.tokenize_headers(order),
+        ]
+        return h11.Request(method="POST", target=self._endpoint.path, headers=headers)
+
+    async def _connect_patiently(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        for left in reversed(range(CONNECT_TRIES)):
+            connected = await self._connect()
+            if connected is not None or self.health == "tls" or not left:
+                return connected
+            await asyncio.sleep(random.uniform(RETRY_WAIT_S_MAX / 2, RETRY_WAIT_S_MAX))  # noqa: S311 - jitter
+        return None
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                connected = await asyncio.open_connection(
+                    self._endpoint.ip,
+                    self._endpoint.port,
+                    ssl=self._tls,
+                    server_hostname=self._endpoint.server_name,
+                    limit=ANSWER_BYTES_MAX,
+                )
+        except TimeoutError:
+            self.health = "timeout"
+        except ssl.SSLError as error:
+            _log.warning("gateway_tls_failed", gateway=self._connector.name, reason=error.reason)
+            self.health = "tls"
+        except OSError:
+            self.health = "refused"
+        else:
+            self.health = "ok"
+            return connected
+        return None
+
+
+async def _receive(http: h11.Connection, reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """Return status and body. Raises _NoAnswerError, h11.RemoteProtocolError, OSError."""
+    status, body = 0, bytearray()
+    while True:
+        event = http.next_event()
+        if event is h11.NEED_DATA:
+            http.receive_data(await reader.read(_READ_BYTES))
+        elif isinstance(event, h11.Response):
+            status = event.status_code
+        elif isinstance(event, h11.Data):
+            body += event.data
+            if len(body) > ANSWER_BYTES_MAX:
+                raise _NoAnswerError("too long")
+        elif isinstance(event, h11.EndOfMessage):
+            return status, bytes(body)
+        elif isinstance(event, h11.ConnectionClosed) or event is h11.PAUSED:
+            raise _NoAnswerError("closed")

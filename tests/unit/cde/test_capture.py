@@ -1,0 +1,455 @@
+"""The capture machine: its table walked whole, then the keys of callers as they come."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import dtmf_shield.cde.capture as capture_module
+from dtmf_shield.account_data import slots
+from dtmf_shield.base.errors import InvariantError
+from dtmf_shield.cde.capture import ENDED, MASKING, TRANSITIONS, Capture, Change, Input
+from dtmf_shield.cde.card import IinTable
+from dtmf_shield.cde.gateways.base import GatewayResult, GatewayResultKind, SlotField
+from dtmf_shield.model.capture import (
+    CaptureResult,
+    CaptureSpec,
+    CaptureState,
+    FieldKind,
+    FieldSpec,
+    RejectReason,
+    UndoKey,
+)
+from dtmf_shield.model.ids import CaptureId
+
+TABLE = IinTable((Path(capture_module.__file__).parent / "iin.toml").read_text())
+VISA, MASTERCARD, AMEX = "4242424242424242", "5555555555554444", "378282246310005"
+PAN, EXPIRY, CODE = "pan", "expiry", "code"
+FIELDS = (
+    FieldSpec(name=PAN, kind=FieldKind.CARD_NUMBER),
+    FieldSpec(name=EXPIRY, kind=FieldKind.EXPIRY),
+    FieldSpec(name=CODE, kind=FieldKind.SECURITY_CODE),
+)
+
+
+class Line:
+    """A capture, its slot, and a caller who keys into it as media would."""
+
+    def __init__(self, spec: CaptureSpec | None = None) -> None:
+        self.slot = bytearray(slots.SLOT_BYTES)
+        self.now_s = 100.0
+        self.head = 0
+        self.capture = Capture(
+            CaptureId("c1"),
+            spec or CaptureSpec(fields=FIELDS),
+            memoryview(self.slot),
+            TABLE,
+            now_s=self.now_s,
+            today=(2026, 11),
+        )
+
+    def armed(self) -> Line:
+        self.capture.armed()
+        return self
+
+    def collect(self, field: str) -> Line:
+        self.capture.collect(field, self.now_s)
+        return self
+
+    def key(self, keys: str, gap_s: float = 0.2) -> Line:
+        for key in keys:
+            self.now_s += gap_s
+            self.slot[slots.RING_AT + self.head] = ord(key)
+            self.head = (self.head + 1) % slots.RING_KEYS
+            self.slot[slots.HEAD_AT] = self.head
+            self.capture.take_media_keys(self.head, False, self.now_s)
+        return self
+
+    def wait(self, seconds: float) -> Line:
+        end_s = self.now_s + seconds
+        while (due_s := self.capture.next_timer_s) is not None and due_s <= end_s:
+            self.now_s = due_s + 1e-6
+            self.capture.handle_timer(self.now_s)
+        self.now_s = end_s
+        return self
+
+    @property
+    def state(self) -> CaptureState:
+        return self.capture.state
+
+    @property
+    def reason(self) -> RejectReason | None:
+        return self.capture.progress().reason
+
+    def number(self) -> bytes:
+        return bytes(self.slot[slots.CARD_NUMBER_AT : slots.CARD_NUMBER_AT + 19]).rstrip(b"\0")
+
+    def empty(self) -> bool:
+        return bytes(self.slot[slots.RING_AT :]) == bytes(slots.SLOT_BYTES - slots.RING_AT)
+
+
+def in_state(state: CaptureState) -> Line:
+    line = Line()
+    if state is CaptureState.IDLE:
+        return line
+    line.armed()
+    if state is CaptureState.HELD:
+        return line
+    if state is CaptureState.FAILED:
+        line.capture.stop(CaptureResult.CANCELLED)
+        return line
+    line.collect(PAN)
+    if state is CaptureState.WAITING:
+        return line
+    line.key("4")
+    if state is CaptureState.KEYING:
+        return line
+    line = held_card()
+    line.capture.submit()
+    if state is CaptureState.DONE:
+        line.capture.settle(GatewayResult(GatewayResultKind.TOKEN, token="tok_1"))
+    return line
+
+
+def held_card(number: str = VISA, code: str = "123") -> Line:
+    line = Line().armed().collect(PAN).key(number).key("#")
+    line.collect(EXPIRY).key("1230").collect(CODE).key(code)
+    assert line.state is CaptureState.HELD
+    return line
+
+
+# --- the table ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("state", "by"), list(itertools.product(CaptureState, Input)))
+def test_every_state_and_input_follows_the_table_or_changes_nothing(state: CaptureState, by: Input) -> None:
+    line = in_state(state)
+    assert line.state is state
+    before = bytes(line.slot)
+
+    target = TRANSITIONS.get((state, by))
+
+    if target is None:
+        with pytest.raises(InvariantError):
+            line.capture._move(by)
+        assert line.state is state
+        assert bytes(line.slot) == before
+    else:
+        line.capture._move(by)
+        assert line.state is target
+
+
+def test_every_state_between_start_and_end_masks() -> None:
+    assert set(CaptureState) - MASKING == {CaptureState.IDLE} | ENDED
+
+
+def test_nothing_leaves_an_ended_state() -> None:
+    assert not any(state in ENDED for state, _ in TRANSITIONS)
+
+
+# --- whole captures ---------------------------------------------------------------------------------------
+
+
+def test_whole_card_is_held_and_its_slot_wiped_after_the_token() -> None:
+    line = held_card()
+    card = line.capture.submit()
+    assert bytes(card.part(SlotField.NUMBER)).decode() == VISA
+    assert bytes(card.part(SlotField.EXPIRY_MONTH)) == b"12"
+    assert bytes(card.part(SlotField.EXPIRY_YEAR)) == b"30"
+    assert bytes(card.part(SlotField.SECURITY_CODE)) == b"123"
+
+    line.capture.settle(GatewayResult(GatewayResultKind.TOKEN, token="tok_1"))
+
+    outcome = line.capture.outcome
+    assert (outcome.result, outcome.token, outcome.brand, outcome.last4) == (
+        CaptureResult.TOKEN,
+        "tok_1",
+        "visa",
+        "4242",
+    )
+    assert line.empty()
+
+
+@pytest.mark.parametrize(
+    ("kind", "result"),
+    [
+        (GatewayResultKind.DECLINED, CaptureResult.DECLINED),
+        (GatewayResultKind.UNKNOWN, CaptureResult.UNKNOWN),
+        (GatewayResultKind.FAILED_BEFORE_SEND, CaptureResult.GATEWAY_UNREACHABLE),
+        (GatewayResultKind.REFUSED, CaptureResult.REFUSED),
+    ],
+)
+def test_gateway_results_end_the_capture(kind: GatewayResultKind, result: CaptureResult) -> None:
+    line = held_card()
+    line.capture.submit()
+
+    line.capture.settle(GatewayResult(kind, code="card_declined"))
+
+    assert line.state is CaptureState.FAILED
+    assert line.capture.outcome.result is result
+    assert line.empty()
+
+
+def test_submit_with_a_field_missing_is_refused() -> None:
+    line = Line().armed().collect(PAN).key(MASTERCARD)
+
+    with pytest.raises(InvariantError):
+        line.capture.submit()
+    assert line.state is CaptureState.HELD
+
+
+# --- submission -------------------------------------------------------------------------------------------
+
+
+def test_certain_length_submits_itself() -> None:
+    line = Line().armed().collect(PAN).key(MASTERCARD)
+    assert line.state is CaptureState.HELD
+    assert line.capture.progress().last4 == "4444"
+
+
+def test_amex_has_fifteen_digits_and_a_code_of_four() -> None:
+    assert held_card(AMEX, "1234").capture.accepted_brand == "amex"
+
+
+def test_visa_of_sixteen_waits_for_hash_or_the_settle_time() -> None:
+    line = Line().armed().collect(PAN).key(VISA)
+    assert line.state.value == "keying"
+
+    line.wait(1.9)
+    assert line.state.value == "keying"
+    line.wait(0.2)
+    assert line.state is CaptureState.HELD
+
+
+def test_visa_narrowed_by_a_longer_number_is_not_cut_short() -> None:
+    line = Line().armed().collect(PAN).key("424242424242424242", gap_s=0.5)
+    assert line.state is CaptureState.KEYING
+    assert line.capture.progress().count == 18
+
+
+def test_hash_submits() -> None:
+    assert Line().armed().collect(PAN).key(VISA + "#").state is CaptureState.HELD
+
+
+def test_wrong_check_digit_of_certain_length_asks_again_at_once() -> None:
+    line = Line().armed().collect(PAN).key("5555555555554445")
+    assert (line.state, line.reason) == (CaptureState.WAITING, RejectReason.LUHN)
+    assert line.capture.progress().attempt == 2
+    assert line.number() == b""
+
+
+def test_one_hash_right_after_auto_submit_is_swallowed() -> None:
+    line = Line().armed().collect(PAN).key(MASTERCARD + "#").collect(EXPIRY)
+    assert (line.state, line.reason) == (CaptureState.WAITING, None)
+
+    line.key("#")
+    assert line.reason is RejectReason.TOO_SHORT
+
+
+def test_hash_after_an_auto_refusal_is_swallowed_too() -> None:
+    line = Line().armed().collect(PAN).key("5555555555554445#")
+    assert line.reason is RejectReason.LUHN
+    assert line.capture.progress().attempt == 2
+
+
+def test_expiry_with_four_year_digits_is_understood() -> None:
+    line = Line().armed().collect(EXPIRY).key("12203")
+    assert line.state.value == "keying"
+
+    line.key("0")
+    assert line.state is CaptureState.HELD
+    assert line.capture.expiry_month_year() == (12, 30)
+
+
+# --- undo -------------------------------------------------------------------------------------------------
+
+
+def test_star_removes_the_last_digit() -> None:
+    line = Line().armed().collect(PAN).key("555*")
+    assert line.number() == b"55"
+    assert line.capture.progress().count == 2
+
+
+def test_two_stars_in_a_row_empty_the_field() -> None:
+    line = Line().armed().collect(PAN).key("5555**")
+    assert line.number() == b""
+    assert (line.state, line.capture.progress().attempt) == (CaptureState.WAITING, 1)
+
+
+def test_two_stars_apart_remove_two_digits() -> None:
+    assert Line().armed().collect(PAN).key("5555*4*").number() == b"555"
+
+
+def test_star_may_be_switched_off() -> None:
+    line = Line(CaptureSpec(fields=FIELDS, undo=UndoKey.NONE)).armed().collect(PAN).key("55**")
+    assert line.number() == b"55"
+
+
+def test_star_on_an_empty_field_does_nothing() -> None:
+    line = Line().armed().collect(PAN).key("***")
+    assert (line.state, line.reason) == (CaptureState.WAITING, None)
+
+
+# --- time -------------------------------------------------------------------------------------------------
+
+
+def test_first_key_that_never_comes_costs_an_attempt() -> None:
+    line = Line().armed().collect(PAN).wait(20.1)
+    assert (line.reason, line.capture.progress().attempt) == (RejectReason.TIMEOUT, 2)
+
+
+def test_three_timeouts_end_the_capture() -> None:
+    line = Line().armed().collect(PAN).wait(61)
+    assert line.capture.outcome.result is CaptureResult.TIMED_OUT
+    assert line.empty()
+
+
+def test_pause_below_the_shortest_length_may_be_long() -> None:
+    line = Line().armed().collect(PAN).key("42424242").wait(15)
+    assert line.state is CaptureState.KEYING
+
+
+def test_silence_from_the_shortest_length_on_submits() -> None:
+    line = Line().armed().collect(PAN).key("4242424242424241").wait(6.1)
+    assert (line.state, line.reason) == (CaptureState.WAITING, RejectReason.LUHN)
+
+
+def test_total_time_ends_the_capture_whatever_it_does() -> None:
+    line = Line(CaptureSpec(fields=FIELDS, total_timeout_ms=10_000)).armed().collect(PAN).key("4").wait(10)
+    assert line.capture.outcome.result is CaptureResult.TIMED_OUT
+    assert line.empty()
+
+
+def test_attempts_used_up_end_the_capture() -> None:
+    line = Line().armed().collect(PAN)
+    for _ in range(3):
+        line.key("5555555555554445")
+    assert line.capture.outcome.result is CaptureResult.ATTEMPTS_USED
+
+
+# --- type-ahead, redo, cancel -----------------------------------------------------------------------------
+
+
+def test_keys_typed_ahead_serve_the_next_fields() -> None:
+    line = Line().armed().key(MASTERCARD + "#1230123")
+    line.collect(PAN).collect(EXPIRY).collect(CODE)
+    assert line.capture.progress().accepted == (PAN, EXPIRY, CODE)
+
+
+def test_failed_check_flushes_what_was_typed_ahead() -> None:
+    line = Line().armed().key("5555555555554445" + "1230").collect(PAN)
+    assert (line.reason, line.capture.progress().count) == (RejectReason.LUHN, 0)
+
+
+def test_more_keys_ahead_than_fit_are_all_dropped() -> None:
+    line = Line().armed().key("1" * 70, gap_s=0.5).collect(PAN)
+    assert (line.state, line.capture.progress().count) == (CaptureState.WAITING, 0)
+
+
+def test_field_asked_again_is_wiped_and_a_new_number_wipes_the_code() -> None:
+    line = held_card().collect(PAN)
+    assert line.capture.progress().accepted == (EXPIRY,)
+    assert line.number() == b""
+    assert bytes(line.slot[slots.SECURITY_CODE_AT : slots.SECURITY_CODE_AT + 8]) == bytes(8)
+
+
+@pytest.mark.parametrize(
+    "state", [CaptureState.IDLE, CaptureState.HELD, CaptureState.WAITING, CaptureState.KEYING]
+)
+def test_cancel_wipes_and_ends(state: CaptureState) -> None:
+    line = in_state(state)
+    line.capture.stop(CaptureResult.CANCELLED)
+    assert line.capture.outcome.result is CaptureResult.CANCELLED
+    assert line.empty()
+
+
+def test_cancel_while_sending_waits_for_the_answer_and_hands_out_no_token() -> None:
+    line = held_card()
+    line.capture.submit()
+    line.capture.stop(CaptureResult.CALLER_GONE)
+    assert line.state is CaptureState.SENDING
+
+    line.capture.settle(GatewayResult(GatewayResultKind.TOKEN, token="tok_1"))
+
+    assert (line.capture.outcome.result, line.capture.outcome.token) == (CaptureResult.CALLER_GONE, "")
+
+
+def test_keys_while_sending_are_dropped() -> None:
+    line = held_card()
+    card = line.capture.submit()
+    line.key("999")
+    assert bytes(card.part(SlotField.NUMBER)).decode() == VISA
+    assert bytes(line.slot[slots.RING_AT : slots.RING_AT + slots.RING_KEYS]) == bytes(slots.RING_KEYS)
+
+
+def test_overrun_restarts_the_field() -> None:
+    line = Line().armed().collect(PAN).key("4242")
+    line.capture.take_media_keys(line.head, True, line.now_s)
+    assert (line.reason, line.number()) == (RejectReason.FORMAT, b"")
+
+
+# --- what is told -----------------------------------------------------------------------------------------
+
+
+def test_brand_is_told_once_it_is_certain_and_last4_once_accepted() -> None:
+    line = Line().armed().collect(PAN).key("4")
+    assert line.capture.progress().brand == ""
+    line.key(VISA[1:])
+    assert (line.capture.progress().brand, line.capture.progress().last4) == ("visa", "")
+    line.key("#")
+    assert line.capture.progress().last4 == "4242"
+
+
+def test_counts_may_be_batched_but_edges_are_told_at_once() -> None:
+    line = Line().armed().collect(PAN)
+    line.capture.take_change()
+
+    line.key("5")
+    assert line.capture.take_change() is Change.LATER
+    line.key(MASTERCARD[1:])
+    assert line.capture.take_change() is Change.NOW
+    assert line.capture.take_change() is Change.NONE
+
+
+def test_capture_shows_no_key() -> None:
+    line = Line().armed().collect(PAN).key("42424")
+    assert "42424" not in repr(line.capture)
+    assert "42424" not in repr(line.capture.progress())
+
+
+@pytest.mark.parametrize("fields", [(), FIELDS[:1] * 2])
+def test_spec_without_fields_or_with_one_twice_is_refused(fields: tuple[FieldSpec, ...]) -> None:
+    with pytest.raises(InvariantError):
+        Line(CaptureSpec(fields=fields))
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.text("0123456789*#A", min_size=1, max_size=6),
+            st.sampled_from([PAN, EXPIRY, CODE]),
+            st.floats(0.1, 30),
+        ),
+        max_size=60,
+    )
+)
+def test_any_keys_at_any_time_keep_the_slot_within_its_fields_and_end_wiped(
+    script: list[str | float],
+) -> None:
+    line = Line().armed()
+    for step in script:
+        if line.state in ENDED:
+            break
+        if isinstance(step, float):
+            line.wait(step)
+        elif step in (PAN, EXPIRY, CODE):
+            line.collect(step)
+        else:
+            line.key(step)
+    if line.state not in ENDED:
+        line.capture.stop(CaptureResult.CANCELLED)
+    assert line.empty()

@@ -1,0 +1,66 @@
+"""Joining doors: one press by two doors counts once; two presses never count as one."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dtmf_shield.cde.doors import PAIR_WINDOW_S, Door, KeyJoiner
+
+
+def joined(arrivals: list[tuple[str, Door, float]]) -> str:
+    joiner = KeyJoiner(memoryview(bytearray(16)))
+    return "".join(key for key, door, now_s in arrivals if joiner.is_new(ord(key), door, now_s))
+
+
+def test_one_press_by_two_doors_counts_once() -> None:
+    assert joined([("4", Door.MEDIA, 0.0), ("4", Door.INFO, 0.1)]) == "4"
+    assert joined([("4", Door.INFO, 0.0), ("4", Door.MEDIA, 0.1)]) == "4"
+
+
+def test_two_presses_of_one_door_count_twice() -> None:
+    assert joined([("4", Door.INFO, 0.0), ("4", Door.INFO, 0.1)]) == "44"
+
+
+def test_late_door_is_paired_in_order() -> None:
+    arrivals = [
+        ("4", Door.MEDIA, 0.0),
+        ("2", Door.MEDIA, 0.15),
+        ("4", Door.INFO, 0.2),
+        ("2", Door.INFO, 0.35),
+    ]
+    assert joined(arrivals) == "42"
+
+
+def test_pairing_passes_over_a_lost_key() -> None:
+    arrivals = [("4", Door.MEDIA, 0.0), ("2", Door.MEDIA, 0.1), ("2", Door.INFO, 0.2), ("4", Door.INFO, 0.3)]
+    assert joined(arrivals) == "424"
+
+
+def test_same_key_after_the_window_is_a_new_press() -> None:
+    assert joined([("4", Door.MEDIA, 0.0), ("4", Door.INFO, PAIR_WINDOW_S + 0.01)]) == "44"
+
+
+def test_codes_leave_memory_when_their_time_is_over() -> None:
+    cells = bytearray(16)
+    joiner = KeyJoiner(memoryview(cells))
+    joiner.is_new(ord("7"), Door.MEDIA, 0.0)
+    assert joiner.next_timer_s == PAIR_WINDOW_S
+
+    joiner.forget(PAIR_WINDOW_S + 0.01)
+
+    assert cells == bytes(16)
+    assert joiner.next_timer_s is None
+
+
+def test_more_keys_than_cells_forget_the_oldest() -> None:
+    assert len(joined([(str(index % 10), Door.MEDIA, 0.001 * index) for index in range(40)])) == 40
+
+
+@given(st.text("0123456789*#", max_size=30), st.floats(0.0, 0.39))
+def test_two_doors_in_step_give_each_key_once(keys: str, delay_s: float) -> None:
+    arrivals = [(key, Door.MEDIA, 0.2 * index) for index, key in enumerate(keys)]
+    arrivals += [(key, Door.INFO, 0.2 * index + delay_s) for index, key in enumerate(keys)]
+    arrivals.sort(key=lambda arrival: arrival[2])
+
+    assert joined(arrivals) == keys
