@@ -1,0 +1,168 @@
+"""Keys of a leg: two doors joined into one, then into the digit slot (caller) or against the star codes (agent).
+
+A key goes nowhere else: event records say which slot and how many, never which key. SIP INFO has no media time and is
+joined in cde.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dtmf_shield.account_data.slots import (
+    FLAG_OVERRUN,
+    FLAGS_AT,
+    GENERATION_AT,
+    HEAD_AT,
+    RING_AT,
+    RING_KEYS,
+    SLOT_BYTES,
+    STATE_ARMED,
+    STATE_AT,
+    TAIL_AT,
+)
+from dtmf_shield.media.rtp.clock import NS_A_MS, SAMPLES_A_MS
+from dtmf_shield.media.rtp.kernel import fence, kernel
+from dtmf_shield.media.session.legs import (
+    EVENT_KEYS_WRITTEN,
+    EVENT_STAR_CODE,
+    KEYS_REMEMBERED,
+    STAR_KEYS_MAX,
+    Tables,
+    post_event,
+)
+
+DOOR_NONE: Final = 0
+DOOR_INBAND: Final = 1
+DOOR_EVENT: Final = 2
+_DOOR_JOINED: Final = 3
+"""A key both doors have told: a third telling is a new press."""
+
+JOIN_SAMPLES_MAX: Final = 80 * SAMPLES_A_MS
+"""Onsets of one press through two doors lie within 80 ms; two presses of one key do not (40 ms tone, 40 ms pause)."""
+KEY_KEPT_NS: Final = 1_000 * NS_A_MS
+"""By then the other door has told its half, or never will."""
+STAR_GAP_NS_MAX: Final = 3_000 * NS_A_MS
+"""Longest pause within a star code."""
+
+
+@kernel
+def take_key(tables: Tables, index: int, code: int, onset_samples: int, door: int, now_ns: int) -> None:
+    """Take a key heard on the leg at `index`; `onset_samples` on the shield's clock, `code` in ASCII."""
+    leg = tables.legs[index]
+    if _is_told(leg, code, onset_samples, door):
+        return
+    at = leg.key_next % KEYS_REMEMBERED
+    leg.key_next = at + 1
+    leg.key_codes[at] = code
+    leg.key_doors[at] = door
+    leg.key_onsets[at] = onset_samples
+    leg.key_heard_ns[at] = now_ns
+    if index & 1:
+        _match_star_codes(tables, index, code, now_ns)
+    elif leg.slot > 0:
+        _write_slot(tables, index, code)
+
+
+@kernel
+def forget_old_keys(tables: Tables, index: int, now_ns: int) -> None:
+    """Wipe keys that nothing can be joined to any more, and star code beginnings that have lapsed."""
+    leg = tables.legs[index]
+    for at in range(KEYS_REMEMBERED):
+        if leg.key_doors[at] != DOOR_NONE and now_ns - leg.key_heard_ns[at] > KEY_KEPT_NS:
+            leg.key_codes[at] = 0
+            leg.key_doors[at] = DOOR_NONE
+            leg.key_onsets[at] = 0
+    if leg.star_count > 0 and now_ns - leg.star_heard_ns > STAR_GAP_NS_MAX:
+        leg.star_count = 0
+        leg.star_keys[:] = 0
+
+
+@kernel
+def forget_all_keys(tables: Tables, index: int) -> None:
+    """Wipe the keys kept for joining: the clock of their onsets is no more."""
+    leg = tables.legs[index]
+    leg.key_codes[:] = 0
+    leg.key_doors[:] = DOOR_NONE
+    leg.key_onsets[:] = 0
+
+
+@kernel
+def _is_told(leg: Any, code: int, onset_samples: int, door: int) -> bool:
+    """Tell whether the other door has told this press already, and join the two: one to one, the nearest."""
+    best = -1
+    best_distance = JOIN_SAMPLES_MAX + 1
+    for at in range(KEYS_REMEMBERED):
+        other = leg.key_doors[at]
+        if leg.key_codes[at] == code and other not in (DOOR_NONE, _DOOR_JOINED, door):
+            distance = abs(leg.key_onsets[at] - onset_samples)
+            if distance < best_distance:
+                best = at
+                best_distance = distance
+    if best < 0:
+        return False
+    leg.key_doors[best] = _DOOR_JOINED
+    return True
+
+
+@kernel
+def _octet(octets: NDArray[np.uint8], at: int) -> int:
+    # Through int64: numba makes a float of a signed and an unsigned 64-bit number.
+    return int(np.int64(octets[at]))
+
+
+@kernel
+def _write_slot(tables: Tables, index: int, code: int) -> None:
+    """Write a key into the armed slot and tell its length: the key, a fence, then the head."""
+    leg = tables.legs[index]
+    slots = tables.slots
+    base = (leg.slot - 1) * SLOT_BYTES
+    generation = 0
+    for byte in range(4):
+        generation |= _octet(slots, base + GENERATION_AT + byte) << (8 * byte)
+    if slots[base + STATE_AT] != STATE_ARMED or generation != leg.slot_generation:
+        return
+    head = _octet(slots, base + HEAD_AT) % RING_KEYS
+    # Both count modulo the ring, so one cell stays free: a full ring would look empty.
+    overrun = (head - _octet(slots, base + TAIL_AT)) % RING_KEYS == RING_KEYS - 1
+    if overrun:
+        slots[base + FLAGS_AT] |= FLAG_OVERRUN
+    else:
+        slots[base + RING_AT + head % RING_KEYS] = code
+        fence()
+        head = (head + 1) % RING_KEYS
+        slots[base + HEAD_AT] = head
+    post_event(tables, EVENT_KEYS_WRITTEN, index, leg.slot - 1, leg.slot_generation, head, int(overrun))
+
+
+@kernel
+def _match_star_codes(tables: Tables, index: int, code: int, now_ns: int) -> None:
+    """Append a key of the agent's and tell a configured code that now stands at the end."""
+    leg = tables.legs[index]
+    if leg.star_count > 0 and now_ns - leg.star_heard_ns > STAR_GAP_NS_MAX:
+        leg.star_count = 0
+    leg.star_heard_ns = now_ns
+    keys = leg.star_keys
+    if leg.star_count == STAR_KEYS_MAX:
+        for at in range(STAR_KEYS_MAX - 1):
+            keys[at] = keys[at + 1]
+        leg.star_count -= 1
+    keys[leg.star_count] = code
+    leg.star_count += 1
+    for which in range(len(tables.star_lengths)):
+        if _ends_with(tables, leg, which):
+            leg.star_count = 0
+            keys[:] = 0
+            post_event(tables, EVENT_STAR_CODE, index, which, 0, 0, 0)
+            return
+
+
+@kernel
+def _ends_with(tables: Tables, leg: Any, which: int) -> bool:
+    length = tables.star_lengths[which]
+    if length == 0 or leg.star_count < length:
+        return False
+    differ = 0
+    for at in range(length):
+        differ += leg.star_keys[leg.star_count - length + at] != tables.star_codes[which, at]
+    return differ == 0

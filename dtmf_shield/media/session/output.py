@@ -1,0 +1,125 @@
+"""What leaves for the other leg: masked frames on one unbroken timeline of our own, and the recorder's tap.
+
+Own SSRC, sequence numbers given at sending, timestamps of the input plus an offset (RFC 3550 section 5.1). Takes
+MaskedFrame only; telephone events, comfort noise packets and the input's header never leave.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dtmf_shield.media.codecs.g711 import encode_alaw, encode_ulaw
+from dtmf_shield.media.frames import MaskedFrame
+from dtmf_shield.media.masker import MODE_CAPTURE, conceal_packet, masked_frame, samples_masked
+from dtmf_shield.media.recorder import tap_frame
+from dtmf_shield.media.rtp.clock import (
+    SEQUENCE_MODULUS,
+    TIMESTAMP_MODULUS,
+    samples_of_ns,
+    timestamp_distance,
+)
+from dtmf_shield.media.rtp.kernel import kernel
+from dtmf_shield.media.rtp.packet import HEADER_BYTES, write_header
+from dtmf_shield.media.session.legs import (
+    CODEC_PCMU,
+    DIRECTION_INACTIVE,
+    DIRECTION_RECVONLY,
+    DIRECTION_SENDONLY,
+    PACKETS_OUT_MAX,
+    Tables,
+)
+
+FILLERS_MAX: Final = 10
+"""Frames of noise sent for what is missing before one packet: 200 ms at 20 ms; the rest stays a gap."""
+CONCEALED_MAX: Final = 3
+"""Missing frames the detector is told of: more than 60 ms of nothing tell it nothing new."""
+
+
+@kernel
+def encode_masked(frame: MaskedFrame, codec: int, codes: NDArray[np.uint8]) -> None:
+    """Encode a masked frame of n samples into `codes`, uint8, shape (>= n,)."""
+    if codec == CODEC_PCMU:
+        encode_ulaw(frame.samples, codes)
+    else:
+        encode_alaw(frame.samples, codes)
+
+
+@kernel
+def _may_send(tables: Tables, index: int) -> bool:
+    """Tell whether audio from the leg at `index` goes out to its peer (RFC 3264 section 6.1)."""
+    source, target = tables.legs[index], tables.legs[index ^ 1]
+    if not target.has_stream:
+        return False
+    if target.direction in (DIRECTION_RECVONLY, DIRECTION_INACTIVE):
+        return False
+    return source.direction not in (DIRECTION_SENDONLY, DIRECTION_INACTIVE)
+
+
+@kernel
+def _tap(tables: Tables, index: int, timestamp: int, frame: MaskedFrame, now_ns: int) -> None:
+    """Give the frame to the recorder: the first by its arrival, the others by their timestamps."""
+    leg = tables.legs[index]
+    if not leg.recording_placed:
+        leg.recording_placed = 1
+        leg.recording_position = samples_of_ns(now_ns - leg.recording_started_ns)
+    else:
+        leg.recording_position += timestamp_distance(timestamp, leg.recording_origin)
+    leg.recording_origin = timestamp
+    if not tap_frame(tables.taps, index >> 1, leg.generation, index & 1, leg.recording_position, frame):
+        leg.recording_dropped += 1
+
+
+@kernel
+def send_frame(tables: Tables, index: int, frame: MaskedFrame, timestamp: int, now_ns: int) -> None:
+    """Queue a frame from the leg at `index` for its peer, in the slot of the peer's timeline at `timestamp`."""
+    source, target = tables.legs[index], tables.legs[index ^ 1]
+    n = len(frame.samples)
+    target.send_timestamp = (timestamp + n) % TIMESTAMP_MODULUS
+    source.filled_ns = now_ns
+    source.masked_samples += samples_masked(tables.shields, index)
+    if source.recording:
+        _tap(tables, index, timestamp, frame, now_ns)
+    count = tables.out_bytes[PACKETS_OUT_MAX]
+    if count >= PACKETS_OUT_MAX or not _may_send(tables, index):
+        target.send_marker = 1
+        return
+    packet = tables.out[count]
+    write_header(
+        packet, target.send_marker, target.payload_type, target.send_sequence, timestamp, target.send_ssrc
+    )
+    encode_masked(frame, target.codec, packet[HEADER_BYTES:])
+    tables.out_bytes[count] = HEADER_BYTES + n
+    tables.out_bytes[PACKETS_OUT_MAX] = count + 1
+    target.send_sequence = (target.send_sequence + 1) % SEQUENCE_MODULUS
+    target.send_marker = 0
+
+
+@kernel
+def send_fillers(tables: Tables, index: int, n_frames: int, n_samples: int, now_ns: int) -> None:
+    """Fill the next `n_frames` slots of the peer's timeline with noise (at most FILLERS_MAX)."""
+    leg, target = tables.legs[index], tables.legs[index ^ 1]
+    for _ in range(min(n_frames, FILLERS_MAX)):
+        out = tables.masked[:n_samples]
+        conceal_packet(tables.shields, index, n_samples, out, leg.mode)
+        send_frame(tables, index, masked_frame(out), target.send_timestamp, now_ns)
+
+
+@kernel
+def pass_gap(tables: Tables, index: int, gap_samples: int, n_samples: int, now_ns: int) -> None:
+    """Deal with `gap_samples` of nothing before a packet of `n_samples`: loss, events, or a silent talker.
+
+    In a capture, and where events stood, the gap is filled: its shape would tell the keys. Else a loss stays a loss,
+    seen by the far end as missing sequence numbers, and silence a step of the timestamp with a marker.
+    """
+    leg, target = tables.legs[index], tables.legs[index ^ 1]
+    n_frames = gap_samples // n_samples
+    if leg.mode == MODE_CAPTURE or leg.event_since_audio:
+        send_fillers(tables, index, n_frames, n_samples, now_ns)
+        return
+    lost = min(n_frames, leg.packets_missing)
+    target.send_sequence = (target.send_sequence + lost) % SEQUENCE_MODULUS
+    if lost == 0:
+        target.send_marker = 1
+    for _ in range(max(1, min(n_frames, CONCEALED_MAX))):
+        conceal_packet(tables.shields, index, n_samples, tables.masked[:n_samples], leg.mode)

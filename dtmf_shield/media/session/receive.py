@@ -1,0 +1,238 @@
+"""One received packet of a leg: order, timeline, keys, mask. What comes of it lies in `tables.out`.
+
+RFC 3550 for order and time, RFC 4733 for events, RFC 3389 comfort noise is taken for silence. No jitter buffer:
+packets pass in arrival order, late ones do not pass, but a late event is still read.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from dtmf_shield.media.codecs.g711 import decode_alaw, decode_ulaw
+from dtmf_shield.media.masker import force_mute, key_onset_samples, masked_frame, reset_shield, shield_packet
+from dtmf_shield.media.rtp.clock import (
+    NS_A_SAMPLE,
+    SAMPLE_RATE_HZ,
+    SAMPLES_A_MS,
+    TIMESTAMP_MODULUS,
+    samples_of_ns,
+    sequence_distance,
+    timestamp_distance,
+)
+from dtmf_shield.media.rtp.kernel import kernel
+from dtmf_shield.media.rtp.packet import COMFORT_NOISE_PAYLOAD_TYPE, RtpHeader, parse_packet
+from dtmf_shield.media.rtp.telephone_event import EVENT_PAYLOAD_BYTES, NO_KEY, event_is_open, take_event
+from dtmf_shield.media.session.keys import DOOR_EVENT, DOOR_INBAND, forget_all_keys, forget_old_keys, take_key
+from dtmf_shield.media.session.legs import CODEC_PCMU, FRAME_SAMPLES_MAX, PACKETS_OUT_MAX, Tables
+from dtmf_shield.media.session.output import FILLERS_MAX, pass_gap, send_fillers, send_frame
+
+SEQUENCE_JUMP_MAX: Final = 3000
+"""RFC 3550 appendix A.1, MAX_DROPOUT: a larger step is a sender that started afresh."""
+TIMELINE_SLACK_SAMPLES: Final = 2 * SAMPLE_RATE_HZ
+"""A timestamp further ahead of the clock than this is a new timeline."""
+TIMELINE_BACK_SAMPLES: Final = SAMPLE_RATE_HZ // 2
+"""A packet in sequence, yet further back than this, likewise."""
+LATE_RUN_MAX: Final = 10
+"""So many packets in sequence, all too late: the timelines have drifted apart, ours follows."""
+EVENT_TAIL_SAMPLES: Final = 40 * SAMPLES_A_MS
+"""Audio stays muted so long after the last packet of an event: the tone beside it may end later."""
+SOURCE_CHANGE_MUTE_SAMPLES: Final = 20 * SAMPLES_A_MS
+"""A new source may start in the middle of a tone that the fresh detector has not heard begin."""
+
+_IN_ORDER: Final = 0
+_LATE: Final = 1
+_DUPLICATE: Final = 2
+
+
+@kernel
+def receive_packet(tables: Tables, index: int, size: int, now_ns: int) -> int:
+    """Take the packet in ``tables.packet[:size]`` from the leg at `index`; return how many lie in `tables.out`.
+
+    The caller has checked that it came from the leg's phone, sends ``out[k, :out_bytes[k]]`` to the peer's and wipes
+    `packet`. `now_ns` is the arrival time on a monotonic clock.
+    """
+    tables.out_bytes[PACKETS_OUT_MAX] = 0
+    leg = tables.legs[index]
+    header = parse_packet(tables.packet, size)
+    if not header.valid:
+        leg.malformed += 1
+        return 0
+    if header.payload_type == leg.event_payload_type:
+        _receive_event(tables, index, header, now_ns)
+    elif header.payload_type == leg.payload_type:
+        _receive_audio(tables, index, header, now_ns)
+    elif header.payload_type == COMFORT_NOISE_PAYLOAD_TYPE:
+        leg.received += 1
+        _follow_sequence(tables, index, header, now_ns)
+    else:
+        leg.malformed += 1
+    return int(tables.out_bytes[PACKETS_OUT_MAX])
+
+
+@kernel
+def tick(tables: Tables, now_ns: int) -> None:
+    """Let time pass for every leg in use: keys are forgotten, lost ends of events noticed."""
+    for index in range(len(tables.legs)):
+        if tables.legs[index].active:
+            forget_old_keys(tables, index, now_ns)
+            event_is_open(tables.presses[index], now_ns)
+
+
+@kernel
+def _place(tables: Tables, index: int, timestamp: int, now_ns: int) -> None:
+    """Lay a new input timeline onto the peer's: where it stands, moved on by the time since it was last filled."""
+    leg, target = tables.legs[index], tables.legs[index ^ 1]
+    elapsed = 0
+    if leg.filled_ns > 0:
+        elapsed = max(0, samples_of_ns(now_ns - leg.filled_ns) - leg.frame_samples)
+    target.send_timestamp = (target.send_timestamp + elapsed) % TIMESTAMP_MODULUS
+    target.send_marker = 1
+    leg.timestamp_offset = (target.send_timestamp - timestamp) % TIMESTAMP_MODULUS
+    leg.packets_missing = 0
+    leg.late_run = 0
+
+
+@kernel
+def _follow_sequence(tables: Tables, index: int, header: RtpHeader, now_ns: int) -> int:
+    """Keep the books of sequence and source; return _IN_ORDER, _LATE or _DUPLICATE."""
+    leg = tables.legs[index]
+    step = sequence_distance(header.sequence, leg.sequence)
+    if not leg.started or header.ssrc != leg.ssrc:
+        if leg.started:
+            reset_shield(tables.shields, index)
+            forget_all_keys(tables, index)
+            force_mute(tables.shields, index, SOURCE_CHANGE_MUTE_SAMPLES)
+        leg.started = 1
+        leg.ssrc = header.ssrc
+        _place(tables, index, header.timestamp, now_ns)
+    elif abs(step) > SEQUENCE_JUMP_MAX:
+        _place(tables, index, header.timestamp, now_ns)
+    elif step == 0:
+        return _DUPLICATE
+    elif step < 0:
+        leg.lost = max(0, leg.lost - 1)
+        return _LATE
+    else:
+        leg.lost += step - 1
+        leg.packets_missing += step - 1
+    leg.sequence = header.sequence
+    return _IN_ORDER
+
+
+@kernel
+def _receive_audio(tables: Tables, index: int, header: RtpHeader, now_ns: int) -> None:
+    leg, target = tables.legs[index], tables.legs[index ^ 1]
+    n = header.payload_bytes
+    if n < 1 or n > FRAME_SAMPLES_MAX:
+        leg.malformed += 1
+        return
+    leg.received += 1
+    order = _follow_sequence(tables, index, header, now_ns)
+    if order == _LATE:
+        leg.late += 1
+    if order != _IN_ORDER:
+        return
+    leg.frame_samples = n
+    ahead = timestamp_distance(header.timestamp + leg.timestamp_offset, target.send_timestamp)
+    if _left_the_timeline(tables, index, ahead, now_ns):
+        _place(tables, index, header.timestamp, now_ns)
+        ahead = 0
+    _note_audio(tables, index, now_ns)
+    if ahead < 0:
+        leg.late += 1
+        leg.late_run += 1
+        return
+    leg.late_run = 0
+    if ahead > 0:
+        pass_gap(tables, index, ahead, n, now_ns)
+    leg.packets_missing = 0
+    leg.event_since_audio = 0
+    _shield_and_send(tables, index, header, now_ns)
+
+
+@kernel
+def _left_the_timeline(tables: Tables, index: int, ahead_samples: int, now_ns: int) -> bool:
+    """Tell whether a packet in sequence lies where its sender's old timeline cannot be."""
+    leg = tables.legs[index]
+    elapsed = samples_of_ns(now_ns - leg.filled_ns)
+    if ahead_samples > elapsed + TIMELINE_SLACK_SAMPLES or ahead_samples < -TIMELINE_BACK_SAMPLES:
+        return True
+    return bool(ahead_samples < 0 and leg.late_run >= LATE_RUN_MAX)
+
+
+@kernel
+def _note_audio(tables: Tables, index: int, now_ns: int) -> None:
+    """Learn whether this phone sends audio beside its events, so that fillers leave room for it."""
+    leg = tables.legs[index]
+    if leg.event_since_audio and event_is_open(tables.presses[index], now_ns):
+        leg.audio_beside_events = 1
+    leg.audio_since_event = 1
+
+
+@kernel
+def _shield_and_send(tables: Tables, index: int, header: RtpHeader, now_ns: int) -> None:
+    """Decode, listen, mask, send; the raw samples are wiped after."""
+    leg, n = tables.legs[index], header.payload_bytes
+    raw, out = tables.raw[:n], tables.masked[:n]
+    codes = tables.packet[header.payload_at : header.payload_at + n]
+    if leg.codec == CODEC_PCMU:
+        decode_ulaw(codes, raw)
+    else:
+        decode_alaw(codes, raw)
+    if event_is_open(tables.presses[index], now_ns):
+        force_mute(tables.shields, index, n + EVENT_TAIL_SAMPLES)
+    n_keys = shield_packet(tables.shields, index, raw, out, leg.mode, tables.keys)
+    for at in range(n_keys):
+        onset = key_onset_samples(tables.shields, index, at)
+        take_key(tables, index, int(np.int64(tables.keys[at])), onset, DOOR_INBAND, now_ns)
+    tables.keys[:] = 0
+    raw[:] = 0
+    timestamp = (header.timestamp + leg.timestamp_offset) % TIMESTAMP_MODULUS
+    send_frame(tables, index, masked_frame(out), timestamp, now_ns)
+
+
+@kernel
+def _receive_event(tables: Tables, index: int, header: RtpHeader, now_ns: int) -> None:
+    leg, target = tables.legs[index], tables.legs[index ^ 1]
+    if header.payload_bytes < EVENT_PAYLOAD_BYTES:
+        leg.malformed += 1
+        return
+    leg.received += 1
+    order = _follow_sequence(tables, index, header, now_ns)
+    leg.events_removed += 1
+    code = take_event(
+        tables.presses[index],
+        header.ssrc,
+        header.timestamp,
+        header.marker,
+        tables.packet,
+        header.payload_at,
+        now_ns,
+    )
+    force_mute(tables.shields, index, EVENT_TAIL_SAMPLES)
+    ahead = timestamp_distance(header.timestamp + leg.timestamp_offset, target.send_timestamp)
+    if code != NO_KEY:
+        onset = tables.shields[index].position_samples + ahead
+        take_key(tables, index, code, onset, DOOR_EVENT, now_ns)
+    if order == _IN_ORDER:
+        at = header.payload_at + 2
+        duration = int((np.int64(tables.packet[at]) << 8) | np.int64(tables.packet[at + 1]))
+        _fill_event_slots(tables, index, ahead + duration, now_ns)
+
+
+@kernel
+def _fill_event_slots(tables: Tables, index: int, due_samples: int, now_ns: int) -> None:
+    """Send noise for the slots an event has taken from the audio, up to `due_samples` ahead of what is sent.
+
+    Never faster than time passes (repeated ends come in a burst), and one frame behind where audio comes as well.
+    """
+    leg = tables.legs[index]
+    n = leg.frame_samples
+    leg.event_since_audio = 1
+    leg.audio_since_event = 0
+    if leg.audio_beside_events:
+        due_samples -= n
+    elapsed = (now_ns - leg.filled_ns) // NS_A_SAMPLE + n // 2
+    n_frames = min(due_samples, elapsed) // n
+    if n_frames > 0:
+        send_fillers(tables, index, min(n_frames, FILLERS_MAX), n, now_ns)
