@@ -36,5 +36,9 @@ class Mailbox:
             raise ValueError("no such mailbox cell")
         self._region.wipe_range(cell * MAILBOX_CELL_BYTES, MAILBOX_CELL_BYTES)
 
+    def wipe_all(self) -> None:
+        """Zero every cell."""
+        self._region.wipe()
+
     def __repr__(self) -> str:
         return "<Mailbox>"

@@ -6,6 +6,7 @@ capture is capture.py; what is sent to a gateway, and how, is not known here.
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -186,20 +187,23 @@ class Captures:
         while self._resting and self._resting[0][0] <= now_s:
             self._end_rest(self._resting.popleft()[1])
         for running in tuple(self._running.values()):
-            if running.arm_by_s is not None and now_s >= running.arm_by_s:
-                running.capture.stop(CaptureResult.INTERRUPTED)
-            else:
-                running.capture.handle_timer(now_s)
-            if running.progress_at_s is not None and now_s >= running.progress_at_s:
-                running.progress_at_s = None
-                self._outlets.to_control(running.capture.progress())
-            self._tell(running, now_s)
+            self._guard(running, functools.partial(self._due, running, now_s), now_s)
 
     def wipe(self) -> None:
         """Zero every slot. For the end of the process."""
         self._region.wipe()
 
     # --- within -----------------------------------------------------------------------------------------
+
+    def _due(self, running: _Running, now_s: float) -> None:
+        if running.arm_by_s is not None and now_s >= running.arm_by_s:
+            running.arm_by_s = None
+            running.capture.stop(CaptureResult.INTERRUPTED)
+            return
+        running.capture.handle_timer(now_s)
+        if running.progress_at_s is not None and now_s >= running.progress_at_s:
+            running.progress_at_s = None
+            self._outlets.to_control(running.capture.progress())
 
     def _start(self, message: StartCapture, now_s: float) -> None:
         if message.capture_id in self._running:
@@ -251,9 +255,17 @@ class Captures:
         self._tell(running, now_s)
 
     def _take_keys(self, running: _Running, message: KeysWritten, now_s: float) -> None:
-        running.capture.take_media_keys(message.head, message.overrun, now_s)
-        if message.overrun:
-            self._page(running.slot)[slots.TAIL_AT] = message.head % slots.RING_KEYS
+        head, overrun = message.head, message.overrun
+        self._guard(running, lambda: running.capture.take_media_keys(head, overrun, now_s), now_s)
+
+    def _guard(self, running: _Running, act: Callable[[], None], now_s: float) -> None:
+        """Let ``act`` move a capture; a broken promise of our own ends this capture and no other."""
+        try:
+            act()
+        except InvariantError as error:
+            _log.error("capture_broken", capture_id=running.capture.capture_id, error=str(error))
+            if running.capture.state not in ENDED:
+                running.capture.stop(CaptureResult.INTERRUPTED)
         self._tell(running, now_s)
 
     def _take_info(self, message: InfoMailed, now_s: float) -> None:
@@ -271,8 +283,8 @@ class Captures:
             return
         for running in tuple(self._running.values()):
             if running.call_id == message.call_id:
-                running.capture.take_info_key(code, now_s)
-                self._tell(running, now_s)
+                act = functools.partial(running.capture.take_info_key, code, now_s)
+                self._guard(running, act, now_s)
 
     def _agent_key(self, call_id: CallId, code: int, now_s: float) -> None:
         codes = self._agent_codes.setdefault(call_id, StarCodes(self._star_codes))

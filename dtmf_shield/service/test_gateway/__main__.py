@@ -1,0 +1,52 @@
+"""``python -m dtmf_shield.service.test_gateway``: run the TEST gateway until standard input closes.
+
+Prints one line of JSON with its port when it listens. Takes published test card numbers only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+from dtmf_shield.service.dev_certificates import ensure_dev_certificates
+from dtmf_shield.service.test_gateway.server import Fault, TestGateway
+
+
+async def _run(state_directory: Path, port: int, fault: Fault) -> None:
+    files = ensure_dev_certificates(state_directory)
+    gateway = TestGateway(files.gateway_user_file, fault)
+    listening = await gateway.start(files.gateway_certificate_file, files.gateway_key_file, port)
+    print(json.dumps({"event": "listening", "test": True, "port": listening}), flush=True)  # noqa: T201 - the contract
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    # Where standard input is a plain file or closed, only a signal ends us.
+    with contextlib.suppress(OSError, ValueError):
+        loop.add_reader(sys.stdin.fileno(), lambda: stop.set() if not os.read(0, 4096) else None)
+    await stop.wait()
+    await gateway.stop()
+
+
+def main() -> int:
+    """Parse arguments and run."""
+    parser = argparse.ArgumentParser(prog="dtmf-shield TEST gateway", description=__doc__)
+    parser.add_argument(
+        "--state-directory", type=Path, required=True, help="where the development certificates are"
+    )
+    parser.add_argument("--port", type=int, default=0, help="0: any free port")
+    default_fault = os.environ.get("DTMF_SHIELD_TEST_GATEWAY_FAULT", Fault.NONE.value)
+    parser.add_argument("--fault", choices=[fault.value for fault in Fault], default=default_fault)
+    arguments = parser.parse_args()
+    asyncio.run(_run(arguments.state_directory, arguments.port, Fault(arguments.fault)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
