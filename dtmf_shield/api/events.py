@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -120,7 +120,7 @@ class EventRing:
 
     async def stream(
         self, last_event_id: str | None, still_allowed: Callable[[], bool]
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Yield the stream for one reader; ends when ``still_allowed`` says no, or by :meth:`end_streams`."""
         if self.full:
             return

@@ -4,7 +4,7 @@ import { announcer } from "./announce.js";
 import { looksLikeCard, send } from "./command.js";
 import { emptyState, reduce, running } from "./store.js";
 import { openStream } from "./stream.js";
-import { draw, drawClock } from "./view.js";
+import { draw, drawClock, mayStart } from "./view.js";
 import { PROBLEMS } from "./words.js";
 
 const at = (id) => document.getElementById(id);
@@ -45,7 +45,7 @@ async function start(event) {
   event.preventDefault();
   const call = state.calls.get(state.selected);
   const reference = at("reference").value.trim();
-  if (call?.state !== "talking") return;
+  if (!mayStart(state, call)) return;
   if (looksLikeCard(reference)) {
     at("reference").value = "";
     note(PROBLEMS["card-number"]);

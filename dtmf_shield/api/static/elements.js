@@ -32,7 +32,7 @@ class CaptureField extends HTMLElement {
     this.append(this.row);
   }
 
-  show(field, { now, blocked }) {
+  show(field, { now, busy, blocked }) {
     const [look, words] = fieldWords(field);
     this.row.classList.toggle("now", now);
     this.label.textContent = field.label;
@@ -44,6 +44,7 @@ class CaptureField extends HTMLElement {
       this.chip.className = chip;
       this.chip.replaceChildren(...(look ? [icon(look)] : []), words);
     }
+    this.button.hidden = !busy;
     this.button.setAttribute("aria-disabled", String(blocked));
     this.button.setAttribute("aria-label", `Reset ${field.label.toLowerCase()}`);
   }

@@ -35,7 +35,8 @@ function drawCalls(state, act) {
 
 function newCallItem(id, act) {
   const item = make("li", "");
-  const button = make("button", "call", ...["b", "small", "small", "small"].map((tag) => make(tag, "")));
+  const line = (first) => make("span", "", make(first, ""), make("small", ""));
+  const button = make("button", "call", line("b"), line("small"));
   button.type = "button";
   button.addEventListener("click", () => act.choose(id));
   item.dataset.call = id;
@@ -45,17 +46,16 @@ function newCallItem(id, act) {
 
 function drawCallItem(item, call, chosen) {
   const button = item.firstChild;
-  const [caller, state, dialled, capture] = button.children;
+  const [caller, state, dialled, capture] = [...button.children].flatMap((line) => [...line.children]);
   button.setAttribute("aria-current", String(chosen));
   caller.textContent = `Caller ${call.caller_masked}`;
   state.textContent = CALL_STATES[call.state];
   dialled.textContent = `to ${call.dialled}`;
-  state.className = capture.className = "end";
   capture.textContent = captureWords(call);
 }
 
 function captureWords(call) {
-  if (running(call)) return call.capture.state === "sending" ? "Sending…" : "Capture running";
+  if (running(call)) return call.capture.state === "sending" ? "Sending…" : "Card capture";
   return call.capture?.outcome ? RESULTS[call.capture.outcome.result][1] : "";
 }
 
@@ -70,6 +70,11 @@ function drawHead(call) {
   if (at("facts").dataset.facts === text) return;
   at("facts").dataset.facts = text;
   at("facts").replaceChildren(...facts.map(([name, value]) => make("div", "", make("dt", "", name), make("dd", "", value))));
+}
+
+// In doubt no card is asked for: the call is connected and its shield is known to be on.
+export function mayStart(state, call) {
+  return call?.state === "talking" && badgeState(state) === "on";
 }
 
 export function drawClock(state) {
@@ -114,7 +119,7 @@ function drawFields(call, busy, sending, act) {
   }
   (capture?.fields ?? []).forEach((field, place) => {
     const now = busy && capture.current === field.field && !sending;
-    list.children[place].firstChild.show(field, { now, blocked: !busy || sending });
+    list.children[place].firstChild.show(field, { now, busy, blocked: sending });
   });
 }
 
@@ -140,10 +145,11 @@ function drawOutcome(capture) {
 }
 
 function drawStart(state, call, busy) {
-  const ready = call.state === "talking";
+  const ready = mayStart(state, call);
   at("start").hidden = busy || call.state === "ended";
   at("start-button").setAttribute("aria-disabled", String(!ready));
-  at("start-button").textContent = !ready ? "Available when the call is connected"
+  at("start-button").textContent = call.state !== "talking" ? "Available when the call is connected"
+    : !ready ? "Not while the shield is not confirmed"
     : call.capture?.outcome ? "Take another card" : "Take card details";
   const key = JSON.stringify(state.flows);
   if (at("flow").dataset.key === key) return;

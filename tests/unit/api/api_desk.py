@@ -1,0 +1,159 @@
+"""A desk held in memory, a clock set by hand, and a client in the same process: what the API's tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from dtmf_shield.api.app import create_app
+from dtmf_shield.api.events import EventRing
+from dtmf_shield.api.login import COOKIE, OneTimeLogin
+from dtmf_shield.api.ports import (
+    CallNotFound,
+    CallNotTalking,
+    CaptureNotFound,
+    CaptureRunning,
+    DeskListener,
+    FieldUnknown,
+    FlowUnknown,
+)
+from dtmf_shield.api.views import (
+    CallState,
+    CallView,
+    CaptureView,
+    FlowView,
+    ServiceView,
+    ShieldState,
+    ShieldView,
+    new_capture,
+)
+from dtmf_shield.model.capture import FieldKind, FieldSpec
+from dtmf_shield.model.ids import CallId, CaptureId
+from dtmf_shield.model.stream import ShieldMode
+
+TEST_PAN = "4242424242424242"
+API_KEY = "k-test-of-the-api-0123456789abcdef"
+BASE_URL = "http://127.0.0.1:8080"
+FIELDS = (
+    FieldSpec(name="pan", kind=FieldKind.CARD_NUMBER),
+    FieldSpec(name="expiry", kind=FieldKind.EXPIRY),
+    FieldSpec(name="cvv", kind=FieldKind.SECURITY_CODE),
+)
+
+
+class HandClock:
+    """Time moves when a test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_000_000.0
+
+    def now_s(self) -> float:
+        return self.seconds
+
+    def wall_s(self) -> float:
+        return self.seconds
+
+
+def a_call(call_id: str = "c1", state: CallState = CallState.TALKING, **changed: Any) -> CallView:
+    return CallView(
+        **{
+            "id": CallId(call_id),
+            "trunk": "carrier-a",
+            "dialled": "+441632960001",
+            "caller_masked": "••12",
+            "state": state,
+            "started_at": datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
+            "shield": ShieldView(state=ShieldState.ON, caller=ShieldMode.GUARD, agent=ShieldMode.GUARD),
+            **changed,
+        }
+    )
+
+
+def a_capture(capture_id: str = "cap1", call_id: str = "c1") -> CaptureView:
+    return new_capture(
+        capture_id=CaptureId(capture_id), call_id=CallId(call_id), flow_id="card-payment", fields=FIELDS
+    )
+
+
+class MemoryDesk:
+    """Keeps calls in a dict and writes down what it was told to do."""
+
+    def __init__(self, *calls: CallView) -> None:
+        self.table = {call.id: call for call in calls}
+        self.asked: list[tuple[str, ...]] = []
+        self.shield = ShieldState.ON
+        self.listener: DeskListener | None = None
+
+    def calls(self) -> Sequence[CallView]:
+        return tuple(self.table.values())
+
+    def call(self, call_id: CallId) -> CallView:
+        if call_id not in self.table:
+            raise CallNotFound
+        return self.table[call_id]
+
+    def capture(self, capture_id: CaptureId) -> CaptureView:
+        for call in self.table.values():
+            if call.capture is not None and call.capture.id == capture_id:
+                return call.capture
+        raise CaptureNotFound
+
+    def start_capture(self, call_id: CallId, flow_id: str, reference: str) -> CaptureId:
+        call = self.call(call_id)
+        if flow_id != "card-payment":
+            raise FlowUnknown
+        if call.state is not CallState.TALKING:
+            raise CallNotTalking
+        if call.capture is not None and call.capture.outcome is None:
+            raise CaptureRunning
+        self.asked.append(("start", call_id, flow_id, reference))
+        self.change(call.model_copy(update={"capture": a_capture(call_id=call_id)}))
+        return CaptureId("cap1")
+
+    def request_field(self, capture_id: CaptureId, field: str) -> None:
+        if field not in {one.field for one in self.capture(capture_id).fields}:
+            raise FieldUnknown
+        self.asked.append(("request", capture_id, field))
+
+    def cancel_capture(self, capture_id: CaptureId) -> None:
+        self.asked.append(("cancel", capture_id))
+
+    def flows(self) -> Sequence[FlowView]:
+        return (FlowView(id="card-payment", title="Card payment"),)
+
+    def service(self) -> ServiceView:
+        return ServiceView(shield=self.shield, gateway="up")
+
+    def subscribe(self, listener: DeskListener) -> None:
+        self.listener = listener
+
+    def change(self, call: CallView) -> None:
+        self.table[call.id] = call
+        if self.listener is not None:
+            self.listener.call_changed(call)
+
+
+class ApiHouse:
+    """The application over a memory desk, and clients for it."""
+
+    def __init__(self, *calls: CallView, api_key: str | None = API_KEY) -> None:
+        self.clock = HandClock()
+        self.desk = MemoryDesk(*calls)
+        self.login = OneTimeLogin(self.clock, secret=b"0123456789abcdef")
+        self.app = create_app(self.desk, self.login, api_key=api_key, clock=self.clock, heartbeat_s=0.01)
+        self.ring: EventRing = self.app.state.context.ring
+
+    def client(self, **headers: str) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url=BASE_URL, headers=headers)
+
+    def machine(self) -> httpx.AsyncClient:
+        return self.client(authorization=f"Bearer {API_KEY}")
+
+    def browser(self) -> httpx.AsyncClient:
+        client = self.client()
+        client.cookies.set(COOKIE, self.login.redeem(self.login.issue()) or "")
+        return client

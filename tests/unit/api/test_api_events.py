@@ -1,0 +1,251 @@
+"""Server-Sent Events: what is told, in which order, and how a reader comes back without losing anything."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from api_desk import ApiHouse, a_call, a_capture
+
+from dtmf_shield.api.events import SUBSCRIBERS_MAX, EventRing, changes
+from dtmf_shield.api.views import (
+    CallState,
+    ServiceView,
+    ShieldState,
+    ShieldView,
+    Snapshot,
+    capture_after_outcome,
+    capture_after_progress,
+)
+from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState
+from dtmf_shield.model.ids import CaptureId
+
+pytestmark = pytest.mark.anyio
+CAP = CaptureId("cap1")
+KEYING = capture_after_progress(
+    a_capture(),
+    CaptureProgress(capture_id=CAP, state=CaptureState.KEYING, field="pan", count=12, brand="visa"),
+)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def a_ring(**limits: Any) -> EventRing:
+    snapshot = Snapshot(service=ServiceView(shield=ShieldState.ON), flows=(), calls=(a_call(),))
+    return EventRing(lambda: snapshot, life="life1", **{"heartbeat_s": 0.001, **limits})
+
+
+def events_of(text: str) -> list[tuple[str, str, Any]]:
+    """``(id, type, data)`` of each event in a stream's text."""
+    events = []
+    for block in text.split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
+        if "event" in lines:
+            events.append((lines.get("id", ""), lines["event"], json.loads(lines["data"])))
+    return events
+
+
+async def read(ring: EventRing, last_event_id: str | None = None) -> list[tuple[str, str, Any]]:
+    """Read what a reader is due now, and one heartbeat, which says that no more is due."""
+    stream = ring.stream(last_event_id, lambda: True)
+    text = ""
+    while "event: heartbeat" not in text:
+        text += (await anext(stream)).decode()
+    await stream.aclose()
+    return events_of(text)[:-1]
+
+
+def types(before: Any, after: Any) -> list[str]:
+    return [event.type for event in changes(before, after)]
+
+
+def test_a_new_call_is_told_with_its_shield() -> None:
+    assert types(None, a_call()) == ["call", "shield"]
+
+
+def test_only_what_changed_is_told() -> None:
+    keyed = a_call(capture=KEYING)
+    fault = ShieldView(state=ShieldState.FAULT)
+    more = capture_after_progress(
+        KEYING, CaptureProgress(capture_id=CAP, state=CaptureState.KEYING, field="pan", count=13)
+    )
+
+    assert types(a_call(), a_call()) == []
+    assert types(a_call(), a_call(state=CallState.HELD)) == ["call"]
+    assert types(a_call(), a_call(shield=fault)) == ["shield"]
+    assert types(a_call(), keyed) == ["capture", "field", "field", "field"]
+    assert types(keyed, a_call(capture=more)) == ["field"]
+
+
+def test_an_outcome_is_told_once_as_payment() -> None:
+    outcome = CaptureOutcome(capture_id=CAP, result=CaptureResult.DECLINED, gateway_code="expired_card")
+    over = a_call(capture=capture_after_outcome(KEYING, outcome))
+
+    assert types(a_call(capture=KEYING), over) == ["capture", "payment"]
+    assert types(over, over) == []
+
+
+def test_a_second_capture_on_the_call_is_told_whole() -> None:
+    again = a_call(capture=a_capture("cap2"))
+
+    assert types(a_call(capture=KEYING), again) == ["capture", "field", "field", "field"]
+
+
+def test_a_field_event_has_count_mask_and_brand() -> None:
+    fields = [event.data for event in changes(a_call(), a_call(capture=KEYING)) if event.type == "field"]
+
+    assert fields[0] == {
+        "call": "c1",
+        "capture": "cap1",
+        "field": "pan",
+        "kind": "card_number",
+        "label": "Card number",
+        "state": "keying",
+        "count": 12,
+        "of": None,
+        "masked": "•••• •••• ••••",
+        "brand": "visa",
+        "last4": None,
+        "reason": None,
+    }
+
+
+async def test_a_reader_without_an_id_gets_a_snapshot() -> None:
+    ring = a_ring()
+
+    events = await read(ring)
+
+    assert [(event_id, kind) for event_id, kind, _ in events] == [("life1-0", "resync")]
+    assert events[0][2]["calls"][0]["id"] == "c1"
+
+
+async def test_a_reader_that_comes_back_gets_just_what_it_missed() -> None:
+    ring = a_ring()
+    ring.call_changed(a_call())
+    last_seen = (await read(ring))[-1][0]
+
+    ring.call_changed(a_call(state=CallState.HELD))
+    ring.call_changed(a_call(state=CallState.ENDED))
+    events = await read(ring, last_seen)
+
+    assert [(kind, data["state"]) for _, kind, data in events] == [("call", "held"), ("call", "ended")]
+    assert [event_id for event_id, _, _ in events] == ["life1-3", "life1-4"]
+    assert await read(ring, "life1-4") == []
+
+
+@pytest.mark.parametrize(
+    "last_seen", ["life0-1", "life1-99", "life1-", "life1-x", "life1-²", "", "x" * 100, "life1--1"]
+)
+async def test_an_id_that_cannot_be_resumed_gets_a_snapshot(last_seen: str) -> None:
+    ring = a_ring()
+    ring.call_changed(a_call())
+
+    assert [kind for _, kind, _ in await read(ring, last_seen)] == ["resync"]
+
+
+async def test_a_gap_gets_a_snapshot_and_then_goes_on() -> None:
+    ring = a_ring(events_max=4)
+    for state in (CallState.HELD, CallState.TALKING) * 4:
+        ring.call_changed(a_call(state=state))
+
+    assert [kind for _, kind, _ in await read(ring, "life1-1")] == ["resync"]
+    assert len(await read(ring, "life1-5")) == 4
+
+
+async def test_a_reader_that_falls_behind_while_connected_is_told_by_a_snapshot() -> None:
+    ring = a_ring(events_max=2)
+    stream = ring.stream(None, lambda: True)
+    await anext(stream)
+    await anext(stream)
+
+    for state in (CallState.HELD, CallState.TALKING, CallState.HELD, CallState.ENDED):
+        ring.call_changed(a_call(state=state))
+
+    assert b"event: resync" in await anext(stream)
+    ring.call_changed(a_call(state=CallState.TALKING))
+    assert b'"state":"talking"' in await anext(stream)
+    await stream.aclose()
+
+
+async def test_silence_is_filled_with_heartbeats() -> None:
+    stream = a_ring().stream(None, lambda: True)
+
+    chunks = [await anext(stream) for _ in range(4)]
+
+    assert chunks[0] == b"retry: 1000\n\n"
+    assert chunks[2] == chunks[3] == b'event: heartbeat\ndata: {"v":1}\n\n'
+    await stream.aclose()
+
+
+async def test_a_reader_waiting_is_woken_by_an_event() -> None:
+    ring = a_ring(heartbeat_s=30)
+    stream = ring.stream(None, lambda: True)
+    await anext(stream)
+    await anext(stream)
+
+    waiting = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0)
+    ring.service_changed(ServiceView(shield=ShieldState.FAULT, gateway="down"))
+
+    assert events_of((await waiting).decode()) == [
+        ("life1-1", "shield", {"v": 1, "call": None, "state": "fault"}),
+        ("life1-2", "payment", {"v": 1, "call": None, "gateway": "down"}),
+    ]
+    await stream.aclose()
+
+
+async def test_readers_are_bounded_and_leave_no_trace() -> None:
+    ring = a_ring(subscribers_max=1)
+    stream = ring.stream(None, lambda: True)
+    await anext(stream)
+
+    assert ring.full
+    assert [chunk async for chunk in ring.stream(None, lambda: True)] == []
+    await stream.aclose()
+    assert not ring.full
+
+
+async def test_the_route_streams_resumes_and_ends_with_the_session() -> None:
+    house = ApiHouse(a_call())
+    house.desk.change(a_call(state=CallState.HELD))
+    async with house.browser() as client:
+        first = await _stream(house, client)
+        last_seen = events_of(first.text)[0][0]
+        house.desk.change(a_call(state=CallState.ENDED))
+        again = await _stream(house, client, {"last-event-id": last_seen})
+        house.clock.seconds += 13 * 3_600
+        late = await client.get("/v1/events")
+
+    assert first.headers["content-type"].startswith("text/event-stream")
+    assert first.headers["x-accel-buffering"] == "no"
+    assert [kind for _, kind, _ in events_of(first.text)] == ["resync"]
+    assert [(kind, data["state"]) for _, kind, data in events_of(again.text)] == [("call", "ended")]
+    assert late.status_code == 401
+
+
+async def _stream(house: ApiHouse, client: Any, headers: dict[str, str] | None = None) -> Any:
+    """Open the stream and end it once it waits; the in-process transport gives whole answers only."""
+    house.ring._heartbeat_s = 30
+    asking = asyncio.ensure_future(client.get("/v1/events", headers=headers or {}))
+    while not house.ring._wakers:
+        await asyncio.sleep(0)
+    house.ring.end_streams()
+    return await asking
+
+
+async def test_too_many_streams_are_refused() -> None:
+    house = ApiHouse()
+    streams = [house.ring.stream(None, lambda: True) for _ in range(SUBSCRIBERS_MAX)]
+    for stream in streams:
+        await anext(stream)
+    async with house.machine() as client:
+        answer = await client.get("/v1/events")
+    for stream in streams:
+        await stream.aclose()
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
