@@ -146,7 +146,8 @@ function drawOutcome(capture) {
 
 function drawStart(state, call, busy) {
   const ready = mayStart(state, call);
-  at("start").hidden = busy || call.state === "ended";
+  const unknown = call.capture?.outcome?.result === "unknown";  // may have been taken: do not ask again
+  at("start").hidden = busy || unknown || call.state === "ended";
   at("start-button").setAttribute("aria-disabled", String(!ready));
   at("start-button").textContent = call.state !== "talking" ? "Available when the call is connected"
     : !ready ? "Not while the shield is not confirmed"

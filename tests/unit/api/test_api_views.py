@@ -181,7 +181,7 @@ def test_a_dialled_card_number_is_not_shown() -> None:
 )
 def test_no_field_view_can_be_made_with_a_digit_outside_last4(wrong: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
-        FieldView(**{"field": "pan", "kind": FieldKind.CARD_NUMBER, "label": "Card number", **wrong})  # type: ignore[arg-type]
+        FieldView(**{"field": "pan", "kind": FieldKind.CARD_NUMBER, "label": "Card number", **wrong})
 
 
 @given(
