@@ -233,6 +233,8 @@ class Capture:
             self._arrive(code, Door.MEDIA, now_s)
         if overrun and self.state in _FIELD_OPEN:
             self._refuse(RejectReason.FORMAT, now_s)
+        elif overrun:
+            self._flush_waiting()
 
     def take_info_key(self, code: int, now_s: float) -> None:
         """Take one key that came by SIP INFO."""
