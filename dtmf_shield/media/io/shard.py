@@ -1,0 +1,248 @@
+"""The shard: one thread outside the GIL that waits in epoll, receives, lets `session` work, and sends.
+
+The only place where the media path touches a socket. Believes a packet only from the exact address that signalling
+gave (no learning, no SRTP, no RTCP here); a free row's packets are read and dropped, so a port used again carries
+nothing old.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import select
+import socket
+import struct
+import threading
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dtmf_shield.base.errors import InvariantError
+from dtmf_shield.media.io.libc import (
+    EPOLL_EVENT_DTYPE,
+    MSG_DONTWAIT,
+    MSG_NOSIGNAL,
+    c_epoll_wait,
+    c_read,
+    c_recvfrom,
+    c_sendto,
+    c_write,
+    epoll_add,
+    epoll_remove,
+    monotonic_ns,
+)
+from dtmf_shield.media.io.rings import CommandRing, EventReader
+from dtmf_shield.media.rtp.clock import NS_A_MS
+from dtmf_shield.media.rtp.kernel import fence, kernel
+from dtmf_shield.media.rtp.packet import PACKET_BYTES_MAX
+from dtmf_shield.media.session.commands import apply_command
+from dtmf_shield.media.session.legs import ADDRESS_BYTES, Tables
+from dtmf_shield.media.session.receive import receive_packet, tick
+
+SOCKETS_PER_ROW: Final = 4
+EPOLL_BATCH: Final = 64
+"""Sockets served between two looks at the clock."""
+TICK_MS: Final = 50
+"""Longest wait; also how often keys are forgotten and the heart beats."""
+_WAKE: Final = 1 << 32
+"""epoll data of the command eventfd; sockets have their index."""
+
+CONTROL_STOP: Final = 0
+CONTROL_HEARTBEAT: Final = 1
+_AF_INET: Final = int(socket.AF_INET)
+
+
+class Wires(NamedTuple):
+    """What ties the loop to the world. Written by the shard but for control[CONTROL_STOP], commands and sockets."""
+
+    control: NDArray[np.int64]
+    """Shape (2,): stop, heartbeat."""
+    epoll_fd: int
+    command_fd: int
+    event_fd: int
+    sockets: NDArray[np.int32]
+    """Descriptor of each socket index, -1 for none; shape (4 * n_rows,)."""
+    commands: NDArray[Any]
+    commands_done: NDArray[np.int64]
+    ready: NDArray[Any]
+    """Records of EPOLL_EVENT_DTYPE, shape (EPOLL_BATCH,)."""
+    source: NDArray[np.uint8]
+    """sockaddr of the packet in hand, shape (ADDRESS_BYTES,)."""
+    source_bytes: NDArray[np.int32]
+    tally: NDArray[np.int64]
+    """Shape (1,): what is read from and written to an eventfd."""
+    time: NDArray[np.int64]
+    """Shape (2,): struct timespec."""
+
+
+@kernel
+def run_shard(tables: Tables, wires: Wires) -> None:
+    """Serve until told to stop. Raises nothing, allocates nothing."""
+    told = tables.event_heads[0]
+    ticked_ns = np.int64(0)
+    fence()
+    while wires.control[CONTROL_STOP] == 0:
+        n_ready = c_epoll_wait(wires.epoll_fd, wires.ready.ctypes.data, EPOLL_BATCH, TICK_MS)
+        now_ns = monotonic_ns(wires.time)
+        for at in range(n_ready):
+            data = int(np.int64(wires.ready[at].data))
+            if data == _WAKE:
+                _take_commands(tables, wires, now_ns)
+            else:
+                _serve_socket(tables, wires, data, now_ns)
+        if now_ns - ticked_ns >= TICK_MS * NS_A_MS:
+            tick(tables, now_ns)
+            ticked_ns = now_ns
+            wires.control[CONTROL_HEARTBEAT] += 1
+        if tables.event_heads[0] != told:
+            wires.tally[0] = tables.event_heads[0] - told
+            told = tables.event_heads[0]
+            c_write(wires.event_fd, wires.tally.ctypes.data, 8)
+        fence()
+
+
+@kernel
+def _take_commands(tables: Tables, wires: Wires, now_ns: int) -> None:
+    """Apply as many commands as the eventfd counts."""
+    if c_read(wires.command_fd, wires.tally.ctypes.data, 8) != 8:
+        return
+    for _ in range(wires.tally[0]):
+        apply_command(tables, wires.commands[wires.commands_done[0] % len(wires.commands)], now_ns)
+        wires.commands_done[0] += 1
+
+
+@kernel
+def _is_from(source: NDArray[np.uint8], expected: NDArray[np.uint8], address_bytes: int) -> bool:
+    """Compare two sockaddr: family, port and address; not IPv6's flow label and scope, which are no identity."""
+    differ = 0
+    for at in range(4):
+        differ |= source[at] ^ expected[at]
+    first, last = (4, 8) if address_bytes == 16 else (8, 24)
+    for at in range(first, last):
+        differ |= source[at] ^ expected[at]
+    return differ == 0
+
+
+@kernel
+def _serve_socket(tables: Tables, wires: Wires, socket_index: int, now_ns: int) -> None:
+    """Receive one packet, have it worked on, send what comes of it, wipe what came."""
+    index = socket_index >> 1
+    leg = tables.legs[index]
+    wires.source_bytes[0] = ADDRESS_BYTES
+    size = c_recvfrom(
+        wires.sockets[socket_index],
+        tables.packet.ctypes.data,
+        PACKET_BYTES_MAX,
+        MSG_DONTWAIT,
+        wires.source.ctypes.data,
+        wires.source_bytes.ctypes.data,
+    )
+    if size < 0:
+        return
+    if leg.has_stream:
+        if _is_from(wires.source, tables.addresses[index], leg.address_bytes):
+            n_packets = receive_packet(tables, index, size, now_ns)
+            for at in range(n_packets):
+                _send(tables, wires, index ^ 1, at)
+        else:
+            leg.bad_source += 1
+    tables.packet[:size] = 0
+
+
+@kernel
+def _send(tables: Tables, wires: Wires, index: int, at: int) -> None:
+    """Send packet `at` to the phone of the leg at `index`."""
+    leg = tables.legs[index]
+    size = tables.out_bytes[at]
+    sent = c_sendto(
+        wires.sockets[leg.socket_index],
+        tables.out[at].ctypes.data,
+        size,
+        MSG_DONTWAIT | MSG_NOSIGNAL,
+        tables.addresses[index].ctypes.data,
+        leg.address_bytes,
+    )
+    if sent == size:
+        leg.sent += 1
+    else:
+        leg.send_failed += 1
+
+
+def pack_address(host: str, port: int) -> bytes:
+    """Return the sockaddr of an IP literal: 16 bytes for IPv4, 28 for IPv6. Raises ValueError."""
+    address = ipaddress.ip_address(host)
+    if not 0 < port < 1 << 16:
+        raise ValueError("no such port")
+    if address.version == 4:
+        return struct.pack("=H", socket.AF_INET) + struct.pack("!H4s8x", port, address.packed)
+    return struct.pack("=H", socket.AF_INET6) + struct.pack("!HI16s", port, 0, address.packed) + bytes(4)
+
+
+class Shard:
+    """The thread and its wires. All methods are for the process's one loop thread."""
+
+    def __init__(self, tables: Tables) -> None:
+        """Make the wires; `start` lets the thread run."""
+        self._tables = tables
+        self.commands = CommandRing()
+        self.events = EventReader(tables)
+        self._epoll = select.epoll()
+        n_sockets = SOCKETS_PER_ROW * (len(tables.legs) // 2)
+        self._wires = Wires(
+            control=np.zeros(2, np.int64),
+            epoll_fd=self._epoll.fileno(),
+            command_fd=self.commands.fd,
+            event_fd=self.events.fd,
+            sockets=np.full(n_sockets, -1, np.int32),
+            commands=self.commands.cells,
+            commands_done=self.commands.done,
+            ready=np.zeros(EPOLL_BATCH, EPOLL_EVENT_DTYPE),
+            source=np.zeros(ADDRESS_BYTES, np.uint8),
+            source_bytes=np.zeros(1, np.int32),
+            tally=np.zeros(1, np.int64),
+            time=np.zeros(2, np.int64),
+        )
+        epoll_add(self._epoll.fileno(), self.commands.fd, _WAKE)
+        self._thread = threading.Thread(
+            target=run_shard, args=(tables, self._wires), name="media-shard", daemon=True
+        )
+
+    @property
+    def heartbeat(self) -> int:
+        """Grows while the loop turns."""
+        return int(self._wires.control[CONTROL_HEARTBEAT])
+
+    @property
+    def n_rows(self) -> int:
+        """Calls the tables have room for."""
+        return len(self._tables.legs) // 2
+
+    def compile(self) -> None:
+        """Compile the loop or load it from the cache, and return at once."""
+        self._wires.control[CONTROL_STOP] = 1
+        run_shard(self._tables, self._wires)
+        self._wires.control[CONTROL_STOP] = 0
+
+    def start(self) -> None:
+        """Let the thread run."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 2.0) -> bool:
+        """Ask the thread to leave; tell whether it did."""
+        self._wires.control[CONTROL_STOP] = 1
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def add_socket(self, socket_index: int, fd: int) -> None:
+        """Serve `fd`, which becomes ours, as `socket_index`; an older one is closed. Raises InvariantError."""
+        if not 0 <= socket_index < len(self._wires.sockets):
+            os.close(fd)
+            raise InvariantError(f"socket index {socket_index} is outside the tables")
+        old = int(self._wires.sockets[socket_index])
+        if old >= 0:
+            epoll_remove(self._epoll.fileno(), old)
+            os.close(old)
+        self._wires.sockets[socket_index] = fd
+        epoll_add(self._epoll.fileno(), fd, socket_index)

@@ -1,0 +1,271 @@
+"""The media process's book of calls: messages of control and cde become shard commands, shard events messages.
+
+Knows rows, generations and slots; holds no audio and no key. It keeps calls apart when a row is used again, and
+keeps every mask as it is when control or cde is lost.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from dtmf_shield.account_data.slots import SLOTS_MAX
+from dtmf_shield.base.log import get_logger
+from dtmf_shield.media.io.rings import ShardEvent
+from dtmf_shield.media.io.shard import SOCKETS_PER_ROW, Shard, pack_address
+from dtmf_shield.media.masker import MODE_CAPTURE, MODE_GUARD, MODE_MUTE
+from dtmf_shield.media.recorder import RecordingFinished, RecordingWriter
+from dtmf_shield.media.rtp.clock import SAMPLES_A_MS
+from dtmf_shield.media.session import commands, legs
+from dtmf_shield.model.ids import CallId, LegRole
+from dtmf_shield.model.messages import (
+    ArmSlot,
+    AskStatistics,
+    CallClosed,
+    CallStatistics,
+    CdeToMedia,
+    CloseCall,
+    ControlToMedia,
+    DisarmSlot,
+    KeysWritten,
+    OpenCall,
+    RecordingClosed,
+    SetShield,
+    SetStream,
+    ShieldChanged,
+    SlotArmed,
+    StarCodeKeyed,
+    StartRecording,
+)
+from dtmf_shield.model.stream import Codec, Direction, LegStatistics, ShieldMode
+
+PTIME_MS_MIN: Final = 10
+PTIME_MS_MAX: Final = 60
+
+_MODES: Final = {
+    ShieldMode.MUTE: MODE_MUTE,
+    ShieldMode.GUARD: MODE_GUARD,
+    ShieldMode.CAPTURE: MODE_CAPTURE,
+}
+_MODE_NAMES: Final = {number: mode for mode, number in _MODES.items()}
+_CODECS: Final = {Codec.PCMU: legs.CODEC_PCMU, Codec.PCMA: legs.CODEC_PCMA}
+_DIRECTIONS: Final = {
+    Direction.SENDRECV: legs.DIRECTION_SENDRECV,
+    Direction.SENDONLY: legs.DIRECTION_SENDONLY,
+    Direction.RECVONLY: legs.DIRECTION_RECVONLY,
+    Direction.INACTIVE: legs.DIRECTION_INACTIVE,
+}
+_STATISTICS: Final = LegStatistics.__struct_fields__
+
+_log = get_logger("media")
+
+
+@dataclass(slots=True)
+class _Call:
+    call_id: CallId
+    row: int
+    generation: int
+    recording: bool = False
+    closing: CallClosed | None = None
+    """The last statistics, waiting for the recording to be complete."""
+
+
+class MediaCalls:
+    """Calls in the tables of one shard. `to_control` and `to_cde` send where there is a channel."""
+
+    def __init__(
+        self,
+        shard: Shard,
+        tables: legs.Tables,
+        writer: RecordingWriter,
+        to_control: Callable[[object], Any],
+        to_cde: Callable[[object], Any],
+    ) -> None:
+        """Start with no call."""
+        self._shard, self._tables, self._writer = shard, tables, writer
+        self._to_control, self._to_cde = to_control, to_cde
+        self._rows: dict[int, _Call] = {}
+        self._generations: dict[int, _Call] = {}
+        self._last_generation = 0
+        self._events_lost = 0
+
+    # --- control ---------------------------------------------------------------------------------------------
+
+    def control_message(self, message: ControlToMedia) -> None:
+        """Do what control asks. What is not for a call of ours is logged and dropped."""
+        if isinstance(message, OpenCall):
+            self._open(message)
+            return
+        call = self._find(message.call_id, message.row)
+        if call is None:
+            _log.warning("no_such_call", message=type(message).__name__, call_id=message.call_id)
+            return
+        match message:
+            case SetStream():
+                self._set_stream(call, message)
+            case SetShield(role=role, mode=mode):
+                self._post(commands.COMMAND_SHIELD, call, role, (_MODES[mode],))
+            case StartRecording(path=path):
+                self._record(call, Path(path))
+            case AskStatistics():
+                self._to_control(CallStatistics(call.call_id, *self._statistics(call)))
+            case CloseCall():
+                self._close(call)
+
+    def cde_message(self, message: CdeToMedia) -> None:
+        """Arm or disarm a slot."""
+        if not 0 <= message.slot < SLOTS_MAX:
+            _log.error("no_such_slot", slot=message.slot)
+            return
+        if isinstance(message, DisarmSlot):
+            self._shard.commands.post(commands.COMMAND_DISARM, 0, 0, (message.slot, message.generation))
+            return
+        self._arm(message)
+
+    def cde_lost(self) -> None:
+        """Write no more keys; what lies in armed slots is wiped. Masks stay."""
+        self._shard.commands.post(commands.COMMAND_DISARM_ALL, 0, 0)
+
+    def close_all(self) -> None:
+        """Complete the recordings, for the end of the process; the shard has stopped."""
+        for call in self._generations.values():
+            if call.recording:
+                self._writer.stop(call.row, call.generation, self._dropped(call))
+
+    # --- shard and writer --------------------------------------------------------------------------------------
+
+    def shard_event(self, event: ShardEvent) -> None:
+        """Pass on what the shard tells."""
+        call = self._generations.get(event.generation)
+        role = LegRole.AGENT if event.agent else LegRole.CALLER
+        first, second, third, fourth = event.numbers
+        if event.kind == legs.EVENT_SLOT_ARMED:
+            self._to_cde(SlotArmed(first, second, ok=bool(third)))
+        elif event.kind == legs.EVENT_KEYS_WRITTEN:
+            self._to_cde(KeysWritten(first, second, third, overrun=bool(fourth)))
+        elif call is None:
+            return
+        elif event.kind == legs.EVENT_SHIELD_CHANGED:
+            self._to_control(ShieldChanged(call.call_id, role, _MODE_NAMES[first]))
+        elif event.kind == legs.EVENT_STAR_CODE:
+            self._to_control(StarCodeKeyed(call.call_id, role, first))
+        elif event.kind == legs.EVENT_CALL_CLOSED:
+            self._closed(call)
+
+    def shard_events(self) -> None:
+        """Read and pass on everything the shard has told."""
+        for event in self._shard.events.read():
+            self.shard_event(event)
+        lost = self._shard.events.lost
+        if lost != self._events_lost:
+            _log.error("shard_events_lost", count=lost - self._events_lost)
+            self._events_lost = lost
+
+    def recording_finished(self, finished: RecordingFinished) -> None:
+        """Tell control that the file is complete, then that the call is closed."""
+        call = self._generations.get(finished.generation)
+        if call is None:
+            return
+        call.recording = False
+        path = "" if finished.failed else finished.path
+        self._to_control(RecordingClosed(call.call_id, path, finished.duration_ms, finished.frames_dropped))
+        if call.closing is not None:
+            self._forget(call, call.closing)
+
+    # --- within ------------------------------------------------------------------------------------------------
+
+    def _find(self, call_id: CallId, row: int) -> _Call | None:
+        call = self._rows.get(row)
+        return call if call is not None and call.call_id == call_id else None
+
+    def _post(
+        self, kind: int, call: _Call, role: LegRole, numbers: tuple[int, ...] = (), address: bytes = b""
+    ) -> None:
+        leg = 2 * call.row + (role is LegRole.AGENT)
+        self._shard.commands.post(kind, leg, call.generation, numbers, address)
+
+    def _open(self, message: OpenCall) -> None:
+        if not 0 <= message.row < self._shard.n_rows:
+            _log.error("no_such_row", row=message.row, call_id=message.call_id)
+            return
+        holder = self._rows.get(message.row)
+        if holder is not None and holder.call_id == message.call_id:
+            # Control has started again and takes the call up: its audio and its mask go on.
+            return
+        if holder is not None:
+            self._close(holder)
+        self._last_generation += 1
+        call = _Call(message.call_id, message.row, self._last_generation)
+        self._rows[call.row] = self._generations[call.generation] = call
+        # RFC 3550 section 5.1: SSRC, first sequence number and first timestamp are random.
+        numbers = [secrets.randbits(bits) for bits in (32, 16, 32, 32, 16, 32)]
+        self._post(commands.COMMAND_OPEN, call, LegRole.CALLER, tuple(numbers))
+
+    def _set_stream(self, call: _Call, message: SetStream) -> None:
+        stream = message.stream
+        try:
+            address = pack_address(stream.remote_host, stream.remote_port)
+        except ValueError:
+            _log.error("no_such_address", call_id=call.call_id)
+            return
+        version_6 = len(address) > 16
+        ptime_ms = min(max(stream.ptime_ms, PTIME_MS_MIN), PTIME_MS_MAX)
+        numbers = (
+            SOCKETS_PER_ROW * call.row + 2 * (message.role is LegRole.AGENT) + version_6,
+            len(address),
+            _CODECS[stream.codec],
+            stream.payload_type,
+            stream.telephone_event_payload_type,
+            SAMPLES_A_MS * ptime_ms,
+            _DIRECTIONS[stream.direction],
+        )
+        self._post(commands.COMMAND_STREAM, call, message.role, numbers, address)
+
+    def _record(self, call: _Call, path: Path) -> None:
+        if call.recording:
+            return
+        call.recording = True
+        # First the writer, then the shard: no frame comes before its file is ordered.
+        self._writer.start(call.row, call.generation, path)
+        self._post(commands.COMMAND_RECORD, call, LegRole.CALLER)
+
+    def _close(self, call: _Call) -> None:
+        if self._rows.get(call.row) is call:
+            del self._rows[call.row]
+        self._post(commands.COMMAND_CLOSE, call, LegRole.CALLER)
+
+    def _closed(self, call: _Call) -> None:
+        closed = CallClosed(call.call_id, *self._statistics(call))
+        if call.recording:
+            call.closing = closed
+            self._writer.stop(call.row, call.generation, self._dropped(call))
+        else:
+            self._forget(call, closed)
+
+    def _forget(self, call: _Call, closed: CallClosed) -> None:
+        del self._generations[call.generation]
+        self._to_control(closed)
+
+    def _arm(self, message: ArmSlot) -> None:
+        call = self._find(message.call_id, message.row)
+        if call is None:
+            self._to_cde(SlotArmed(message.slot, message.generation, ok=False))
+        else:
+            self._post(commands.COMMAND_ARM, call, LegRole.CALLER, (message.slot, message.generation))
+
+    def _legs(self, call: _Call) -> tuple[Any, Any]:
+        return self._tables.legs[2 * call.row], self._tables.legs[2 * call.row + 1]
+
+    def _statistics(self, call: _Call) -> tuple[LegStatistics, LegStatistics]:
+        """Read the counters of both legs; zeroes where another call has taken the row."""
+        counted = [leg for leg in self._legs(call) if int(leg["generation"]) == call.generation]
+        if len(counted) < 2:
+            return LegStatistics(), LegStatistics()
+        caller, agent = (LegStatistics(**{name: int(leg[name]) for name in _STATISTICS}) for leg in counted)
+        return caller, agent
+
+    def _dropped(self, call: _Call) -> int:
+        return sum(int(leg["recording_dropped"]) for leg in self._legs(call))

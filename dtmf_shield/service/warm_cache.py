@@ -1,0 +1,75 @@
+"""Compile the media kernels once, so that the service starts quickly: `python -m dtmf_shield.service.warm_cache`.
+
+Says what it does. Removes the folders of kernels that belong to older sources. Nothing is served.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from typing import Final
+
+import numpy as np
+
+from dtmf_shield.account_data.slots import Region, create_region
+from dtmf_shield.media import KERNEL_FOLDER
+from dtmf_shield.media.codecs import g711
+from dtmf_shield.media.masker import MODE_GUARD, SHIELD_STATE_DTYPE, conceal_packet, force_mute, shield_packet
+from dtmf_shield.model.messages import ConfigureMedia
+from dtmf_shield.service.media_process import build_shard
+
+
+OLDER_KEPT_S: Final = 3600.0
+"""Kernels of other sources may belong to a program still running; after an hour it has all it needs."""
+
+
+def warm_loop() -> None:
+    """Compile the shard's loop: everything a packet passes."""
+    fd, _ = create_region()
+    region = Region(fd)
+    os.close(fd)
+    build_shard(ConfigureMedia(1, ("*1",)), region)
+
+
+def warm_files() -> None:
+    """Compile what the commands `detect` and `mask` and the test phone call by themselves."""
+    pcm, out, codes = np.zeros(160, np.int16), np.zeros(160, np.int16), np.zeros(160, np.uint8)
+    state = np.zeros(1, SHIELD_STATE_DTYPE)
+    shield_packet(state, 0, pcm, out, MODE_GUARD, np.zeros(16, np.uint8))
+    conceal_packet(state, 0, 160, out, MODE_GUARD)
+    force_mute(state, 0, 160)
+    for encode, decode in ((g711.encode_ulaw, g711.decode_ulaw), (g711.encode_alaw, g711.decode_alaw)):
+        encode(pcm, codes)
+        decode(codes, pcm)
+
+
+def forget_older() -> int:
+    """Remove the kernel folders of other sources; return how many."""
+    until_s = time.time() - OLDER_KEPT_S
+    folders = KERNEL_FOLDER.parent.glob("kernels-*")
+    older = [path for path in folders if path != KERNEL_FOLDER and path.stat().st_mtime < until_s]
+    for path in older:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(older)
+
+
+def main() -> int:
+    """Warm and report."""
+    write = sys.stdout.write
+    write(f"kernels are kept in {KERNEL_FOLDER}\n")
+    for name, warm in (("the packet loop", warm_loop), ("codecs and masker", warm_files)):
+        write(f"compiling {name} ... ")
+        sys.stdout.flush()
+        started_s = time.monotonic()
+        warm()
+        write(f"{time.monotonic() - started_s:.1f} s\n")
+    removed = forget_older()
+    if removed:
+        write(f"removed {removed} folders of older kernels\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
