@@ -106,10 +106,7 @@ class Channel(Generic[Received]):
         if self.closed:
             raise EOFError("channel closed")
         try:
-            # Not socket.recv_fds: before Python 3.12 it drops the flags it is given.
-            data, ancillary, flags, _ = self._sock.recvmsg(
-                MESSAGE_BYTES_MAX, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC
-            )
+            data, ancillary, flags = self._receive_datagram()
         except BlockingIOError:
             return None
         except OSError:
@@ -152,6 +149,15 @@ class Channel(Generic[Received]):
                 os.close(fd)
         self._queue.clear()
         self._sock.close()
+
+    def _receive_datagram(self) -> tuple[bytes, list[tuple[int, int, bytes]], int]:
+        # Not socket.recv_fds: before Python 3.12 it drops the flags it is given.
+        arguments = (MESSAGE_BYTES_MAX, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC)
+        try:
+            return self._sock.recvmsg(*arguments)[:3]
+        except ConnectionResetError:
+            # The peer left with messages of ours unread; its own last words still wait behind the error.
+            return self._sock.recvmsg(*arguments)[:3]
 
     def _decode(self, data: bytes, flags: int) -> Received:
         if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):

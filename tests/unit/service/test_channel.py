@@ -56,6 +56,17 @@ def test_end_of_peer_is_end_of_file() -> None:
     assert right.send(Shutdown()) is False
 
 
+def test_last_words_of_a_peer_that_left_messages_unread_are_heard() -> None:
+    left, right = channel_pair()
+    left.send(Shutdown())
+    right.send(StopService("last words"))
+    right.close()
+
+    assert left.receive() == (StopService("last words"), ())
+    with pytest.raises(EOFError):
+        left.receive()
+
+
 def test_malformed_message_closes_the_channel() -> None:
     left, right = connect_pair()
     channel: Channel[Message] = Channel(right, Message)

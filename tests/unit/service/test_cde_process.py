@@ -1,0 +1,223 @@
+"""The real cde process: tokens, refusals, faults, crashes of its peers, and a memory without the card afterwards."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cde_driver import CODE, PAN, CdeDriver, Gateway
+
+from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState
+from dtmf_shield.model.ids import LegRole
+from dtmf_shield.model.messages import CancelCapture, DisarmSlot, StarCodeKeyed, SubmitCapture
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "leak"))
+from memory_scanner import scan
+
+VISA, MASTERCARD, DECLINED = "4242424242424242", "5555555555554444", "4000000000000002"
+DISCOVER_REFUSED = "6011000990139424"
+
+
+@pytest.fixture(scope="module")
+def state_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="module")
+def gateway(state_directory: Path) -> Iterator[Gateway]:
+    gateway = Gateway(state_directory)
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture
+def cde(tmp_path: Path, gateway: Gateway) -> Iterator[CdeDriver]:
+    driver = CdeDriver(tmp_path, gateway)
+    yield driver
+    driver.close()
+
+
+def ledger_states(directory: Path) -> list[tuple[str, str | None]]:
+    with sqlite3.connect(directory / "ledger.sqlite3") as database:
+        return list(database.execute("SELECT state, decline_code FROM operations ORDER BY id"))
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_card_keyed_by_media_becomes_a_token(cde: CdeDriver, gateway: Gateway, tmp_path: Path) -> None:
+    outcome = cde.pay("token-1", VISA)
+
+    assert outcome.result is CaptureResult.TOKEN
+    assert outcome.token.startswith("tok_TEST_")
+    assert (outcome.brand, outcome.last4, outcome.test) == ("visa", "4242", True)
+    assert [entry for entry in gateway.book()["operations"] if entry["token"] == outcome.token]
+    assert ledger_states(tmp_path) == [("approved", None)]
+
+
+def test_card_keyed_by_info_becomes_a_token(cde: CdeDriver) -> None:
+    assert cde.pay("info-1", VISA, by_info=True).result is CaptureResult.TOKEN
+
+
+def test_declined_card_is_told_with_its_code(cde: CdeDriver, tmp_path: Path) -> None:
+    outcome = cde.pay("declined-1", DECLINED)
+
+    assert (outcome.result, outcome.gateway_code, outcome.token) == (
+        CaptureResult.DECLINED,
+        "card_declined",
+        "",
+    )
+    assert ledger_states(tmp_path) == [("declined", "card_declined")]
+
+
+def test_real_looking_number_is_refused_by_the_test_gateway(cde: CdeDriver, gateway: Gateway) -> None:
+    assert cde.pay("not-published", DISCOVER_REFUSED).gateway_code == "test_card_required"
+    assert "9424" not in str(gateway.book())
+
+
+def test_gateway_down_ends_the_capture_and_nothing_was_sent(tmp_path: Path, gateway: Gateway) -> None:
+    cde = CdeDriver(tmp_path, gateway, gateway_port=closed_port())
+
+    assert cde.pay("down-1", VISA).result is CaptureResult.GATEWAY_UNREACHABLE
+    assert ledger_states(tmp_path) == [("failed_before_send", "refused")]
+    cde.close()
+
+
+def test_lost_answer_is_asked_for_once_more_with_the_same_key(cde: CdeDriver, gateway: Gateway) -> None:
+    before = gateway.book()
+    gateway.fault("reset")
+
+    outcome = cde.pay("lost-1", VISA)
+
+    after = gateway.book()
+    assert outcome.result is CaptureResult.TOKEN
+    assert len(after["operations"]) == len(before["operations"]) + 1
+    assert after["replayed"] == before["replayed"] + 1
+
+
+@pytest.mark.parametrize("fault", ["reset", "garbage", "error500"])
+def test_no_answer_without_idempotency_is_unknown_and_never_sent_again(
+    tmp_path: Path, gateway: Gateway, fault: str
+) -> None:
+    cde = CdeDriver(tmp_path, gateway, idempotency="none")
+    before = len(gateway.book()["operations"])
+    gateway.fault(fault)
+
+    assert cde.pay(f"{fault}-1", VISA).result is CaptureResult.UNKNOWN
+    assert len(gateway.book()["operations"]) <= before + 1
+    assert [state for state, _ in ledger_states(tmp_path)] == ["unknown"]
+    cde.close()
+
+
+def test_cancel_wipes_the_slot_and_disarms_media(cde: CdeDriver) -> None:
+    capture_id = cde.start("cancel-1")
+    cde.collect(capture_id, PAN)
+    cde.wait_for_state(CaptureState.WAITING)
+    cde.key("42424242")
+    cde.wait_for_state(CaptureState.KEYING)
+
+    cde.control.send(CancelCapture(capture_id))
+
+    assert cde.wait_for(CaptureOutcome).result is CaptureResult.CANCELLED
+    assert isinstance(cde.media.receive()[0], DisarmSlot)
+    assert bytes(cde.slots.view) == bytes(len(cde.slots.view))
+
+
+def test_media_that_dies_ends_captures_interrupted(cde: CdeDriver) -> None:
+    capture_id = cde.start("media-1")
+    cde.collect(capture_id, PAN)
+    cde.wait_for_state(CaptureState.WAITING)
+    cde.key("4242")
+
+    cde.media.close()
+
+    assert cde.wait_for(CaptureOutcome).result is CaptureResult.INTERRUPTED
+    assert bytes(cde.slots.view) == bytes(len(cde.slots.view))
+    cde.connect_media()
+    assert cde.pay("media-2", VISA).result is CaptureResult.TOKEN
+
+
+def test_control_that_dies_leaves_captures_running_and_is_told_again(cde: CdeDriver) -> None:
+    ended = cde.pay("control-1", VISA)
+    cde.media.receive()
+    capture_id = cde.start("control-2")
+    cde.collect(capture_id, PAN)
+    cde.wait_for_state(CaptureState.WAITING)
+
+    cde.control.close()
+    cde.key(MASTERCARD)
+    cde.connect_control()
+
+    assert cde.wait_for(CaptureOutcome) == ended
+    progress = cde.wait_for(CaptureProgress)
+    assert (progress.capture_id, progress.field) == (capture_id, PAN)
+
+
+def test_input_that_does_not_fit_is_refused_and_the_capture_goes_on(cde: CdeDriver) -> None:
+    capture_id = cde.start("early-1")
+    cde.control.send(SubmitCapture(capture_id))
+    cde.collect(capture_id, CODE)
+
+    assert cde.wait_for_state(CaptureState.WAITING).field == CODE
+
+
+def test_star_code_of_the_agent_by_info_is_recognised(cde: CdeDriver) -> None:
+    cde.key_by_info("*1", role=LegRole.AGENT)
+
+    assert cde.wait_for(StarCodeKeyed).code_index == 0
+
+
+def test_missing_protections_are_named(cde: CdeDriver) -> None:
+    assert {"landlock", "seccomp"} <= set(cde.weaker)
+
+
+def test_memory_of_others_is_closed_without_scan_mode(tmp_path: Path, gateway: Gateway) -> None:
+    cde = CdeDriver(tmp_path, gateway, scan_mode=False)
+    try:
+        assert "dumpable" not in cde.weaker
+        assert cde.pay("secret-1", VISA).result is CaptureResult.TOKEN
+    finally:
+        cde.close()
+
+
+def test_environment_that_leaks_is_refused(tmp_path: Path, gateway: Gateway) -> None:
+    with pytest.raises(OSError, match=r"StopService.*SSLKEYLOGFILE.*left with 2"):
+        CdeDriver(tmp_path, gateway, environment={"SSLKEYLOGFILE": str(tmp_path / "keys")})
+
+
+@pytest.mark.parametrize(
+    ("number", "result"),
+    [(DISCOVER_REFUSED, CaptureResult.DECLINED), (VISA, CaptureResult.TOKEN)],
+    ids=[
+        "declined",
+        "token",
+    ],  # Not the number: pytest puts the test's name into the environment of children.
+)
+@pytest.mark.parametrize("by_info", [False, True])
+def test_memory_and_log_hold_no_card_after_the_outcome(
+    cde: CdeDriver, number: str, result: CaptureResult, by_info: bool
+) -> None:
+    capture_id = cde.start("control")
+    cde.collect(capture_id, PAN)
+    cde.wait_for_state(CaptureState.WAITING)
+    cde.key(number)
+    cde.wait_for_state(CaptureState.KEYING)
+    held = scan(cde.process.pid, number)
+    cde.control.send(CancelCapture(capture_id))
+    cde.wait_for(CaptureOutcome)
+    cde.media.receive()
+
+    assert cde.pay("scanned", number, by_info=by_info).result is result
+
+    # The positive control: while it is keyed, the scanner sees it in the slot, and nowhere else.
+    assert {finding.mapping for finding in held if finding.form == "ascii"} == {
+        "/memfd:dtmf-shield-slots (deleted)"
+    }
+    assert scan(cde.process.pid, number) == []
+    assert number not in cde.log()
