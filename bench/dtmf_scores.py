@@ -1,6 +1,6 @@
 """Claim: the detector hears every legal key and no other. Prints the score of each condition, ours and spandsp's.
 
-Usage: python bench/dtmf_scores.py [n] ; n = keys a condition (default 320). spandsp: apt install libspandsp2.
+Usage: python -m bench.dtmf_scores [n] ; n = keys a condition (default 320). spandsp: apt install libspandsp2.
 """
 
 import ctypes
@@ -12,9 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import soundfile
 from scipy.signal import resample_poly
 

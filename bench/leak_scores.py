@@ -1,17 +1,14 @@
 """Claim: with 5 ms of hold-back no sample of a key leaves in a capture, and speech is left alone. Prints both prices.
 
-Usage: python bench/leak_scores.py [n] ; n = keys a condition (default 240). Speech: espeak-ng, made on the spot.
+Usage: python -m bench.leak_scores [n] ; n = keys a condition (default 240). Speech: espeak-ng, made on the spot.
 Throughput is printed beside spandsp's (detection only, one ctypes call a packet, and one call in all).
 """
 
 import ctypes
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.dtmf_scores import synthetic_speech
 from dtmf_shield.media.masker import (
@@ -103,11 +100,11 @@ def throughput(pcm: np.ndarray, mode: int) -> float:
     return len(pcm) / 8000 / (time.process_time() - began_s)
 
 
-def _make_loop():  # noqa: ANN202
+def _make_loop():
     import numba
 
     @numba.njit(nogil=True)
-    def loop(state, pcm, out, mode, keys):  # noqa: ANN001, ANN202
+    def loop(state, pcm, out, mode, keys):
         for start in range(0, len(pcm) - 159, 160):
             shield_packet(state, 0, pcm[start : start + 160], out, mode, keys)
 

@@ -15,6 +15,7 @@ from dtmf_shield.media.dsp.kernel import kernel
 from dtmf_shield.media.dsp.leg_state import (
     CHUNK_SAMPLES,
     HOLD_BACK_SAMPLES,
+    SEGMENTS_PER_PACKET_MAX,
     SHIELD_STATE_DTYPE,
     ShieldState,
     key_onset_samples,
@@ -31,12 +32,14 @@ __all__ = [
     "MODE_CAPTURE",
     "MODE_GUARD",
     "MODE_MUTE",
+    "NOISE_PEAK",
     "SHIELD_STATE_DTYPE",
     "ShieldState",
     "conceal_packet",
     "force_mute",
     "key_onset_samples",
     "masked_frame",
+    "masked_segments",
     "mute_open",
     "reset_shield",
     "samples_masked",
@@ -45,9 +48,13 @@ __all__ = [
 
 # A suspect window mutes from 3.25 ms before its start: one hop, and 2 ms that would name a key (6 dB under noise).
 BACK_SAMPLES = 26
+# A mute that only a few hops asked for is mostly speech: it closes 4 ms after the last of them. From the fourth on
+# (9 ms of tone) it stays for TAIL_SAMPLES, over any weak spot of a key.
+SUSPECTS_FOR_TAIL = 4
+BRIEF_TAIL_SAMPLES = 32
 COMFORT_NOISE_DBM0 = -50.0
 # Uniform noise has a mean square of a third of its squared peak; the generator's top 16 bits span +-32768.
-_NOISE_PEAK = int(np.sqrt(3.0 * mean_square(COMFORT_NOISE_DBM0)))
+NOISE_PEAK = int(np.sqrt(3.0 * mean_square(COMFORT_NOISE_DBM0)))
 
 reset_shield = reset_row
 
@@ -71,6 +78,7 @@ def shield_packet(
     leg = state[row]
     n = len(pcm)
     leg.masked_in_packet_samples = 0
+    leg.segments = 0
     if n % STEP_SAMPLES != 0:
         _fill_whole(leg, out, n)
         return 0
@@ -91,11 +99,17 @@ def conceal_packet(state: ShieldState, row: int, n: int, out: NDArray[np.int16],
     """Write noise for n samples that were not received (loss, or an RFC 4733 event in their place), in any mode.
 
     The held samples are dropped: the first HOLD_BACK_SAMPLES after the gap are noise as well. The detector's counters
-    freeze, and no window reaches over the gap. n is rounded up to a multiple of 20 for the detector.
+    freeze, and no window reaches over the gap. In a capture, or where a key may be sounding, the mute goes on for 5 ms
+    after the gap. n is rounded up to a multiple of 20 for the detector.
     """
     leg = state[row]
     leg.masked_in_packet_samples = 0
+    leg.segments = 0
+    sounding = leg.position_samples <= leg.sustain_until_samples
     _fill_whole(leg, out, n)
+    if sounding or mode != MODE_GUARD:
+        # The last 5 ms of a key may follow the gap: too short a piece to be judged, long enough to be read.
+        leg.mute_until_samples += WINDOW_SAMPLES
 
 
 @kernel
@@ -109,6 +123,12 @@ def force_mute(state: ShieldState, row: int, samples: int) -> None:
 def samples_masked(state: ShieldState, row: int) -> int:
     """Return how many samples of the last packet were replaced."""
     return int(state[row].masked_in_packet_samples)
+
+
+def masked_segments(state: ShieldState, row: int) -> list[tuple[int, int]]:
+    """Return the stretches [begin, end) of the last packet's `out` that were replaced."""
+    leg = state[row]
+    return [(int(leg["segment_begins"][i]), int(leg["segment_ends"][i])) for i in range(leg["segments"])]
 
 
 @kernel
@@ -154,7 +174,11 @@ def _write_mask(leg: Any, out: NDArray[np.int16], first: int, n: int, start: int
         if suspects & np.uint32(1) != 0:
             end = start + (hop + 1) * HOP_SAMPLES
             mute_from = end - WINDOW_SAMPLES - BACK_SAMPLES
-            leg.mute_until_samples = max(leg.mute_until_samples, end + TAIL_SAMPLES)
+            if end > leg.mute_until_samples:
+                leg.mute_suspects = 0
+            leg.mute_suspects += 1
+            tail = TAIL_SAMPLES if leg.mute_suspects >= SUSPECTS_FOR_TAIL else BRIEF_TAIL_SAMPLES
+            leg.mute_until_samples = max(leg.mute_until_samples, end + tail)
             last = min(n, leg.mute_until_samples - base)
             done = _replace(leg, out, first, max(done, mute_from - base), last)
         suspects >>= np.uint32(1)
@@ -168,10 +192,24 @@ def _replace(leg: Any, out: NDArray[np.int16], first: int, begin: int, end: int)
     for i in range(begin, end):
         # Numerical Recipes' 32-bit linear congruential generator; its high bits are white enough for noise.
         noise = np.uint32(noise * np.uint32(1664525) + np.uint32(1013904223))
-        out[first + i] = ((np.int64(noise >> np.uint32(16)) - 32768) * _NOISE_PEAK) >> 15
+        out[first + i] = ((np.int64(noise >> np.uint32(16)) - 32768) * NOISE_PEAK) >> 15
     leg.filler = noise
-    leg.masked_in_packet_samples += max(0, end - begin)
+    if end > begin:
+        leg.masked_in_packet_samples += end - begin
+        _note_segment(leg, first + begin, first + end)
     return max(begin, end)
+
+
+@kernel
+def _note_segment(leg: Any, begin: int, end: int) -> None:
+    """Add [begin, end) of this packet to its replaced stretches; one too many is joined to the last."""
+    last = leg.segments - 1
+    if last >= 0 and (leg.segment_ends[last] >= begin or leg.segments == SEGMENTS_PER_PACKET_MAX):
+        leg.segment_ends[last] = end
+        return
+    leg.segment_begins[last + 1] = begin
+    leg.segment_ends[last + 1] = end
+    leg.segments += 1
 
 
 @kernel

@@ -2,7 +2,7 @@
 
 0 dBm0 peaks at P0 = 32767 * 10^(-3.14/20). A key is P0 * [10^((L - w/2)/20) sin(row) + 10^((L + w/2)/20) sin(column)]
 with random phases and hard edges; L is the mean level of a tone in dBm0, w the twist column - row in dB. A stream is
-400 zeros, shuffled keys each followed by a gap with a random part (so that no detector's grid can lock on), 1,600 zeros.
+400 zeros, shuffled keys each followed by a gap with a random part (no detector's grid can lock on), 1,600 zeros.
 """
 
 from dataclasses import dataclass, field

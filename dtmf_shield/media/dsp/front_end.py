@@ -32,15 +32,21 @@ def load_chunk(leg: Any, pcm: NDArray[np.int16], first: int, n: int, quiet_energ
     """
     hops, energies, samples = leg.hops, leg.hop_energies, leg.samples
     n_hops = n // HOP_SAMPLES
+    lags = leg.hop_lags
+    for i in range(n):
+        samples[i] = np.float32(pcm[first + i])
     loudest = np.float32(0.0)
     for hop in range(n_hops):
-        energy = np.float32(0.0)
-        for i in range(hop * HOP_SAMPLES, (hop + 1) * HOP_SAMPLES):
-            sample = np.float32(pcm[first + i])
-            samples[i] = sample
-            energy += sample * sample
+        start = hop * HOP_SAMPLES
+        energy = samples[start] * samples[start]
+        lag = samples[start] * (samples[start - 1] if hop > 0 else leg.last_sample)
+        for i in range(start + 1, start + HOP_SAMPLES):
+            energy += samples[i] * samples[i]
+            lag += samples[i] * samples[i - 1]
         energies[WINDOW_HOPS + hop] = energy
+        lags[WINDOW_HOPS + hop] = lag
         loudest = energy if energy > loudest else loudest
+    leg.last_sample = samples[n - 1]
     if loudest < quiet_energy:
         hops[WINDOW_HOPS : WINDOW_HOPS + n_hops, :] = np.float32(0.0)
         return float(loudest)
@@ -54,6 +60,7 @@ def keep_last_hops(leg: Any, n_hops: int) -> None:
     """Make the last 4 of `n_hops` new hops the history of the next chunk."""
     for hop in range(WINDOW_HOPS):
         leg.hop_energies[hop] = leg.hop_energies[n_hops + hop]
+        leg.hop_lags[hop] = leg.hop_lags[n_hops + hop]
         for k in range(2 * N_TONES):
             leg.hops[hop, k] = leg.hops[n_hops + hop, k]
 
@@ -79,16 +86,27 @@ def measure_window(leg: Any, end_hop: int) -> None:
             v += WINDOW_MIX[hop, 2, k] * re + WINDOW_MIX[hop, 3, k] * im
         coordinates[0, k] = u
         coordinates[1, k] = v
-    row, column = 0, 4
-    row_energy = column_energy = np.float32(-1.0)
-    for k in range(4):
-        e = coordinates[0, k] ** 2 + coordinates[1, k] ** 2
-        if e > row_energy:
-            row, row_energy = k, e
-        e = coordinates[0, 4 + k] ** 2 + coordinates[1, 4 + k] ** 2
-        if e > column_energy:
-            column, column_energy = 4 + k, e
+    row, column = _strongest(leg, 0), _strongest(leg, 4)
     _fit_pair(leg, row, column)
+
+
+@vector_kernel
+def _strongest(leg: Any, first: int) -> int:
+    """Return the strongest of tones first to first + 3, each fitted alone; keep the energy of the second strongest."""
+    c = leg.coordinates
+    strongest = first
+    largest = second = np.float32(-1.0)
+    for k in range(first, first + 4):
+        energy = c[0, k] * c[0, k] + c[1, k] * c[1, k]
+        if energy > largest:
+            strongest, second, largest = k, largest, energy
+        elif energy > second:
+            second = energy
+    if first == 0:
+        leg.window_second_row = second
+    else:
+        leg.window_second_column = second
+    return strongest
 
 
 @vector_kernel

@@ -14,7 +14,10 @@ CHUNK_SAMPLES = 160  # a packet is worked through in chunks of at most 20 ms
 CHUNK_HOPS = CHUNK_SAMPLES // HOP_SAMPLES
 RING_STEPS = 6  # 15 ms of registration steps
 HOLD_BACK_SAMPLES = WINDOW_SAMPLES  # 5 ms: what must be heard before a tone is told is what must be held
+N_FEATURES = 7  # of a suspicion window
 KEYS_PER_PACKET_MAX = 4  # a key takes at least 31 ms to register, a packet has at most 60 ms
+
+SEGMENTS_PER_PACKET_MAX = 8  # two mutes lie at least 10 ms apart, a packet has at most 60 ms
 
 ShieldState = NDArray[np.void]
 """Records of `SHIELD_STATE_DTYPE`, shape (n_rows,)."""
@@ -29,19 +32,27 @@ SHIELD_STATE_DTYPE = np.dtype(
         ("samples", np.float32, (CHUNK_SAMPLES,)),
         ("hops", np.float32, (WINDOW_HOPS + CHUNK_HOPS, 2 * N_TONES)),
         ("hop_energies", np.float32, (WINDOW_HOPS + CHUNK_HOPS,)),
+        ("hop_lags", np.float32, (WINDOW_HOPS + CHUNK_HOPS,)),  # sums of x[n] * x[n - 1]
+        ("last_sample", np.float32),
         ("coordinates", np.float32, (2, N_TONES)),
         # What the last judged 5 ms window looked like.
         ("window_energy", np.float32),
         ("window_explained", np.float32),
         ("window_row_energy", np.float32),
         ("window_column_energy", np.float32),
+        (
+            "window_second_row",
+            np.float32,
+        ),  # energy of the second strongest tone of either group, each by itself
+        ("window_second_column", np.float32),
+        ("features", np.float32, (N_FEATURES,)),
         # Registration: the last 6 steps of 2.5 ms at absolute phase, and the counters.
         ("ring", np.float32, (RING_STEPS, 2 * N_TONES)),
         ("ring_energies", np.float32, (RING_STEPS,)),
         ("ring_explained", np.float32, (RING_STEPS,)),
         ("halves", np.float32, (2, 2 * N_TONES)),
         ("halves_explained", np.float32),  # energy of the best tone pair of the last judged 15 ms
-        ("row_energy", np.float32),  # of the last valid 15 ms window, in units of N * E
+        ("row_energy", np.float32),  # of the last valid 15 ms window, (|A1| + |A2|)^2
         ("column_energy", np.float32),
         ("run_key", np.int32),  # 1 + key index of the current run of valid steps, 0 for none
         ("run_steps", np.int32),
@@ -51,17 +62,26 @@ SHIELD_STATE_DTYPE = np.dtype(
         ("miss_steps", np.int32),
         ("last_hit_samples", np.int64),
         ("key_onset_samples", np.int64, (KEYS_PER_PACKET_MAX,)),  # of the keys of the last packet, back-dated
+        ("key_row_energy", np.float32),  # of the key registered last, at its registration
+        ("key_column_energy", np.float32),
         ("key_end_samples", np.int64),  # of the key that ended last
         ("keys_ended", np.int64),
         ("keys_registered", np.int64),
         # Mask.
         ("mute_until_samples", np.int64),
+        ("mute_suspects", np.int32),  # suspect hops of the mute that is open
         ("sustain_until_samples", np.int64),
         (
             "suspect_hops",
             np.uint32,
         ),  # of this chunk: bit h is set where the 5 ms that end with hop h are suspect
         ("masked_in_packet_samples", np.int64),
+        (
+            "segments",
+            np.int32,
+        ),  # how many stretches of the last packet were replaced, and which: [begin, end)
+        ("segment_begins", np.int32, (SEGMENTS_PER_PACKET_MAX,)),
+        ("segment_ends", np.int32, (SEGMENTS_PER_PACKET_MAX,)),
         ("filler", np.uint32),
     ],
     align=True,

@@ -64,7 +64,7 @@ def _suspect_hop(leg: Any, end_hop: int, mode: int, position_samples: int) -> No
     if leg.known_samples < WINDOW_SAMPLES:
         return
     measure_window(leg, end_hop)
-    if is_suspect(leg, mode):
+    if is_suspect(leg, end_hop, mode):
         _mark(leg, end_hop, position_samples)
 
 

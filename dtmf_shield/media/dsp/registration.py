@@ -60,8 +60,6 @@ def judge_window(leg: Any, energy: float) -> int:
         return 0
     row_power = _spread_power(halves, row)
     column_power = _spread_power(halves, column)
-    leg.row_energy = row_power
-    leg.column_energy = column_power
     if 2.0 * (row_power + column_power) <= PURITY_MIN * N_WINDOW * energy:
         return 0
     if row_power > _ROW_OVER_COLUMN_MAX * column_power or column_power > _COLUMN_OVER_ROW_MAX * row_power:
@@ -72,6 +70,8 @@ def judge_window(leg: Any, energy: float) -> int:
         return 0
     if not (_on_frequency(halves, row) and _on_frequency(halves, column)):
         return 0
+    leg.row_energy = row_power
+    leg.column_energy = column_power
     return 1 + 4 * row + column - 4
 
 
@@ -154,6 +154,8 @@ def count_step(leg: Any, key: int, position_samples: int, keys: Any, n_keys: int
         leg.miss_steps = 0
         leg.last_hit_samples = position_samples
         leg.keys_registered += 1
+        leg.key_row_energy = leg.row_energy
+        leg.key_column_energy = leg.column_energy
         if n_keys < KEYS_PER_PACKET_MAX:
             keys[n_keys] = key_codes[leg.run_key - 1]
             leg.key_onset_samples[n_keys] = max(0, leg.run_start_samples - ONSET_BEFORE_FIRST_SAMPLES)
