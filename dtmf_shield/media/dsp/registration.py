@@ -25,7 +25,7 @@ FREQUENCY_SHARE_MAX = (
 )
 FREQUENCY_HZ_MAX = 2.0
 STEPS_TO_REGISTER = 8  # 15 ms window + 7 * 2.5 ms: accepts 40 ms, refuses 23 ms
-RUN_MISSES_MAX = 1  # consecutive steps without verdict that a run outlives: a noise peak in a 40 ms key
+RUN_MISSES_MAX = 2  # consecutive steps without verdict that a run outlives: a noise peak in a 40 ms key
 STEPS_TO_END = 14  # 35 ms: a 10 ms break stays one key, a 40 ms pause (less 9 ms of window) makes two
 EXPLAINED_MIN = 0.70  # of the three 5 ms fits inside the window: an early exit, laxer than PURITY_MIN implies
 
