@@ -47,9 +47,9 @@ class OneTimeLogin:
         self._key = hmac.digest(secret or secrets.token_bytes(32), b"dtmf-shield session v1", "sha256")
         self._tickets: dict[bytes, float] = {}
 
-    def issue(self) -> str:
-        """Return a fresh ticket, good once and for TICKET_LIFETIME_S."""
-        ticket = secrets.token_urlsafe(32)
+    def issue(self, ticket: str = "") -> str:
+        """Return a fresh ticket, good once and for TICKET_LIFETIME_S; ``ticket`` is one made elsewhere."""
+        ticket = ticket or secrets.token_urlsafe(32)
         while len(self._tickets) >= TICKETS_MAX:
             del self._tickets[next(iter(self._tickets))]
         self._tickets[_digest(ticket)] = self._clock.wall_s() + TICKET_LIFETIME_S

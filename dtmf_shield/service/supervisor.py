@@ -15,13 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Final
 
-from dtmf_shield.account_data.mailbox import MAILBOX_BYTES
 from dtmf_shield.account_data.slots import create_region
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.config import Config
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.model.messages import (
+    MAILBOX_BYTES,
     ConfigureCde,
     ConfigureControl,
     ConfigureMedia,

@@ -1,0 +1,30 @@
+"""``dtmf-shield check``: the configuration and everything it points at."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dtmf_shield.cli.console import EXIT_NO, err, operator_errors, out
+from dtmf_shield.service import start
+
+
+def check(
+    config: Annotated[Path | None, typer.Option(help="TOML file; none: the defaults.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Findings as JSON.")] = False,
+) -> None:
+    """Check the configuration, its flows and its files. Exit code 1 when something is to be mended."""
+    with operator_errors():
+        loaded, base = start.read_config(config)
+        findings = start.check(loaded, base)
+    if as_json:
+        out.print_json(json.dumps({"findings": findings}))
+    for finding in () if as_json else findings:
+        err.print(f"[red]error:[/red] {finding}", soft_wrap=True)
+    if findings:
+        raise typer.Exit(EXIT_NO)
+    if not as_json:
+        out.print(f"{config or 'defaults'}: ok")

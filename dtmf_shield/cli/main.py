@@ -1,0 +1,30 @@
+"""The ``dtmf-shield`` command."""
+
+from __future__ import annotations
+
+import typer
+
+from dtmf_shield.cli.audit import app as audit_app
+from dtmf_shield.cli.check import check
+from dtmf_shield.cli.demo import demo
+from dtmf_shield.cli.files import detect, mask
+from dtmf_shield.cli.serve import serve
+
+app = typer.Typer(
+    name="dtmf-shield",
+    help="Secure card capture by telephone keypad: agents and recordings never hear a digit.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # a traceback with locals could show what must not be shown
+    add_completion=False,
+)
+app.command()(serve)
+app.command()(demo)
+app.command()(check)
+app.command()(detect)
+app.command()(mask)
+app.add_typer(audit_app, name="audit")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

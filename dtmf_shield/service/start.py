@@ -1,0 +1,197 @@
+"""From a configuration to a running service: directories, keys, certificates, the test gateway, the supervisor."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, Final
+
+from dtmf_shield.api.login import login_url
+from dtmf_shield.base.config import Config, load_config, split_host_port
+from dtmf_shield.base.errors import OperatorError
+from dtmf_shield.base.system_clock import SystemClock
+from dtmf_shield.flow.loader import load_flow
+from dtmf_shield.model.messages import ConfigureCde, ConfigureControl
+from dtmf_shield.service.dev_certificates import SERVER_NAME
+from dtmf_shield.service.sockets import bind_all
+from dtmf_shield.service.supervisor import Supervisor
+from dtmf_shield.service.test_gateway.launch import TestGatewayProcess
+
+SHIPPED_FLOWS: Final = Path(__file__).parents[2] / "ivr_flows"
+FLOWS_MAX: Final = 200
+API_KEY_FILE: Final = "api.key"
+SECRET_BYTES: Final = 32
+EMBEDDED_PATH: Final = "/pay"
+
+_FORBIDDEN_VARIABLES: Final = ("SSLKEYLOGFILE", "http_proxy", "https_proxy", "all_proxy")
+
+
+def read_config(path: Path | None) -> tuple[Config, Path]:
+    """Return the configuration and the directory that relative paths in it start from."""
+    if path is None:
+        return Config(), Path.cwd()
+    return load_config(path), path.resolve().parent
+
+
+def state_directory_of(config: Config, base: Path, override: Path | None) -> Path:
+    """Return the state directory, made where it is missing, mode 0700."""
+    directory = override or base / config.state.directory
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = directory / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OperatorError(
+            f"state.directory: {directory} cannot be written ({error.strerror}); name another directory"
+        ) from error
+    return directory.resolve()
+
+
+def flow_files(config: Config, base: Path) -> list[Path]:
+    """Return the flow files that this configuration serves. Raises OperatorError where there is none."""
+    directory = base / config.capture.flows_directory if config.capture.flows_directory else SHIPPED_FLOWS
+    files = sorted(directory.glob("*.yaml"))[:FLOWS_MAX]
+    if not files:
+        raise OperatorError(f"capture.flows_directory: {directory} holds no flow (*.yaml)")
+    return files
+
+
+def check(config: Config, base: Path) -> list[str]:
+    """Check what the configuration points at: flows, files, environment. Returns one sentence a finding."""
+    findings: list[str] = []
+    known: set[str] = set()
+    for path in flow_files(config, base):
+        try:
+            known.add(load_flow(path.read_text("utf-8"), file=str(path)).id)
+        except* OperatorError as group:
+            findings += [str(error) for error in group.exceptions]
+    wanted = [("capture.default_flow", config.capture.default_flow)]
+    wanted += [(f"routes[{i}].capture", r.capture) for i, r in enumerate(config.routes) if r.capture]
+    for key, flow in wanted:
+        if flow not in known:
+            findings.append(f"{key}: no flow has the id {flow!r}; flows are: {', '.join(sorted(known)) or 'none'}")
+    for key in ("ca_file", "credentials_file"):
+        name = getattr(config.gateway, key)
+        if name is not None and not (base / name).is_file():
+            findings.append(f"gateway.{key}: {base / name} is no file")
+    for variable in _FORBIDDEN_VARIABLES:
+        if os.environ.get(variable) or os.environ.get(variable.upper()):
+            findings.append(f"the environment sets {variable}: card data could leave by it; unset it")
+    return findings
+
+
+async def serve(
+    config: Config,
+    base: Path,
+    *,
+    state_directory: Path | None = None,
+    log: IO[bytes] | None = None,
+    scan_mode: bool = False,
+    on_status: Callable[[str, dict[str, Any]], None] = lambda _name, _details: None,
+) -> None:
+    """Run the service until SIGTERM or SIGINT. Raises OperatorError that says what to change."""
+    findings = check(config, base)
+    if findings:
+        raise OperatorError("; ".join(findings))
+    state = state_directory_of(config, base, state_directory)
+    sockets = bind_all(config)
+    gateway = None
+    try:
+        if config.gateway.kind == "embedded":
+            gateway = await TestGatewayProcess.start(state, log=log)
+            configure_cde = _embedded_gateway(config, state, gateway, scan_mode)
+        else:
+            configure_cde = _configured_gateway(config, base, state, scan_mode)
+        ticket, api_key = secrets.token_urlsafe(SECRET_BYTES), _api_key(state)
+        configure_control = ConfigureControl(
+            config_json=json.dumps(_resolved(config, base)).encode(),
+            state_directory=str(state),
+            session_key=secrets.token_bytes(SECRET_BYTES),
+            login_ticket=ticket,
+            api_key=api_key,
+        )
+        api = sockets.http.getsockname()[:2] if sockets.http else ("", 0)
+        details = {
+            "sip": [list(sock.getsockname()[:2]) for sock in sockets.sip],
+            "api": list(api),
+            "login_url": login_url(api[0], api[1], ticket),
+            "state_directory": str(state),
+            "gateway": "embedded TEST gateway" if gateway else config.gateway.server_name,
+            "gateway_pid": gateway.pid if gateway else 0,
+            "gateway_port": gateway.port if gateway else 0,
+        }
+        supervisor = Supervisor(
+            config=config,
+            state_directory=state,
+            sockets=sockets,
+            configure_cde=configure_cde,
+            configure_control=configure_control,
+            clock=SystemClock(),
+            scan_mode=scan_mode,
+            log=log,
+            on_status=lambda name, more: on_status(name, {**details, **more}),
+        )
+        await supervisor.run()
+    finally:
+        sockets.close()
+        if gateway is not None:
+            await gateway.stop()
+
+
+def _resolved(config: Config, base: Path) -> dict[str, Any]:
+    data = config.model_dump()
+    data["capture"]["flows_directory"] = str(flow_files(config, base)[0].parent)
+    return data
+
+
+def _api_key(state: Path) -> str:
+    path = state / API_KEY_FILE
+    if path.exists():
+        return path.read_text("ascii").strip()
+    key = secrets.token_urlsafe(SECRET_BYTES)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(key + "\n")
+    return key
+
+
+def _embedded_gateway(
+    config: Config, state: Path, gateway: TestGatewayProcess, scan_mode: bool
+) -> ConfigureCde:
+    return ConfigureCde(
+        state_directory=str(state),
+        gateway_name="embedded-test",
+        gateway_ip="127.0.0.1",
+        gateway_port=gateway.port,
+        gateway_server_name=SERVER_NAME,
+        gateway_ca_file=str(gateway.files.ca_file),
+        gateway_path=EMBEDDED_PATH,
+        gateway_user_file=str(gateway.files.gateway_user_file),
+        gateway_idempotency="replay",
+        star_codes=(config.capture.star_code,),
+        test=True,
+        scan_mode=scan_mode,
+    )
+
+
+def _configured_gateway(config: Config, base: Path, state: Path, scan_mode: bool) -> ConfigureCde:
+    gateway = config.gateway
+    if gateway.address is None or gateway.ca_file is None or gateway.credentials_file is None:
+        raise OperatorError("gateway: address, ca_file and credentials_file are needed")
+    host, port = split_host_port(gateway.address)
+    return ConfigureCde(
+        state_directory=str(state),
+        gateway_name=gateway.kind,
+        gateway_ip=host,
+        gateway_port=port,
+        gateway_server_name=gateway.server_name,
+        gateway_ca_file=str(base / gateway.ca_file),
+        gateway_path=gateway.path,
+        gateway_user_file=str(base / gateway.credentials_file),
+        star_codes=(config.capture.star_code,),
+        scan_mode=scan_mode,
+    )
