@@ -20,7 +20,6 @@ from dtmf_shield.media.masker import MODE_GUARD, SHIELD_STATE_DTYPE, conceal_pac
 from dtmf_shield.model.messages import ConfigureMedia
 from dtmf_shield.service.media_process import build_shard
 
-
 OLDER_KEPT_S: Final = 3600.0
 """Kernels of other sources may belong to a program still running; after an hour it has all it needs."""
 
