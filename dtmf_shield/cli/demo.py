@@ -23,7 +23,8 @@ def demo(
         Path, typer.Option("--out", help="Where caller.wav, agent.wav, evidence.png … are put.")
     ] = OUT_DIRECTORY,
     phone: Annotated[
-        Literal["auto", "pjsua2", "scripted"], typer.Option(help="Which phone calls; auto: pjsua2 if installed.")
+        Literal["auto", "pjsua2", "scripted"],
+        typer.Option(help="Which phone calls; auto: pjsua2 if installed."),
     ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary and nothing else.")] = False,
 ) -> None:

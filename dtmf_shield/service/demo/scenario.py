@@ -1,0 +1,199 @@
+"""One call of the demonstration: both sides talk, the agent starts a capture, the caller keys a TEST card.
+
+Follows the capture by the service's own API, as an agent's desktop would. Judges nothing: that is analysis.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
+from typing import Any, Final
+
+from dtmf_shield.base.errors import OperatorError
+from dtmf_shield.phone.door import Door
+from dtmf_shield.phone.tones import presses
+from dtmf_shield.service.demo.phones import DemoPhone
+from dtmf_shield.service.demo.service_process import ServiceProcess
+
+FLOW: Final = "card-tokenize-agent"
+TEST_CARD: Final = "4242424242424242"
+TEST_SECURITY_CODE: Final = "123"
+STAR_CODE: Final = "*1"
+STAR_CODE_DOORS: Final = frozenset({Door.RFC4733})
+"""Doors whose agent starts the capture by star code on the phone; the others' by the API."""
+LABELS: Final = {"card_number": "card number", "expiry": "expiry", "security_code": "security code"}
+
+GREETING_S: Final = 1.6
+REACTION_S: Final = 0.45
+GOODBYE_S: Final = 1.5
+POLL_S: Final = 0.1
+CONNECT_LIMIT_S: Final = 10.0
+FIELD_LIMIT_S: Final = 12.0
+OUTCOME_LIMIT_S: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class SentKey:
+    """One key pressed: its field, and when, in seconds from the start of the caller's recording."""
+
+    field: str
+    at_s: float
+    duration_s: float
+
+
+@dataclass(slots=True)
+class CallProgress:
+    """How one call is getting on, for the display and for what comes after."""
+
+    door: Door
+    words: str = "waiting"
+    call_id: str = ""
+    fields: list[dict[str, Any]] = field(default_factory=list)
+    outcome: dict[str, Any] | None = None
+    failure: str = ""
+    ended: bool = False
+    sent: list[SentKey] = field(default_factory=list)
+
+    @property
+    def token(self) -> str:
+        """Reference of the token the gateway gave, or empty."""
+        return str((self.outcome or {}).get("token_reference") or "")
+
+    @property
+    def last4(self) -> str:
+        """Last four digits of the accepted card, or empty."""
+        return str((self.outcome or {}).get("last4") or "")
+
+
+def keys_of(kind: str, today: date) -> str:
+    """Return what the caller keys for a field of that kind. ``#`` where more digits would still be possible."""
+    return {
+        "card_number": TEST_CARD + "#",
+        "expiry": f"12{(today.year + 1) % 100:02d}",
+        "security_code": TEST_SECURITY_CODE,
+    }[kind]
+
+
+async def run_call(
+    progress: CallProgress, caller: DemoPhone, agent: DemoPhone, service: ServiceProcess, *, seed: int
+) -> None:
+    """Place one call and take it through a capture. Failures are kept in `progress`, never raised."""
+    try:
+        await _call(progress, caller, agent, service, seed)
+    except OperatorError as error:
+        progress.failure = str(error)
+        progress.words = "failed"
+    finally:
+        progress.ended = True
+
+
+async def _call(
+    progress: CallProgress, caller: DemoPhone, agent: DemoPhone, service: ServiceProcess, seed: int
+) -> None:
+    host, port = service.sip
+    progress.words = "ringing"
+    await caller.call(f"sip:{progress.door}@{host}:{port}")
+    recording_began_s = asyncio.get_running_loop().time()
+    progress.words = "talking"
+    watcher = asyncio.create_task(_watch(progress, service))
+    try:
+        await _until(
+            lambda: bool(progress.call_id), CONNECT_LIMIT_S, "the service does not list the call", watcher
+        )
+        await asyncio.sleep(GREETING_S)
+        await _engage(progress, agent, service)
+        for index, kind in enumerate(LABELS):
+            await _until(partial(_asked_for, progress, kind), FIELD_LIMIT_S, _not_asked(kind), watcher)
+            progress.words = f"keying {LABELS[kind]}"
+            await asyncio.sleep(REACTION_S)
+            await _key_field(progress, caller, kind, recording_began_s, seed * 10 + index)
+            await _until(partial(_held, progress, kind), FIELD_LIMIT_S, _not_held(kind), watcher)
+        progress.words = "sending to the gateway"
+        await _until(
+            lambda: progress.outcome is not None, OUTCOME_LIMIT_S, "the gateway gave no result", watcher
+        )
+        progress.words = "saying goodbye"
+        await asyncio.sleep(GOODBYE_S)
+    finally:
+        watcher.cancel()
+        await caller.hang_up()
+    progress.words = "done" if progress.token else "no token"
+    if not progress.token:
+        result = (progress.outcome or {}).get("result", "nothing")
+        raise OperatorError(f"the {progress.door} call ended with '{result}' instead of a token")
+
+
+async def _key_field(
+    progress: CallProgress, caller: DemoPhone, kind: str, recording_began_s: float, seed: int
+) -> None:
+    """Key one field with human timing, and note when each key was pressed."""
+    clock = asyncio.get_running_loop()
+    for press in presses(keys_of(kind, date.today()), seed):
+        at_s = clock.time() - recording_began_s
+        progress.sent.append(SentKey(LABELS[kind], at_s, press.tone_ms / 1000))
+        await caller.key(press, progress.door)
+
+
+async def _engage(progress: CallProgress, agent: DemoPhone, service: ServiceProcess) -> None:
+    """Start the capture as the agent of this door does."""
+    if progress.door in STAR_CODE_DOORS:
+        progress.words = f"agent keys {STAR_CODE}"
+        for press in presses(STAR_CODE, seed=1):
+            await agent.key(press, Door.RFC4733)
+    else:
+        progress.words = "agent starts capture"
+        await service.start_capture(progress.call_id, FLOW, f"demo-{progress.door}")
+
+
+async def _watch(progress: CallProgress, service: ServiceProcess) -> None:
+    """Keep `progress` up to date from the API."""
+    while True:
+        call = await service.call_dialled(progress.door)
+        if call is not None:
+            if call["state"] == "talking":
+                progress.call_id = call["id"]
+            capture = call["capture"]
+            if capture is not None:
+                progress.fields = capture["fields"]
+                progress.outcome = capture["outcome"]
+        await asyncio.sleep(POLL_S)
+
+
+async def _until(
+    condition: Callable[[], bool], limit_s: float, otherwise: str, watcher: asyncio.Task[None]
+) -> None:
+    """Wait for `condition`. Raises OperatorError with `otherwise` after `limit_s`, or what the watcher died of."""
+    deadline_s = asyncio.get_running_loop().time() + limit_s
+    while not condition():
+        if watcher.done():
+            watcher.result()
+        if asyncio.get_running_loop().time() > deadline_s:
+            raise OperatorError(otherwise)
+        await asyncio.sleep(POLL_S / 4)
+
+
+def _field(progress: CallProgress, kind: str) -> dict[str, Any] | None:
+    return next((shown for shown in progress.fields if shown["kind"] == kind), None)
+
+
+def _asked_for(progress: CallProgress, kind: str) -> bool:
+    shown = _field(progress, kind)
+    return progress.outcome is not None or (shown is not None and shown["state"] in ("waiting", "keying"))
+
+
+def _held(progress: CallProgress, kind: str) -> bool:
+    shown = _field(progress, kind)
+    if shown is not None and shown["state"] == "invalid":
+        raise OperatorError(f"the {LABELS[kind]} was refused: {shown['reason']}")
+    return progress.outcome is not None or (shown is not None and shown["state"] == "valid")
+
+
+def _not_asked(kind: str) -> str:
+    return f"the agent was never told to ask for the {LABELS[kind]}"
+
+
+def _not_held(kind: str) -> str:
+    return f"the {LABELS[kind]} was keyed, but the service does not hold it"
