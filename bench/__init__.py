@@ -1,0 +1,1 @@
+"""One file per claim: the number, the peer's number, the ratio."""
