@@ -2,7 +2,8 @@
 
 The searched process does not cooperate: its readable and writable maps are read through /proc/PID/mem (root, or the
 same user while the process is dumpable). Secret memory cannot be read by design; services under test use ordinary
-locked memory. A scan proves something only beside its positive control: a process that does hold the number.
+locked memory. A scan proves something only beside its positive control: a process that does hold the number. Take a
+number of many different digits, and keep it out of the environment and the arguments of the searched process.
 """
 
 from __future__ import annotations

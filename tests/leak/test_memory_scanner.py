@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from memory_scanner import byte_forms, pointer_forms, scan
+
+from tests.leak.memory_scanner import byte_forms, pointer_forms, scan
 
 CANARY = "6011000990139424"
 """A published test number with few repeated digits."""

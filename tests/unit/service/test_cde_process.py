@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import socket
 import sqlite3
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cde_driver import CODE, PAN, CdeDriver, Gateway
 
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState
 from dtmf_shield.model.ids import LegRole
 from dtmf_shield.model.messages import CancelCapture, DisarmSlot, StarCodeKeyed, SubmitCapture
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "leak"))
-from memory_scanner import scan
+from tests.leak.memory_scanner import scan
+from tests.unit.service.cde_driver import CODE, PAN, CdeDriver, Gateway
 
 VISA, MASTERCARD, DECLINED = "4242424242424242", "5555555555554444", "4000000000000002"
 DISCOVER_REFUSED = "6011000990139424"

@@ -1,0 +1,189 @@
+"""No copy of a card in the cde process after the outcome: by either door, on every end, with two allocators.
+
+The never-reusing allocator keeps every copy that was ever made, so a clean scan there means none was made. The
+number is a published test number with few repeated digits; the TEST gateway is told its digest and must have taken it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dtmf_shield.model.capture import CaptureOutcome, CaptureResult, CaptureState
+from dtmf_shield.model.ids import CaptureId
+from dtmf_shield.model.messages import CancelCapture, SubmitCapture
+from tests.leak.memory_scanner import scan
+from tests.unit.service.cde_driver import CODE, EXPIRY, PAN, CdeDriver, Gateway
+
+CANARY = "6011000990139424"
+SOURCE = Path(__file__).parent / "never_reusing_allocator.c"
+SLOTS = "/memfd:dtmf-shield-slots (deleted)"
+
+
+@pytest.fixture(scope="module")
+def allocator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the never-reusing allocator; without a C compiler the tests that need it fail."""
+    library = tmp_path_factory.mktemp("allocator") / "never_reusing.so"
+    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", str(library), str(SOURCE)], check=True)
+    return library
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    gateway = Gateway(tmp_path_factory.mktemp("gateway"))
+    gateway.ask("POST", "/canaries", {"sha256": hashlib.sha256(CANARY.encode()).hexdigest()})
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture(params=["normal", "never_reusing"])
+def cde(
+    request: pytest.FixtureRequest, tmp_path: Path, gateway: Gateway, allocator: Path
+) -> Iterator[CdeDriver]:
+    environment = {"PYTHONMALLOC": "malloc"}
+    if request.param == "never_reusing":
+        environment["LD_PRELOAD"] = str(allocator)
+    driver = CdeDriver(tmp_path, gateway, environment=environment, idempotency="none")
+    yield driver
+    driver.close()
+
+
+def key_number(cde: CdeDriver) -> CaptureId:
+    capture_id = cde.start("running")
+    cde.collect(capture_id, PAN)
+    cde.wait_for_state(CaptureState.WAITING)
+    cde.key(CANARY)
+    cde.wait_for_state(CaptureState.KEYING)
+    return capture_id
+
+
+def was_booked(gateway: Gateway, outcome: CaptureOutcome) -> bool:
+    """Whether the gateway really got the number: else a clean scan might mean that nothing was sent."""
+    booked = {entry["token"]: entry["last4"] for entry in gateway.book()["operations"]}
+    return outcome.result is CaptureResult.TOKEN and booked[outcome.token] == CANARY[-4:]
+
+
+def approved(cde: CdeDriver, gateway: Gateway) -> None:
+    assert was_booked(gateway, cde.pay("approved", CANARY))
+
+
+def approved_by_info(cde: CdeDriver, gateway: Gateway) -> None:
+    assert was_booked(gateway, cde.pay("approved-info", CANARY, by_info=True))
+
+
+def declined(cde: CdeDriver, gateway: Gateway) -> None:
+    gateway.fault("decline")
+    assert cde.pay("declined", CANARY).result is CaptureResult.DECLINED
+
+
+def answer_lost(cde: CdeDriver, gateway: Gateway) -> None:
+    gateway.fault("reset")
+    assert cde.pay("lost", CANARY).result is CaptureResult.UNKNOWN
+
+
+def garbage(cde: CdeDriver, gateway: Gateway) -> None:
+    gateway.fault("garbage")
+    assert cde.pay("garbage", CANARY).result is CaptureResult.UNKNOWN
+
+
+def timeout(cde: CdeDriver, gateway: Gateway) -> None:
+    gateway.fault("hang")
+    assert cde.pay("timeout", CANARY).result is CaptureResult.UNKNOWN
+
+
+def caller_gone(cde: CdeDriver, gateway: Gateway) -> None:
+    cde.control.send(CancelCapture(key_number(cde), caller_gone=True))
+    assert cde.wait_for(CaptureOutcome).result is CaptureResult.CALLER_GONE
+
+
+def field_asked_again(cde: CdeDriver, gateway: Gateway) -> None:
+    cde.collect(key_number(cde), PAN)
+    cde.wait_for_state(CaptureState.WAITING)
+
+
+def typed_ahead_and_cancelled(cde: CdeDriver, gateway: Gateway) -> None:
+    capture_id = cde.start("ahead")
+    cde.key(CANARY + "#")
+    cde.control.send(CancelCapture(capture_id))
+    assert cde.wait_for(CaptureOutcome).result is CaptureResult.CANCELLED
+
+
+def media_died(cde: CdeDriver, gateway: Gateway) -> None:
+    key_number(cde)
+    cde.media.close()
+    assert cde.wait_for(CaptureOutcome).result is CaptureResult.INTERRUPTED
+
+
+def cancelled_while_sending(cde: CdeDriver, gateway: Gateway) -> None:
+    gateway.fault("reset")
+    capture_id = key_number(cde)
+    cde.key("#")
+    cde.wait_for_state(CaptureState.HELD)
+    for field, keys in ((EXPIRY, "1230"), (CODE, "123")):
+        cde.collect(capture_id, field)
+        cde.wait_for_state(CaptureState.WAITING)
+        cde.key(keys)
+        cde.wait_for_state(CaptureState.HELD)
+    cde.control.send(SubmitCapture(capture_id))
+    cde.control.send(CancelCapture(capture_id))
+    assert cde.wait_for(CaptureOutcome).result is CaptureResult.CANCELLED
+
+
+ENDS = [
+    approved,
+    approved_by_info,
+    declined,
+    answer_lost,
+    garbage,
+    timeout,
+    caller_gone,
+    field_asked_again,
+    typed_ahead_and_cancelled,
+    media_died,
+    cancelled_while_sending,
+]
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
+def test_no_copy_is_left(cde: CdeDriver, gateway: Gateway, end: Callable[[CdeDriver, Gateway], None]) -> None:
+    end(cde, gateway)
+
+    assert scan(cde.process.pid, CANARY) == []
+
+
+def test_number_being_keyed_is_found_in_its_slot_and_nowhere_else(cde: CdeDriver) -> None:
+    key_number(cde)
+
+    findings = scan(cde.process.pid, CANARY)
+
+    assert "ascii" in {finding.form for finding in findings}
+    assert {finding.mapping for finding in findings} == {SLOTS}
+
+
+def test_never_reusing_allocator_keeps_what_was_freed(allocator: Path) -> None:
+    program = (
+        "import sys\nnumber = bytearray(16)\nsys.stdin.buffer.raw.readinto(number)\n"
+        "made = number.decode()\ndel made\nfor index in range(16): number[index] = 0\n"
+        "print('freed', flush=True)\nsys.stdin.buffer.raw.read(1)\n"
+    )
+    environment = {"LD_PRELOAD": str(allocator), "PYTHONMALLOC": "malloc"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(CANARY.encode())
+    process.stdin.flush()
+    assert process.stdout.readline() == b"freed\n"
+
+    found = {finding.form for finding in scan(process.pid, CANARY)}
+
+    process.stdin.close()
+    process.wait(10)
+    process.stdout.close()
+    assert "ascii" in found
