@@ -13,16 +13,17 @@ from pathlib import Path
 import numba
 
 _PACKAGE = Path(__file__).resolve().parent
-_SOURCES = (_PACKAGE, _PACKAGE.parent / "account_data")
-"""Everything kernels are made of: account_data gives them the layout of the digit slots."""
+_SLOT_LAYOUT = _PACKAGE.parent / "account_data" / "slots.py"
+"""Kernels write keys by the layout of the digit slots."""
 
 
-def _source_digest() -> str:
+def source_digest(package: Path, others: tuple[Path, ...]) -> str:
+    """Return what tells one state of all sources in `package` and of `others` from every other state."""
     digest = hashlib.sha256(numba.__version__.encode())
-    for folder in _SOURCES:
-        for path in sorted(folder.rglob("*.py")):
-            digest.update(f"{path.relative_to(_PACKAGE.parent)}:{path.stat().st_size}:".encode())
-            digest.update(path.read_bytes())
+    for path in (*sorted(package.rglob("*.py")), *others):
+        source = path.read_bytes()
+        digest.update(f"{path.name}:{len(source)}:".encode())
+        digest.update(source)
     return digest.hexdigest()[:16]
 
 
@@ -40,6 +41,6 @@ def _writable_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="dtmf-shield-kernels-"))
 
 
-KERNEL_FOLDER = _writable_folder() / f"kernels-{_source_digest()}"
+KERNEL_FOLDER = _writable_folder() / f"kernels-{source_digest(_PACKAGE, (_SLOT_LAYOUT,))}"
 """Where this process keeps and finds compiled kernels."""
 numba.config.CACHE_DIR = str(KERNEL_FOLDER)  # type: ignore[attr-defined]  # made at run time

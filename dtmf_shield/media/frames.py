@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 class CallerFrame(NamedTuple):
     """Raw audio as received from a leg: account data may sound in it, so it stays in red code."""
 
-    samples: NDArray[np.int16]
-    """PCM, shape (n_samples,), 8 kHz."""
+    raw_samples: NDArray[np.int16]
+    """PCM, shape (n_samples,), 8 kHz. Named apart, so that no kernel for a `MaskedFrame` compiles for this."""
 
 
 class MaskedFrame(NamedTuple):

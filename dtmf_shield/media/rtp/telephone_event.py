@@ -28,6 +28,8 @@ SEGMENT_TICKS_MIN: Final = 60_000
 SEGMENT_SLACK_TICKS: Final = 8_000
 EVENT_TIMEOUT_MS: Final = 200
 """Four update intervals of the slowest usual sender (50 ms) without a packet: the end was lost."""
+PRESS_KEPT_MS: Final = 2_000
+"""A packet of a press that comes later than that has been somewhere for longer than any call could bear."""
 
 EVENT_OPEN: Final = 0
 EVENT_CODE: Final = 1
@@ -145,6 +147,13 @@ def event_is_open(row: NDArray[np.int64], now_ns: int) -> bool:
         row[EVENT_REPEATS_LEFT] = END_REPEATS_MAX
         return False
     return True
+
+
+@kernel
+def forget_old_press(row: NDArray[np.int64], now_ns: int) -> None:
+    """Wipe the presses once none of their packets can still be under way (PRESS_KEPT_MS)."""
+    if row[EVENT_KNOWN] and not row[EVENT_OPEN] and now_ns - row[EVENT_SEEN_NS] > PRESS_KEPT_MS * 1_000_000:
+        row[:] = 0
 
 
 @kernel

@@ -21,7 +21,13 @@ from dtmf_shield.media.rtp.clock import (
 )
 from dtmf_shield.media.rtp.kernel import kernel
 from dtmf_shield.media.rtp.packet import COMFORT_NOISE_PAYLOAD_TYPE, RtpHeader, parse_packet
-from dtmf_shield.media.rtp.telephone_event import EVENT_PAYLOAD_BYTES, NO_KEY, event_is_open, take_event
+from dtmf_shield.media.rtp.telephone_event import (
+    EVENT_PAYLOAD_BYTES,
+    NO_KEY,
+    event_is_open,
+    forget_old_press,
+    take_event,
+)
 from dtmf_shield.media.session.keys import DOOR_EVENT, DOOR_INBAND, forget_all_keys, forget_old_keys, take_key
 from dtmf_shield.media.session.legs import CODEC_PCMU, FRAME_SAMPLES_MAX, PACKETS_OUT_MAX, Tables
 from dtmf_shield.media.session.output import FILLERS_MAX, pass_gap, send_fillers, send_frame
@@ -76,6 +82,7 @@ def tick(tables: Tables, now_ns: int) -> None:
         if tables.legs[index].active:
             forget_old_keys(tables, index, now_ns)
             event_is_open(tables.presses[index], now_ns)
+            forget_old_press(tables.presses[index], now_ns)
 
 
 @kernel

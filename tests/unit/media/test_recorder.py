@@ -128,7 +128,7 @@ def test_audio_too_late_is_left_out_and_counted(tmp_path):
     recording.finish()
 
 
-@pytest.mark.parametrize("raw", [CallerFrame(np.ones(160, np.int16)).samples, np.ones(160, np.int16)])
+@pytest.mark.parametrize("raw", [CallerFrame(np.ones(160, np.int16)), np.ones(160, np.int16)])
 def test_the_tap_refuses_what_is_not_masked(raw):
     with pytest.raises(numba.TypingError):
         tap_frame(make_tap_ring(4), 0, 0, 0, 0, raw)

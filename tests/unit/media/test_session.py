@@ -10,6 +10,7 @@ import pytest
 
 from dtmf_shield.account_data import slots as slot_layout
 from dtmf_shield.media.codecs.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
+from dtmf_shield.media.frames import CallerFrame
 from dtmf_shield.media.masker import MODE_CAPTURE, MODE_GUARD, MODE_MUTE
 from dtmf_shield.media.recorder import make_tap_ring
 from dtmf_shield.media.session.commands import (
@@ -665,6 +666,7 @@ def test_heard_keys_are_forgotten_in_time():
     for leg in (CALLER, AGENT):
         assert not call.statistics(leg)["key_codes"].any()
         assert not call.statistics(leg)["star_keys"].any()
+    assert not call.tables.presses[2:4].any()
 
 
 def test_closing_wipes_all_but_the_counters():
@@ -728,6 +730,7 @@ def test_both_sides_are_tapped_where_they_belong():
     ]  # fmt: skip
 
 
-def test_the_encoder_refuses_what_is_not_masked():
+@pytest.mark.parametrize("raw", [CallerFrame(np.zeros(160, np.int16)), np.zeros(160, np.int16)])
+def test_the_encoder_refuses_what_is_not_masked(raw):
     with pytest.raises(numba.TypingError):
-        encode_masked(np.zeros(160, np.int16), 0, np.zeros(160, np.uint8))
+        encode_masked(raw, 0, np.zeros(160, np.uint8))
