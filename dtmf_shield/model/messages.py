@@ -212,7 +212,10 @@ class StarCodeKeyed(msgspec.Struct, frozen=True, tag=True):
 
 
 class RecordingClosed(msgspec.Struct, frozen=True, tag=True):
-    """The file is complete and will not change. ``frames_dropped`` counts frames a slow disk made us leave out."""
+    """The file is complete and will not change. ``frames_dropped`` counts frames a slow disk made us leave out.
+
+    ``path`` is empty where the disk refused: what it took before lies beside the asked-for name as ``.part``.
+    """
 
     call_id: CallId
     path: str

@@ -66,7 +66,6 @@ LEG_DTYPE: Final = np.dtype(
         ("packets_missing", np.int64),  # since the last audio packet
         ("late_run", np.int64),  # packets in sequence whose time is past
         ("event_since_audio", np.int64),
-        ("audio_since_event", np.int64),
         ("audio_beside_events", np.int64),  # this phone sends audio while it sends events
         ("filled_ns", np.int64),  # when the peer's timeline was last moved on
         # Sending.

@@ -173,7 +173,6 @@ def _note_audio(tables: Tables, index: int, now_ns: int) -> None:
     leg = tables.legs[index]
     if leg.event_since_audio and event_is_open(tables.presses[index], now_ns):
         leg.audio_beside_events = 1
-    leg.audio_since_event = 1
 
 
 @kernel
@@ -236,7 +235,6 @@ def _fill_event_slots(tables: Tables, index: int, due_samples: int, now_ns: int)
     leg = tables.legs[index]
     n = leg.frame_samples
     leg.event_since_audio = 1
-    leg.audio_since_event = 0
     if leg.audio_beside_events:
         due_samples -= n
     elapsed = (now_ns - leg.filled_ns) // NS_A_SAMPLE + n // 2
