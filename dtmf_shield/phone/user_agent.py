@@ -284,7 +284,8 @@ class PhoneUserAgent:
         if response.status < 200:
             if method == "INVITE":
                 self._sending.pop((_branch(response), method), None)
-                self._events.append(CallProgressing(call.call_id, response.status, _bytes(response)))
+                if response.status > 100:
+                    self._events.append(CallProgressing(call.call_id, response.status, _bytes(response)))
             return
         waited_for = self._sending.pop((_branch(response), method), None) is not None
         if method == "INVITE":
@@ -364,6 +365,7 @@ class PhoneUserAgent:
         self._learn_target(call, request.headers.get("Contact"))
         call.peer = source
         self._calls[call.call_id] = call
+        self._respond(call, request, 100)  # stops the caller's repeats, and answers any that come
         user = request.uri.partition(":")[2].partition("@")[0]
         self._events.append(CallIncoming(call.call_id, user, _bytes(request), request))
 

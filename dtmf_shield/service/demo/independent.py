@@ -78,7 +78,7 @@ def fft_keys(pcm: NDArray[np.int16]) -> list[HeardKey]:
 
 
 def _band_powers(
-    power: NDArray[np.floating[Any]], bins_hz: NDArray[np.float64], tones_hz: NDArray[np.float64]
+    power: NDArray[np.floating[Any]], bins_hz: NDArray[np.floating[Any]], tones_hz: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the power near each tone: shape (n_windows, n_tones)."""
     return np.stack([power[:, np.abs(bins_hz - tone) <= _BAND_HZ].sum(axis=1) for tone in tones_hz], axis=1)
