@@ -328,7 +328,7 @@ class Captures:
 
     def _give_back(self, running: _Running, now_s: float) -> None:
         del self._running[running.capture.capture_id]
-        # State free: media writes nothing more. Generation stays until the rest is over.
+        # State free first: media writes nothing more, but for a key it is writing at this instant.
         self._page(running.slot)[slots.STATE_AT] = slots.STATE_FREE
         self._outlets.to_media(DisarmSlot(running.slot, running.generation))
         self._region.wipe_range(running.slot * slots.SLOT_BYTES, slots.SLOT_BYTES)

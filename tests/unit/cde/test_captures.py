@@ -1,0 +1,291 @@
+"""All running captures together: slots given out and taken back, generations, batched progress, peers that die."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dtmf_shield.cde.captures as captures_module
+from dtmf_shield.account_data import slots
+from dtmf_shield.account_data.mailbox import Mailbox
+from dtmf_shield.account_data.slots import Region, create_region
+from dtmf_shield.cde.captures import ARM_TIMEOUT_S, OUTCOMES_KEPT, PROGRESS_INTERVAL_S, SLOT_REST_S, Captures
+from dtmf_shield.cde.card import IinTable
+from dtmf_shield.cde.gateways.base import CardInSlot, GatewayResult, GatewayResultKind
+from dtmf_shield.model.capture import (
+    CaptureOutcome,
+    CaptureProgress,
+    CaptureResult,
+    CaptureSpec,
+    FieldKind,
+    FieldSpec,
+)
+from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.messages import (
+    MAILBOX_BYTES,
+    ArmSlot,
+    CancelCapture,
+    CaptureArmed,
+    CdeToControl,
+    CdeToMedia,
+    CellFreed,
+    CollectField,
+    DisarmSlot,
+    InfoMailed,
+    KeysWritten,
+    SlotArmed,
+    StarCodeKeyed,
+    StartCapture,
+    SubmitCapture,
+)
+
+CALL = CallId("call-1")
+SPEC = CaptureSpec(fields=(FieldSpec(name="pan", kind=FieldKind.CARD_NUMBER),))
+TABLE = IinTable((Path(captures_module.__file__).parent / "iin.toml").read_text())
+
+
+class Room:
+    """Captures with everything they say, in order."""
+
+    def __init__(self, slot_count: int = 2) -> None:
+        size = slot_count * slots.SLOT_BYTES
+        self.region = Region(create_region(size, allow_secret=False)[0], size)
+        self.mailbox_fd = create_region(MAILBOX_BYTES, allow_secret=False)[0]
+        self.mailbox = Region(self.mailbox_fd, MAILBOX_BYTES)
+        self.media_there = True
+        self.control: list[CdeToControl] = []
+        self.media: list[CdeToMedia] = []
+        self.sent: list[CaptureId] = []
+        self.captures = Captures(
+            self.region,
+            Mailbox(self.mailbox_fd),
+            TABLE,
+            self,
+            star_codes=("*1",),
+            first_generation=7,
+            test=True,
+        )
+
+    def to_control(self, message: CdeToControl) -> None:
+        self.control.append(message)
+
+    def to_media(self, message: CdeToMedia) -> bool:
+        self.media.append(message)
+        return self.media_there
+
+    def started(self, capture_id: CaptureId, call_id: CallId) -> None:
+        pass
+
+    def ended(self, outcome: CaptureOutcome) -> None:
+        pass
+
+    def send(
+        self,
+        capture_id: CaptureId,
+        call_id: CallId,
+        card: CardInSlot,
+        expiry: tuple[int, int],
+        reference: str,
+    ) -> None:
+        self.sent.append(capture_id)
+
+    def today(self) -> tuple[int, int]:
+        return 2026, 11
+
+    # --- driving ---
+
+    def start(self, name: str = "c1", row: int = 0, now_s: float = 0.0) -> ArmSlot:
+        self.captures.control_message(StartCapture(CaptureId(name), CALL, row, SPEC), now_s)
+        arm = self.media[-1]
+        assert isinstance(arm, ArmSlot)
+        return arm
+
+    def armed(self, name: str = "c1", row: int = 0) -> ArmSlot:
+        arm = self.start(name, row)
+        self.captures.media_message(SlotArmed(arm.slot, arm.generation, ok=True), 0.0)
+        self.captures.control_message(CollectField(CaptureId(name), "pan"), 0.0)
+        return arm
+
+    def key(self, arm: ArmSlot, keys: str, now_s: float) -> None:
+        base = arm.slot * slots.SLOT_BYTES
+        for key in keys:
+            head = self.region.view[base + slots.HEAD_AT]
+            self.region.view[base + slots.RING_AT + head] = ord(key)
+            self.region.view[base + slots.HEAD_AT] = (head + 1) % slots.RING_KEYS
+            self.captures.media_message(KeysWritten(arm.slot, arm.generation, head + 1), now_s)
+
+    def outcomes(self) -> list[CaptureResult]:
+        return [message.result for message in self.control if isinstance(message, CaptureOutcome)]
+
+    def progress(self) -> list[CaptureProgress]:
+        return [message for message in self.control if isinstance(message, CaptureProgress)]
+
+
+def test_capture_is_armed_when_media_says_so() -> None:
+    room = Room()
+    arm = room.start()
+    assert room.control == []
+
+    room.captures.media_message(SlotArmed(arm.slot, arm.generation, ok=True), 0.1)
+
+    assert room.control[0] == CaptureArmed(CaptureId("c1"))
+
+
+def test_row_that_media_does_not_know_refuses_the_capture() -> None:
+    room = Room()
+    arm = room.start()
+
+    room.captures.media_message(SlotArmed(arm.slot, arm.generation, ok=False), 0.1)
+
+    assert room.outcomes() == [CaptureResult.REFUSED]
+
+
+def test_media_that_does_not_answer_ends_the_capture() -> None:
+    room = Room()
+    room.start()
+
+    room.captures.handle_timer(ARM_TIMEOUT_S)
+
+    assert room.outcomes() == [CaptureResult.INTERRUPTED]
+
+
+def test_media_that_is_away_ends_the_capture_at_once() -> None:
+    room = Room()
+    room.media_there = False
+
+    room.captures.control_message(StartCapture(CaptureId("c1"), CALL, 0, SPEC), 0.0)
+
+    assert room.outcomes() == [CaptureResult.INTERRUPTED]
+
+
+def test_second_capture_of_a_row_is_refused() -> None:
+    room = Room()
+    room.armed()
+
+    room.captures.control_message(StartCapture(CaptureId("c2"), CALL, 0, SPEC), 0.0)
+
+    assert room.outcomes() == [CaptureResult.REFUSED]
+
+
+def test_no_free_slot_refuses_and_a_rested_slot_is_used_again() -> None:
+    room = Room(slot_count=1)
+    room.armed("c1", 0)
+    room.captures.control_message(StartCapture(CaptureId("c2"), CALL, 1, SPEC), 0.0)
+    room.captures.control_message(CancelCapture(CaptureId("c1")), 1.0)
+    assert room.outcomes() == [CaptureResult.REFUSED, CaptureResult.CANCELLED]
+
+    room.captures.handle_timer(1.0 + SLOT_REST_S)
+    room.start("c3", 0, 3.0)
+
+    assert room.outcomes() == [CaptureResult.REFUSED, CaptureResult.CANCELLED]
+
+
+def test_key_written_after_the_end_is_wiped_when_the_slot_has_rested() -> None:
+    room = Room()
+    arm = room.armed()
+    room.captures.control_message(CancelCapture(CaptureId("c1")), 1.0)
+    assert isinstance(room.media[-1], DisarmSlot)
+    room.region.view[arm.slot * slots.SLOT_BYTES + slots.RING_AT] = ord("7")
+
+    room.captures.handle_timer(1.0 + SLOT_REST_S)
+
+    assert bytes(room.region.view) == bytes(len(room.region.view))
+
+
+def test_keys_of_another_generation_are_dropped() -> None:
+    room = Room()
+    arm = room.armed()
+    old = ArmSlot(arm.slot, arm.generation - 1, CALL, 0)
+
+    room.key(old, "42", 0.1)
+
+    room.captures.handle_timer(1.0)
+    assert room.progress()[-1].count == 0
+
+
+def test_counts_are_batched_and_edges_are_not() -> None:
+    room = Room()
+    arm = room.armed()
+    told = len(room.progress())
+
+    room.key(arm, "555", 1.0)
+    assert len(room.progress()) == told
+    assert room.captures.next_timer_s == 1.0 + PROGRESS_INTERVAL_S
+
+    room.captures.handle_timer(1.0 + PROGRESS_INTERVAL_S)
+    assert [each.count for each in room.progress()[told:]] == [3]
+
+    room.key(arm, "5555555554444", 2.0)
+    assert room.progress()[-1].accepted == ("pan",)
+
+
+def test_submitted_card_is_sealed_sent_and_settled() -> None:
+    room = Room()
+    arm = room.armed()
+    room.key(arm, "5555555555554444", 1.0)
+
+    room.captures.control_message(SubmitCapture(CaptureId("c1"), "order"), 2.0)
+    assert room.sent == ["c1"]
+    assert room.region.view[arm.slot * slots.SLOT_BYTES + slots.STATE_AT] == slots.STATE_SEALED
+
+    room.captures.gateway_answered(CaptureId("c1"), GatewayResult(GatewayResultKind.TOKEN, token="tok"), 3.0)
+    assert room.outcomes() == [CaptureResult.TOKEN]
+    assert bytes(room.region.view) == bytes(len(room.region.view))
+
+
+def test_media_lost_spares_what_is_already_sending() -> None:
+    room = Room()
+    room.key(room.armed("c1", 0), "5555555555554444", 1.0)
+    room.captures.control_message(SubmitCapture(CaptureId("c1")), 2.0)
+    room.armed("c2", 1)
+
+    room.captures.media_lost(3.0)
+
+    assert room.outcomes() == [CaptureResult.INTERRUPTED]
+
+
+def test_fresh_control_is_told_the_last_outcomes_and_what_runs() -> None:
+    room = Room()
+    for number in range(OUTCOMES_KEPT + 5):
+        room.start(f"c{number}")
+        room.captures.control_message(CancelCapture(CaptureId(f"c{number}")), float(number))
+        room.captures.handle_timer(number + SLOT_REST_S)
+    room.armed("running")
+    room.control.clear()
+
+    room.captures.control_connected()
+
+    assert len(room.outcomes()) == OUTCOMES_KEPT
+    assert [each.capture_id for each in room.progress()] == ["running"]
+
+
+def test_info_key_counts_once_beside_media_and_its_cell_is_wiped() -> None:
+    room = Room()
+    arm = room.armed()
+    room.mailbox.view[0:8] = b"Signal=5"
+
+    room.key(arm, "5", 1.0)
+    room.captures.control_message(InfoMailed(CALL, 0, LegRole.CALLER, 0, 8), 1.1)
+
+    assert room.control[-1] == CellFreed(0)
+    assert bytes(room.mailbox.view[0:8]) == bytes(8)
+    room.captures.handle_timer(1.3)
+    assert room.progress()[-1].count == 1
+
+
+def test_agents_info_keys_make_star_codes_and_nothing_else() -> None:
+    room = Room()
+    room.armed()
+    for key in (b"*", b"1"):
+        room.mailbox.view[0:1] = key
+        room.captures.control_message(InfoMailed(CALL, 0, LegRole.AGENT, 0, 1), 1.0)
+
+    assert StarCodeKeyed(CALL, LegRole.AGENT, 0) in room.control
+    assert room.progress()[-1].count == 0
+
+
+def test_cell_outside_the_mailbox_is_ignored() -> None:
+    room = Room()
+
+    room.captures.control_message(InfoMailed(CALL, 0, LegRole.CALLER, 99, 8), 1.0)
+
+    assert room.control == []
