@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-BENCHES = ("dtmf_scores", "leak_scores")
+BENCHES = ("dtmf_scores", "leak_scores", "relay_cpu")
 RESULTS = Path(__file__).parent / "results"
 BENCH_TIME_MAX_S = 1_800
 
