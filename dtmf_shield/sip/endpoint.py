@@ -346,7 +346,7 @@ class Endpoint:
                 self._out.append(ack)
                 return
         if transaction.request.method != "CANCEL":
-            self._events.append(ResponseReceived(transaction.number, response, source))
+            self._events.append(ResponseReceived(transaction.number, transaction.request, response, source))
 
     def _send_cancel(self, now_s: float, invite: _Transaction, reason: str) -> None:
         invite.cancelled, invite.cancel_wanted = True, None
@@ -400,7 +400,7 @@ class Endpoint:
                 self._send(transaction.flow, transaction.remote, transaction.kept)
         elif action is Action.TIMED_OUT:
             if transaction.kind not in SERVER_KINDS and transaction.request.method != "CANCEL":
-                self._events.append(RequestTimedOut(transaction.number))
+                self._events.append(RequestTimedOut(transaction.number, transaction.request))
         elif action is Action.START_RETRANSMIT:
             transaction.interval_s = timers.t1_s
             if not timers.reliable:

@@ -68,6 +68,8 @@ class ResponseReceived:
     """A response to a request of ours; for an INVITE there may be several, and 2xx of several forks."""
 
     transaction: TransactionId
+    request: Request
+    """Ours, as it was sent."""
     response: Response
     source: Address
 
@@ -77,6 +79,7 @@ class RequestTimedOut:
     """No final response came, or the datagram could not be sent: as a 408 (RFC 3261 section 8.1.3.1)."""
 
     transaction: TransactionId
+    request: Request
 
 
 @dataclass(frozen=True, slots=True)
