@@ -112,15 +112,19 @@ class Captures:
         star_codes: tuple[str, ...],
         first_generation: int,
         test: bool,
+        earlier: tuple[CaptureOutcome, ...] = (),
     ) -> None:
-        """``first_generation``: random, so that a slot armed by a cde that died is never taken for one of ours."""
+        """``first_generation``: random, so that a slot armed by a cde that died is never taken for one of ours.
+
+        ``earlier``: how the captures of a cde that died have ended; told to control like our own.
+        """
         self._region, self._mailbox, self._table, self._outlets = region, mailbox, table, outlets
         self._star_codes, self._test = star_codes, test
         self._generation = first_generation % _GENERATIONS
         self._running: dict[CaptureId, _Running] = {}
         self._free_slots = deque(range(len(region.view) // slots.SLOT_BYTES))
         self._resting: deque[tuple[float, int]] = deque()
-        self._outcomes: deque[CaptureOutcome] = deque(maxlen=OUTCOMES_KEPT)
+        self._outcomes: deque[CaptureOutcome] = deque(earlier, maxlen=OUTCOMES_KEPT)
         self._agent_codes: OrderedDict[CallId, StarCodes] = OrderedDict()
 
     # --- messages in ------------------------------------------------------------------------------------

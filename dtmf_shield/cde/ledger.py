@@ -13,7 +13,7 @@ from typing import Final
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.cde.gateways.base import GatewayResult, GatewayResultKind
-from dtmf_shield.model.capture import CaptureOutcome
+from dtmf_shield.model.capture import CaptureOutcome, CaptureResult
 from dtmf_shield.model.ids import CallId, CaptureId
 from dtmf_shield.store.ledger_rows import LedgerRows
 
@@ -35,9 +35,18 @@ class Ledger:
         self._rows, self._clock, self._gateway, self._test = rows, clock, gateway, test
         namespace = rows.installation_value("idempotency_namespace", uuid.uuid4().hex)
         self._namespace = uuid.UUID(namespace)
-        abandoned = rows.abandon_intents(clock.wall_s())
+        abandoned = rows.abandon(clock.wall_s())
         if abandoned:
-            _log.warning("ledger_intents_unknown", count=abandoned)
+            _log.warning("ledger_captures_abandoned", count=len(abandoned))
+        self.abandoned = tuple(
+            CaptureOutcome(
+                capture_id=CaptureId(each.capture_id),
+                result=CaptureResult.UNKNOWN if each.sent else CaptureResult.INTERRUPTED,
+                test=test,
+            )
+            for each in abandoned
+        )
+        """How the captures of a cde that died have ended, for control."""
 
     def tokenize_key(self, call_id: CallId, capture_id: CaptureId) -> str:
         """Return the idempotency key of a capture's tokenisation. A capture sends one card, once."""

@@ -113,6 +113,7 @@ class CdeProcess:
             star_codes=configure.star_codes,
             first_generation=secrets.randbits(32),
             test=configure.test,
+            earlier=self._ledger.abandoned,
         )
 
     async def run(self, weaker: tuple[str, ...]) -> None:

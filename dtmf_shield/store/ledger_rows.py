@@ -25,6 +25,14 @@ class OperationRow:
     decline_code: str
 
 
+@dataclass(frozen=True, slots=True)
+class AbandonedCapture:
+    """A capture that ran when its process died. ``sent``: an operation may have reached the gateway."""
+
+    capture_id: str
+    sent: bool
+
+
 class LedgerRows:
     """The ledger file. Every method may raise sqlite3.Error: disk full, file gone."""
 
@@ -85,18 +93,25 @@ class LedgerRows:
             (state, token or None, decline_code or None, wall_s, idem_key),
         )
 
-    def abandon_intents(self, wall_s: float) -> int:
-        """Turn intents left by a process that died into ``unknown`` and end its captures. Return how many intents."""
+    def abandon(self, wall_s: float) -> tuple[AbandonedCapture, ...]:
+        """End what a process that died left running: captures interrupted, intents ``unknown``. Oldest first."""
         with self._database:
             self._database.execute("BEGIN IMMEDIATE")
+            rows = self._database.execute(
+                "SELECT id, EXISTS (SELECT 1 FROM operations WHERE capture_id = captures.id AND state = 'intent')"
+                " FROM captures WHERE state = 'running' ORDER BY started"
+            )
+            abandoned = tuple(AbandonedCapture(row[0], bool(row[1])) for row in rows)
             self._database.execute(
-                "UPDATE captures SET state = 'ended', result = 'interrupted', ended = ? WHERE state = 'running'",
+                "UPDATE captures SET state = 'ended', ended = ?,"
+                " result = CASE WHEN EXISTS (SELECT 1 FROM operations WHERE capture_id = captures.id"
+                " AND operations.state = 'intent') THEN 'unknown' ELSE 'interrupted' END WHERE state = 'running'",
                 (wall_s,),
             )
-            cursor = self._database.execute(
+            self._database.execute(
                 "UPDATE operations SET state = 'unknown', settled_at = ? WHERE state = 'intent'", (wall_s,)
             )
-            return cursor.rowcount
+        return abandoned
 
     def operations(self, capture_id: str) -> tuple[OperationRow, ...]:
         """Return a capture's operations, oldest first."""

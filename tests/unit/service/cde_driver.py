@@ -209,8 +209,8 @@ class CdeDriver:
     def collect(self, capture_id: CaptureId, field: str) -> None:
         self.control.send(CollectField(capture_id, field))
 
-    def pay(self, name: str, number: str, *, by_info: bool = False) -> CaptureOutcome:
-        """Run a whole capture: three fields, submit, outcome."""
+    def hold(self, name: str, number: str, *, by_info: bool = False) -> CaptureId:
+        """Start a capture and key all its fields."""
         key = self.key_by_info if by_info else self.key
         capture_id = self.start(name)
         for field, keys in ((PAN, number + "#"), (EXPIRY, "1230"), (CODE, "123")):
@@ -218,7 +218,11 @@ class CdeDriver:
             self.wait_for_state(CaptureState.WAITING)
             key(keys)
             self.wait_for_state(CaptureState.HELD)
-        self.control.send(SubmitCapture(capture_id, "order 17"))
+        return capture_id
+
+    def pay(self, name: str, number: str, *, by_info: bool = False) -> CaptureOutcome:
+        """Run a whole capture: three fields, submit, outcome."""
+        self.control.send(SubmitCapture(self.hold(name, number, by_info=by_info), "order 17"))
         return self.wait_for(CaptureOutcome)
 
     # --- the caller -------------------------------------------------------------------------------------

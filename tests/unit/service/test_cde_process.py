@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState
-from dtmf_shield.model.ids import LegRole
+from dtmf_shield.model.ids import CaptureId, LegRole
 from dtmf_shield.model.messages import CancelCapture, DisarmSlot, StarCodeKeyed, SubmitCapture
 from tests.leak.memory_scanner import scan
 from tests.unit.service.cde_driver import CODE, PAN, CdeDriver, Gateway
@@ -154,6 +154,40 @@ def test_control_that_dies_leaves_captures_running_and_is_told_again(cde: CdeDri
     assert cde.wait_for(CaptureOutcome) == ended
     progress = cde.wait_for(CaptureProgress)
     assert (progress.capture_id, progress.field) == (capture_id, PAN)
+
+
+def test_cde_that_was_killed_tells_how_its_captures_ended_when_it_is_back(
+    tmp_path: Path, gateway: Gateway
+) -> None:
+    killed = CdeDriver(tmp_path, gateway)
+    killed.start("killed-keying")
+    killed.process.kill()
+    killed.close()
+
+    cde = CdeDriver(tmp_path, gateway)
+
+    outcome = cde.wait_for(CaptureOutcome)
+    assert (outcome.capture_id, outcome.result) == ("killed-keying", CaptureResult.INTERRUPTED)
+    assert cde.pay("after", VISA).result is CaptureResult.TOKEN
+    cde.close()
+
+
+def test_card_that_was_being_sent_when_cde_was_killed_is_unknown(tmp_path: Path, gateway: Gateway) -> None:
+    killed = CdeDriver(tmp_path, gateway)
+    gateway.fault("hang")
+    booked = len(gateway.book()["operations"])
+    killed.hold("killed-sending", VISA)
+    killed.control.send(SubmitCapture(CaptureId("killed-sending")))
+    while len(gateway.book()["operations"]) == booked:
+        pass  # The gateway books it before it hangs.
+    killed.process.kill()
+    killed.close()
+
+    cde = CdeDriver(tmp_path, gateway)
+
+    assert cde.wait_for(CaptureOutcome).result is CaptureResult.UNKNOWN
+    assert ledger_states(tmp_path) == [("unknown", None)]
+    cde.close()
 
 
 def test_input_that_does_not_fit_is_refused_and_the_capture_goes_on(cde: CdeDriver) -> None:

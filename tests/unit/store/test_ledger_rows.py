@@ -9,7 +9,7 @@ import pytest
 
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.store.database import open_ledger_database
-from dtmf_shield.store.ledger_rows import LedgerRows, OperationRow
+from dtmf_shield.store.ledger_rows import AbandonedCapture, LedgerRows, OperationRow
 
 
 def ledger(directory: Path) -> LedgerRows:
@@ -59,16 +59,17 @@ def test_state_outside_the_closed_set_is_refused(tmp_path: Path) -> None:
         rows.settle("k1", state="perhaps", token="", decline_code="", wall_s=3.0)
 
 
-def test_intent_of_a_process_that_died_is_unknown(tmp_path: Path) -> None:
+def test_what_a_dead_process_left_is_ended(tmp_path: Path) -> None:
     rows = ledger(tmp_path)
     intend(rows)
+    rows.start_capture("c2", "call-1", test=True, wall_s=3.0)
 
     again = LedgerRows(tmp_path / "ledger.sqlite3")
 
-    assert again.abandon_intents(9.0) == 1
+    assert again.abandon(9.0) == (AbandonedCapture("c1", sent=True), AbandonedCapture("c2", sent=False))
     assert again.operations("c1")[0].state == "unknown"
-    assert again.capture_result("c1") == "interrupted"
-    assert again.abandon_intents(10.0) == 0
+    assert (again.capture_result("c1"), again.capture_result("c2")) == ("unknown", "interrupted")
+    assert again.abandon(10.0) == ()
 
 
 def test_capture_ends_once_with_its_result(tmp_path: Path) -> None:
