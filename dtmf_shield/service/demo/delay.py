@@ -40,12 +40,12 @@ class DelayProbe:
         self._agent = await ScriptedPhone.start(speech=voice(Voice.AGENT))
         self.agent_port = self._agent.port
 
-    async def measure(self, sip: tuple[str, int]) -> float | None:
-        """Call through the service at `sip`, talk, and return the median delay in ms; None where it is not known."""
+    async def measure(self, uri: str) -> float | None:
+        """Call `uri`, which leads to this probe's agent, and talk: the median delay in ms, None where not known."""
         if self._caller is None or self._agent is None:
             raise OperatorError("the delay probe was not started")
         try:
-            call = await self._caller.call(f"sip:{PROBE_AGENT}@{sip[0]}:{sip[1]}")
+            call = await self._caller.call(uri)
             answered = await self._agent.incoming()
         except (CallRefusedError, TimeoutError):
             return None

@@ -17,7 +17,7 @@ from rich.console import Console
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.phone.door import Door
 from dtmf_shield.phone.voices import Voice
-from dtmf_shield.service.demo.analysis import CallEvidence, CallFiles, analyse
+from dtmf_shield.service.demo.analysis import CallEvidence, CallFiles, analyse, read_channels
 from dtmf_shield.service.demo.delay import PROBE_AGENT, DelayProbe
 from dtmf_shield.service.demo.display import DOOR_WORDS, Display
 from dtmf_shield.service.demo.evidence import Picture, draw_evidence
@@ -31,6 +31,7 @@ STAGGER_S: Final = 1.5
 """Calls begin one after the other, so that each can be watched."""
 RECORDING_LIMIT_S: Final = 10.0
 FILE_NAMES: Final = ("caller.wav", "agent.wav", "recording.wav", "evidence.png")
+LOG_NAME: Final = "service.log"
 _PHONE_WORDS: Final = {
     PhoneMake.PJSUA2: "pjsua2 (PJSIP), one process each",
     PhoneMake.SCRIPTED: "the project's own scripted phone",
@@ -72,7 +73,7 @@ async def _run(
     doors: Sequence[Door], out: Path, display: Display, console: Console, make: PhoneMake, as_json: bool
 ) -> int:
     began_s = time.monotonic()
-    out.mkdir(parents=True, exist_ok=True)
+    _clear(out)
     with tempfile.TemporaryDirectory(prefix="dtmf-shield-demo-") as work:
         reports = await _calls(doors, out, Path(work), display, make)
     content = summary(reports)
@@ -92,6 +93,17 @@ async def _run(
     return 1 if failure else 0
 
 
+def _clear(out: Path) -> None:
+    """Make `out`, and remove what an earlier run left there: old evidence must not be taken for new."""
+    try:
+        for directory in (out, *(out / door for door in Door)):
+            for name in (*FILE_NAMES, "summary.json", LOG_NAME):
+                (directory / name).unlink(missing_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OperatorError(f"--out {out}: {error.strerror}; name a directory that can be written") from error
+
+
 async def _calls(
     doors: Sequence[Door], out: Path, work: Path, display: Display, make: PhoneMake
 ) -> list[CallReport]:
@@ -102,7 +114,7 @@ async def _calls(
         probe = DelayProbe()
         stack.push_async_callback(probe.close)
         await probe.start()
-        service = ServiceProcess(out)
+        service = ServiceProcess(work, out / LOG_NAME)
         stack.push_async_callback(service.stop)
         display.say("Starting the service: supervisor, control, media, cde, and a TEST gateway …")
         agents = {str(line.progress.door): line.agent.port for line in lines} | {
@@ -113,17 +125,27 @@ async def _calls(
             f"Ready at SIP {service.sip[0]}:{service.sip[1]}. Both sides talk all the time; listen for the keys."
         )
         calls = asyncio.create_task(_all_calls(lines, service))
-        measuring = asyncio.create_task(probe.measure(service.sip))
+        measuring = asyncio.create_task(probe.measure(service.uri(PROBE_AGENT)))
         await display.follow([line.progress for line in lines], calls)
         await calls
         delay_ms = await measuring
         await asyncio.gather(*(phone.close() for line in lines for phone in (line.caller, line.agent)))
         await _recordings(lines, service)
-    display.say("Listening to what each side received …")
-    return [
-        await asyncio.to_thread(_report, line, out, service.recordings, delay_ms, len(lines))
-        for line in lines
-    ]
+        display.say("Listening to what each side received …")
+        reports: list[CallReport] = []
+        for line in lines:
+            directory = out / line.progress.door if len(lines) > 1 else out
+            reports.append(await asyncio.to_thread(_report, line, directory, service.recordings, delay_ms))
+    if len(lines) > 1:
+        _copy_first(out / lines[0].progress.door, out)
+    return reports
+
+
+def _copy_first(source: Path, out: Path) -> None:
+    """The files named in the documents exist at the top too: those of the first call."""
+    for name in FILE_NAMES:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, out / name)
 
 
 async def _line(door: Door, make: PhoneMake, work: Path, stack: AsyncExitStack) -> _Line:
@@ -163,10 +185,9 @@ async def _recordings(lines: Sequence[_Line], service: ServiceProcess) -> None:
             await asyncio.sleep(0.05)
 
 
-def _report(line: _Line, out: Path, recordings: Path, delay_ms: float | None, of: int) -> CallReport:
+def _report(line: _Line, directory: Path, recordings: Path, delay_ms: float | None) -> CallReport:
     """Collect one call's files, judge them and draw the picture."""
     progress = line.progress
-    directory = out / progress.door if of > 1 else out
     directory.mkdir(parents=True, exist_ok=True)
     files = CallFiles(*(directory / name for name in FILE_NAMES[:3]))
     try:
@@ -178,9 +199,6 @@ def _report(line: _Line, out: Path, recordings: Path, delay_ms: float | None, of
         progress.failure = progress.failure or str(error)
         return CallReport(progress, None, delay_ms)
     _draw(progress, evidence, files, directory / "evidence.png")
-    if of > 1 and not (out / FILE_NAMES[0]).exists():
-        for name in FILE_NAMES:
-            shutil.copyfile(directory / name, out / name)
     return CallReport(progress, evidence, delay_ms)
 
 
@@ -199,8 +217,6 @@ def _collect(line: _Line, files: CallFiles, recordings: Path) -> None:
 
 
 def _draw(progress: CallProgress, evidence: CallEvidence, files: CallFiles, path: Path) -> None:
-    from dtmf_shield.service.demo.analysis import read_channels
-
     sent = evidence.keys_sent
     clean = not evidence.leak and evidence.control_holds
     arrived = evidence.heard_agent_side

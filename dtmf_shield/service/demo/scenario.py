@@ -93,9 +93,8 @@ async def run_call(
 async def _call(
     progress: CallProgress, caller: DemoPhone, agent: DemoPhone, service: ServiceProcess, seed: int
 ) -> None:
-    host, port = service.sip
     progress.words = "ringing"
-    await caller.call(f"sip:{progress.door}@{host}:{port}")
+    await caller.call(service.uri(progress.door))
     recording_began_s = asyncio.get_running_loop().time()
     progress.words = "talking"
     watcher = asyncio.create_task(_watch(progress, service))

@@ -36,14 +36,18 @@ def configuration(agents: Mapping[str, int]) -> str:
 class ServiceProcess:
     """A running `dtmf-shield serve` and its HTTP API."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, log_file: Path) -> None:
         self.state_directory = directory / "state"
-        self.log_file = directory / "service.log"
+        self.log_file = log_file
         self.sip = ("", 0)
         self._config_file = directory / "demo.toml"
         self._api = ("", 0)
         self._key = ""
         self._process: asyncio.subprocess.Process | None = None
+
+    def uri(self, agent: str) -> str:
+        """Return what to dial for an agent of that name."""
+        return f"sip:{agent}@{self.sip[0]}:{self.sip[1]}"
 
     @property
     def recordings(self) -> Path:
