@@ -62,11 +62,10 @@ from dtmf_shield.model.messages import (
     StopService,
     SupervisorToCde,
 )
-from dtmf_shield.service.channel import Channel
+from dtmf_shield.service.channel import CHANNEL_FD_VARIABLE, Channel
 from dtmf_shield.service.hardening import harden, refuse_leaking_environment
 from dtmf_shield.store.ledger_rows import LedgerRows
 
-CHANNEL_FD_VARIABLE: Final = "DTMF_SHIELD_CHANNEL_FD"
 CONFIGURE_TIMEOUT_S: Final = 30.0
 PROBE_INTERVAL_S: Final = 30.0
 SENDING_AT_EXIT_S: Final = 3.0

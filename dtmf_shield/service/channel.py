@@ -21,6 +21,8 @@ from dtmf_shield.base.errors import InvariantError
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.model.messages import MESSAGE_BYTES_MAX
 
+CHANNEL_FD_VARIABLE: Final = "DTMF_SHIELD_CHANNEL_FD"
+"""Environment variable by which a process finds its channel to the supervisor."""
 CHANNEL_QUEUE_MAX: Final = 4_096
 """Messages waiting for a slow peer. One more and the peer is taken for dead: the channel closes."""
 CHANNEL_DESCRIPTORS_MAX: Final = 200

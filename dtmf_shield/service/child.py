@@ -11,9 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any, Final
 
 from dtmf_shield.model.messages import ProcessName, ToSupervisor
-from dtmf_shield.service.channel import Channel, connect_pair
-
-CHANNEL_FD_VARIABLE: Final = "DTMF_SHIELD_CHANNEL_FD"
+from dtmf_shield.service.channel import CHANNEL_FD_VARIABLE, Channel, connect_pair
 
 MODULES: Final = {
     ProcessName.CONTROL: "dtmf_shield.service.control",

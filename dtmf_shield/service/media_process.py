@@ -38,8 +38,7 @@ from dtmf_shield.model.messages import (
     StopService,
     SupervisorToMedia,
 )
-from dtmf_shield.service.channel import Channel
-from dtmf_shield.service.child import CHANNEL_FD_VARIABLE
+from dtmf_shield.service.channel import CHANNEL_FD_VARIABLE, Channel
 from dtmf_shield.service.hardening import harden
 from dtmf_shield.service.media_calls import MediaCalls
 
