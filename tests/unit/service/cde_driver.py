@@ -114,6 +114,7 @@ class CdeDriver:
         environment: dict[str, str] | None = None,
         idempotency: str = "replay",
         gateway_port: int | None = None,
+        ca_file: Path | None = None,
         scan_mode: bool = True,
     ) -> None:
         slots_fd, _ = create_region(allow_secret=not scan_mode)
@@ -149,15 +150,20 @@ class CdeDriver:
 
     @staticmethod
     def _configure(
-        state_directory: Path, gateway: Gateway, port: int | None, idempotency: str, scan_mode: bool
+        state_directory: Path,
+        gateway: Gateway,
+        port: int,
+        ca_file: Path | None,
+        idempotency: str,
+        scan_mode: bool,
     ) -> ConfigureCde:
         return ConfigureCde(
             state_directory=str(state_directory),
             gateway_name="embedded",
             gateway_ip="127.0.0.1",
-            gateway_port=gateway.port if port is None else port,
+            gateway_port=port,
             gateway_server_name="localhost",
-            gateway_ca_file=str(gateway.files.ca_file),
+            gateway_ca_file=str(ca_file or gateway.files.ca_file),
             gateway_path="/pay",
             gateway_user_file=str(gateway.files.gateway_user_file),
             gateway_idempotency=idempotency,

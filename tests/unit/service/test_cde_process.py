@@ -12,6 +12,7 @@ import pytest
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState
 from dtmf_shield.model.ids import CaptureId, LegRole
 from dtmf_shield.model.messages import CancelCapture, DisarmSlot, StarCodeKeyed, SubmitCapture
+from dtmf_shield.service.dev_certificates import ensure_dev_certificates
 from tests.leak.memory_scanner import scan
 from tests.unit.service.cde_driver import CODE, PAN, CdeDriver, Gateway
 
@@ -83,6 +84,19 @@ def test_gateway_down_ends_the_capture_and_nothing_was_sent(tmp_path: Path, gate
 
     assert cde.pay("down-1", VISA).result is CaptureResult.GATEWAY_UNREACHABLE
     assert ledger_states(tmp_path) == [("failed_before_send", "refused")]
+    cde.close()
+
+
+def test_gateway_with_a_certificate_of_another_authority_gets_nothing(
+    tmp_path: Path, gateway: Gateway
+) -> None:
+    booked = len(gateway.book()["operations"])
+    believed = ensure_dev_certificates(tmp_path / "other").ca_file
+    cde = CdeDriver(tmp_path, gateway, ca_file=believed)
+
+    assert cde.pay("impostor", VISA).result is CaptureResult.GATEWAY_UNREACHABLE
+    assert ledger_states(tmp_path) == [("failed_before_send", "tls")]
+    assert len(gateway.book()["operations"]) == booked
     cde.close()
 
 
