@@ -131,7 +131,9 @@ class CdeDriver:
         theirs.close()
         self.supervisor: Channel[ToSupervisor] = Channel(ours, ToSupervisor)
         self.supervisor.send(
-            self._configure(state_directory, gateway, gateway_port, idempotency, scan_mode),
+            self._configure(
+                state_directory, gateway, gateway_port or gateway.port, ca_file, idempotency, scan_mode
+            ),
             (slots_fd, mailbox_fd),
         )
         os.close(slots_fd)
