@@ -24,7 +24,7 @@ TRAINING_VOICES = ("en-gb", "es", "de+f5", "fr-fr+f1", "it", "en-us+f4", "en-gb+
 TEST_VOICES = ("en-us", "fr-fr", "es+f3", "it+f2", "de", "pt", "ru", "en-us+m7", "en-gb+f2")
 SPEECH_LEVEL_DB = -26.0  # active speech level, ITU-T P.56's usual
 ACTIVE_MEAN_SQUARE = 100.0**2  # windows of speech quieter than this are not counted
-MISSED_SHARE_CAPTURE = 0.0005
+MISSED_SHARE_CAPTURE = 0.0008
 MISSED_SHARE_GUARD = 0.005
 TEXTS = (
     "Thank you for calling. I would like to pay the bill for my mother's house, and after that I have a question "

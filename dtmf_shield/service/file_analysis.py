@@ -185,6 +185,7 @@ def _detect_channel(pcm: NDArray[np.int16], reveal: bool) -> list[dict[str, Any]
             digits[n_ended]["end_ms"] = _ms(detector.key_end_samples(state, 0))
             n_ended = detector.keys_ended(state, 0)
         digits += [_digit(state, i, chr(keys[i]) if reveal else HIDDEN_DIGIT, end) for i in range(n_keys)]
+        keys[:n_keys] = 0
     return digits
 
 

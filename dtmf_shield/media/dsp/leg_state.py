@@ -50,6 +50,7 @@ SHIELD_STATE_DTYPE = np.dtype(
         ("ring", np.float32, (RING_STEPS, 2 * N_TONES)),
         ("ring_energies", np.float32, (RING_STEPS,)),
         ("ring_explained", np.float32, (RING_STEPS,)),
+        ("ring_weaker", np.float32, (RING_STEPS,)),
         ("halves", np.float32, (2, 2 * N_TONES)),
         ("halves_explained", np.float32),  # energy of the best tone pair of the last judged 15 ms
         ("row_energy", np.float32),  # of the last valid 15 ms window, (|A1| + |A2|)^2

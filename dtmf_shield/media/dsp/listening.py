@@ -42,10 +42,10 @@ def listen_chunk(
     for step in range(n // STEP_SAMPLES):
         end_hop = WINDOW_HOPS + 2 * step + 2
         if mode != MODE_GUARD and not quiet:
-            _suspect_hop(leg, end_hop - 1, mode, leg.position_samples + HOP_SAMPLES)
+            _suspect_hop(leg, end_hop - 1, mode, leg.position_samples + HOP_SAMPLES, False)
         leg.position_samples += STEP_SAMPLES
         leg.known_samples += STEP_SAMPLES
-        _suspect_hop(leg, end_hop, mode, leg.position_samples)
+        _suspect_hop(leg, end_hop, mode, leg.position_samples, step == n // STEP_SAMPLES - 1)
         n_keys = _register_step(leg, end_hop, keys, n_keys)
     keep_last_hops(leg, n // HOP_SAMPLES)
     return n_keys
@@ -59,12 +59,12 @@ def skip_chunk(leg: Any, n: int) -> None:
 
 
 @vector_kernel
-def _suspect_hop(leg: Any, end_hop: int, mode: int, position_samples: int) -> None:
-    """Judge the 5 ms that end with hop `end_hop` and mark the hop."""
+def _suspect_hop(leg: Any, end_hop: int, mode: int, position_samples: int, last: bool) -> None:
+    """Judge the 5 ms that end with hop `end_hop`, the last of the chunk or not, and mark the hop."""
     if leg.known_samples < WINDOW_SAMPLES:
         return
     measure_window(leg, end_hop)
-    if is_suspect(leg, end_hop, mode):
+    if is_suspect(leg, end_hop, mode, last):
         _mark(leg, end_hop, position_samples)
 
 
@@ -74,6 +74,7 @@ def _register_step(leg: Any, end_hop: int, keys: NDArray[np.uint8], n_keys: int)
     position = leg.position_samples
     slot = push_step(leg, end_hop, position)
     leg.ring_explained[slot] = leg.window_explained
+    leg.ring_weaker[slot] = min(leg.window_row_energy, leg.window_column_energy)
     if leg.known_samples < RING_SAMPLES:
         return n_keys
     energy = window_energy(leg)
@@ -84,6 +85,8 @@ def _register_step(leg: Any, end_hop: int, keys: NDArray[np.uint8], n_keys: int)
         key = judge_window(leg, energy)
         if sustaining and leg.halves_explained > SUSTAIN_EXPLAINED_MIN * energy > SUSTAIN_ENERGY_MIN:
             _mark(leg, end_hop, position)
+    if key == 0 and leg.run_key == 0 and leg.open_key == 0:
+        return n_keys  # nothing to count: the usual case
     return count_step(leg, key, position, keys, n_keys, KEY_CODES)
 
 

@@ -28,6 +28,7 @@ STEPS_TO_REGISTER = 8  # 15 ms window + 7 * 2.5 ms: accepts 40 ms, refuses 23 ms
 RUN_MISSES_MAX = 2  # consecutive steps without verdict that a run outlives: a noise peak in a 40 ms key
 STEPS_TO_END = 14  # 35 ms: a 10 ms break stays one key, a 40 ms pause (less 9 ms of window) makes two
 EXPLAINED_MIN = 0.70  # of the three 5 ms fits inside the window: an early exit, laxer than PURITY_MIN implies
+WEAKER_SHARE_MIN = 0.02  # of the weaker tone in those fits: another; the twist limits leave it 0.047 of 15 ms
 
 # The first valid window holds about 104 of its 120 samples of tone; the last one ends about 12 after the tone.
 ONSET_BEFORE_FIRST_SAMPLES = 104
@@ -116,9 +117,11 @@ def worth_judging(leg: Any, slot: int, energy: float) -> bool:
     """Tell by level and by the three 5 ms fits inside the window whether `judge_window` can say yes."""
     if energy <= _ENERGY_MIN:
         return False
-    explained = leg.ring_explained
-    fitted = explained[slot] + explained[(slot + 4) % 6] + explained[(slot + 2) % 6]
-    return bool(fitted > EXPLAINED_MIN * energy)
+    explained, weaker = leg.ring_explained, leg.ring_weaker
+    second, third = (slot + 4) % RING_STEPS, (slot + 2) % RING_STEPS
+    if explained[slot] + explained[second] + explained[third] <= EXPLAINED_MIN * energy:
+        return False
+    return bool(weaker[slot] + weaker[second] + weaker[third] > WEAKER_SHARE_MIN * energy)
 
 
 @vector_kernel

@@ -22,6 +22,9 @@ CAPTURE_LEVEL_DBM0_MIN = -60.0
 GUARD_LEVEL_DBM0_MIN = -42.0
 EXPLAINED_MIN = 0.75  # below it no tone pair at SNR 12 dB or better fills the window
 TONE_SHARE_MIN = 0.015  # of the weaker tone: 12 dB of twist leaves it 0.06
+# A tone that starts 5 ms before the end of a chunk is judged by the last window alone before its head is sent; one
+# that starts earlier has further windows. So the last one is laxer: it buys the corners for 1 window in 16.
+LAST_HOP_SCORE_MARGIN = 3.0
 SUSTAIN_EXPLAINED_MIN = 0.70  # of 15 ms, while a mute is open
 
 CAPTURE_ENERGY_MIN = WINDOW_SAMPLES * mean_square(CAPTURE_LEVEL_DBM0_MIN)
@@ -29,13 +32,17 @@ GUARD_ENERGY_MIN = WINDOW_SAMPLES * mean_square(GUARD_LEVEL_DBM0_MIN)
 
 
 @vector_kernel
-def is_suspect(leg: Any, end_hop: int, mode: int) -> bool:
-    """Tell whether the window last measured, which ends with `end_hop`, may be a key's, by the thresholds of `mode`."""
+def is_suspect(leg: Any, end_hop: int, mode: int, last: bool) -> bool:
+    """Tell whether the window last measured, which ends with `end_hop`, may be a key's, by the thresholds of `mode`.
+
+    last: it is the last of its chunk; in a capture it is judged LAST_HOP_SCORE_MARGIN laxer.
+    """
     guard = mode == MODE_GUARD
     if leg.window_energy <= (GUARD_ENERGY_MIN if guard else CAPTURE_ENERGY_MIN) or not may_be_tones(leg):
         return False
     measure_features(leg, end_hop)
-    return bool(score(leg) > (GUARD_SCORE_MIN if guard else CAPTURE_SCORE_MIN))
+    limit = GUARD_SCORE_MIN if guard else CAPTURE_SCORE_MIN
+    return bool(score(leg) > (limit - LAST_HOP_SCORE_MARGIN if last and not guard else limit))
 
 
 @vector_kernel

@@ -35,7 +35,9 @@ SHIELDED_KEYS = {
 def rough_sound(n, seed):
     """Noise with a slow, speech-like envelope, loud enough to stand out from the mask."""
     rng = np.random.default_rng(seed)
-    envelope = np.abs(np.interp(np.arange(n), np.arange(0, n + 800, 800), rng.standard_normal(-(-n // 800) + 1)))
+    envelope = np.abs(
+        np.interp(np.arange(n), np.arange(0, n + 800, 800), rng.standard_normal(-(-n // 800) + 1))
+    )
     return (rng.standard_normal(n) * 2500 * (0.2 + envelope)).clip(-32000, 32000).astype(np.int16)
 
 
