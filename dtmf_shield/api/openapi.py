@@ -41,6 +41,10 @@ class EmptyDesk:
         """Refuse."""
         raise CaptureNotFound
 
+    def token(self, capture_id: CaptureId) -> NoReturn:
+        """Refuse."""
+        raise CaptureNotFound
+
     def start_capture(self, call_id: CallId, flow_id: str, reference: str) -> NoReturn:
         """Refuse."""
         raise CallNotFound

@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol
 
 from dtmf_shield.api.views import CallView, CaptureView, FlowView, ServiceView
 from dtmf_shield.base.errors import DtmfShieldError
-from dtmf_shield.model.ids import CallId, CaptureId
+from dtmf_shield.model.ids import CallId, CaptureId, Token
 
 
 class DeskRefusal(DtmfShieldError):  # noqa: N818 - a refusal is no fault
@@ -63,6 +63,12 @@ class CaptureOver(DeskRefusal):
     status, slug, title = 409, "capture-over", "The capture has ended. Start a new one."
 
 
+class TokenNotThere(DeskRefusal):
+    """The capture has not ended with a token."""
+
+    status, slug, title = 404, "no-token", "This capture has no token."
+
+
 class FlowUnknown(DeskRefusal):
     """No such flow in the configuration."""
 
@@ -102,6 +108,9 @@ class CallDesk(Protocol):
 
     def capture(self, capture_id: CaptureId) -> CaptureView:
         """Return one capture, running or of a call still listed. Raises CaptureNotFound."""
+
+    def token(self, capture_id: CaptureId) -> Token:
+        """Return the token of a capture that ended with one. Raises CaptureNotFound, TokenNotThere."""
 
     def start_capture(self, call_id: CallId, flow_id: str, reference: str) -> CaptureId:
         """Begin a capture. Raises CallNotFound, CallNotTalking, CaptureRunning, FlowUnknown, CapturesFull."""

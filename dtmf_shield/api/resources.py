@@ -20,6 +20,7 @@ from dtmf_shield.api.views import (
     FlowList,
     ServiceView,
     ShieldState,
+    TokenView,
     Word,
 )
 from dtmf_shield.base.log import holds_card_number
@@ -131,6 +132,16 @@ async def start_capture(call_id: Identifier, wanted: CaptureRequest, once: Once)
 async def get_capture(_asker: Asker, context: Context, capture_id: Identifier) -> CaptureView:
     """Show one capture."""
     return context.desk.capture(CaptureId(capture_id))
+
+
+@v1.get("/captures/{capture_id}/token", responses=documented(403, 404))
+async def get_token(asker: Asker, context: Context, capture_id: Identifier) -> TokenView:
+    """Give the token to a program that has the key. A browser session gets 403: no person needs it."""
+    if asker.by_cookie:
+        raise ApiRefusal(403, "machines-only", "Tokens are for programs with the API key.")
+    token = context.desk.token(CaptureId(capture_id))
+    outcome = context.desk.capture(CaptureId(capture_id)).outcome
+    return TokenView(token=token, test=outcome is not None and outcome.test)
 
 
 @v1.post(

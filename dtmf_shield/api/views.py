@@ -142,6 +142,13 @@ class ShieldView(View):
     agent: ShieldMode | None = None
 
 
+class TokenView(View):
+    """The token itself, for the merchant's program; pages see its reference only."""
+
+    token: Token
+    test: bool
+
+
 class CallView(View):
     """One call with its last capture."""
 

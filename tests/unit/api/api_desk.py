@@ -19,6 +19,7 @@ from dtmf_shield.api.ports import (
     DeskListener,
     FieldUnknown,
     FlowUnknown,
+    TokenNotThere,
 )
 from dtmf_shield.api.views import (
     CallState,
@@ -31,7 +32,7 @@ from dtmf_shield.api.views import (
     new_capture,
 )
 from dtmf_shield.model.capture import FieldKind, FieldSpec
-from dtmf_shield.model.ids import CallId, CaptureId
+from dtmf_shield.model.ids import CallId, CaptureId, Token
 from dtmf_shield.model.stream import ShieldMode
 
 TEST_PAN = "4242424242424242"
@@ -100,6 +101,11 @@ class MemoryDesk:
             if call.capture is not None and call.capture.id == capture_id:
                 return call.capture
         raise CaptureNotFound
+
+    def token(self, capture_id: CaptureId) -> Token:
+        if self.capture(capture_id).outcome is None:
+            raise TokenNotThere
+        return Token("tok_TEST_whole")
 
     def start_capture(self, call_id: CallId, flow_id: str, reference: str) -> CaptureId:
         call = self.call(call_id)

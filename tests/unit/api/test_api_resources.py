@@ -97,6 +97,33 @@ async def test_nothing_is_changed_while_the_card_is_being_sent(body: dict[str, s
     assert house.desk.asked == []
 
 
+async def test_a_program_gets_the_token_and_a_browser_does_not() -> None:
+    ended = capture_after_outcome(
+        a_capture(),
+        CaptureOutcome(
+            capture_id=CaptureId("cap1"), result=CaptureResult.TOKEN, token=Token("tok_TEST_whole")
+        ),
+    )
+    house = ApiHouse(a_call(capture=ended))
+
+    async with house.machine() as machine, house.browser() as browser:
+        for_program = await machine.get("/v1/captures/cap1/token")
+        for_person = await browser.get("/v1/captures/cap1/token")
+
+    assert for_program.json()["token"] == "tok_TEST_whole"
+    assert problem(for_person) == "machines-only"
+    assert "tok_TEST_whole" not in for_person.text
+
+
+async def test_there_is_no_token_before_the_end() -> None:
+    house = ApiHouse(a_call(capture=a_capture()))
+
+    async with house.machine() as machine:
+        answer = await machine.get("/v1/captures/cap1/token")
+
+    assert problem(answer) == "no-token"
+
+
 async def test_refusals_of_the_desk_are_problems() -> None:
     house = ApiHouse(a_call(), a_call("held", CallState.HELD))
     async with house.machine() as client:
