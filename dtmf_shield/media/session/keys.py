@@ -40,7 +40,7 @@ _DOOR_JOINED: Final = 3
 
 JOIN_SAMPLES_MAX: Final = 80 * SAMPLES_A_MS
 """Onsets of one press through two doors lie within 80 ms; two presses of one key do not (40 ms tone, 40 ms pause)."""
-KEY_KEPT_NS: Final = 1_000 * NS_A_MS
+KEY_KEPT_NS: Final = 500 * NS_A_MS
 """By then the other door has told its half, or never will."""
 STAR_GAP_NS_MAX: Final = 3_000 * NS_A_MS
 """Longest pause within a star code."""
