@@ -1,7 +1,7 @@
 """The one way a function of this service becomes machine code: a typed name for numba's compiler with our settings.
 
 Kernels hold no GIL, are cached on disk, divide by zero as IEEE 754 says and never raise. numba does not see a change
-in a *called* kernel of another file: after editing one, remove the `__pycache__/*.nb?` files of its callers.
+in a *called* kernel of another file: `dtmf_shield.media` keeps the kernels of each state of the sources apart.
 """
 
 from collections.abc import Callable
