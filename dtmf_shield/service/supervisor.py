@@ -42,8 +42,8 @@ from dtmf_shield.service.sockets import HeldSockets
 
 HEARTBEAT_SILENCE_MAX_S: Final = 10.0
 """A ready process that says nothing for so long is stuck: it is killed and started again."""
-START_TIME_MAX_S: Final = 90.0
-"""A process that is not ready by then is killed; the first start may compile kernels."""
+START_TIME_MAX_S: Final = 300.0
+"""A process that is not ready by then is killed; a start without warmed kernels compiles them first."""
 RESTARTS_MAX: Final = 30
 RESTART_WINDOW_S: Final = 60.0
 STOP_TIME_MAX_S: Final = 5.0

@@ -1,0 +1,1 @@
+"""What outlives a process: call registry, ledger rows, call records. SQLite here."""

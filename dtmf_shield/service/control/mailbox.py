@@ -38,6 +38,11 @@ class MailboxWriter:
         self._view[start : start + len(body)] = body
         return cell, len(body)
 
+    def free_all(self) -> None:
+        """A new cde wipes the page at its start: nothing in it is waited for."""
+        for cell in list(self._taken):
+            self.free(cell)
+
     def free(self, cell: int) -> None:
         """Cde has wiped the cell."""
         if self._taken.pop(cell, None) is not None:

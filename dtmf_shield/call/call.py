@@ -1,0 +1,125 @@
+"""One call and its two legs: plain state, changed by setup, midcall and engagement."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from dtmf_shield.call.events import CallPhase
+from dtmf_shield.call.settings import AgentTarget, Trunk
+from dtmf_shield.flow.engine import FlowState
+from dtmf_shield.flow.language import Flow
+from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress
+from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.stream import Codec, MediaPorts, ShieldMode
+from dtmf_shield.sip.dialog import Dialog
+from dtmf_shield.sip.events import TransactionId
+from dtmf_shield.sip.message import Request
+from dtmf_shield.sip.offer_answer import Negotiation
+
+
+class Timer(enum.Enum):
+    """What a call waits for."""
+
+    RING = "ring limit (RFC 3261 timer C)"
+    ARM = "capture armed"
+    TAIL = "capture shielding after a capture"
+
+
+class Stage(enum.Enum):
+    """Where an engagement is."""
+
+    SHIELDING = "waiting for media to mask"
+    ARMING = "waiting for cde to listen"
+    RUNNING = "the flow runs"
+    OVER = "ended"
+
+
+@dataclass(slots=True)
+class Engagement:
+    """One capture of a call."""
+
+    capture_id: CaptureId
+    flow: Flow
+    reference: str
+    state: FlowState
+    stage: Stage = Stage.SHIELDING
+    progress: CaptureProgress | None = None
+    outcome: CaptureOutcome | None = None
+    sending: bool = False
+
+
+@dataclass(slots=True)
+class Leg:
+    """One side. ``dialog`` is None until there is one; ``shield`` is what media was last told."""
+
+    role: LegRole
+    negotiation: Negotiation
+    media_host: str
+    dialog: Dialog | None = None
+    shield: ShieldMode = ShieldMode.MUTE
+    shield_confirmed: ShieldMode = ShieldMode.MUTE
+    takes_update: bool = False
+    invite: TransactionId | None = None
+    """The initial INVITE while it is pending."""
+    unacknowledged: TransactionId | None = None
+    """An INVITE that we answered with a 2xx whose ACK is still to come."""
+    bye_wanted: bool = False
+    """RFC 3261 section 15: no BYE before that ACK."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A re-INVITE or UPDATE on its way from one leg to the other."""
+
+    origin: LegRole
+    server: TransactionId
+    request: Request
+    client: TransactionId
+    late: bool
+    """As Call.late, and so late_ack."""
+    late_ack: tuple[TransactionId, int] | None = None
+    cancelled: bool = False
+
+
+@dataclass(slots=True)
+class Call:
+    """A caller and an agent."""
+
+    call_id: CallId
+    trunk: Trunk
+    target: AgentTarget
+    dialled: str
+    caller_user: str
+    started_s: float
+    ports: MediaPorts
+    caller: Leg
+    agent: Leg
+    invite_request: Request | None = None
+    engage_flow: str | None = None
+    phase: CallPhase = CallPhase.RINGING
+    confirmed: bool = False
+    late: bool = False
+    """The caller's INVITE had no offer: the agent's 2xx brings it, the caller's ACK the answer."""
+    late_ack: tuple[TransactionId, int] | None = None
+    """Our INVITE and its CSeq number, whose ACK waits for that answer."""
+    codec: Codec = Codec.PCMU
+    exchange: Exchange | None = None
+    engagement: Engagement | None = None
+    deadlines: dict[Timer, float] = field(default_factory=dict)
+    over: bool = False
+    """Ended for everyone but a leg whose ACK is still to come."""
+
+    def leg(self, role: LegRole) -> Leg:
+        """Return one of the two."""
+        return self.caller if role is LegRole.CALLER else self.agent
+
+    @property
+    def legs(self) -> tuple[Leg, Leg]:
+        """Caller, agent."""
+        return (self.caller, self.agent)
+
+    @property
+    def row(self) -> int:
+        """Row in the media tables."""
+        return self.ports.row

@@ -1,0 +1,237 @@
+"""A capture within a call: mask first, then listen, then ask field by field; mask on for a while after the end.
+
+Order: media masks the caller for capture (ShieldChanged), cde arms its slot (CaptureArmed), the flow asks
+(CollectField). Every way out leads through the tail. It sees names, counts and words, never a key.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dtmf_shield.call.call import Call, Engagement, Stage, Timer
+from dtmf_shield.call.context import Context
+from dtmf_shield.call.errors import (
+    CallNotTalking,
+    CallUnknown,
+    CaptureOver,
+    CaptureRunning,
+    CaptureSending,
+    CaptureUnavailable,
+    CaptureUnknown,
+    FieldUnknown,
+    FlowUnknown,
+)
+from dtmf_shield.call.events import CallPhase, CaptureChanged
+from dtmf_shield.call.settings import ARM_TIMEOUT_S
+from dtmf_shield.flow.engine import (
+    CaptureEnded,
+    Collect,
+    Command,
+    Event,
+    FieldAccepted,
+    FieldRequested,
+    Tokenize,
+    advance,
+    begin,
+)
+from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult
+from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.messages import CancelCapture, CollectField, StartCapture, SubmitCapture
+from dtmf_shield.model.stream import ShieldMode
+
+TALKING: Final = frozenset({CallPhase.TALKING, CallPhase.HELD})
+
+
+def start_capture(
+    ctx: Context, now_s: float, call_id: CallId, flow_id: str, reference: str = ""
+) -> CaptureId:
+    """Engage a capture. Raises CallUnknown, CallNotTalking, CaptureRunning, FlowUnknown."""
+    call = ctx.calls.get(call_id)
+    if call is None or call.over:
+        raise CallUnknown
+    if call.phase not in TALKING:
+        raise CallNotTalking
+    if call.engagement is not None:
+        if call.engagement.stage is not Stage.OVER:
+            raise CaptureRunning
+        ctx.captures.pop(call.engagement.capture_id, None)
+    flow = ctx.settings.flows.get(flow_id)
+    if flow is None:
+        raise FlowUnknown
+    capture_id = CaptureId(ctx.tokens())
+    call.engagement = Engagement(capture_id, flow, reference, begin(flow)[0])
+    ctx.captures[capture_id] = call_id
+    call.deadlines.pop(Timer.TAIL, None)
+    call.deadlines[Timer.ARM] = now_s + ARM_TIMEOUT_S
+    for leg in call.legs:
+        leg.shield_confirmed = ShieldMode.MUTE  # only what media says from now on counts
+    ctx.shield(call, ShieldMode.CAPTURE)
+    ctx.events.append(CaptureChanged(call_id, capture_id))
+    return capture_id
+
+
+def shield_changed(ctx: Context, now_s: float, call: Call, role: LegRole, mode: ShieldMode) -> None:
+    """Media masks one leg as it was told."""
+    engagement = call.engagement
+    if engagement is None or engagement.stage is not Stage.SHIELDING:
+        return
+    if role is not LegRole.CALLER or mode is not ShieldMode.CAPTURE:
+        return
+    start = StartCapture(
+        capture_id=engagement.capture_id,
+        call_id=call.call_id,
+        row=call.row,
+        spec=engagement.flow.capture_spec(),
+    )
+    engagement.stage = Stage.ARMING
+    if not ctx.capture.send(start):
+        finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
+
+
+def capture_armed(ctx: Context, now_s: float, capture_id: CaptureId) -> None:
+    """Keys count from now on: ask for the first field."""
+    call, engagement = _find(ctx, capture_id)
+    if call is None or engagement is None or engagement.stage is not Stage.ARMING:
+        return
+    engagement.stage = Stage.RUNNING
+    call.deadlines.pop(Timer.ARM, None)
+    engagement.state, commands = begin(engagement.flow)
+    _carry_out(ctx, now_s, call, engagement, commands)
+    ctx.events.append(CaptureChanged(call.call_id, capture_id))
+
+
+def capture_progress(ctx: Context, now_s: float, progress: CaptureProgress) -> None:
+    """Take what cde tells of a running capture; newly accepted fields move the flow on."""
+    call, engagement = _find(ctx, progress.capture_id)
+    if call is None or engagement is None or engagement.stage is not Stage.RUNNING:
+        return
+    before = engagement.progress.accepted if engagement.progress is not None else ()
+    engagement.progress = progress
+    ctx.events.append(CaptureChanged(call.call_id, progress.capture_id))
+    for field in progress.accepted:
+        if field not in before and engagement.stage is Stage.RUNNING:
+            _advance(ctx, now_s, call, engagement, FieldAccepted(field))
+
+
+def capture_outcome(ctx: Context, now_s: float, outcome: CaptureOutcome) -> None:
+    """Take the end of a capture from cde."""
+    call, engagement = _find(ctx, outcome.capture_id)
+    if call is None or engagement is None or engagement.stage is Stage.OVER:
+        return
+    engagement.state, _ = advance(engagement.state, CaptureEnded(outcome.result))
+    _over(ctx, now_s, call, engagement, outcome)
+
+
+def request_field(ctx: Context, now_s: float, capture_id: CaptureId, field: str) -> None:
+    """Collect a field (again). Raises CaptureUnknown, CaptureOver, CaptureSending, FieldUnknown."""
+    call, engagement = _running(ctx, capture_id)
+    if field not in engagement.flow.fields:
+        raise FieldUnknown
+    if engagement.stage is not Stage.RUNNING:
+        raise CaptureUnavailable
+    if engagement.progress is not None:
+        # cde will tell it accepted once more.
+        kept = tuple(name for name in engagement.progress.accepted if name != field)
+        engagement.progress = _with_accepted(engagement.progress, kept)
+    _advance(ctx, now_s, call, engagement, FieldRequested(field))
+    ctx.events.append(CaptureChanged(call.call_id, capture_id))
+
+
+def cancel_capture(ctx: Context, now_s: float, capture_id: CaptureId) -> None:
+    """Wipe and end. Raises CaptureUnknown, CaptureOver, CaptureSending."""
+    call, engagement = _running(ctx, capture_id)
+    if engagement.stage is not Stage.SHIELDING:
+        ctx.capture.send(CancelCapture(capture_id=capture_id))
+    finish(ctx, now_s, call, CaptureResult.CANCELLED)
+
+
+def finish(ctx: Context, now_s: float, call: Call, result: CaptureResult) -> None:
+    """End a running capture from this side."""
+    engagement = call.engagement
+    if engagement is not None and engagement.stage is not Stage.OVER:
+        outcome = CaptureOutcome(capture_id=engagement.capture_id, result=result)
+        _over(ctx, now_s, call, engagement, outcome)
+
+
+def caller_gone(ctx: Context, now_s: float, call: Call) -> None:
+    """The call ends while a capture runs: cde wipes; a card already on its way gets its answer in the ledger."""
+    engagement = call.engagement
+    if engagement is not None and engagement.stage is not Stage.OVER:
+        if engagement.stage is not Stage.SHIELDING:
+            ctx.capture.send(CancelCapture(capture_id=engagement.capture_id, caller_gone=True))
+        finish(ctx, now_s, call, CaptureResult.CALLER_GONE)
+
+
+def timer_fired(ctx: Context, now_s: float, call: Call, timer: Timer) -> None:
+    """The mask's tail is over, or nobody armed the capture in time."""
+    if timer is Timer.TAIL:
+        ctx.shield(call, ShieldMode.GUARD)
+    elif call.engagement is not None:
+        ctx.capture.send(CancelCapture(capture_id=call.engagement.capture_id))
+        finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
+
+
+def _advance(ctx: Context, now_s: float, call: Call, engagement: Engagement, event: Event) -> None:
+    engagement.state, commands = advance(engagement.state, event)
+    _carry_out(ctx, now_s, call, engagement, commands)
+
+
+def _carry_out(
+    ctx: Context, now_s: float, call: Call, engagement: Engagement, commands: tuple[Command, ...]
+) -> None:
+    for command in commands:
+        delivered = True
+        if isinstance(command, Collect):
+            delivered = ctx.capture.send(CollectField(capture_id=engagement.capture_id, field=command.field))
+        elif isinstance(command, Tokenize):
+            engagement.sending = True
+            submit = SubmitCapture(capture_id=engagement.capture_id, reference=engagement.reference)
+            delivered = ctx.capture.send(submit)
+        else:
+            # The flow ends before cde does: nothing more is wanted of the caller.
+            ctx.capture.send(CancelCapture(capture_id=engagement.capture_id))
+            finish(ctx, now_s, call, CaptureResult.CANCELLED)
+        if not delivered:
+            finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
+
+
+def _over(ctx: Context, now_s: float, call: Call, engagement: Engagement, outcome: CaptureOutcome) -> None:
+    engagement.outcome, engagement.stage = outcome, Stage.OVER
+    call.deadlines.pop(Timer.ARM, None)
+    # The caller may still be keying: the mask stays for the tail.
+    call.deadlines[Timer.TAIL] = now_s + ctx.settings.mask_tail_s
+    ctx.changed.add(call.call_id)
+    ctx.events.append(CaptureChanged(call.call_id, engagement.capture_id))
+
+
+def _find(ctx: Context, capture_id: CaptureId) -> tuple[Call | None, Engagement | None]:
+    call = ctx.calls.get(ctx.captures.get(capture_id, CallId("")))
+    if call is None or call.engagement is None or call.engagement.capture_id != capture_id:
+        return None, None
+    return call, call.engagement
+
+
+def _running(ctx: Context, capture_id: CaptureId) -> tuple[Call, Engagement]:
+    call, engagement = _find(ctx, capture_id)
+    if call is None or engagement is None:
+        raise CaptureUnknown
+    if engagement.stage is Stage.OVER:
+        raise CaptureOver
+    if engagement.sending:
+        raise CaptureSending
+    return call, engagement
+
+
+def _with_accepted(progress: CaptureProgress, accepted: tuple[str, ...]) -> CaptureProgress:
+    return CaptureProgress(
+        capture_id=progress.capture_id,
+        state=progress.state,
+        field=progress.field,
+        count=progress.count,
+        length=progress.length,
+        brand=progress.brand,
+        last4=progress.last4,
+        attempt=progress.attempt,
+        reason=progress.reason,
+        accepted=accepted,
+    )

@@ -1,0 +1,110 @@
+"""What the call core tells its consumers, and the view of a call: frozen, without digits and without SIP."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureState
+from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.stream import ShieldMode
+
+
+class CallPhase(enum.StrEnum):
+    """Where a call is."""
+
+    RINGING = "ringing"
+    EARLY = "early"
+    TALKING = "talking"
+    HELD = "held"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """A caller's INVITE was accepted and the agent is being called."""
+
+    call_id: CallId
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """Both sides talk. Also told of a restored call, with ``restored``."""
+
+    call_id: CallId
+    row: int
+    restored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CallPhaseChanged:
+    """Early media, hold or resume."""
+
+    call_id: CallId
+    phase: CallPhase
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """The call is over. ``status`` is the SIP status that ended it, 0 for BYE; ``reason`` from a closed set."""
+
+    call_id: CallId
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureChanged:
+    """A capture was asked for, has progressed or has ended; the snapshot has the whole."""
+
+    call_id: CallId
+    capture_id: CaptureId
+
+
+@dataclass(frozen=True, slots=True)
+class ShieldStateChanged:
+    """The media process treats audio from ``role`` in this way from now on."""
+
+    call_id: CallId
+    role: LegRole
+    mode: ShieldMode
+
+
+CallEvent = CallStarted | CallAnswered | CallPhaseChanged | CallEnded | CaptureChanged | ShieldStateChanged
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureSnapshot:
+    """The last capture of a call. ``say`` is what the agent tells the caller now."""
+
+    capture_id: CaptureId
+    flow_id: str
+    state: CaptureState
+    say: str = ""
+    progress: CaptureProgress | None = None
+    outcome: CaptureOutcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallSnapshot:
+    """One call. ``caller_masked`` holds the last two characters of the caller's user part at most."""
+
+    call_id: CallId
+    row: int
+    trunk: str
+    agent_name: str
+    dialled: str
+    caller_masked: str
+    phase: CallPhase
+    started_at_s: float
+    """Seconds since 1970."""
+    shield_caller: ShieldMode
+    shield_agent: ShieldMode
+    capture: CaptureSnapshot | None = None
+
+
+def masked_user(user: str) -> str:
+    """Return ``••12``: the caller's number is personal data."""
+    if not user or user.lower() == "anonymous":
+        return "anonymous"
+    return "••" + (user[-2:] if len(user) >= 6 else "")

@@ -1,0 +1,59 @@
+"""What the call core needs of others, as protocols. ``service`` plugs them in; tests plug in fakes.
+
+Every method returns at once, blocks on nothing and raises nothing. No argument can hold a digit but the opaque body.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from dtmf_shield.call.record import CallRecord
+from dtmf_shield.model.ids import CallId, LegRole
+from dtmf_shield.model.messages import CancelCapture, CollectField, StartCapture, SubmitCapture
+from dtmf_shield.model.stream import MediaPorts, ShieldMode, StreamParameters
+from dtmf_shield.sip.message import OpaqueBody
+
+
+class MediaPort(Protocol):
+    """The media process: fire and forget, answered by ``CallCore.shield_changed``."""
+
+    def media_address(self, *, v6: bool) -> str | None:
+        """Return the address to write into SDP for that family; None where it is not served."""
+
+    def reserve(self, call_id: CallId) -> MediaPorts | None:
+        """Take a free row and open it there; None where none is free."""
+
+    def adopt(self, call_id: CallId, row: int) -> bool:
+        """Mark a row as taken by a restored call, without opening it again; False where it is not to be had."""
+
+    def reopen(self, call_id: CallId, row: int) -> None:
+        """Open the row again in a media process that has started anew."""
+
+    def set_stream(self, call_id: CallId, row: int, role: LegRole, stream: StreamParameters) -> None:
+        """Give one leg its stream parameters."""
+
+    def set_shield(self, call_id: CallId, row: int, role: LegRole, mode: ShieldMode) -> None:
+        """Change how audio coming from ``role`` is treated."""
+
+    def close(self, call_id: CallId, row: int) -> None:
+        """Free the row."""
+
+
+class CapturePort(Protocol):
+    """The cde process."""
+
+    def send(self, message: StartCapture | CollectField | SubmitCapture | CancelCapture) -> bool:
+        """Pass a command on; False where cde is away or full."""
+
+    def opaque_info(self, call_id: CallId, row: int, role: LegRole, body: OpaqueBody) -> bool:
+        """Carry an unread INFO body to cde; False where no mailbox cell is free."""
+
+
+class StorePort(Protocol):
+    """Where records of confirmed calls are kept against a crash of this process."""
+
+    def put(self, record: CallRecord) -> None:
+        """Write or replace one."""
+
+    def remove(self, call_id: CallId) -> None:
+        """Forget one."""

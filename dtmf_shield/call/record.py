@@ -1,0 +1,44 @@
+"""What is kept of a confirmed call against a crash of control: enough to go on with both dialogs.
+
+No digits, no SDP texts, no messages: values of dialogs and streams. Calls that were still ringing are not kept: their
+peers' INVITE transactions time out or are cancelled by their owners, and their media rows are free again.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from dtmf_shield.model.capture import CaptureOutcome
+from dtmf_shield.model.ids import CallId, CaptureId
+from dtmf_shield.model.stream import Codec, MediaPorts, ShieldMode
+from dtmf_shield.sip.dialog import Dialog
+from dtmf_shield.sip.offer_answer import Negotiation
+
+
+class LegRecord(msgspec.Struct, kw_only=True):
+    """One leg."""
+
+    dialog: Dialog
+    negotiation: Negotiation
+    shield: ShieldMode
+    media_host: str
+    takes_update: bool = False
+
+
+class CallRecord(msgspec.Struct, kw_only=True):
+    """One confirmed call. ``capture_id`` is empty unless a capture ran; ``masked_longer``: or its tail."""
+
+    call_id: CallId
+    ports: MediaPorts
+    trunk: str
+    agent_name: str
+    dialled: str
+    caller_user: str
+    started_s: float
+    codec: Codec
+    caller: LegRecord
+    agent: LegRecord
+    capture_id: CaptureId = CaptureId("")
+    flow_id: str = ""
+    masked_longer: bool = False
+    last_outcome: CaptureOutcome | None = None

@@ -1,0 +1,103 @@
+"""After a crash: of control itself (restore from records), of media, of cde. The mask is on before anything else.
+
+A call that was not confirmed when control died is not restored: nothing is sent about it, its peers' timers end it.
+A capture that ran then is interrupted, and its mask kept for the tail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dtmf_shield.call import engagement as capturing
+from dtmf_shield.call.call import Call, Engagement, Leg, Stage, Timer
+from dtmf_shield.call.context import Context
+from dtmf_shield.call.events import CallAnswered
+from dtmf_shield.call.record import CallRecord, LegRecord
+from dtmf_shield.flow.engine import begin
+from dtmf_shield.model.capture import CaptureResult
+from dtmf_shield.model.ids import LegRole
+from dtmf_shield.model.messages import CancelCapture
+from dtmf_shield.model.stream import ShieldMode
+
+
+def restore(ctx: Context, now_s: float, records: Iterable[CallRecord]) -> int:
+    """Take confirmed calls up again; returns how many. One whose trunk, agent or row is gone is forgotten."""
+    count = 0
+    for record in records:
+        trunk = next((trunk for trunk in ctx.settings.trunks if trunk.name == record.trunk), None)
+        target = ctx.settings.agents.get(record.agent_name)
+        if trunk is None or target is None or not ctx.media.adopt(record.call_id, record.ports.row):
+            ctx.store.remove(record.call_id)
+            continue
+        call = Call(
+            call_id=record.call_id,
+            trunk=trunk,
+            target=target,
+            dialled=record.dialled,
+            caller_user=record.caller_user,
+            started_s=record.started_s,
+            ports=record.ports,
+            caller=_leg(LegRole.CALLER, record.caller),
+            agent=_leg(LegRole.AGENT, record.agent),
+            confirmed=True,
+            codec=record.codec,
+        )
+        _take_up(ctx, now_s, call, record)
+        count += 1
+    return count
+
+
+def _take_up(ctx: Context, now_s: float, call: Call, record: CallRecord) -> None:
+    ctx.calls[call.call_id] = call
+    for leg in call.legs:
+        if leg.dialog is not None:
+            ctx.keep_dialog(call, leg, leg.dialog)
+        leg.negotiation.abandon()
+    ctx.shield(call, ShieldMode.CAPTURE if record.masked_longer else ShieldMode.GUARD)
+    ctx.set_phase(call)
+    ctx.events.append(CallAnswered(call.call_id, call.row, restored=True))
+    flow = ctx.settings.flows.get(record.flow_id)
+    if record.capture_id:
+        ctx.capture.send(CancelCapture(capture_id=record.capture_id))
+    if record.capture_id and flow is not None:
+        call.engagement = Engagement(record.capture_id, flow, "", begin(flow)[0], stage=Stage.RUNNING)
+        ctx.captures[record.capture_id] = call.call_id
+        capturing.finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
+    elif record.masked_longer:
+        call.deadlines[Timer.TAIL] = now_s + ctx.settings.mask_tail_s
+
+
+def _leg(role: LegRole, record: LegRecord) -> Leg:
+    return Leg(
+        role=role,
+        negotiation=record.negotiation,
+        media_host=record.media_host,
+        dialog=record.dialog,
+        shield=record.shield,
+        takes_update=record.takes_update,
+    )
+
+
+def media_restarted(ctx: Context, now_s: float) -> None:
+    """Open every row again in the new process: mask first, then streams. Running captures are interrupted."""
+    for call in list(ctx.calls.values()):
+        if call.over:
+            continue
+        ctx.media.reopen(call.call_id, call.row)
+        engagement = call.engagement
+        if engagement is not None and engagement.stage is not Stage.OVER:
+            ctx.capture.send(CancelCapture(capture_id=engagement.capture_id))
+            capturing.finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
+        if Timer.TAIL in call.deadlines:
+            ctx.shield(call, ShieldMode.CAPTURE)
+        elif any(leg.shield is not ShieldMode.MUTE for leg in call.legs):
+            ctx.shield(call, ShieldMode.GUARD)
+        ctx.set_streams(call)
+
+
+def cde_restarted(ctx: Context, now_s: float) -> None:
+    """Captures that ran in the old process are interrupted; their mask stays for the tail."""
+    for call in list(ctx.calls.values()):
+        engagement = call.engagement
+        if engagement is not None and engagement.stage in (Stage.ARMING, Stage.RUNNING):
+            capturing.finish(ctx, now_s, call, CaptureResult.INTERRUPTED)

@@ -1,0 +1,401 @@
+"""From a caller's INVITE to two confirmed dialogs, or to its refusal. Routes, SDP of both legs, early media, CANCEL.
+
+A 3xx is not followed: nobody but the configuration decides where we call; the caller gets 480. A challenge (401, 407)
+from the agent's side becomes 502: the caller could not answer it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dtmf_shield.call.admission import Refusal
+from dtmf_shield.call.call import Call, Leg, Timer
+from dtmf_shield.call.context import ALLOW, Context, Purpose, dialog_of
+from dtmf_shield.call.events import CallAnswered, CallPhase, CallPhaseChanged, CallStarted
+from dtmf_shield.call.settings import RETRY_AFTER_S, AgentTarget, Route, Trunk
+from dtmf_shield.model.ids import CallId, LegRole
+from dtmf_shield.model.stream import Codec, MediaPorts, ShieldMode
+from dtmf_shield.sip.dialog import dialog_of_received_invite, dialog_of_sent_invite, new_request, sip_uri
+from dtmf_shield.sip.errors import SdpError
+from dtmf_shield.sip.events import Address, RequestReceived, ResponseReceived
+from dtmf_shield.sip.message import Request, respond_to
+from dtmf_shield.sip.offer_answer import Negotiation
+from dtmf_shield.sip.sdp import CONTENT_TYPE, PTIME_DEFAULT_MS, RemoteAudio
+from dtmf_shield.sip.uri import NameAddr, Uri, parse_uri
+
+CODECS_OFFERED: Final = (Codec.PCMU, Codec.PCMA)
+SESSION_ID_BITS: Final = 60
+NEVER_PASSED: Final = frozenset(
+    {
+        *(
+            "Via",
+            "From",
+            "To",
+            "Call-ID",
+            "CSeq",
+            "Contact",
+            "Route",
+            "Record-Route",
+            "Max-Forwards",
+            "Allow",
+        ),
+        *("Supported", "Require", "Proxy-Require", "Content-Length", "Content-Type", "Content-Encoding"),
+        *("User-Agent", "Server", "Session-Expires", "Min-SE", "Authorization", "Proxy-Authorization"),
+    }
+)
+"""Ours on each leg, whatever a trunk's allow-list says."""
+
+_RETRY: Final = (("Retry-After", str(RETRY_AFTER_S)),)
+
+
+def receive_invite(ctx: Context, now_s: float, event: RequestReceived, *, ready: bool) -> None:
+    """Take a caller's INVITE: refuse it, or call the agent."""
+    request = event.request
+    trunk = ctx.settings.trunk_of(event.source.host)
+    if trunk is None:
+        # An agent's address: calls from agents are not served in this version.
+        ctx.answer(now_s, event.transaction, request, 403)
+        return
+    dialled = parse_uri(request.uri).user or ""
+    route = ctx.settings.route_of(dialled)
+    refused = _refusal(ctx, request, route, ready=ready)
+    if refused is not None or route is None:
+        status, headers = refused or (404, ())
+        ctx.answer(now_s, event.transaction, request, status, headers=headers)
+        return
+    _begin(ctx, now_s, event, trunk, route, dialled)
+
+
+def _refusal(ctx: Context, request: Request, route: Route | None, *, ready: bool) -> Refusal | None:
+    if request.max_forwards == 0:
+        return 483, ()  # RFC 3261 section 16.3: it would have to go on
+    if not ready:
+        return 503, _RETRY
+    if route is None or route.agent not in ctx.settings.agents:
+        return 404, ()
+    if len(ctx.calls) >= ctx.settings.calls_max:
+        return 503, _RETRY
+    return None
+
+
+def _begin(
+    ctx: Context, now_s: float, event: RequestReceived, trunk: Trunk, route: Route, dialled: str
+) -> None:
+    request = event.request
+    target = ctx.settings.agents[route.agent]
+    negotiation = Negotiation(session_id=_session_id(ctx))
+    offer: RemoteAudio | None = None
+    try:
+        if len(request.body):
+            offer = negotiation.receive_offer(body_of(request))
+    except SdpError as error:
+        ctx.answer(now_s, event.transaction, request, error.status)
+        return
+    caller_host = ctx.media.media_address(v6=":" in (offer.host if offer else event.source.host))
+    agent_host = ctx.media.media_address(v6=":" in target.host)
+    if caller_host is None or agent_host is None:
+        ctx.answer(now_s, event.transaction, request, 488)
+        return
+    call_id = CallId(ctx.tokens())
+    ports = ctx.media.reserve(call_id)
+    if ports is None:
+        ctx.answer(now_s, event.transaction, request, 503, headers=_RETRY)
+        return
+    caller = Leg(LegRole.CALLER, negotiation, caller_host, invite=event.transaction)
+    agent = Leg(LegRole.AGENT, Negotiation(session_id=_session_id(ctx)), agent_host)
+    call = _new_call(now_s, call_id, trunk, target, dialled, request, ports, caller, agent)
+    call.engage_flow, call.late = route.engage_flow, offer is None
+    ctx.calls[call_id] = call
+    ctx.servers[event.transaction] = (call_id, LegRole.CALLER)
+    _call_agent(ctx, now_s, call, event, offer)
+
+
+def _new_call(
+    now_s: float,
+    call_id: CallId,
+    trunk: Trunk,
+    target: AgentTarget,
+    dialled: str,
+    request: Request,
+    ports: MediaPorts,
+    caller: Leg,
+    agent: Leg,
+) -> Call:
+    uri = request.from_.uri
+    user = uri.user if uri.user is not None else uri.opaque.partition(";")[0]
+    return Call(
+        call_id=call_id,
+        trunk=trunk,
+        target=target,
+        dialled=dialled,
+        caller_user=user,
+        started_s=now_s,
+        ports=ports,
+        caller=caller,
+        agent=agent,
+        invite_request=request,
+    )
+
+
+def _call_agent(
+    ctx: Context, now_s: float, call: Call, event: RequestReceived, offer: RemoteAudio | None
+) -> None:
+    request = event.request
+    contact = _contact(ctx, event.flow)
+    dialog = dialog_of_received_invite(
+        request, local_tag=ctx.tokens(), contact=contact, source=event.source, flow=event.flow
+    )
+    ctx.keep_dialog(call, call.caller, dialog)
+    call.caller.takes_update = "UPDATE" in request.headers.tokens("Allow")
+    ctx.answer(now_s, event.transaction, request, 100)
+    flow = ctx.endpoint.flow_to(call.target.host)
+    body = offer_to(ctx, call, call.agent, offer) if offer is not None else b""
+    invite = new_request(
+        "INVITE",
+        uri=str(sip_uri(call.target.user, call.target.address)),
+        local=_from_of(request, call.caller_user, ctx.endpoint.local[flow]),
+        remote=NameAddr("", sip_uri(call.target.user, call.target.address)),
+        call_id=ctx.tokens(),
+        tag=ctx.tokens(),
+        contact=_contact(ctx, flow),
+        max_forwards=request.max_forwards - 1,
+        headers=[("Allow", ALLOW), *_passed_headers(call.trunk, request)],
+        content_type=CONTENT_TYPE,
+        body=body,
+    )
+    transaction = ctx.endpoint.send_request(now_s, invite, call.target.address, flow)
+    call.agent.invite = transaction
+    ctx.clients[transaction] = (call.call_id, LegRole.AGENT, Purpose.SETUP)
+    call.deadlines[Timer.RING] = now_s + ctx.settings.ring_limit_s
+    ctx.events.append(CallStarted(call.call_id))
+
+
+def receive_response(ctx: Context, now_s: float, call: Call, event: ResponseReceived) -> None:
+    """Take a response to our INVITE to the agent."""
+    status = event.response.status
+    if status == 100:
+        return
+    if status < 200:
+        _receive_provisional(ctx, now_s, call, event)
+    elif status < 300:
+        _receive_success(ctx, now_s, call, event)
+    else:
+        shown = _passed_status(status)
+        retry_after = event.response.headers.get("Retry-After")
+        headers = (("Retry-After", retry_after),) if retry_after and shown == status else ()
+        reason = event.response.reason if shown == status else ""
+        refuse_caller(ctx, now_s, call, shown, reason=reason, headers=headers)
+
+
+def _passed_status(status: int) -> int:
+    if 300 <= status < 400:
+        return 480
+    return 502 if status in (401, 407) else status
+
+
+def _receive_provisional(ctx: Context, now_s: float, call: Call, event: ResponseReceived) -> None:
+    body = b""
+    # A late call's first SDP from the agent would be an offer, which only a 2xx may bring reliably.
+    if len(event.response.body) and event.response.content_type == CONTENT_TYPE and not call.late:
+        try:
+            answer = call.agent.negotiation.receive_answer(body_of(event.response), final=False)
+        except SdpError:
+            return  # the final response decides
+        body = _answer_caller(ctx, call, answer, final=False)
+        ctx.set_streams(call)
+        ctx.shield(call, ShieldMode.GUARD)
+        if call.phase is CallPhase.RINGING:
+            call.phase = CallPhase.EARLY
+            ctx.events.append(CallPhaseChanged(call.call_id, call.phase))
+    _answer_invite(ctx, now_s, call, event.response.status, event.response.reason, body)
+
+
+def _receive_success(ctx: Context, now_s: float, call: Call, event: ResponseReceived) -> None:
+    call.agent.invite = None
+    call.agent.takes_update = "UPDATE" in event.response.headers.tokens("Allow")
+    flow = ctx.endpoint.flow_to(call.target.host)
+    contact = event.request.contact
+    dialog = dialog_of_sent_invite(
+        event.request,
+        event.response,
+        contact=str(contact.uri) if contact else "",
+        source=event.source,
+        flow=flow,
+    )
+    ctx.keep_dialog(call, call.agent, dialog)
+    number = event.request.cseq.number
+    try:
+        body = _bodies_of_success(ctx, call, event)
+    except SdpError:
+        ctx.acknowledge(call.agent, event.transaction, event.response.to_tag, number)
+        ctx.hang_up_leg(now_s, call, call.agent)
+        refuse_caller(ctx, now_s, call, 488)
+        return
+    if not call.late:
+        ctx.acknowledge(call.agent, event.transaction, event.response.to_tag, number)
+    call.deadlines.pop(Timer.RING, None)
+    call.caller.unacknowledged, call.caller.invite = call.caller.invite, None
+    _answer_invite(ctx, now_s, call, 200, event.response.reason, body)
+    call.confirmed = True
+    ctx.changed.add(call.call_id)
+    if call.late:
+        call.late_ack = (event.transaction, number)
+    else:
+        talk(ctx, call)
+
+
+def _bodies_of_success(ctx: Context, call: Call, event: ResponseReceived) -> bytes:
+    """Return the body for the caller: the answer, or for a late offer the agent's offer."""
+    received = body_of(event.response) if event.response.content_type == CONTENT_TYPE else b""
+    if call.late:
+        return offer_to(ctx, call, call.caller, call.agent.negotiation.receive_offer(received))
+    early = call.agent.negotiation.remote
+    if not received and early is not None:
+        # An answer in a provisional response alone is against RFC 3261 section 13.2.1, but clear.
+        call.agent.negotiation.abandon()
+        call.agent.negotiation.remote = call.agent.negotiation.agreed_remote = early
+        answer = early
+    else:
+        answer = call.agent.negotiation.receive_answer(received)
+    return _answer_caller(ctx, call, answer, final=True)
+
+
+def receive_ack(ctx: Context, now_s: float, call: Call, ack: Request) -> bool:
+    """Take the ACK of our first 2xx; with a late offer it brings the answer. False: the call must end."""
+    if call.late_ack is None:
+        return True
+    transaction, number = call.late_ack
+    call.late_ack, call.late = None, False
+    tag = dialog_of(call.agent).remote_tag
+    try:
+        answer = call.caller.negotiation.receive_answer(body_of(ack))
+    except SdpError:
+        call.agent.negotiation.abandon()
+        ctx.acknowledge(call.agent, transaction, tag, number)
+        return False
+    body = answer_to(ctx, call, call.agent, answer)
+    ctx.acknowledge(call.agent, transaction, tag, number, body)
+    talk(ctx, call)
+    return True
+
+
+def talk(ctx: Context, call: Call) -> None:
+    """Both sides have agreed: open the streams under guard."""
+    call.invite_request = None
+    ctx.set_streams(call)
+    ctx.shield(call, ShieldMode.GUARD)
+    ctx.set_phase(call)
+    ctx.events.append(CallAnswered(call.call_id, call.row))
+
+
+def refuse_caller(
+    ctx: Context,
+    now_s: float,
+    call: Call,
+    status: int,
+    *,
+    reason: str = "",
+    headers: tuple[tuple[str, str], ...] = (),
+) -> None:
+    """End a call that was never answered."""
+    call.agent.invite = None
+    if call.caller.invite is not None and call.invite_request is not None:
+        tag = dialog_of(call.caller).local_tag
+        ctx.answer(
+            now_s, call.caller.invite, call.invite_request, status, reason=reason, to_tag=tag, headers=headers
+        )
+        ctx.servers.pop(call.caller.invite, None)
+    ctx.end(call, status, "refused")
+
+
+def cancel_agent(ctx: Context, now_s: float, call: Call, reason: str = "") -> None:
+    """Give up our INVITE. A 2xx that crosses is answered by ACK and BYE, because its call is gone."""
+    if call.agent.invite is not None:
+        ctx.clients.pop(call.agent.invite, None)
+        ctx.endpoint.cancel(now_s, call.agent.invite, reason)
+
+
+# --- SDP of the two legs ----------------------------------------------------------------------------------
+
+
+def offer_to(ctx: Context, call: Call, leg: Leg, source: RemoteAudio) -> bytes:
+    """Make the offer to ``leg`` that passes on the other side's description: its codecs that are ours, its ptime,
+    its direction; our address.
+    """
+    return leg.negotiation.send_offer(
+        host=leg.media_host,
+        port=ctx.media_port(call, leg),
+        codecs=source.codecs or CODECS_OFFERED,
+        ptime_ms=source.ptime_ms or PTIME_DEFAULT_MS,
+        direction=source.direction,
+    )
+
+
+def answer_to(ctx: Context, call: Call, leg: Leg, answer: RemoteAudio, *, final: bool = True) -> bytes:
+    """Make the answer to ``leg`` from the other side's, and steer both to one codec. Raises SdpError 488."""
+    offered = leg.negotiation.remote.codecs if leg.negotiation.remote is not None else ()
+    common = [codec for codec in answer.codecs if codec in offered]
+    if not common:
+        raise SdpError("no codec in common", 488)
+    call.codec = common[0]
+    return leg.negotiation.send_answer(
+        host=leg.media_host,
+        port=ctx.media_port(call, leg),
+        codec=call.codec,
+        ptime_ms=answer.ptime_ms,
+        direction=answer.direction,
+        final=final,
+    )
+
+
+def body_of(message: Request | object) -> bytes:
+    """Return a body that is SDP by its type; nothing of a body that may hold keys."""
+    body = getattr(message, "body", b"")
+    return body if isinstance(body, bytes) else b""
+
+
+def _answer_caller(ctx: Context, call: Call, answer: RemoteAudio, *, final: bool) -> bytes:
+    return answer_to(ctx, call, call.caller, answer, final=final)
+
+
+def _answer_invite(ctx: Context, now_s: float, call: Call, status: int, reason: str, body: bytes) -> None:
+    request = call.invite_request
+    transaction = call.caller.invite or call.caller.unacknowledged
+    if request is None or transaction is None:
+        return
+    dialog = dialog_of(call.caller)
+    headers = [("Record-Route", route) for route in request.headers.get_all("Record-Route")]
+    headers += [("Contact", f"<{dialog.contact}>"), ("Allow", ALLOW)]
+    if body:
+        headers.append(("Content-Type", CONTENT_TYPE))
+    response = respond_to(
+        request, status, to_tag=dialog.local_tag, reason=_reason(reason), headers=headers, body=body
+    )
+    ctx.endpoint.respond(now_s, transaction, response)
+
+
+def _reason(reason: str) -> str:
+    return reason if reason.isascii() and len(reason) <= 64 else ""
+
+
+def _from_of(request: Request, user: str, local: Address) -> NameAddr:
+    """The caller's name and user part at our own address: the agent sees who calls, not where from."""
+    legal = user if request.from_.uri.user is not None else user.replace("/", "")
+    return NameAddr(request.from_.display_name, Uri("sip", legal or None, local.host, local.port))
+
+
+def _passed_headers(trunk: Trunk, request: Request) -> list[tuple[str, str]]:
+    names = [name for name in trunk.pass_headers if name not in NEVER_PASSED]
+    return [(name, value) for name, value in request.headers if name in names]
+
+
+def _contact(ctx: Context, flow: int) -> str:
+    return str(sip_uri(ctx.tokens(), ctx.endpoint.local[flow]))
+
+
+def _session_id(ctx: Context) -> int:
+    """A number for the o= line that tells nothing: drawn from the token source."""
+    value = 0
+    for character in ctx.tokens().encode():
+        value = (value * 257 + character) % (1 << SESSION_ID_BITS)
+    return value

@@ -1,0 +1,235 @@
+"""The call core as the API sees it: views of calls, commands of agents, refusals translated."""
+
+from __future__ import annotations
+
+import datetime
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final, Literal
+
+from dtmf_shield.api import ports, views
+from dtmf_shield.base.clock import Clock
+from dtmf_shield.call import errors
+from dtmf_shield.call.core import CallCore
+from dtmf_shield.call.events import CallPhase, CallSnapshot, CaptureSnapshot
+from dtmf_shield.flow.language import Flow
+from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult
+from dtmf_shield.model.ids import CallId, CaptureId, Token
+from dtmf_shield.model.stream import ShieldMode
+
+TOKENS_KEPT_MAX: Final = 1_000
+"""Tokens that a program may still fetch; older ones are in the ledger."""
+ENDED_SHOWN_MAX: Final = 20
+"""Calls that ended lately, kept in the list so that an agent still sees the outcome."""
+
+_REFUSALS: Final[Mapping[type[errors.CommandRefused], type[ports.DeskRefusal]]] = {
+    errors.CallUnknown: ports.CallNotFound,
+    errors.CallNotTalking: ports.CallNotTalking,
+    errors.CaptureUnknown: ports.CaptureNotFound,
+    errors.CaptureRunning: ports.CaptureRunning,
+    errors.CaptureSending: ports.CaptureSending,
+    errors.CaptureOver: ports.CaptureOver,
+    errors.FlowUnknown: ports.FlowUnknown,
+    errors.FieldUnknown: ports.FieldUnknown,
+    errors.CaptureUnavailable: ports.CapturesFull,
+}
+
+
+def _caller_shown(masked: str) -> str:
+    """Numbers show two digits; what is no number (a name) shows nothing of itself."""
+    return masked if masked == "anonymous" or masked.removeprefix("••").isdecimal() else "••"
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except errors.CommandRefused as refusal:
+        raise _REFUSALS[type(refusal)]() from None
+
+
+class Desk:
+    """Implements ``api.ports.CallDesk`` over a CallCore. ``after`` runs the core's shell after each command."""
+
+    def __init__(
+        self, core: CallCore, flows: Mapping[str, Flow], clock: Clock, after: Callable[[], None]
+    ) -> None:
+        self._core, self._flows, self._clock, self._after = core, flows, clock, after
+        self._listeners: list[ports.DeskListener] = []
+        self._captures: OrderedDict[CaptureId, views.CaptureView] = OrderedDict()
+        self._ended: OrderedDict[CallId, views.CallView] = OrderedDict()
+        self._last: dict[CallId, views.CallView] = {}
+        self._tokens: OrderedDict[CaptureId, Token] = OrderedDict()
+        self._media_up = False
+        self._gateway: Literal["up", "down", "unknown"] = "unknown"
+
+    # --- what the API asks ---------------------------------------------------------------------------
+
+    def calls(self) -> Sequence[views.CallView]:
+        """Return calls in progress, newest first, then the last few that ended."""
+        alive = sorted(self._core.snapshots(), key=lambda call: call.started_at_s, reverse=True)
+        return [*map(self._view, alive), *reversed(self._ended.values())]
+
+    def call(self, call_id: CallId) -> views.CallView:
+        """Return one call."""
+        if call_id in self._ended:
+            return self._ended[call_id]
+        with _translated():
+            return self._view(self._core.snapshot(call_id))
+
+    def capture(self, capture_id: CaptureId) -> views.CaptureView:
+        """Return one capture."""
+        try:
+            return self._captures[capture_id]
+        except KeyError:
+            raise ports.CaptureNotFound from None
+
+    def token(self, capture_id: CaptureId) -> Token:
+        """Return the token of a capture that ended with one."""
+        self.capture(capture_id)
+        try:
+            return self._tokens[capture_id]
+        except KeyError:
+            raise ports.TokenNotThere from None
+
+    def start_capture(self, call_id: CallId, flow_id: str, reference: str) -> CaptureId:
+        """Begin a capture."""
+        with _translated():
+            capture_id = self._core.start_capture(self._clock.now_s(), call_id, flow_id, reference)
+        self._after()
+        return capture_id
+
+    def request_field(self, capture_id: CaptureId, field: str) -> None:
+        """Collect a field now."""
+        with _translated():
+            self._core.request_field(self._clock.now_s(), capture_id, field)
+        self._after()
+
+    def cancel_capture(self, capture_id: CaptureId) -> None:
+        """Wipe and end."""
+        with _translated():
+            self._core.cancel_capture(self._clock.now_s(), capture_id)
+        self._after()
+
+    def flows(self) -> Sequence[views.FlowView]:
+        """Return the flows an agent may start."""
+        return [views.FlowView(id=flow.id, title=flow.title) for flow in self._flows.values()]
+
+    def service(self) -> views.ServiceView:
+        """Return what holds for every call."""
+        shield = views.ShieldState.ON if self._media_up else views.ShieldState.FAULT
+        return views.ServiceView(shield=shield, gateway=self._gateway)
+
+    def subscribe(self, listener: ports.DeskListener) -> None:
+        """Tell ``listener`` of every change."""
+        self._listeners.append(listener)
+
+    # --- what the process tells ----------------------------------------------------------------------
+
+    def media_changed(self, *, up: bool) -> None:
+        """Media is there, or away: no leg is shielded then, because none is heard."""
+        if up != self._media_up:
+            self._media_up = up
+            self._tell_service()
+            for snapshot in self._core.snapshots():
+                self._tell_call(self._view(snapshot))
+
+    def gateway_changed(self, *, up: bool) -> None:
+        """The gateway answers, or not."""
+        state: Literal["up", "down"] = "up" if up else "down"
+        if self._gateway != state:
+            self._gateway = state
+            self._tell_service()
+
+    def call_changed(self, call_id: CallId) -> None:
+        """Something about the call has changed."""
+        try:
+            snapshot = self._core.snapshot(call_id)
+        except errors.CallUnknown:
+            return
+        self._tell_call(self._view(snapshot))
+
+    def progressed(self, progress: CaptureProgress) -> None:
+        """Apply each progress in order: it speaks of one field, the view keeps the others."""
+        if view := self._captures.get(progress.capture_id):
+            self._captures[view.id] = views.capture_after_progress(view, progress)
+            self.call_changed(view.call)
+
+    def finished(self, outcome: CaptureOutcome) -> None:
+        """A capture has ended; its call may be over already."""
+        if outcome.token:
+            self._tokens[outcome.capture_id] = outcome.token
+            while len(self._tokens) > TOKENS_KEPT_MAX:
+                self._tokens.popitem(last=False)
+        view = self._captures.get(outcome.capture_id)
+        if view is not None:
+            self._captures[view.id] = views.capture_after_outcome(view, outcome)
+
+    def ended(self, call_id: CallId) -> None:
+        """The call is over; it stays in the list for a while."""
+        last = self._last.pop(call_id, None)
+        if last is None:
+            return
+        off = views.ShieldView(state=views.ShieldState.OFF)
+        capture = self._captures.get(last.capture.id) if last.capture else None
+        if capture is not None and capture.outcome is None:
+            gone = CaptureOutcome(capture_id=capture.id, result=CaptureResult.CALLER_GONE)
+            capture = self._captures[capture.id] = views.capture_after_outcome(capture, gone)
+        view = last.model_copy(update={"state": views.CallState.ENDED, "shield": off, "capture": capture})
+        self._ended[call_id] = view
+        while len(self._ended) > ENDED_SHOWN_MAX:
+            _, old = self._ended.popitem(last=False)
+            if old.capture is not None:
+                self._captures.pop(old.capture.id, None)
+        self._tell(view)
+
+    # --- views ---------------------------------------------------------------------------------------
+
+    def _view(self, snapshot: CallSnapshot) -> views.CallView:
+        confirmed = ShieldMode.MUTE not in (snapshot.shield_caller, snapshot.shield_agent)
+        settled = confirmed or snapshot.phase in (CallPhase.RINGING, CallPhase.EARLY)
+        shield = views.ShieldState.ON if self._media_up and settled else views.ShieldState.FAULT
+        return views.CallView(
+            id=snapshot.call_id,
+            trunk=snapshot.trunk,
+            dialled=snapshot.dialled,
+            caller_masked=_caller_shown(snapshot.caller_masked),
+            state=views.CallState(snapshot.phase.value),
+            started_at=datetime.datetime.fromtimestamp(snapshot.started_at_s, datetime.UTC),
+            shield=views.ShieldView(state=shield, caller=snapshot.shield_caller, agent=snapshot.shield_agent),
+            capture=self._capture_view(snapshot.call_id, snapshot.capture) if snapshot.capture else None,
+        )
+
+    def _capture_view(self, call_id: CallId, capture: CaptureSnapshot) -> views.CaptureView:
+        view = self._captures.get(capture.capture_id)
+        if view is None:
+            flow = self._flows[capture.flow_id]
+            view = views.new_capture(
+                capture_id=capture.capture_id,
+                call_id=call_id,
+                flow_id=flow.id,
+                fields=flow.capture_spec().fields,
+                title=flow.title,
+                say=capture.say,
+            )
+        if capture.say and capture.say != view.say and view.outcome is None:
+            view = view.model_copy(update={"say": capture.say})
+        if capture.progress is not None and view.state != capture.progress.state:
+            view = views.capture_after_progress(view, capture.progress)
+        if isinstance(capture.outcome, CaptureOutcome):
+            view = views.capture_after_outcome(view, capture.outcome)
+        self._captures[view.id] = view
+        return view
+
+    def _tell_call(self, view: views.CallView) -> None:
+        self._last[view.id] = view
+        self._tell(view)
+
+    def _tell(self, view: views.CallView) -> None:
+        for listener in self._listeners:
+            listener.call_changed(view)
+
+    def _tell_service(self) -> None:
+        for listener in self._listeners:
+            listener.service_changed(self.service())

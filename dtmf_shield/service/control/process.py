@@ -1,0 +1,399 @@
+"""The control process put together: call core, SIP shell, channels to media and cde, API, registry, audit.
+
+It routes messages and decides nothing about calls: that is the core's. Its own death costs no call: records of
+confirmed calls are in the registry, sockets belong to the supervisor, and masks stay as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import ipaddress
+import os
+import secrets
+import socket
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from fastapi import FastAPI
+
+from dtmf_shield.api.app import create_app
+from dtmf_shield.api.login import OneTimeLogin
+from dtmf_shield.api.server import serve
+from dtmf_shield.audit.chain import AuditLog
+from dtmf_shield.base.config import Config, split_host_port
+from dtmf_shield.base.errors import InvariantError
+from dtmf_shield.base.log import get_logger
+from dtmf_shield.base.system_clock import SystemClock
+from dtmf_shield.call.core import CallCore
+from dtmf_shield.call.events import CallAnswered, CallEnded, CallEvent, CaptureChanged, ShieldStateChanged
+from dtmf_shield.call.record import CallRecord
+from dtmf_shield.call.settings import AgentTarget, CallSettings, Route, Trunk
+from dtmf_shield.flow.language import Flow
+from dtmf_shield.flow.loader import load_flow
+from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress
+from dtmf_shield.model.ids import CallId
+from dtmf_shield.model.messages import (
+    HEARTBEAT_INTERVAL_S,
+    CallClosed,
+    CaptureArmed,
+    CdeToControl,
+    CellFreed,
+    ConfigureControl,
+    GatewayHealth,
+    Heartbeat,
+    MediaToControl,
+    PeerConnected,
+    PortsAvailable,
+    ProcessName,
+    ProcessReady,
+    RecordingClosed,
+    ShieldChanged,
+    Shutdown,
+    SocketKind,
+    SocketsPassed,
+    StarCodeKeyed,
+    ToControl,
+)
+from dtmf_shield.model.stream import LegStatistics
+from dtmf_shield.service.channel import Channel
+from dtmf_shield.service.control.capture_port import CdeCaptures
+from dtmf_shield.service.control.desk import Desk
+from dtmf_shield.service.control.mailbox import MailboxWriter
+from dtmf_shield.service.control.media_port import MediaRows
+from dtmf_shield.signalling.udp import UdpShell
+from dtmf_shield.sip.events import Address
+from dtmf_shield.store.calls import CallRegistry
+
+FAREWELL_S: Final = 0.3
+"""How long BYEs get to be answered when the service stops."""
+TOKEN_BYTES: Final = 12
+
+_log = get_logger("control")
+
+
+class Registry:
+    """Implements ``call.ports.StorePort`` over the call registry."""
+
+    def __init__(self, path: Path) -> None:
+        self._registry = CallRegistry(path)
+        self._encoder = msgspec.msgpack.Encoder()
+
+    def put(self, record: CallRecord) -> None:
+        """Write or replace one record."""
+        self._registry.put(record.call_id, self._encoder.encode(record))
+
+    def remove(self, call_id: CallId) -> None:
+        """Forget one."""
+        self._registry.remove(call_id)
+
+    def records(self) -> list[CallRecord]:
+        """All records; one that cannot be read (another version wrote it) is left out and forgotten."""
+        found: list[CallRecord] = []
+        for raw in self._registry.records():
+            try:
+                found.append(msgspec.msgpack.decode(raw, type=CallRecord))
+            except msgspec.MsgspecError:
+                _log.error("call_record_unreadable", length=len(raw))
+        return found
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._registry.clear()
+
+
+def settings_of(config: Config, flows: dict[str, Flow]) -> CallSettings:
+    """The configuration as the call core needs it."""
+    agents = {}
+    for agent in config.agents:
+        host, port = split_host_port(agent.address)
+        agents[agent.name] = AgentTarget(agent.name, agent.user, host, port)
+    return CallSettings(
+        trunks=tuple(
+            Trunk(
+                trunk.name,
+                tuple(ipaddress.ip_network(network) for network in trunk.networks),
+                trunk.accept_info,
+                tuple(trunk.pass_headers),
+            )
+            for trunk in config.trunks
+        ),
+        agents=agents,
+        routes=tuple(Route(route.dialled, route.agent, route.capture) for route in config.routes),
+        flows=flows,
+        default_flow=config.capture.default_flow,
+        calls_max=config.media.calls_max,
+        ring_limit_s=float(config.sip.ring_limit_s),
+        mask_tail_s=config.capture.mask_tail_s,
+    )
+
+
+def load_flows(directory: Path) -> dict[str, Flow]:
+    """All flows of a directory by id. Raises OperatorError; the supervisor has checked them already."""
+    flows = {}
+    for path in sorted(directory.glob("*.yaml")):
+        flow = load_flow(path.read_text("utf-8"), file=str(path))
+        flows[flow.id] = flow
+    return flows
+
+
+class ControlProcess:
+    """Everything the process holds, and its routing of messages."""
+
+    def __init__(self, supervisor: Channel[ToControl]) -> None:
+        self._supervisor = supervisor
+        self._clock = SystemClock()
+        self._leaving = asyncio.Event()
+        self._sockets_here = asyncio.Event()
+        self._sip: list[socket.socket] = []
+        self._http: socket.socket | None = None
+        self._media_channel: Channel[MediaToControl] | None = None
+        self._cde_channel: Channel[CdeToControl] | None = None
+        self._ports_complete = False
+        self._waiting: dict[ProcessName, socket.socket] = {}
+        self._recordings: dict[CallId, int] = {}
+
+    async def run(self) -> None:
+        """Serve until told to leave or the supervisor is gone."""
+        message, fds = self._supervisor.receive()
+        if not isinstance(message, ConfigureControl) or len(fds) != 1:
+            raise InvariantError("the first message to control is ConfigureControl with one descriptor")
+        self._configure(message, fds[0])
+        self._supervisor.attach(asyncio.get_running_loop(), self._supervisor_message, self._leave)
+        await self._sockets_here.wait()
+        if self._leaving.is_set():
+            return
+        await self._serve(message)
+
+    def _configure(self, message: ConfigureControl, mailbox_fd: int) -> None:
+        self._config = Config.model_validate_json(message.config_json)
+        self._state = Path(message.state_directory)
+        self._flows = load_flows(Path(self._config.capture.flows_directory))
+        self._rows = MediaRows(self._clock, self._config.media.address, self._config.media.address_v6)
+        self._captures = CdeCaptures(self._clock, MailboxWriter(mailbox_fd))
+        os.close(mailbox_fd)
+        self._registry = Registry(self._state / "calls.sqlite3")
+        self._audit = AuditLog(self._state / "audit.jsonl")
+
+    async def _serve(self, message: ConfigureControl) -> None:
+        loop = asyncio.get_running_loop()
+        local = [Address(*sock.getsockname()[:2]) for sock in self._sip]
+        self._core = CallCore(
+            settings=settings_of(self._config, self._flows),
+            local=local,
+            media=self._rows,
+            capture=self._captures,
+            store=self._registry,
+            tokens=lambda: secrets.token_hex(TOKEN_BYTES),
+            wall_offset_s=self._clock.wall_s() - self._clock.now_s(),
+        )
+        self._shell = UdpShell(self._core, self._sip, self._clock, self._drain_events)
+        self._desk = Desk(self._core, self._flows, self._clock, self._shell.settle)
+        login = OneTimeLogin(self._clock, message.session_key)
+        first_start = bool(message.login_ticket)
+        if first_start:
+            login.issue(message.login_ticket)
+            self._registry.clear()  # a service that has just started has no calls
+        app = create_app(self._desk, login, api_key=message.api_key, clock=self._clock)
+        # The mask of every restored call is on before its first packet is handled.
+        restored = self._core.restore(self._clock.now_s(), self._registry.records())
+        self._join_waiting()
+        self._shell.attach(loop)
+        self._audit_event("control_started", restored=restored)
+        serving = asyncio.create_task(self._serve_http(app))
+        beating = asyncio.create_task(self._beat())
+        self._supervisor.send(ProcessReady(ProcessName.CONTROL))
+        try:
+            await self._leaving.wait()
+        finally:
+            beating.cancel()
+            await self._farewell()
+            await serving
+
+    async def _serve_http(self, app: FastAPI) -> None:
+        if self._http is not None:
+            await serve(app, self._http, self._leaving)
+
+    async def _beat(self) -> None:
+        while True:
+            self._supervisor.send(Heartbeat(ProcessName.CONTROL))
+            await asyncio.sleep(HEARTBEAT_INTERVAL_S)
+
+    async def _farewell(self) -> None:
+        """Hang up every call; recordings close with their rows."""
+        self._core.ready = False
+        self._core.hang_up_all(self._clock.now_s())
+        self._shell.settle()
+        await asyncio.sleep(FAREWELL_S)
+        self._shell.close()
+        self._audit_event("control_stopped")
+        self._audit.close()
+
+    def _leave(self) -> None:
+        self._leaving.set()
+        self._sockets_here.set()
+
+    # --- supervisor --------------------------------------------------------------------------------------------
+
+    def _supervisor_message(self, message: ToControl, fds: tuple[int, ...]) -> None:
+        match message:
+            case PortsAvailable(ports=ports, complete=complete):
+                self._rows.learn(ports)
+                self._ports_complete = complete
+            case SocketsPassed(kind=SocketKind.SIP_UDP):
+                self._sip = [socket.socket(fileno=fd) for fd in fds]
+            case SocketsPassed(kind=SocketKind.HTTP):
+                self._http = socket.socket(fileno=fds[0])
+            case PeerConnected(peer=peer):
+                self._join(peer, socket.socket(fileno=fds[0]))
+            case Shutdown():
+                self._leave()
+            case _:
+                for fd in fds:
+                    os.close(fd)
+        if self._sip and self._http is not None and self._ports_complete:
+            self._sockets_here.set()
+
+    def _join(self, peer: ProcessName, sock: socket.socket) -> None:
+        if not hasattr(self, "_core"):
+            self._waiting[peer] = sock  # told before the core stands
+        elif peer is ProcessName.MEDIA:
+            self._join_media(sock)
+        elif peer is ProcessName.CDE:
+            self._join_cde(sock)
+
+    def _join_waiting(self) -> None:
+        for peer, sock in self._waiting.items():
+            self._join(peer, sock)
+        self._waiting.clear()
+
+    def _join_media(self, sock: socket.socket) -> None:
+        channel: Channel[MediaToControl] = Channel(sock, MediaToControl)
+        self._rows.connect(channel)
+        channel.attach(
+            asyncio.get_running_loop(),
+            lambda message, _fds: self._media_message(message),
+            lambda: self._media_lost(channel),
+        )
+        if self._media_channel is not None:
+            # Another media process than the one whose rows we opened. A control that has just started finds the
+            # rows of its restored calls open and masked.
+            _log.warning("media_restarted")
+            self._core.media_restarted(self._clock.now_s())
+            for snapshot in self._core.snapshots():
+                self._record(snapshot.call_id, snapshot.row)
+        self._media_channel = channel
+        self._desk.media_changed(up=True)
+        self._shell.settle()
+
+    def _join_cde(self, sock: socket.socket) -> None:
+        channel: Channel[CdeToControl] = Channel(sock, CdeToControl)
+        again = self._cde_channel is not None
+        self._cde_channel = channel
+        self._captures.connect(channel)
+        channel.attach(
+            asyncio.get_running_loop(),
+            lambda message, _fds: self._cde_message(message),
+            lambda: self._cde_lost(channel),
+        )
+        if again:
+            _log.warning("cde_restarted")
+            self._core.cde_restarted(self._clock.now_s())
+        self._shell.settle()
+
+    def _media_lost(self, channel: Channel[MediaToControl]) -> None:
+        if channel is self._media_channel:
+            self._rows.connect(None)
+            self._desk.media_changed(up=False)
+
+    def _cde_lost(self, channel: Channel[CdeToControl]) -> None:
+        if channel is self._cde_channel:
+            self._captures.connect(None)
+
+    # --- media and cde -----------------------------------------------------------------------------------------
+
+    def _media_message(self, message: MediaToControl) -> None:
+        now_s = self._clock.now_s()
+        match message:
+            case ShieldChanged():
+                self._core.shield_changed(now_s, message)
+            case StarCodeKeyed():
+                self._core.star_code_keyed(now_s, message)
+            case RecordingClosed(call_id=call_id, duration_ms=duration_ms, frames_dropped=dropped):
+                self._audit_event("recording_closed", call=call_id, ms=duration_ms, frames_dropped=dropped)
+            case CallClosed(call_id=call_id, caller=caller, agent=agent):
+                self._log_statistics(call_id, caller, agent)
+            case _:
+                pass
+        self._shell.settle()
+
+    def _cde_message(self, message: CdeToControl) -> None:
+        now_s = self._clock.now_s()
+        match message:
+            case CaptureArmed():
+                self._core.capture_message(now_s, message)
+            case CaptureProgress():
+                self._desk.progressed(message)
+                self._core.capture_message(now_s, message)
+            case CaptureOutcome():
+                self._desk.finished(message)
+                self._core.capture_message(now_s, message)
+                self._audit_event("capture_ended", capture=message.capture_id, result=message.result.value)
+            case StarCodeKeyed():
+                self._core.star_code_keyed(now_s, message)
+            case CellFreed(cell=cell):
+                self._captures.cell_freed(cell)
+            case GatewayHealth(up=up):
+                self._desk.gateway_changed(up=up)
+        self._shell.settle()
+
+    # --- events of the core ------------------------------------------------------------------------------------
+
+    def _drain_events(self) -> None:
+        while (event := self._core.next_event()) is not None:
+            self._take(event)
+
+    def _take(self, event: CallEvent) -> None:
+        match event:
+            case CallAnswered(call_id=call_id, row=row, restored=restored):
+                if not restored:
+                    self._record(call_id, row)
+                self._audit_event("call_answered", call=call_id)
+            case CallEnded(call_id=call_id, status=status, reason=reason):
+                self._recordings.pop(call_id, None)
+                self._desk.ended(call_id)
+                self._audit_event("call_ended", call=call_id, status=status, reason=reason)
+                return
+            case CaptureChanged():
+                pass
+            case ShieldStateChanged(call_id=call_id, role=role, mode=mode):
+                self._audit_event("shield", call=call_id, leg=role.value, mode=mode.value)
+            case _:
+                pass
+        self._desk.call_changed(event.call_id)
+
+    def _record(self, call_id: CallId, row: int) -> None:
+        recording = self._config.recording
+        if not recording.enabled:
+            return
+        directory = self._state / recording.directory
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part = self._recordings.get(call_id, 0) + 1
+        self._recordings[call_id] = part
+        began = datetime.datetime.fromtimestamp(self._clock.wall_s(), datetime.UTC)
+        name = f"{began:%Y-%m-%dT%H-%M-%S}-{call_id}" + (f"-{part}" if part > 1 else "") + ".wav"
+        self._rows.start_recording(call_id, row, str(directory / name))
+
+    def _log_statistics(self, call_id: CallId, caller: LegStatistics, agent: LegStatistics) -> None:
+        """One canonical line a call."""
+        legs = {"caller": caller, "agent": agent}
+        counters = {
+            f"{name}_{key}": value
+            for name, leg in legs.items()
+            for key, value in msgspec.to_builtins(leg).items()
+        }
+        _log.info("call_media", call_id=call_id, **counters)
+
+    def _audit_event(self, event: str, **facts: str | int) -> None:
+        self._audit.append(event, self._clock.wall_s(), **facts)

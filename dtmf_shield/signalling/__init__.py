@@ -1,0 +1,1 @@
+"""SIP shells: sockets in, sockets out. The protocol is in sip, the calls are in call."""
