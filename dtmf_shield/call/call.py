@@ -29,6 +29,7 @@ class Timer(enum.Enum):
 class Stage(enum.Enum):
     """Where an engagement is."""
 
+    RESUMING = "waiting for cde to tell where a capture is that outlived this process"
     SHIELDING = "waiting for media to mask"
     ARMING = "waiting for cde to listen"
     RUNNING = "the flow runs"

@@ -155,6 +155,11 @@ class CallCore:
         recovery.media_restarted(self._ctx, now_s)
         self._settle(now_s)
 
+    def media_joined(self, now_s: float) -> None:
+        """This process has just started and reaches media, which may have died with it: tell it every call."""
+        recovery.reassert(self._ctx)
+        self._settle(now_s)
+
     def cde_restarted(self, now_s: float) -> None:
         """A fresh cde process serves: running captures are interrupted."""
         recovery.cde_restarted(self._ctx, now_s)

@@ -34,7 +34,7 @@ from dtmf_shield.flow.engine import (
     advance,
     begin,
 )
-from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult
+from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
 from dtmf_shield.model.messages import CancelCapture, CollectField, StartCapture, SubmitCapture
 from dtmf_shield.model.stream import ShieldMode
@@ -103,7 +103,12 @@ def capture_armed(ctx: Context, now_s: float, capture_id: CaptureId) -> None:
 def capture_progress(ctx: Context, now_s: float, progress: CaptureProgress) -> None:
     """Take what cde tells of a running capture; newly accepted fields move the flow on."""
     call, engagement = _find(ctx, progress.capture_id)
-    if call is None or engagement is None or engagement.stage is not Stage.RUNNING:
+    if call is None or engagement is None:
+        return
+    if engagement.stage is Stage.RESUMING:
+        _resume(ctx, now_s, call, engagement, progress)
+        return
+    if engagement.stage is not Stage.RUNNING:
         return
     before = engagement.progress.accepted if engagement.progress is not None else ()
     engagement.progress = progress
@@ -111,6 +116,21 @@ def capture_progress(ctx: Context, now_s: float, progress: CaptureProgress) -> N
     for field in progress.accepted:
         if field not in before and engagement.stage is Stage.RUNNING:
             _advance(ctx, now_s, call, engagement, FieldAccepted(field))
+
+
+def _resume(
+    ctx: Context, now_s: float, call: Call, engagement: Engagement, progress: CaptureProgress
+) -> None:
+    """Find the flow's place by what cde holds; ask for something only where cde waits to be asked."""
+    commands: tuple[Command, ...] = ()
+    for field in progress.accepted:
+        engagement.state, commands = advance(engagement.state, FieldAccepted(field))
+    engagement.stage, engagement.progress = Stage.RUNNING, progress
+    engagement.sending = progress.state is CaptureState.SENDING
+    call.deadlines.pop(Timer.ARM, None)
+    ctx.events.append(CaptureChanged(call.call_id, engagement.capture_id))
+    if progress.state is CaptureState.HELD:
+        _carry_out(ctx, now_s, call, engagement, commands)
 
 
 def capture_outcome(ctx: Context, now_s: float, outcome: CaptureOutcome) -> None:

@@ -40,5 +40,6 @@ class CallRecord(msgspec.Struct, kw_only=True):
     agent: LegRecord
     capture_id: CaptureId = CaptureId("")
     flow_id: str = ""
+    reference: str = ""
     masked_longer: bool = False
     last_outcome: CaptureOutcome | None = None

@@ -1,7 +1,7 @@
 """After a crash: of control itself (restore from records), of media, of cde. The mask is on before anything else.
 
 A call that was not confirmed when control died is not restored: nothing is sent about it, its peers' timers end it.
-A capture that ran then is interrupted, and its mask kept for the tail.
+A capture that ran then goes on in cde; its place in the flow is found by what cde tells first.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dtmf_shield.call.call import Call, Engagement, Leg, Stage, Timer
 from dtmf_shield.call.context import Context
 from dtmf_shield.call.events import CallAnswered
 from dtmf_shield.call.record import CallRecord, LegRecord
+from dtmf_shield.call.settings import ARM_TIMEOUT_S
 from dtmf_shield.flow.engine import begin
 from dtmf_shield.model.capture import CaptureResult
 from dtmf_shield.model.ids import LegRole
@@ -57,12 +58,15 @@ def _take_up(ctx: Context, now_s: float, call: Call, record: CallRecord) -> None
     ctx.set_phase(call)
     ctx.events.append(CallAnswered(call.call_id, call.row, restored=True))
     flow = ctx.settings.flows.get(record.flow_id)
-    if record.capture_id:
+    if record.capture_id and flow is None:
         ctx.capture.send(CancelCapture(capture_id=record.capture_id))
     if record.capture_id and flow is not None:
-        call.engagement = Engagement(record.capture_id, flow, "", begin(flow)[0], stage=Stage.RUNNING)
+        call.engagement = Engagement(
+            record.capture_id, flow, record.reference, begin(flow)[0], stage=Stage.RESUMING
+        )
         ctx.captures[record.capture_id] = call.call_id
-        capturing.finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
+        # cde tells its running captures at once; one that it does not know any more is over.
+        call.deadlines[Timer.ARM] = now_s + ARM_TIMEOUT_S
     elif record.masked_longer:
         call.deadlines[Timer.TAIL] = now_s + ctx.settings.mask_tail_s
 
@@ -79,16 +83,23 @@ def _leg(role: LegRole, record: LegRecord) -> Leg:
 
 
 def media_restarted(ctx: Context, now_s: float) -> None:
-    """Open every row again in the new process: mask first, then streams. Running captures are interrupted."""
+    """Open every row again in the new process. Running captures are interrupted."""
     for call in list(ctx.calls.values()):
+        engagement = call.engagement
+        if not call.over and engagement is not None and engagement.stage is not Stage.OVER:
+            ctx.capture.send(CancelCapture(capture_id=engagement.capture_id))
+            capturing.finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
+    reassert(ctx)
+
+
+def reassert(ctx: Context) -> None:
+    """Tell media of every call once more: the row, the mask, then the streams. What it knows already stays as it is."""
+    for call in ctx.calls.values():
         if call.over:
             continue
         ctx.media.reopen(call.call_id, call.row)
-        engagement = call.engagement
-        if engagement is not None and engagement.stage is not Stage.OVER:
-            ctx.capture.send(CancelCapture(capture_id=engagement.capture_id))
-            capturing.finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
-        if Timer.TAIL in call.deadlines:
+        running = call.engagement is not None and call.engagement.stage is not Stage.OVER
+        if running or Timer.TAIL in call.deadlines:
             ctx.shield(call, ShieldMode.CAPTURE)
         elif any(leg.shield is not ShieldMode.MUTE for leg in call.legs):
             ctx.shield(call, ShieldMode.GUARD)
@@ -99,5 +110,5 @@ def cde_restarted(ctx: Context, now_s: float) -> None:
     """Captures that ran in the old process are interrupted; their mask stays for the tail."""
     for call in list(ctx.calls.values()):
         engagement = call.engagement
-        if engagement is not None and engagement.stage in (Stage.ARMING, Stage.RUNNING):
+        if engagement is not None and engagement.stage in (Stage.RESUMING, Stage.ARMING, Stage.RUNNING):
             capturing.finish(ctx, now_s, call, CaptureResult.INTERRUPTED)

@@ -276,9 +276,9 @@ class ControlProcess:
             lambda message, _fds: self._media_message(message),
             lambda: self._media_lost(channel),
         )
-        if self._media_channel is not None:
-            # Another media process than the one whose rows we opened. A control that has just started finds the
-            # rows of its restored calls open and masked.
+        if self._media_channel is None:
+            self._core.media_joined(self._clock.now_s())
+        else:
             _log.warning("media_restarted")
             self._core.media_restarted(self._clock.now_s())
             for snapshot in self._core.snapshots():
