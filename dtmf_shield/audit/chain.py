@@ -63,7 +63,9 @@ def verify(path: Path) -> Iterator[tuple[dict[str, str | int | float], str]]:
                 row = json.loads(line[: ROW_BYTES_MAX + 1])
                 digest = row.pop("hash")
             except (ValueError, KeyError, AttributeError):
-                raise OperatorError(f"{path}:{number}: not an audit row; the file was changed or cut") from None
+                raise OperatorError(
+                    f"{path}:{number}: not an audit row; the file was changed or cut"
+                ) from None
             if row.get("n") != number - 1 or row_hash(previous, row) != digest:
                 raise OperatorError(f"{path}:{number}: the chain is broken here; rows before it are intact")
             previous = digest

@@ -43,7 +43,9 @@ def detect(
 def mask(
     source: Annotated[Path, typer.Argument(metavar="IN", help="WAV or headerless .ul/.al.")],
     destination: Annotated[Path, typer.Argument(metavar="OUT", help="Written in IN's form.")],
-    mode: Annotated[Mode, typer.Option(help="capture: lax thresholds; guard: outside captures.")] = Mode.CAPTURE,
+    mode: Annotated[
+        Mode, typer.Option(help="capture: lax thresholds; guard: outside captures.")
+    ] = Mode.CAPTURE,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
 ) -> None:
     """Run the live masker over a file in 20 ms packets, as on a caller leg."""

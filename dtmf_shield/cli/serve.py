@@ -18,10 +18,16 @@ from dtmf_shield.service import start
 
 
 def serve(
-    config: Annotated[Path | None, typer.Option(help="TOML file; none: loopback and the TEST gateway.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file; none: loopback and the TEST gateway.")
+    ] = None,
     state_directory: Annotated[Path | None, typer.Option(help="Instead of state.directory.")] = None,
-    log_file: Annotated[Path | None, typer.Option(help="Append the log here instead of standard error.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON line on standard output when ready.")] = False,
+    log_file: Annotated[
+        Path | None, typer.Option(help="Append the log here instead of standard error.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON line on standard output when ready.")
+    ] = False,
     scan_mode: Annotated[
         bool, typer.Option(help="Keep digit slots in memory a root scanner can read. For memory tests only.")
     ] = False,
@@ -34,7 +40,9 @@ def serve(
         elif name == "ready":
             out.print(_ready_panel(details))
         elif name == "died":
-            err.print(f"[yellow]{details['process']} died (code {details['code']}); starting it again[/yellow]")
+            err.print(
+                f"[yellow]{details['process']} died (code {details['code']}); starting it again[/yellow]"
+            )
 
     with operator_errors(), ExitStack() as stack:
         log = stack.enter_context(log_file.open("ab")) if log_file else None

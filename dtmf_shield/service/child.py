@@ -41,7 +41,12 @@ class Child:
         self.name = name
         self.ready = False
         self.last_heard_s = 0.0
-        variables = {**os.environ, **ENVIRONMENT[name], **environment, CHANNEL_FD_VARIABLE: str(theirs.fileno())}
+        variables = {
+            **os.environ,
+            **ENVIRONMENT[name],
+            **environment,
+            CHANNEL_FD_VARIABLE: str(theirs.fileno()),
+        }
         self.process = subprocess.Popen(
             [sys.executable, "-m", MODULES[name]],
             pass_fds=[theirs.fileno()],

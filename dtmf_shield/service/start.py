@@ -73,7 +73,9 @@ def check(config: Config, base: Path) -> list[str]:
     wanted += [(f"routes[{i}].capture", r.capture) for i, r in enumerate(config.routes) if r.capture]
     for key, flow in wanted:
         if flow not in known:
-            findings.append(f"{key}: no flow has the id {flow!r}; flows are: {', '.join(sorted(known)) or 'none'}")
+            findings.append(
+                f"{key}: no flow has the id {flow!r}; flows are: {', '.join(sorted(known)) or 'none'}"
+            )
     for key in ("ca_file", "credentials_file"):
         name = getattr(config.gateway, key)
         if name is not None and not (base / name).is_file():

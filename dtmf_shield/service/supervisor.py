@@ -86,7 +86,9 @@ class Supervisor:
         self._slots_fd, secret = create_region(allow_secret=not scan_mode)
         self._mailbox_fd, _ = create_region(MAILBOX_BYTES, allow_secret=not scan_mode)
         if not secret:
-            _log.warning("slots_not_secret", hint="this kernel has no memfd_secret: slots are locked, not hidden")
+            _log.warning(
+                "slots_not_secret", hint="this kernel has no memfd_secret: slots are locked, not hidden"
+            )
         self._children: dict[ProcessName, Child] = {}
         self._restarts: deque[float] = deque()
         self._stopping = asyncio.Event()
@@ -119,7 +121,9 @@ class Supervisor:
         child = Child(name, {}, self._log_file)
         child.last_heard_s = self._clock.now_s()
         self._children[name] = child
-        child.watch(asyncio.get_running_loop(), lambda message, _fds: self._receive(child, message), self._exited)
+        child.watch(
+            asyncio.get_running_loop(), lambda message, _fds: self._receive(child, message), self._exited
+        )
         _CONFIGURE[name](self, child)
         for pair in _PAIRS:
             if name in pair:

@@ -94,7 +94,8 @@ class ServiceProcess:
                 if event.get("event") == "ready":
                     return event
         said = (await process.stderr.read()).decode(errors="replace").strip().splitlines()
-        raise OperatorError(f"the service did not start: {said[-1] if said else 'see ' + str(self.log_file)}")
+        reason = said[-1].removeprefix("error: ") if said else "it said nothing"
+        raise OperatorError(f"the service did not start ({reason}); its log is {self.log_file}")
 
     async def stop(self) -> None:
         """End it and wait for its end."""

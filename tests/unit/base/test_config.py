@@ -30,7 +30,9 @@ def test_an_unknown_key_is_named_with_its_line_and_the_known_ones(tmp_path):
 
 
 def test_an_entry_of_an_array_is_found_at_its_own_line(tmp_path):
-    text = '[[agents]]\nname = "a"\naddress = "127.0.0.1:1"\n[[agents]]\nname = "b"\naddress = "pbx.example:1"\n'
+    text = (
+        '[[agents]]\nname = "a"\naddress = "127.0.0.1:1"\n[[agents]]\nname = "b"\naddress = "pbx.example:1"\n'
+    )
 
     (finding,) = findings(tmp_path, text + '[[routes]]\ndialled = "*"\nagent = "a"\n')
 
