@@ -24,7 +24,9 @@ FRAGMENT_SAMPLES: Final = 80
 """10 ms: the attacker for short leaks looks through every such window of a press."""
 _FRAGMENT_STEP: Final = 20
 MARGIN_SAMPLES: Final = 160
-"""20 ms to each side of a press, for what alignment may be wrong by."""
+"""20 ms to each side of a press are left out where the two sides' speech is compared."""
+SEARCH_SAMPLES: Final = 480
+"""60 ms to each side of a press are searched for fragments: a phone's jitter buffer moves its audio that much."""
 SPAN_SAMPLES_MAX: Final = 960
 PERMUTATIONS: Final = 20_000
 LUCK_MIN: Final = 1e-4
@@ -91,8 +93,8 @@ def attack(pcm: NDArray[np.int16], presses: Sequence[HeardKey], lag: int) -> Att
     fragments: list[str] = []
     for press in presses:
         start, end = press.start + lag, press.end + lag
-        around = pcm[max(start - MARGIN_SAMPLES, 0) : end + MARGIN_SAMPLES]
-        if start < 0 or len(around) < end - start + MARGIN_SAMPLES:
+        around = pcm[max(start - SEARCH_SAMPLES, 0) : end + SEARCH_SAMPLES]
+        if start < 0 or end > len(pcm):
             continue
         truths.append(press.key)
         whole.append(guess_key(pcm[start:end]))

@@ -22,7 +22,17 @@ from dtmf_shield.service.demo.scenario import LABELS, CallProgress
 from dtmf_shield.service.demo.summary import CallReport, leak_sentence
 
 REFRESH_HZ: Final = 10
-DOOR_WORDS: Final = {
+COLUMNS: Final = (
+    ("keys as", 8),
+    ("call", 20),
+    ("card number", 21),
+    ("expiry", 7),
+    ("code", 5),
+    ("token", 9),
+)
+"""Headings and widths: together they fit a terminal of 80 columns."""
+DOOR_WORDS: Final = {Door.INBAND: "tones", Door.RFC4733: "RFC 4733", Door.INFO: "SIP INFO"}
+DOOR_TITLES: Final = {
     Door.INBAND: "tones in the audio",
     Door.RFC4733: "RFC 4733 events",
     Door.INFO: "SIP INFO",
@@ -61,25 +71,23 @@ class Display:
 
     def _say_changes(self, calls: Sequence[CallProgress], said: dict[Door, str]) -> None:
         for call in calls:
-            line = f"  {call.door:<8} {call.words}" + (f": {call.token}" if call.ended and call.token else "")
+            line = f"  {call.door:<8} {call.words}" + (f": {call.token_reference}" if call.ended else "")
             if said.get(call.door) != line:
                 said[call.door] = line
                 self.say(line)
 
     def _table(self, calls: Sequence[CallProgress]) -> RenderableType:
-        table = Table(box=None, padding=(0, 2), header_style="dim", pad_edge=False)
-        for heading, width in (("keys travel as", 18), ("call", 22), ("card number", 26), ("expiry", 9)):
-            table.add_column(heading, min_width=width)
-        table.add_column("code", min_width=9)
-        table.add_column("token", min_width=10)
+        table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", pad_edge=False)
+        for heading, width in COLUMNS:
+            table.add_column(heading, min_width=width, no_wrap=True)
         for call in calls:
             table.add_row(
                 f"[bold]{DOOR_WORDS[call.door]}[/bold]",
                 self._words(call),
                 *(_cell(call, kind) for kind in LABELS),
-                Text(call.token, style="bold green"),
+                Text(call.token_reference, style="bold green"),
             )
-        return Panel(table, title="dtmf-shield demo", title_align="left", border_style="cyan", padding=(1, 2))
+        return Panel(table, title="dtmf-shield demo", title_align="left", border_style="cyan", padding=(1, 1))
 
     def _words(self, call: CallProgress) -> RenderableType:
         if call.failure:
@@ -131,17 +139,15 @@ def _cell(call: CallProgress, kind: str) -> Text:
         words = words[: -len(shown["last4"])] + shown["last4"]
     if state == "valid":
         words += " ✓"
-    if shown["brand"]:
-        words += f" {shown['brand']}"
     return Text(words, style=style)
 
 
 def _numbers(reports: Sequence[CallReport]) -> Table:
-    table = Table(box=None, padding=(0, 2), header_style="dim", pad_edge=False)
-    for heading in ("keys travel as", "token", "card"):
-        table.add_column(heading)
-    for heading in ("keys sent", "at caller", "at agent", "in recording", "added delay"):
-        table.add_column(heading, justify="right")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    for heading in ("keys as", "token", "card"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("sent", "caller", "agent", "recording", "delay"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for report in reports:
         progress, evidence = report.progress, report.evidence
         counts = (
@@ -155,11 +161,11 @@ def _numbers(reports: Sequence[CallReport]) -> Table:
         )
         table.add_row(
             f"[bold]{DOOR_WORDS[progress.door]}[/bold]",
-            f"[green]{progress.token or '–'}[/green]",
+            f"[green]{progress.token_reference or '–'}[/green]",
             f"•••• {progress.last4}" if progress.last4 else "–",
             str(len(progress.sent)),
             *counts,
-            f"{report.added_delay_ms:.1f} ms" if report.added_delay_ms is not None else "not measured",
+            f"{report.added_delay_ms:.1f} ms" if report.added_delay_ms is not None else "unknown",
         )
     return table
 
@@ -192,6 +198,7 @@ def _remarks(
     reports: Sequence[CallReport], phones: str, detectors: Sequence[str], out: Path, took_s: float
 ) -> Text:
     lines = [
+        "Keys sent, heard on the caller's and the agent's side and in the recording; delay added to speech.",
         *attack_lines(reports),
         f"Heard by: {', '.join(detectors) or 'nobody'}. Phones: {phones}. Took {took_s:.0f} s.",
         f"Listen and look: {out}/caller.wav, agent.wav, recording.wav, evidence.png, summary.json",

@@ -19,7 +19,7 @@ from dtmf_shield.phone.door import Door
 from dtmf_shield.phone.voices import Voice
 from dtmf_shield.service.demo.analysis import CallEvidence, CallFiles, analyse, read_channels
 from dtmf_shield.service.demo.delay import PROBE_AGENT, DelayProbe
-from dtmf_shield.service.demo.display import DOOR_WORDS, Display
+from dtmf_shield.service.demo.display import DOOR_TITLES, Display
 from dtmf_shield.service.demo.evidence import Picture, draw_evidence
 from dtmf_shield.service.demo.own_phone import OwnPhone
 from dtmf_shield.service.demo.phones import DemoPhone, PhoneMake, Pjsua2Phone, pjsua2_is_here
@@ -221,7 +221,9 @@ def _draw(progress: CallProgress, evidence: CallEvidence, files: CallFiles, path
     clean = not evidence.leak and evidence.control_holds
     arrived = evidence.heard_agent_side
     token = (
-        f" Token {progress.token} for the card ending {progress.last4}." if progress.token else " No token."
+        f" Token {progress.token_reference} for the card ending {progress.last4}."
+        if progress.token
+        else " No token."
     )
     by_ear = evidence.door is Door.INBAND
     draw_evidence(
@@ -230,11 +232,11 @@ def _draw(progress: CallProgress, evidence: CallEvidence, files: CallFiles, path
             agent=read_channels(files.agent)[0],
             lag=evidence.lag,
             marks=evidence.marks,
-            title=f"Card keyed by {DOOR_WORDS[evidence.door]}",
+            title=f"Card keyed by {DOOR_TITLES[evidence.door]}",
             verdict=f"The agent's phone received {arrived} of {sent} keys.{token}",
             clean=clean,
             caller_note=f"{evidence.heard_caller_side} of {sent} keys "
-            + ("heard by every detector" if by_ear else "sent beside the audio"),
+            + ("heard by our detector and an independent one" if by_ear else "sent beside the audio"),
             agent_note=f"{evidence.agent.most} keys heard, {evidence.events_at_agent} events or INFO received",
         ),
         path,

@@ -52,14 +52,17 @@ class CallProgress:
     words: str = "waiting"
     call_id: str = ""
     fields: list[dict[str, Any]] = field(default_factory=list)
+    capture_id: str = ""
     outcome: dict[str, Any] | None = None
+    token: str = ""
+    """The token that the gateway gave; shown by its reference only."""
     failure: str = ""
     ended: bool = False
     sent: list[SentKey] = field(default_factory=list)
 
     @property
-    def token(self) -> str:
-        """Reference of the token the gateway gave, or empty."""
+    def token_reference(self) -> str:
+        """What may be shown of the token, or empty."""
         return str((self.outcome or {}).get("token_reference") or "")
 
     @property
@@ -106,14 +109,16 @@ async def _call(
         await _engage(progress, agent, service)
         for index, kind in enumerate(LABELS):
             await _until(partial(_asked_for, progress, kind), FIELD_LIMIT_S, _not_asked(kind), watcher)
-            progress.words = f"keying {LABELS[kind]}"
+            progress.words = "keying " + LABELS[kind].removeprefix("security ")
             await asyncio.sleep(REACTION_S)
             await _key_field(progress, caller, kind, recording_began_s, seed * 10 + index)
             await _until(partial(_held, progress, kind), FIELD_LIMIT_S, _not_held(kind), watcher)
-        progress.words = "sending to the gateway"
+        progress.words = "sending to gateway"
         await _until(
             lambda: progress.outcome is not None, OUTCOME_LIMIT_S, "the gateway gave no result", watcher
         )
+        if progress.token_reference:
+            progress.token = await service.token(progress.capture_id)
         progress.words = "saying goodbye"
         await asyncio.sleep(GOODBYE_S)
     finally:
@@ -143,7 +148,7 @@ async def _engage(progress: CallProgress, agent: DemoPhone, service: ServiceProc
         for press in presses(STAR_CODE, seed=1):
             await agent.key(press, Door.RFC4733)
     else:
-        progress.words = "agent starts capture"
+        progress.words = "capture starts"
         await service.start_capture(progress.call_id, FLOW, f"demo-{progress.door}")
 
 
@@ -156,6 +161,7 @@ async def _watch(progress: CallProgress, service: ServiceProcess) -> None:
                 progress.call_id = call["id"]
             capture = call["capture"]
             if capture is not None:
+                progress.capture_id = capture["id"]
                 progress.fields = capture["fields"]
                 progress.outcome = capture["outcome"]
         await asyncio.sleep(POLL_S)

@@ -119,6 +119,10 @@ class ServiceProcess:
         body = {"flow": flow, "inputs": {"reference": reference}}
         await self._request("POST", f"/v1/calls/{call_id}/captures", body)
 
+    async def token(self, capture_id: str) -> str:
+        """Return the token of a finished capture, as the merchant's program would fetch it."""
+        return str((await self._request("GET", f"/v1/captures/{capture_id}/token"))["token"])
+
     async def _request(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         return await asyncio.to_thread(self._request_now, method, path, body)
 

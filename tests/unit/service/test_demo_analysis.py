@@ -51,6 +51,7 @@ def files(tmp_path_factory):
 
 def report(evidence, **changes):
     progress = CallProgress(evidence.door, sent=list(SENT))
+    progress.token = "tok_test"
     progress.outcome = {"token_reference": "tok_…9f3a", "last4": "4242"}
     for name, value in changes.items():
         setattr(progress, name, value)

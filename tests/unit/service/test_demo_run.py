@@ -38,6 +38,9 @@ class Unprotected(ServiceProcess):
     async def start_capture(self, call_id, flow, reference):
         self.capturing = True
 
+    async def token(self, capture_id):
+        return f"tok_test_{capture_id}"
+
     async def call_dialled(self, dialled):
         pressed = self.pressed()
         held = [pressed >= keys for keys in KEYS_UNTIL_HELD]
@@ -53,7 +56,7 @@ class Unprotected(ServiceProcess):
             for kind, done in zip(KINDS, held, strict=True)
         ]
         outcome = {"result": "token", "token_reference": "tok_…test", "last4": "4242"} if all(held) else None
-        capture = {"fields": fields, "outcome": outcome} if self.capturing or pressed else None
+        capture = {"id": "k1", "fields": fields, "outcome": outcome} if self.capturing or pressed else None
         return {"id": "c1", "state": "talking", "dialled": dialled, "capture": capture}
 
 
@@ -81,6 +84,6 @@ def test_an_unprotected_call_ends_with_leak_and_status_one(door, tmp_path, monke
     (call,) = content["calls"]
     assert content["leak"] is True
     assert call["digits_sent"] == call["digits_heard_caller_side"] == call["digits_heard_agent_side"] == 24
-    assert call["token"] == "tok_…test"
+    assert call["token"] == "tok_test_k1"
     assert call["added_delay_ms"] < 5
     assert {path.name for path in tmp_path.iterdir()} >= set(run.FILE_NAMES)
