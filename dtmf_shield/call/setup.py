@@ -11,6 +11,7 @@ from typing import Final
 from dtmf_shield.call.admission import Refusal
 from dtmf_shield.call.call import Call, Leg, Timer
 from dtmf_shield.call.context import ALLOW, Context, Purpose, dialog_of
+from dtmf_shield.call.engagement import start_capture
 from dtmf_shield.call.events import CallAnswered, CallPhase, CallPhaseChanged, CallStarted
 from dtmf_shield.call.settings import RETRY_AFTER_S, AgentTarget, Route, Trunk
 from dtmf_shield.model.ids import CallId, LegRole
@@ -241,7 +242,7 @@ def _receive_success(ctx: Context, now_s: float, call: Call, event: ResponseRece
     if call.late:
         call.late_ack = (event.transaction, number)
     else:
-        talk(ctx, call)
+        talk(ctx, now_s, call)
 
 
 def _bodies_of_success(ctx: Context, call: Call, event: ResponseReceived) -> bytes:
@@ -275,17 +276,20 @@ def receive_ack(ctx: Context, now_s: float, call: Call, ack: Request) -> bool:
         return False
     body = answer_to(ctx, call, call.agent, answer)
     ctx.acknowledge(call.agent, transaction, tag, number, body)
-    talk(ctx, call)
+    talk(ctx, now_s, call)
     return True
 
 
-def talk(ctx: Context, call: Call) -> None:
-    """Both sides have agreed: open the streams under guard."""
+def talk(ctx: Context, now_s: float, call: Call) -> None:
+    """Both sides have agreed: open the streams under guard, and engage what the route says."""
     call.invite_request = None
     ctx.set_streams(call)
     ctx.shield(call, ShieldMode.GUARD)
     ctx.set_phase(call)
     ctx.events.append(CallAnswered(call.call_id, call.row))
+    if call.engage_flow is not None:
+        # The configuration's flows are checked at the start, and nothing runs yet: no refusal is possible here.
+        start_capture(ctx, now_s, call.call_id, call.engage_flow)
 
 
 def refuse_caller(
