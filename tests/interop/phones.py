@@ -62,6 +62,11 @@ class TappedPhone(ScriptedPhone):
     """A scripted phone that keeps every datagram of its calls."""
 
     tapped: dict[int, AgentCall]
+    signalling: list[bytes]
+
+    def _receive(self, data: bytes, source: tuple[str, int]) -> None:
+        self.signalling = [*getattr(self, "signalling", []), bytes(data)]
+        super()._receive(data, source)
 
     async def _new_call(self) -> ScriptedCall:
         call = await super()._new_call()
@@ -133,6 +138,11 @@ class Phone:
     def port(self) -> int:
         """Its SIP port."""
         return self._phone.port
+
+    @property
+    def signalling(self) -> bytes:
+        """Every SIP message that reached it."""
+        return b"\n".join(self._phone.signalling)
 
     def incoming(self, limit_s: float = 10.0) -> AgentCall:
         """Return the next call that came in."""
