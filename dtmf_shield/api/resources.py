@@ -52,14 +52,15 @@ class RequestBody(BaseModel):
 class CaptureInputs(RequestBody):
     """What the agent's desktop knows of the payment."""
 
-    reference: Name
+    reference: Name | None = None
+    """The merchant's own; a capture started by star code or dialled number has none either."""
 
 
 class CaptureRequest(RequestBody):
     """Start ``flow`` on a call."""
 
     flow: Name
-    inputs: CaptureInputs
+    inputs: CaptureInputs = CaptureInputs()
 
 
 class Command(enum.StrEnum):
@@ -123,7 +124,7 @@ async def start_capture(call_id: Identifier, wanted: CaptureRequest, once: Once)
     desk = once.context.desk
 
     def carry_out() -> CaptureView:
-        return desk.capture(desk.start_capture(CallId(call_id), wanted.flow, wanted.inputs.reference))
+        return desk.capture(desk.start_capture(CallId(call_id), wanted.flow, wanted.inputs.reference or ""))
 
     return once.answer(201, carry_out)
 

@@ -288,6 +288,10 @@ def capture_after_outcome(view: CaptureView, outcome: CaptureOutcome) -> Capture
             "state": CaptureState.DONE if done else CaptureState.FAILED,
             "current": None,
             "say": "",
+            # What was being keyed is gone: cde has wiped it.
+            "fields": tuple(
+                field if field.state is FieldState.VALID else _untouched(field) for field in view.fields
+            ),
             "outcome": shown,
         }
     )
@@ -298,7 +302,7 @@ def _field_after(field: FieldView, progress: CaptureProgress) -> FieldView:
     if field.field != progress.field:
         if accepted:
             return field.model_copy(update={"state": FieldState.VALID, "reason": None})
-        return FieldView(field=field.field, kind=field.kind, label=field.label)
+        return _untouched(field)
     is_card = field.kind is FieldKind.CARD_NUMBER
     state = FieldState.VALID if accepted else _state_of_current(progress)
     of = _length_shown(field.kind, progress)
@@ -315,6 +319,10 @@ def _field_after(field: FieldView, progress: CaptureProgress) -> FieldView:
         last4=_last4(progress.last4) if is_card and state is FieldState.VALID else None,
         reason=progress.reason if state in (FieldState.INVALID, FieldState.TIMEOUT) else None,
     )
+
+
+def _untouched(field: FieldView) -> FieldView:
+    return FieldView(field=field.field, kind=field.kind, label=field.label)
 
 
 def _state_of_current(progress: CaptureProgress) -> FieldState:

@@ -25,7 +25,7 @@ function choose(id) {
 }
 
 function note(words) {
-  at("reference-note").textContent = words || "Order or account: letters, digits and dashes. Never a card number.";
+  at("reference-note").textContent = words || "Optional. Order or account: letters, digits and dashes, never a card number.";
   at("reference").setAttribute("aria-invalid", String(Boolean(words)));
   if (words) at("status").textContent = words;
 }
@@ -51,12 +51,12 @@ async function start(event) {
     note(PROBLEMS["card-number"]);
     return;
   }
-  if (!/^[A-Za-z0-9-]{1,32}$/.test(reference)) {
+  if (!/^[A-Za-z0-9-]{0,32}$/.test(reference)) {
     note(PROBLEMS["invalid-request"]);
     at("reference").focus();
     return;
   }
-  const words = await send(`/v1/calls/${call.id}/captures`, { flow: at("flow").value, inputs: { reference } });
+  const words = await send(`/v1/calls/${call.id}/captures`, { flow: at("flow").value, inputs: reference ? { reference } : {} });
   note(words);
   if (!words) at("reference").value = "";
 }

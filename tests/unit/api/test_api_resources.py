@@ -97,6 +97,15 @@ async def test_nothing_is_changed_while_the_card_is_being_sent(body: dict[str, s
     assert house.desk.asked == []
 
 
+async def test_a_reference_may_be_left_out() -> None:
+    house = ApiHouse(a_call())
+    async with house.machine() as client:
+        answer = await client.post(STARTS, json={"flow": "card-payment"}, headers=key())
+
+    assert answer.status_code == 201
+    assert house.desk.asked == [("start", "c1", "card-payment", "")]
+
+
 async def test_a_program_gets_the_token_and_a_browser_does_not() -> None:
     ended = capture_after_outcome(
         a_capture(),
