@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Sequence
@@ -66,13 +67,20 @@ def run_demo(
 
     Raises OperatorError where it cannot even begin.
     """
-    return asyncio.run(_run(doors, out, Display(console, quiet=as_json), console, chosen_make(make), as_json))
+    display = Display(console, quiet=as_json)
+    try:
+        return asyncio.run(_run(doors, out, display, console, chosen_make(make), as_json))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        display.say("Stopped before the end; phones and service are switched off.")
+        return 1
 
 
 async def _run(
     doors: Sequence[Door], out: Path, display: Display, console: Console, make: PhoneMake, as_json: bool
 ) -> int:
     began_s = time.monotonic()
+    if (task := asyncio.current_task()) is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     _clear(out)
     with tempfile.TemporaryDirectory(prefix="dtmf-shield-demo-") as work:
         reports = await _calls(doors, out, Path(work), display, make)
