@@ -1,0 +1,61 @@
+"""The checks before a start: what the configuration points at, in whole sentences."""
+
+from pathlib import Path
+
+import pytest
+
+from dtmf_shield.base.config import CaptureSection, Config, RouteSection
+from dtmf_shield.base.errors import OperatorError
+from dtmf_shield.service import start
+
+FLOW = (Path(__file__).parents[3] / "ivr_flows" / "card-tokenize-agent.yaml").read_text()
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch):
+    for variable in ("SSLKEYLOGFILE", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.upper(), raising=False)
+
+
+def test_the_defaults_have_no_finding(tmp_path):
+    assert start.check(Config(), tmp_path) == []
+
+
+def test_a_flow_that_is_not_there_is_named_with_the_ones_that_are(tmp_path):
+    routes = [RouteSection(dialled="*", agent="agent", capture="nope")]
+
+    (finding,) = start.check(Config(routes=routes), tmp_path)
+
+    assert finding.startswith("routes[0].capture")
+    assert "card-tokenize-agent" in finding
+
+
+def test_every_mistake_of_a_flow_file_is_a_finding(tmp_path):
+    (tmp_path / "bad.yaml").write_text(FLOW.replace("attempts: 3", "atempts: 3").replace("luhn", "x"))
+    config = Config(capture=CaptureSection(flows_directory=str(tmp_path)))
+
+    findings = start.check(config, tmp_path)
+
+    assert any("bad.yaml:8" in finding and "atempts" in finding for finding in findings)
+
+
+def test_a_directory_without_flows_says_so(tmp_path):
+    with pytest.raises(OperatorError, match="holds no flow"):
+        start.check(Config(capture=CaptureSection(flows_directory=str(tmp_path))), tmp_path)
+
+
+@pytest.mark.parametrize("variable", ["SSLKEYLOGFILE", "HTTPS_PROXY"])
+def test_an_environment_that_leaks_is_a_finding(tmp_path, monkeypatch, variable):
+    monkeypatch.setenv(variable, "x")
+
+    (finding,) = start.check(Config(), tmp_path)
+
+    assert variable.lower() in finding.lower()
+
+
+def test_a_state_directory_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(OperatorError, match=r"state\.directory"):
+        start.state_directory_of(Config(), tmp_path, tmp_path / "file" / "state")
