@@ -30,6 +30,17 @@ def _ip_literal(value: str) -> str:
         raise ValueError("an IPv4 or IPv6 address, written as a literal") from None
 
 
+def _own_address(value: str) -> str:
+    if ipaddress.ip_address(_ip_literal(value)).is_unspecified:
+        raise ValueError("one address of this machine: it is written into SIP and SDP, so no wildcard")
+    return value
+
+
+def _listen(value: str) -> str:
+    _own_address(split_host_port(_host_port(value))[0])
+    return value
+
+
 def _network(value: str) -> str:
     try:
         return str(ipaddress.ip_network(value))
@@ -51,9 +62,10 @@ def _star_code(value: str) -> str:
     return value
 
 
-Address = Annotated[str, AfterValidator(_ip_literal)]
+Address = Annotated[str, AfterValidator(_own_address)]
 Network = Annotated[str, AfterValidator(_network)]
 HostPort = Annotated[str, AfterValidator(_host_port)]
+Listen = Annotated[str, AfterValidator(_listen)]
 StarCode = Annotated[str, AfterValidator(_star_code)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 
@@ -71,13 +83,14 @@ def _cross_finding(location: tuple[str | int, ...], found: str, allowed: str) ->
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    # The texts below the keys are the reference page: config_reference writes it.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 class SipSection(_Section):
     """[sip]: where SIP is received."""
 
-    listen: list[HostPort] = Field(default=["127.0.0.1:5060"], min_length=1, max_length=8)
+    listen: list[Listen] = Field(default=["127.0.0.1:5060"], min_length=1, max_length=8)
     """UDP addresses, IPv4 or IPv6. At most one of each family."""
     ring_limit_s: Annotated[int, Field(ge=5, le=600)] = 120
     """A call that nobody answers for so long is cancelled (RFC 3261 timer C)."""
@@ -94,6 +107,7 @@ class TrunkSection(_Section):
     """[[trunks]]: who may send callers to us."""
 
     name: Name
+    """Shown to agents and in logs."""
     networks: list[Network] = Field(min_length=1, max_length=64)
     """Source networks. Requests from anywhere else are not answered at all."""
     accept_info: bool = True
@@ -108,8 +122,11 @@ class AgentSection(_Section):
     """[[agents]]: where calls may be sent. Nothing else is ever dialled."""
 
     name: Name
+    """What routes call it."""
     address: HostPort
+    """Where its phone, PBX or queue listens, UDP."""
     user: Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]{1,64}$")] = "agent"
+    """User part of the URI that is called there."""
 
 
 class RouteSection(_Section):
@@ -118,6 +135,7 @@ class RouteSection(_Section):
     dialled: Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9._+-]{1,64}\*?)$")]
     """A user part, a prefix ending in ``*``, or ``*`` for all."""
     agent: Name
+    """Name of an [[agents]] entry."""
     capture: Name | None = None
     """Flow to engage as soon as such a call is answered."""
 
@@ -154,6 +172,7 @@ class RecordingSection(_Section):
     """[recording]: the masked conversation, caller left, agent right."""
 
     enabled: bool = True
+    """Off: nothing is recorded."""
     directory: str = "recordings"
     """Relative to the state directory unless absolute."""
 
@@ -164,6 +183,7 @@ class CaptureSection(_Section):
     star_code: StarCode = "*1"
     """Keyed by the agent to start the default flow; heard on the agent leg, not passed to the caller."""
     default_flow: Name = "card-tokenize-agent"
+    """Flow that the star code starts."""
     flows_directory: str = ""
     """Where flow files are; empty: the ones that ship with the service."""
     mask_tail_s: Annotated[float, Field(ge=0.5, le=60)] = 3.0
@@ -174,11 +194,13 @@ class GatewaySection(_Section):
     """[gateway]: where card data goes. ``embedded`` is the project's own test gateway, TEST cards only."""
 
     kind: Literal["embedded", "generic"] = "embedded"
+    """``embedded``: TEST cards only. ``generic``: Generic Pay Connector JSON over TLS."""
     address: HostPort | None = None
     """Literal address: cde resolves no names."""
     server_name: str = "localhost"
     """Name the gateway's certificate must bear."""
     path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]{0,200}$")] = "/pay"
+    """Path of the connector at the gateway."""
     ca_file: str | None = None
     """PEM file of the authorities that are believed for this gateway alone."""
     credentials_file: str | None = None

@@ -1,8 +1,12 @@
 """A configuration error names file, line, key, what was found and what is allowed."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from dtmf_shield.base.config import Config, load_config
+from dtmf_shield.base.config_reference import render
 from dtmf_shield.base.errors import OperatorError
 
 
@@ -50,6 +54,8 @@ def test_a_route_to_an_agent_that_is_not_there_is_found(tmp_path):
     ("text", "key"),
     [
         ("[media]\ncalls_max = 0\n", "media.calls_max"),
+        ('[media]\naddress = "0.0.0.0"\n', "media.address"),
+        ('[sip]\nlisten = ["[::]:5060"]\n', "sip.listen[0]"),
         ("[media]\nport_min = 20000\nport_max = 20010\n", "media"),
         ('[api]\nlisten = "0.0.0.0:80"\n', "api"),
         ('[capture]\nstar_code = "12"\n', "capture.star_code"),
@@ -76,3 +82,15 @@ def test_what_is_not_toml_is_refused_with_the_file_name(tmp_path, content):
 def test_a_missing_file_says_what_to_do(tmp_path):
     with pytest.raises(OperatorError, match="--config"):
         load_config(tmp_path / "absent.toml")
+
+
+def test_the_reference_page_is_the_definition():
+    page = Path(__file__).parents[3] / "docs" / "reference" / "configuration.md"
+
+    assert page.read_text("utf-8") == render(), (
+        "update it: python -m dtmf_shield.base.config_reference > docs/reference/configuration.md"
+    )
+
+
+def test_every_key_is_explained():
+    assert not re.search(r"\| +\|$", render(), re.MULTILINE)
