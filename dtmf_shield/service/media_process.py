@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from dtmf_shield.account_data.slots import Region
+from dtmf_shield.account_data.slots import Region, create_region
 from dtmf_shield.base.errors import InvariantError, OperatorError
 from dtmf_shield.base.log import configure_log, get_logger
 from dtmf_shield.media.io.arena import Arena, ArenaMeasure
@@ -44,7 +44,8 @@ from dtmf_shield.service.media_calls import MediaCalls
 
 CALLS_MAX: Final = 4_096
 """Rows of one shard: beyond it one core could not carry them."""
-CONFIGURE_TIMEOUT_S: Final = 30.0
+STANDBY_WAIT_S: Final = 3_600.0
+"""A spare process waits for its configuration as long as the supervisor lives; it looks up once an hour."""
 EXIT_OPERATOR: Final = 2
 _OF_CDE_ALONE: Final = frozenset({"landlock", "seccomp", "scribble_on_free"})
 """Protections that cannot be asked of a process that opens recordings and compiles kernels."""
@@ -199,8 +200,25 @@ def _missing(hardened: tuple[str, ...], slots: Region, arena: Arena) -> tuple[st
     return tuple(weaker)
 
 
+def load_kernels() -> None:
+    """Compile the packet loop or load it, before there is anything to serve: a spare process then starts at once."""
+    descriptor, _ = create_region()
+    region = Region(descriptor)
+    os.close(descriptor)
+    build_shard(ConfigureMedia(1, ("*1",)), region)
+
+
+def _first_message(supervisor: Channel[SupervisorToMedia]) -> tuple[SupervisorToMedia, tuple[int, ...]]:
+    while True:
+        try:
+            return supervisor.receive(STANDBY_WAIT_S)
+        except TimeoutError:
+            continue
+
+
 async def _serve(supervisor: Channel[SupervisorToMedia]) -> None:
-    message, fds = supervisor.receive(CONFIGURE_TIMEOUT_S)
+    load_kernels()
+    message, fds = _first_message(supervisor)
     if not isinstance(message, ConfigureMedia) or len(fds) != 1:
         raise InvariantError("the first message to media is ConfigureMedia with one descriptor")
     hardened = harden(os.environ, scan_mode=False)
@@ -229,7 +247,7 @@ def main() -> int:
         _log.error("media_cannot_serve", reason=str(error))
         supervisor.send(StopService(str(error)))
         return EXIT_OPERATOR
-    except (EOFError, TimeoutError):
+    except EOFError:
         # The supervisor is gone before it said what to do.
         return EXIT_OPERATOR
     return 0

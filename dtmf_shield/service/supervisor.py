@@ -90,6 +90,8 @@ class Supervisor:
                 "slots_not_secret", hint="this kernel has no memfd_secret: slots are locked, not hidden"
             )
         self._children: dict[ProcessName, Child] = {}
+        self._spare: Child | None = None
+        """A second media process with its kernels loaded, waiting to be told whose place it takes."""
         self._restarts: deque[float] = deque()
         self._stopping = asyncio.Event()
         self._failure: str | None = None
@@ -118,12 +120,12 @@ class Supervisor:
     # --- starting and joining ------------------------------------------------------------------------
 
     def _start(self, name: ProcessName) -> None:
-        child = Child(name, {}, self._log_file)
+        child = None
+        if name is ProcessName.MEDIA:
+            child, self._spare = self._spare, None
+        child = child or self._spawn(name)
         child.last_heard_s = self._clock.now_s()
         self._children[name] = child
-        child.watch(
-            asyncio.get_running_loop(), lambda message, _fds: self._receive(child, message), self._exited
-        )
         _CONFIGURE[name](self, child)
         for pair in _PAIRS:
             if name in pair:
@@ -131,6 +133,13 @@ class Supervisor:
         self._write_status()
         _log.info("process_started", name=name, pid=child.pid)
         self._on_status("started", {"process": str(name), "pid": child.pid})
+
+    def _spawn(self, name: ProcessName) -> Child:
+        child = Child(name, {}, self._log_file)
+        child.watch(
+            asyncio.get_running_loop(), lambda message, _fds: self._receive(child, message), self._exited
+        )
+        return child
 
     def _configure_media(self, child: Child) -> None:
         star_codes = (self._config.capture.star_code,)
@@ -205,6 +214,8 @@ class Supervisor:
             self._restarts.popleft()
         if len(self._restarts) > RESTARTS_MAX:
             self._fail(f"{child.name} died {len(self._restarts)} times within a minute; see the log above")
+        elif child is self._spare:
+            self._spare = None
         elif not child.ready and not self._announced:
             self._fail(f"{child.name} ended with code {code} before it was ready; see the log above")
         else:
@@ -218,6 +229,9 @@ class Supervisor:
         while True:
             await asyncio.sleep(1.0)
             now_s = self._clock.now_s()
+            if self._announced and self._spare is None:
+                # Not before the service is ready: two that load at once would both be late.
+                self._spare = self._spawn(ProcessName.MEDIA)
             for child in list(self._children.values()):
                 limit_s = HEARTBEAT_SILENCE_MAX_S if child.ready else START_TIME_MAX_S
                 if now_s - child.last_heard_s > limit_s:
@@ -228,6 +242,9 @@ class Supervisor:
     # --- stopping ------------------------------------------------------------------------------------
 
     async def _shut_down(self) -> None:
+        if self._spare is not None:
+            self._spare.kill()
+            self._spare.process.wait()
         for group in ((ProcessName.CONTROL,), (ProcessName.MEDIA, ProcessName.CDE)):
             leaving = [self._children[name] for name in group if name in self._children]
             for child in leaving:

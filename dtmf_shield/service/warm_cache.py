@@ -5,7 +5,6 @@ Says what it does. Removes the folders of kernels that belong to older sources. 
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import time
@@ -13,23 +12,13 @@ from typing import Final
 
 import numpy as np
 
-from dtmf_shield.account_data.slots import Region, create_region
 from dtmf_shield.media import KERNEL_FOLDER
 from dtmf_shield.media.codecs import g711
 from dtmf_shield.media.masker import MODE_GUARD, SHIELD_STATE_DTYPE, conceal_packet, force_mute, shield_packet
-from dtmf_shield.model.messages import ConfigureMedia
-from dtmf_shield.service.media_process import build_shard
+from dtmf_shield.service.media_process import load_kernels
 
 OLDER_KEPT_S: Final = 3600.0
 """Kernels of other sources may belong to a program still running; after an hour it has all it needs."""
-
-
-def warm_loop() -> None:
-    """Compile the shard's loop: everything a packet passes."""
-    fd, _ = create_region()
-    region = Region(fd)
-    os.close(fd)
-    build_shard(ConfigureMedia(1, ("*1",)), region)
 
 
 def warm_files() -> None:
@@ -58,7 +47,7 @@ def main() -> int:
     """Warm and report."""
     write = sys.stdout.write
     write(f"kernels are kept in {KERNEL_FOLDER}\n")
-    for name, warm in (("the packet loop", warm_loop), ("codecs and masker", warm_files)):
+    for name, warm in (("the packet loop", load_kernels), ("codecs and masker", warm_files)):
         write(f"compiling {name} ... ")
         sys.stdout.flush()
         started_s = time.monotonic()
