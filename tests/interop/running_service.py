@@ -28,8 +28,8 @@ STOP_LIMIT_S = 15.0
 POLL_S = 0.05
 FLOW = "card-tokenize-agent"
 QUICK_FLOW = "card-quick"
-"""The shipped flow with one attempt and two seconds for each key."""
-QUICK_TIMEOUT_S = 2
+"""The shipped flow with one attempt and three seconds for each key."""
+QUICK_TIMEOUT_S = 3
 SHIPPED_FLOWS = Path(__file__).parents[2] / "ivr_flows"
 
 Found = TypeVar("Found")

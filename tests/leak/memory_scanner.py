@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-CHUNK_BYTES = 16 << 20
+CHUNK_BYTES = 1 << 20
 OVERLAP_BYTES = 4_096
 """More than the longest form (a run of 19 eight-byte numbers or a comma list), so that none hides on a seam."""
 MIDDLE_DIGITS, LAST_DIGITS, FIRST_DIGITS = 8, 10, 12
@@ -101,6 +101,8 @@ def scan(pid: int, canary: str, *, include: frozenset[str] | None = None) -> lis
     with Path(f"/proc/{pid}/mem").open("rb") as memory:
         for mapping in writable_mappings(pid):
             for start, chunk in _chunks(memory, mapping):
+                if chunk.count(0) == len(chunk):
+                    continue  # Most of a reserved map was never written.
                 for form, pattern in wanted.items():
                     for match in re.finditer(re.escape(pattern), chunk):
                         findings.add(Finding(pid, form, start + match.start(), mapping.name))

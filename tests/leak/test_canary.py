@@ -7,7 +7,12 @@ few repeated digits. Every search has its positive control: what must be found i
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
+import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +29,7 @@ from tests.interop.running_service import FLOW, QUICK_FLOW, RunningService, wait
 from tests.interop.sipp import SippCaller
 
 sys.path.insert(0, str(Path(__file__).parent))
-from memory_scanner import Finding, byte_forms, scan
+from memory_scanner import Finding, byte_forms, scan, writable_mappings
 
 pytestmark = pytest.mark.interop
 
@@ -36,6 +41,10 @@ RESULTS = {
     "hangup": {"caller_gone"},
     "declined": {"declined"},
 }
+HELD_BODY = bytearray(b"Signal=7\r\nDuration=80\r\n")
+"""Held by this process: the control of the search for such bodies."""
+INFO_BODY = re.compile(rb"Signal=[0-9*#]\r?\n")
+ALLOCATOR = Path(__file__).parent / "never_reusing_allocator.c"
 CELLS = [(door, end) for end in ENDS for door in DOORS]
 SLOTS = "/memfd:dtmf-shield-slots (deleted)"
 FILE_FORMS = frozenset(byte_forms(CANARY)) - {"int32_array", "int64_array"}
@@ -50,29 +59,34 @@ class Swept:
     phones: dict[tuple[Door, str], Phone]
     agents: dict[tuple[Door, str], AgentCall]
     outcomes: dict[tuple[Door, str], dict[str, Any]]
+    captures: dict[tuple[Door, str], dict[str, Any]]
     recordings: dict[tuple[Door, str], Path]
     held: list[Finding]
     """What the scanner saw of cde and media while the canary stood in its slots."""
     left: list[Finding]
     """What it saw in all four processes after the last outcome, the processes still running."""
+    info_bodies: int
+    """How many INFO bodies with a key were left in control's memory."""
     directory: Path
 
 
 class Run:
     """Twelve calls: three doors, four ends; the gateway declines only while the declined ones are sent."""
 
-    def __init__(self, phones: Phones, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, phones: Phones, directory: Path, environment: dict[str, str]) -> None:
+        self.directory, self._keeps_all = directory, bool(environment)
         self.phones = {cell: phones.open() for cell in CELLS}
         temporary = directory / "temporary"
         temporary.mkdir()
         addresses = {_name(cell): f"127.0.0.1:{phone.port}" for cell, phone in self.phones.items()}
         self.service = RunningService(
-            directory, addresses, scan_mode=True, environment={"TMPDIR": str(temporary)}
+            directory, addresses, scan_mode=True, environment={"TMPDIR": str(temporary)} | environment
         )
         self.agents: dict[tuple[Door, str], AgentCall] = {}
         self.calls: dict[tuple[Door, str], str] = {}
         self.outcomes: dict[tuple[Door, str], dict[str, Any]] = {}
+        self.captures: dict[tuple[Door, str], dict[str, Any]] = {}
+        self.info_bodies = -1
         self._callers: dict[tuple[Door, str], SippCaller] = {}
 
     def play(self, work: Path) -> tuple[list[Finding], list[Finding]]:
@@ -101,6 +115,7 @@ class Run:
                 caller.stop()
         pids = {**self.service.pids(), "supervisor": self.service.supervisor_pid}
         left = [finding for pid in pids.values() for finding in scan(pid, CANARY)]
+        self.info_bodies = occurrences(pids["control"], INFO_BODY)
         return held, left
 
     def _begin(self, cells: list[tuple[Door, str]], material: dict[str, Material], work: Path) -> None:
@@ -120,7 +135,8 @@ class Run:
         for cell in cells:
             self.service.wait_for_count(self.calls[cell], len(CANARY))
         pids = self.service.pids()
-        held = [finding for name in ("cde", "media") for finding in scan(pids[name], CANARY)]
+        forms = frozenset({"ascii"}) if self._keeps_all else None
+        held = [finding for name in ("cde", "media") for finding in scan(pids[name], CANARY, include=forms)]
         self._end(cells, hang_up_first=True)
         return held
 
@@ -129,6 +145,7 @@ class Run:
             if hang_up_first:
                 self._callers[cell].go()
             self.outcomes[cell] = self.service.wait_for_outcome(self.calls[cell], 40.0)
+            self.captures[cell] = self.service.get(f"/v1/calls/{self.calls[cell]}")["capture"]
             if not hang_up_first:
                 self._callers[cell].go()
         for cell in cells:
@@ -140,17 +157,51 @@ def _name(cell: tuple[Door, str]) -> str:
     return f"{cell[0]}-{cell[1]}"
 
 
-@pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
+def never_reusing_allocator(directory: Path) -> dict[str, str]:
+    """Build it and return the environment that puts it under every process of the service."""
+    library = directory / "never_reusing.so"
+    if shutil.which("cc") is None:
+        pytest.fail("no C compiler: apt-get install gcc libc6-dev")
+    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", str(library), str(ALLOCATOR)], check=True)
+    return {"LD_PRELOAD": str(library), "PYTHONMALLOC": "malloc"}
+
+
+@pytest.fixture(scope="module", params=["normal", "never_reusing"])
+def swept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
+    """Run once as installed, and once with an allocator that keeps every copy ever made."""
     phones = Phones()
-    run = Run(phones, tmp_path_factory.mktemp("service"))
+    keeps_all = request.param == "never_reusing"
+    environment = never_reusing_allocator(tmp_path_factory.mktemp("allocator")) if keeps_all else {}
+    run = Run(phones, tmp_path_factory.mktemp("service"), environment)
     try:
         held, left = run.play(tmp_path_factory.mktemp("callers"))
         recordings = {cell: run.service.recording_of(call) for cell, call in run.calls.items()}
-        yield Swept(run.service, run.phones, run.agents, run.outcomes, recordings, held, left, run.directory)
+        yield Swept(
+            run.service,
+            run.phones,
+            run.agents,
+            run.outcomes,
+            run.captures,
+            recordings,
+            held,
+            left,
+            run.info_bodies,
+            run.directory,
+        )
     finally:
         run.service.stop()
         phones.close()
+
+
+def occurrences(pid: int, pattern: re.Pattern[bytes]) -> int:
+    """Count what matches in the readable and writable memory of a process."""
+    count = 0
+    with Path(f"/proc/{pid}/mem").open("rb") as memory:
+        for mapping in writable_mappings(pid):
+            with contextlib.suppress(OSError, OverflowError):
+                memory.seek(mapping.start)
+                count += len(pattern.findall(memory.read(mapping.end - mapping.start)))
+    return count
 
 
 def forms_in(data: bytes) -> set[str]:
@@ -167,6 +218,13 @@ def forms_in_files(directory: Path) -> dict[str, set[str]]:
 @pytest.mark.parametrize("cell", CELLS, ids=_name)
 def test_capture_ended_as_it_was_meant_to(swept: Swept, cell: tuple[Door, str]) -> None:
     assert swept.outcomes[cell]["result"] in RESULTS[cell[1]]
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_timeout_came_when_the_whole_number_was_held(swept: Swept, door: Door) -> None:
+    pan = next(field for field in swept.captures[door, "timeout"]["fields"] if field["field"] == "pan")
+
+    assert (pan["state"], pan["last4"]) == ("valid", CANARY[-4:])
 
 
 def test_gateway_was_sent_the_canary_by_every_door(swept: Swept) -> None:
@@ -189,6 +247,12 @@ def test_canary_being_keyed_stands_in_no_other_memory(swept: Swept) -> None:
 
 def test_no_process_holds_the_canary_after_the_outcomes(swept: Swept) -> None:
     assert swept.left == []
+
+
+def test_control_keeps_no_info_body(swept: Swept) -> None:
+    """It carries them for an instant, as docs/pci-scope.md says; none stays."""
+    assert occurrences(os.getpid(), INFO_BODY) > 0 < len(HELD_BODY)
+    assert swept.info_bodies == 0
 
 
 def test_search_of_files_finds_every_form_that_is_planted(tmp_path: Path) -> None:
