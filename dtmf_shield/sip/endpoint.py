@@ -32,6 +32,7 @@ from dtmf_shield.sip.message import (
     REASONS,
     CSeq,
     Headers,
+    OpaqueBody,
     Request,
     Response,
     TokenSource,
@@ -249,37 +250,44 @@ class Endpoint:
     # --- requests -----------------------------------------------------------------------------------------
 
     def _receive_request(self, now_s: float, request: Request, source: Address, flow: Flow) -> None:
+        if not self._handed_over(now_s, request, source, flow) and isinstance(request.body, OpaqueBody):
+            # A repetition, or a request answered here: nobody else will wipe the key it carries.
+            request.body.wipe()
+
+    def _handed_over(self, now_s: float, request: Request, source: Address, flow: Flow) -> bool:
+        """Sort a request; tell whether it went to the core, which wipes an opaque body itself."""
         via = request.via
         _note_source(request, source)
         key = _server_key(request)
         known = self._by_wire.get(key)
         if request.method == "ACK":
             self._receive_ack(now_s, request, known)
-            return
+            return False
         if known is not None:
             self._advance(now_s, known, Input.REQUEST)
-            return
+            return False
         remote = _answer_address(via, source)
         if request.method == "CANCEL":
             self._receive_cancel(now_s, request, key, remote, flow)
-            return
+            return False
         if len(self._by_number) >= self._transactions_max:
             busy = respond_to(request, 503, to_tag=self._tokens(), headers=[("Retry-After", "10")])
             self._send(flow, remote, busy.serialize())
             self._refused(source, "too many transactions", 503)
-            return
+            return False
         kind = Kind.INVITE_SERVER if request.method == "INVITE" else Kind.SERVER
         merged = (request.call_id, request.from_tag, str(request.cseq))
         if not request.to_tag and merged in self._merged:
             # RFC 3261 section 8.2.2.2: the same request by another path.
             transaction = self._new(kind, key, request, remote, flow)
             self.respond(now_s, transaction.number, respond_to(request, 482, to_tag=self._tokens()))
-            return
+            return False
         transaction = self._new(kind, key, request, remote, flow)
         if not request.to_tag:
             transaction.merged_key = merged
             self._merged[merged] = transaction.number
         self._events.append(RequestReceived(transaction.number, request, source, flow))
+        return True
 
     def _receive_ack(self, now_s: float, request: Request, known: _Transaction | None) -> None:
         if known is not None and known.state is not State.ACCEPTED:

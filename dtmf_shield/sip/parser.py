@@ -131,13 +131,17 @@ def _parse_request(start_line: str, fields: list[tuple[str, str]], fault: str, t
     except Malformed:
         # Without a Via there is nobody to answer.
         raise Drop("illegal Via") from None
+    body: Body = b""
     try:
         _refuse(fault)
         uri = _request_uri(rest)
         _check_single(headers)
-        request = Request(method, uri, headers, _body(headers, tail, opaque=_may_hold_keys(method, headers)))
+        body = _body(headers, tail, opaque=_may_hold_keys(method, headers))
+        request = Request(method, uri, headers, body)
         _check_request(request)
     except Malformed as error:
+        if isinstance(body, OpaqueBody):
+            body.wipe()
         if method == "ACK":
             raise Drop(error.reason) from None
         extra = (("Accept", "application/sdp"),) if error.status == 415 else ()
