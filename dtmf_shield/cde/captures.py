@@ -212,7 +212,7 @@ class Captures:
     def _start(self, message: StartCapture, now_s: float) -> None:
         if message.capture_id in self._running:
             return
-        if any(running.row == message.row for running in self._running.values()) or not self._free_slots:
+        if not self._clear_row(message, now_s) or not self._free_slots:
             _log.warning("capture_refused", capture_id=message.capture_id, running=len(self._running))
             self._finish(self._outcome(message.capture_id, CaptureResult.REFUSED))
             return
@@ -238,6 +238,21 @@ class Captures:
         if not self._outlets.to_media(ArmSlot(slot, running.generation, message.call_id, message.row)):
             capture.stop(CaptureResult.INTERRUPTED)
             self._tell(running, now_s)
+
+    def _clear_row(self, message: StartCapture, now_s: float) -> bool:
+        """Make way for a new capture on its row: False where this very call has one that still takes keys.
+
+        One that is sending takes none; one of another call has outlived it, for a row has one call at a time.
+        """
+        for running in tuple(self._running.values()):
+            if running.row != message.row or running.capture.state is CaptureState.SENDING:
+                continue
+            if running.call_id == message.call_id:
+                return False
+            _log.warning("capture_outlived_its_call", capture_id=running.capture.capture_id)
+            running.capture.stop(CaptureResult.CALLER_GONE)
+            self._tell(running, now_s)
+        return True
 
     def _arm(self, slot: int) -> int:
         self._generation = (self._generation + 1) % _GENERATIONS

@@ -289,3 +289,31 @@ def test_cell_outside_the_mailbox_is_ignored() -> None:
     room.captures.control_message(InfoMailed(CALL, 0, LegRole.CALLER, 99, 8), 1.0)
 
     assert room.control == []
+
+
+def test_row_whose_last_caller_is_still_sending_takes_a_new_capture() -> None:
+    room = Room()
+    arm = room.armed()
+    room.key(arm, "4242424242424242#", 1.0)
+    room.captures.control_message(SubmitCapture(CaptureId("c1"), ""), 1.0)
+    room.captures.control_message(CancelCapture(CaptureId("c1"), caller_gone=True), 1.0)
+
+    later = StartCapture(CaptureId("c2"), CallId("call-2"), 0, SPEC)
+    room.captures.control_message(later, 8.0)
+
+    assert isinstance(room.media[-1], ArmSlot)
+    assert room.media[-1].slot != arm.slot
+    assert room.outcomes() == []
+
+
+def test_capture_that_outlived_its_call_makes_way_for_the_rows_next_call() -> None:
+    room = Room()
+    arm = room.armed()
+    room.key(arm, "4242", 1.0)
+
+    room.captures.control_message(StartCapture(CaptureId("c2"), CallId("call-2"), 0, SPEC), 2.0)
+
+    assert room.outcomes() == [CaptureResult.CALLER_GONE]
+    assert isinstance(room.media[-1], ArmSlot)
+    start = arm.slot * slots.SLOT_BYTES
+    assert not any(room.region.view[start : start + slots.SLOT_BYTES])
