@@ -40,6 +40,8 @@ from dtmf_shield.model.messages import CancelCapture, CollectField, StartCapture
 from dtmf_shield.model.stream import ShieldMode
 
 TALKING: Final = frozenset({CallPhase.TALKING, CallPhase.HELD})
+GUESSED: Final = frozenset({CaptureResult.INTERRUPTED, CaptureResult.UNKNOWN})
+"""Ends said from this side while cde was away: its own word, from its ledger, replaces them."""
 
 
 def start_capture(
@@ -122,7 +124,10 @@ def _resume(
     ctx: Context, now_s: float, call: Call, engagement: Engagement, progress: CaptureProgress
 ) -> None:
     """Find the flow's place by what cde holds; ask for something only where cde waits to be asked."""
-    commands: tuple[Command, ...] = ()
+    if progress.state is CaptureState.IDLE:
+        engagement.stage = Stage.ARMING  # CaptureArmed is still to come, within the deadline that stands
+        return
+    engagement.state, commands = begin(engagement.flow)
     for field in progress.accepted:
         engagement.state, commands = advance(engagement.state, FieldAccepted(field))
     engagement.stage, engagement.progress = Stage.RUNNING, progress
@@ -136,7 +141,13 @@ def _resume(
 def capture_outcome(ctx: Context, now_s: float, outcome: CaptureOutcome) -> None:
     """Take the end of a capture from cde."""
     call, engagement = _find(ctx, outcome.capture_id)
-    if call is None or engagement is None or engagement.stage is Stage.OVER:
+    if call is None or engagement is None:
+        return
+    if engagement.stage is Stage.OVER:
+        if engagement.outcome is not None and engagement.outcome.result in GUESSED:
+            engagement.outcome = outcome
+            ctx.changed.add(call.call_id)
+            ctx.events.append(CaptureChanged(call.call_id, engagement.capture_id))
         return
     engagement.state, _ = advance(engagement.state, CaptureEnded(outcome.result))
     _over(ctx, now_s, call, engagement, outcome)

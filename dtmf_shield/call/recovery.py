@@ -83,10 +83,16 @@ def _leg(role: LegRole, record: LegRecord) -> Leg:
 
 
 def media_restarted(ctx: Context, now_s: float) -> None:
-    """Open every row again in the new process. Running captures are interrupted."""
+    """Open every row again in the new process. Captures whose keys may be incomplete are interrupted.
+
+    A card already on its way needs no media: a cancel would throw its token away. A capture being taken up again is
+    told by cde, which has lost the same media.
+    """
     for call in list(ctx.calls.values()):
         engagement = call.engagement
-        if not call.over and engagement is not None and engagement.stage is not Stage.OVER:
+        if call.over or engagement is None or engagement.sending:
+            continue
+        if engagement.stage in (Stage.SHIELDING, Stage.ARMING, Stage.RUNNING):
             ctx.capture.send(CancelCapture(capture_id=engagement.capture_id))
             capturing.finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
     reassert(ctx)
@@ -107,8 +113,11 @@ def reassert(ctx: Context) -> None:
 
 
 def cde_restarted(ctx: Context, now_s: float) -> None:
-    """Captures that ran in the old process are interrupted; their mask stays for the tail."""
+    """Captures that ran in the old process are over, one that was sending with an outcome nobody knows yet; their
+    mask stays for the tail.
+    """
     for call in list(ctx.calls.values()):
         engagement = call.engagement
         if engagement is not None and engagement.stage in (Stage.RESUMING, Stage.ARMING, Stage.RUNNING):
-            capturing.finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
+            result = CaptureResult.UNKNOWN if engagement.sending else CaptureResult.INTERRUPTED
+            capturing.finish(ctx, now_s, call, result)
