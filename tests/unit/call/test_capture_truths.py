@@ -1,0 +1,112 @@
+"""Whose word counts about a capture's end: a card on its way is left alone, and cde knows better than a guess."""
+
+from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState
+from dtmf_shield.model.ids import Token
+from dtmf_shield.model.messages import CancelCapture, CaptureArmed, CollectField, SubmitCapture
+from dtmf_shield.model.stream import ShieldMode
+from tests.unit.call.call_house import FLOW, CallHouse
+
+
+def progress(capture_id, state, accepted=()):
+    return CaptureProgress(capture_id=capture_id, state=state, accepted=accepted)
+
+
+def armed_house():
+    house = CallHouse()
+    call_id = house.talk()
+    capture_id = house.core.start_capture(house.now_s, call_id, FLOW)
+    house.confirm_shield(call_id, ShieldMode.CAPTURE)
+    return house, capture_id
+
+
+def sending_house():
+    house, capture_id = armed_house()
+    house.core.capture_message(house.now_s, CaptureArmed(capture_id))
+    fields = tuple(house.settings.flows[FLOW].fields)
+    for count in range(len(fields)):
+        held = progress(capture_id, CaptureState.HELD, fields[: count + 1])
+        house.core.capture_message(house.now_s, held)
+    assert isinstance(house.capture.sent[-1], SubmitCapture)
+    return house, capture_id
+
+
+def outcome_of(house):
+    return house.core.snapshots()[0].capture.outcome
+
+
+def cancels(house):
+    return [message for message in house.capture.sent if isinstance(message, CancelCapture)]
+
+
+def test_media_restarting_while_a_card_is_sent_leaves_the_capture_its_token():
+    house, capture_id = sending_house()
+
+    house.core.media_restarted(house.now_s)
+
+    assert cancels(house) == []
+    assert house.media.shields == {"caller": "capture", "agent": "capture"}
+    token = CaptureOutcome(capture_id=capture_id, result=CaptureResult.TOKEN, token=Token("tok_1"))
+    house.core.capture_message(house.now_s, token)
+    assert outcome_of(house).token == "tok_1"
+
+
+def test_media_restarting_while_keys_are_taken_interrupts():
+    house, capture_id = armed_house()
+    house.core.capture_message(house.now_s, CaptureArmed(capture_id))
+
+    house.core.media_restarted(house.now_s)
+
+    assert [message.capture_id for message in cancels(house)] == [capture_id]
+    assert outcome_of(house).result is CaptureResult.INTERRUPTED
+
+
+def test_cde_dying_while_a_card_is_sent_leaves_an_unknown_outcome():
+    house, _ = sending_house()
+
+    house.core.cde_restarted(house.now_s)
+
+    assert outcome_of(house).result is CaptureResult.UNKNOWN
+
+
+def test_what_a_fresh_cde_reads_in_its_ledger_replaces_a_guess():
+    house, capture_id = sending_house()
+    house.core.cde_restarted(house.now_s)
+
+    told = CaptureOutcome(capture_id=capture_id, result=CaptureResult.INTERRUPTED)
+    house.core.capture_message(house.now_s, told)
+
+    assert outcome_of(house).result is CaptureResult.INTERRUPTED
+
+
+def test_a_late_word_does_not_replace_what_an_agent_ended():
+    house, capture_id = armed_house()
+    house.core.capture_message(house.now_s, CaptureArmed(capture_id))
+    house.core.cancel_capture(house.now_s, capture_id)
+
+    told = CaptureOutcome(capture_id=capture_id, result=CaptureResult.TIMED_OUT)
+    house.core.capture_message(house.now_s, told)
+
+    assert outcome_of(house).result is CaptureResult.CANCELLED
+
+
+def test_control_dying_before_the_first_question_asks_it_after():
+    house, capture_id = armed_house()
+    house.core.capture_message(house.now_s, CaptureArmed(capture_id))
+    house.crash()
+    house.capture.sent.clear()
+
+    house.core.capture_message(house.now_s, progress(capture_id, CaptureState.HELD))
+
+    assert [type(message) for message in house.capture.sent] == [CollectField]
+
+
+def test_control_dying_before_the_slot_is_armed_still_asks_once_it_is():
+    house, capture_id = armed_house()
+    house.crash()
+    house.capture.sent.clear()
+
+    house.core.capture_message(house.now_s, progress(capture_id, CaptureState.IDLE))
+    assert house.capture.sent == []
+    house.core.capture_message(house.now_s, CaptureArmed(capture_id))
+
+    assert [type(message) for message in house.capture.sent] == [CollectField]
