@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dtmf_shield.phone.door import Door
 from tests.interop.key_audio import (
     Utterance,
+    key_places,
     speech,
     spoken_keys,
     write_key_pcap,
@@ -48,6 +49,8 @@ class Material:
     speech_ulaw: Path
     speech_pcap: Path
     pcm: NDArray[np.int16]
+    places: list[tuple[str, int, int]]
+    """Each key of the in-band file with its first and last sample."""
 
     @property
     def keys(self) -> str:
@@ -70,6 +73,7 @@ def make_material(directory: Path, fields: tuple[str, ...], *, seed: int = 1) ->
         speech_ulaw=write_ulaw(directory / "speech.ul", speech(SPEECH_MS)),
         speech_pcap=write_speech_pcap(directory / "speech.pcap", SPEECH_MS, ssrc=0x5BEE_C400),
         pcm=pcm,
+        places=key_places(utterances),
     )
 
 

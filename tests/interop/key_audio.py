@@ -24,6 +24,8 @@ EVENT_PAYLOAD_TYPE = 101
 EVENT_KEYS = "0123456789*#ABCD"
 END_PACKETS = 3
 TONE_MS, GAP_MS = 80, 80
+VOICE_START_MS = 8_000
+"""The voice around keys is another passage than the one a call begins with, so that it can be found again."""
 SPEECH_FILE = Path(__file__).parents[2] / "dtmf_shield" / "phone" / "speech" / "caller.ul"
 
 
@@ -54,7 +56,7 @@ def spoken_keys(utterances: Sequence[Utterance], *, seed: int, closing_ms: int =
     rng = np.random.default_rng(seed)
     recipe = Recipe(level_dbm0=-9.0)
     parts: list[NDArray[np.float64]] = []
-    spoken_ms = seed * 977
+    spoken_ms = VOICE_START_MS + seed * 977
     for utterance in utterances:
         parts.append(speech(utterance.speech_ms, spoken_ms).astype(np.float64))
         spoken_ms += utterance.speech_ms
@@ -65,6 +67,17 @@ def spoken_keys(utterances: Sequence[Utterance], *, seed: int, closing_ms: int =
     whole = np.concatenate(parts)
     padded = np.concatenate([whole, np.zeros(-len(whole) % PACKET_SAMPLES)])
     return np.clip(np.round(padded), -32_768, 32_767).astype(np.int16)
+
+
+def key_places(utterances: Sequence[Utterance]) -> list[tuple[str, int, int]]:
+    """Return each key with its first and last sample in what ``spoken_keys`` returns."""
+    places, at = [], 0
+    for utterance in utterances:
+        at += utterance.speech_ms * SAMPLES_PER_MS
+        for key in utterance.keys:
+            places.append((key, at, at + TONE_MS * SAMPLES_PER_MS))
+            at += (TONE_MS + GAP_MS) * SAMPLES_PER_MS
+    return places
 
 
 def write_ulaw(path: Path, pcm: NDArray[np.int16]) -> Path:

@@ -19,7 +19,7 @@ import pytest
 from dtmf_shield.phone.door import Door
 from dtmf_shield.phone.voices import Voice, voice
 from tests.interop.callers import VISA, Material, card_fields, keying_caller, make_material
-from tests.interop.ears import NOTHING, channels_of, heard_by_all, speech_seconds
+from tests.interop.ears import NOTHING, SAMPLE_RATE_HZ, channels_of, heard_by_all, speech_seconds
 from tests.interop.phones import AgentCall, Packet, Phone, Phones
 from tests.interop.running_service import RunningService, wait_until
 from tests.interop.sipp import SippCaller
@@ -107,12 +107,15 @@ def kill_in_a_capture(stage: Stage, name: str, stretches: tuple[Material, Materi
         service.start_capture(call_id)
         service.wait_for_field(call_id, "pan", "waiting")
         caller.go()
+        keyed_out_s = time.monotonic() + len(first_stretch.pcm) / SAMPLE_RATE_HZ + 0.5
         service.wait_for_count(call_id, KEYS_BEFORE)
 
         killed_s = service.kill(name)
         died = service.wait_for_event("died", since_s=killed_s)
         recovered = service.wait_for_event("recovered", since_s=killed_s)
         first = service.wait_for_outcome(call_id)
+        # A caller who is still keying the first stretch would key it into the second capture.
+        wait_until(lambda: time.monotonic() > keyed_out_s, "the end of the first stretch")
         second = None if survives else second_capture(service, call_id, caller, first)
 
         caller.go()

@@ -113,7 +113,11 @@ class Run:
         finally:
             for caller in self._callers.values():
                 caller.stop()
-        pids = {**self.service.pids(), "supervisor": self.service.supervisor_pid}
+        pids = self.service.pids()
+        if not self._keeps_all:
+            pids["supervisor"] = (
+                self.service.supervisor_pid
+            )  # It maps no slot and reads no socket: once will do.
         left = [finding for pid in pids.values() for finding in scan(pid, CANARY)]
         self.info_bodies = occurrences(pids["control"], INFO_BODY)
         return held, left
