@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import encodings.idna  # noqa: F401 - used by asyncio's TLS; a sealed process cannot import it later
+import functools
 import os
 import secrets
 import signal
@@ -74,6 +75,7 @@ LEDGER_FILE: Final = "ledger.sqlite3"
 LAST_TIME_ZONE: Final = datetime.timezone(datetime.timedelta(hours=-12))
 EXIT_OPERATOR: Final = 2
 
+_BROKEN: Final = GatewayResult(GatewayResultKind.UNKNOWN, code="broken")
 _NOT_WRITTEN: Final = GatewayResult(GatewayResultKind.REFUSED, code="ledger")
 
 _log = get_logger("cde")
@@ -175,7 +177,16 @@ class CdeProcess:
         )
         task = self._loop.create_task(self._tokenize(capture_id, order, expiry))
         self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        task.add_done_callback(functools.partial(self._sent, capture_id))
+
+    def _sent(self, capture_id: CaptureId, task: asyncio.Task[None]) -> None:
+        """An exchange that broke, by a mistake of ours, must not leave its card in the slot for ever."""
+        self._sending.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # The error's text may speak of what was sent: its type says enough.
+            _log.error("exchange_broken", capture_id=capture_id, error=type(error).__name__)
+            self._captures.gateway_answered(capture_id, _BROKEN, self._clock.now_s())
+            self._rearm()
 
     def today(self) -> tuple[int, int]:
         """Year and month at UTC-12."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dtmf_shield.account_data import slots
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState
 from dtmf_shield.model.ids import CaptureId, LegRole
 from dtmf_shield.model.messages import CancelCapture, DisarmSlot, StarCodeKeyed, SubmitCapture
@@ -266,3 +267,16 @@ def test_memory_and_log_hold_no_card_after_the_outcome(
     }
     assert scan(cde.process.pid, number) == []
     assert number not in cde.log()
+
+
+def test_exchange_that_breaks_ends_its_capture_and_wipes_its_card(cde: CdeDriver) -> None:
+    capture_id = cde.hold("c1", "4242424242424242")
+    assert cde.arm is not None
+
+    # Far beyond what the API lets in: longer than the page in which the body is built.
+    cde.control.send(SubmitCapture(capture_id, "x" * 5_000))
+
+    assert cde.wait_for(CaptureOutcome).result is CaptureResult.UNKNOWN
+    start = cde.arm.slot * slots.SLOT_BYTES
+    assert not any(cde.slots.view[start : start + slots.SLOT_BYTES])
+    assert '"error": "InvariantError"' in cde.log()
