@@ -20,6 +20,8 @@ from dtmf_shield.model.stream import ShieldMode
 
 TOKENS_KEPT_MAX: Final = 1_000
 """Tokens that a program may still fetch; older ones are in the ledger."""
+CAPTURES_KEPT_MAX: Final = 4_096
+"""Captures shown: every call's running one, and earlier ones of calls in progress while there is room."""
 ENDED_SHOWN_MAX: Final = 20
 """Calls that ended lately, kept in the list so that an agent still sees the outcome."""
 
@@ -170,6 +172,7 @@ class Desk:
         """The call is over; it stays in the list for a while."""
         last = self._last.pop(call_id, None)
         if last is None:
+            self._forget_captures(call_id)
             return
         off = views.ShieldView(state=views.ShieldState.OFF)
         capture = self._captures.get(last.capture.id) if last.capture else None
@@ -179,10 +182,13 @@ class Desk:
         view = last.model_copy(update={"state": views.CallState.ENDED, "shield": off, "capture": capture})
         self._ended[call_id] = view
         while len(self._ended) > ENDED_SHOWN_MAX:
-            _, old = self._ended.popitem(last=False)
-            if old.capture is not None:
-                self._captures.pop(old.capture.id, None)
+            self._forget_captures(self._ended.popitem(last=False)[0])
         self._tell(view)
+
+    def _forget_captures(self, call_id: CallId) -> None:
+        """Forget all captures of a call, not its last alone: an agent may have tried again."""
+        for capture_id in [view.id for view in self._captures.values() if view.call == call_id]:
+            del self._captures[capture_id]
 
     # --- views ---------------------------------------------------------------------------------------
 
@@ -220,6 +226,8 @@ class Desk:
         if isinstance(capture.outcome, CaptureOutcome):
             view = views.capture_after_outcome(view, capture.outcome)
         self._captures[view.id] = view
+        while len(self._captures) > CAPTURES_KEPT_MAX:
+            self._captures.popitem(last=False)
         return view
 
     def _tell_call(self, view: views.CallView) -> None:

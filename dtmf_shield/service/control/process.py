@@ -12,6 +12,7 @@ import ipaddress
 import os
 import secrets
 import socket
+import sqlite3
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +28,14 @@ from dtmf_shield.base.errors import InvariantError
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.call.core import CallCore
-from dtmf_shield.call.events import CallAnswered, CallEnded, CallEvent, CaptureChanged, ShieldStateChanged
+from dtmf_shield.call.events import (
+    CallAnswered,
+    CallEnded,
+    CallEvent,
+    CallPhase,
+    CaptureChanged,
+    ShieldStateChanged,
+)
 from dtmf_shield.call.record import CallRecord
 from dtmf_shield.call.settings import AgentTarget, CallSettings, Route, Trunk
 from dtmf_shield.flow.language import Flow
@@ -81,12 +89,20 @@ class Registry:
         self._encoder = msgspec.msgpack.Encoder()
 
     def put(self, record: CallRecord) -> None:
-        """Write or replace one record."""
-        self._registry.put(record.call_id, self._encoder.encode(record))
+        """Write or replace one record. A full disk, or a peer's route set beyond all measure, costs the record: the
+        call goes on, and would not outlive a crash of this process.
+        """
+        try:
+            self._registry.put(record.call_id, self._encoder.encode(record))
+        except (sqlite3.Error, ValueError) as error:
+            _log.error("call_record_not_written", call_id=record.call_id, error=type(error).__name__)
 
     def remove(self, call_id: CallId) -> None:
         """Forget one."""
-        self._registry.remove(call_id)
+        try:
+            self._registry.remove(call_id)
+        except sqlite3.Error as error:
+            _log.error("call_record_not_removed", call_id=call_id, error=type(error).__name__)
 
     def records(self) -> list[CallRecord]:
         """All records; one that cannot be read (another version wrote it) is left out and forgotten."""
@@ -281,7 +297,9 @@ class ControlProcess:
         else:
             _log.warning("media_restarted")
             self._core.media_restarted(self._clock.now_s())
-            for snapshot in self._core.snapshots():
+        # Media may have died with a former control: what it still records it goes on with.
+        for snapshot in self._core.snapshots():
+            if snapshot.phase in (CallPhase.TALKING, CallPhase.HELD):
                 self._record(snapshot.call_id, snapshot.row)
         self._media_channel = channel
         self._desk.media_changed(up=True)
@@ -378,7 +396,11 @@ class ControlProcess:
         if not recording.enabled:
             return
         directory = self._state / recording.directory
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            _log.error("recording_folder_missing", call_id=call_id, error=error.strerror)
+            return
         part = self._recordings.get(call_id, 0) + 1
         self._recordings[call_id] = part
         began = datetime.datetime.fromtimestamp(self._clock.wall_s(), datetime.UTC)
@@ -396,4 +418,8 @@ class ControlProcess:
         _log.info("call_media", call_id=call_id, **counters)
 
     def _audit_event(self, event: str, **facts: str | int) -> None:
-        self._audit.append(event, self._clock.wall_s(), **facts)
+        try:
+            self._audit.append(event, self._clock.wall_s(), **facts)
+        except OSError as error:
+            # A full disk must not stop calls, nor the timers that loosen and tighten their masks.
+            _log.error("audit_not_written", what=event, error=error.strerror)

@@ -1,0 +1,143 @@
+"""Control in long runs and on a full disk: tables that end, records and audit rows that cannot be written."""
+
+import asyncio
+import errno
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+
+from dtmf_shield.call import errors
+from dtmf_shield.call.events import CallPhase, CallSnapshot, CaptureSnapshot
+from dtmf_shield.flow.loader import load_flow
+from dtmf_shield.model.capture import CaptureState
+from dtmf_shield.model.ids import CallId, CaptureId
+from dtmf_shield.model.stream import ShieldMode
+from dtmf_shield.service.channel import connect_pair
+from dtmf_shield.service.control import desk as desk_module
+from dtmf_shield.service.control.desk import ENDED_SHOWN_MAX, Desk
+from dtmf_shield.service.control.process import ControlProcess, Registry
+from dtmf_shield.store.calls import RECORD_BYTES_MAX
+
+FLOW_FILE = Path(__file__).parents[3] / "ivr_flows" / "card-tokenize-agent.yaml"
+FLOW = load_flow(FLOW_FILE.read_text("utf-8"), file="flow")
+
+
+class HandClock:
+    def now_s(self):
+        return 100.0
+
+    def wall_s(self):
+        return 1_700_000_000.0
+
+
+class Core:
+    """Calls by name, as snapshots."""
+
+    def __init__(self):
+        self.calls = {}
+
+    def put(self, name, capture=""):
+        shown = CaptureSnapshot(CaptureId(capture), FLOW.id, CaptureState.WAITING, "", None, None)
+        self.calls[name] = CallSnapshot(
+            CallId(name), 0, "trunk", "desk", "4420", "••34", CallPhase.TALKING, 1_700_000_000.0,
+            ShieldMode.GUARD, ShieldMode.GUARD, shown if capture else None,
+        )  # fmt: skip
+
+    def snapshots(self):
+        return list(self.calls.values())
+
+    def snapshot(self, call_id):
+        if call_id not in self.calls:
+            raise errors.CallUnknown
+        return self.calls[call_id]
+
+
+def make_desk():
+    core = Core()
+    return core, Desk(core, {FLOW.id: FLOW}, HandClock(), lambda: None)
+
+
+def test_every_capture_of_an_ended_call_is_forgotten_with_it():
+    core, desk = make_desk()
+
+    for number in range(ENDED_SHOWN_MAX + 5):
+        name = f"call{number}"
+        for attempt in range(3):
+            core.put(name, f"{name}-{attempt}")
+            desk.call_changed(CallId(name))
+        del core.calls[name]
+        desk.ended(CallId(name))
+
+    assert len(desk._captures) == 3 * ENDED_SHOWN_MAX
+    assert len(desk._ended) == ENDED_SHOWN_MAX
+    assert desk._last == {}
+    assert desk.capture(CaptureId(f"call{ENDED_SHOWN_MAX + 4}-0"))
+
+
+def test_captures_of_one_long_call_have_an_end(monkeypatch):
+    monkeypatch.setattr(desk_module, "CAPTURES_KEPT_MAX", 10)
+    core, desk = make_desk()
+
+    for attempt in range(50):
+        core.put("call", f"c{attempt}")
+        desk.call_changed(CallId("call"))
+
+    assert len(desk._captures) == 10
+    assert desk.capture(CaptureId("c49"))
+
+
+class Record:
+    """Stands for a CallRecord whose encoding is too long."""
+
+    call_id = CallId("c1")
+
+
+@pytest.mark.parametrize("size", [10, RECORD_BYTES_MAX + 1])
+def test_a_record_that_cannot_be_written_costs_the_record_and_not_the_process(tmp_path, monkeypatch, size):
+    registry = Registry(tmp_path / "calls.sqlite3")
+    registry._encoder = type("Encoder", (), {"encode": lambda _self, _record: bytes(size)})()
+    if size <= RECORD_BYTES_MAX:
+        registry._registry.close()  # every write fails now, as on a full disk
+        with pytest.raises(sqlite3.Error):
+            registry._registry.put(CallId("c1"), b"")
+
+    registry.put(Record())
+    registry.remove(CallId("c1"))
+
+
+class FullDisk:
+    def append(self, *_arguments, **_facts):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_an_audit_row_that_cannot_be_written_does_not_stop_a_call():
+    process = ControlProcess.__new__(ControlProcess)
+    process._clock, process._audit = HandClock(), FullDisk()
+
+    process._audit_event("call_answered", call="c1")
+
+
+def test_calls_taken_up_again_are_recorded_again_where_media_died_too(monkeypatch):
+    core = Core()
+    core.put("talking")
+    core.put("ringing")
+    core.calls["ringing"] = replace(core.calls["ringing"], phase=CallPhase.RINGING)
+    core.media_joined = lambda _now_s: None
+    process = ControlProcess.__new__(ControlProcess)
+    process._clock, process._core, process._media_channel = HandClock(), core, None
+    process._rows = process._desk = process._shell = Mock()
+    recorded = []
+    monkeypatch.setattr(process, "_record", lambda call_id, _row: recorded.append(call_id))
+
+    async def join():
+        ours, theirs = connect_pair()
+        process._join_media(ours)
+        process._media_channel.close()
+        theirs.close()
+
+    asyncio.run(join())
+
+    assert recorded == ["talking"]
