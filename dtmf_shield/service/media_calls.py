@@ -163,6 +163,7 @@ class MediaCalls:
         if lost != self._events_lost:
             _log.error("shard_events_lost", count=lost - self._events_lost)
             self._events_lost = lost
+            self._find_closed()
 
     def recording_finished(self, finished: RecordingFinished) -> None:
         """Tell control that the file is complete, then that the call is closed."""
@@ -238,12 +239,26 @@ class MediaCalls:
         self._post(commands.COMMAND_CLOSE, call, LegRole.CALLER)
 
     def _closed(self, call: _Call) -> None:
+        if call.closing is not None:
+            return
         closed = CallClosed(call.call_id, *self._statistics(call))
         if call.recording:
             call.closing = closed
             self._writer.stop(call.row, call.generation, self._dropped(call))
         else:
             self._forget(call, closed)
+
+    def _find_closed(self) -> None:
+        """Notice by the tables the closed calls whose event was lost: their recordings would never end.
+
+        One whose event is still to come is told now, and the event finds nothing more to do.
+        """
+        for call in list(self._generations.values()):
+            if self._rows.get(call.row) is call or call.closing is not None:
+                continue
+            leg = self._tables.legs[2 * call.row]
+            if not leg["active"] or int(leg["generation"]) != call.generation:
+                self._closed(call)
 
     def _forget(self, call: _Call, closed: CallClosed) -> None:
         del self._generations[call.generation]

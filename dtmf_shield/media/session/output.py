@@ -14,6 +14,7 @@ from dtmf_shield.media.frames import MaskedFrame
 from dtmf_shield.media.masker import MODE_CAPTURE, conceal_packet, masked_frame, samples_masked
 from dtmf_shield.media.recorder import tap_frame
 from dtmf_shield.media.rtp.clock import (
+    SAMPLE_RATE_HZ,
     SEQUENCE_MODULUS,
     TIMESTAMP_MODULUS,
     samples_of_ns,
@@ -32,6 +33,8 @@ from dtmf_shield.media.session.legs import (
 
 FILLERS_MAX: Final = 10
 """Frames of noise sent for what is missing before one packet: 200 ms at 20 ms; the rest stays a gap."""
+RECORDING_AHEAD_SAMPLES: Final = 5 * SAMPLE_RATE_HZ
+"""Timestamps that run this far ahead of the clock would fill the disk with silence: the recording follows the clock."""
 CONCEALED_MAX: Final = 3
 """Missing frames the detector is told of: more than 60 ms of nothing tell it nothing new."""
 
@@ -60,11 +63,11 @@ def _may_send(tables: Tables, index: int) -> bool:
 def _tap(tables: Tables, index: int, timestamp: int, frame: MaskedFrame, now_ns: int) -> None:
     """Give the frame to the recorder: the first by its arrival, the others by their timestamps."""
     leg = tables.legs[index]
-    if not leg.recording_placed:
+    arrival = samples_of_ns(now_ns - leg.recording_started_ns)
+    leg.recording_position += timestamp_distance(timestamp, leg.recording_origin)
+    if not leg.recording_placed or leg.recording_position > arrival + RECORDING_AHEAD_SAMPLES:
         leg.recording_placed = 1
-        leg.recording_position = samples_of_ns(now_ns - leg.recording_started_ns)
-    else:
-        leg.recording_position += timestamp_distance(timestamp, leg.recording_origin)
+        leg.recording_position = arrival
     leg.recording_origin = timestamp
     if not tap_frame(tables.taps, index >> 1, leg.generation, index & 1, leg.recording_position, frame):
         leg.recording_dropped += 1

@@ -24,7 +24,7 @@ from dtmf_shield.media.session.legs import (
     EVENT_STAR_CODE,
     post_event,
 )
-from dtmf_shield.media.session.output import encode_masked
+from dtmf_shield.media.session.output import RECORDING_AHEAD_SAMPLES, encode_masked
 from dtmf_shield.media.session.receive import tick
 from tests.unit.media.call_on_tables import (
     AGENT,
@@ -329,3 +329,16 @@ def test_both_sides_are_tapped_where_they_belong():
 def test_the_encoder_refuses_what_is_not_masked(raw):
     with pytest.raises(numba.TypingError):
         encode_masked(raw, 0, np.zeros(160, np.uint8))
+
+
+def test_timestamps_that_run_away_do_not_fill_the_recording_with_silence():
+    call = Call()
+    call.command(COMMAND_RECORD)
+    for _ in range(50):
+        call.caller.timestamp += 15_000  # each step alone is within what a timeline may jump
+        call.caller.say(talk(160))
+
+    heads = call.tables.taps.heads
+    cells = call.tables.taps.cells
+    last = int(cells[(int(heads[0]) - 1) % len(cells)]["position_samples"])
+    assert last <= 50 * 160 + RECORDING_AHEAD_SAMPLES
