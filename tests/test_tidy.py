@@ -107,12 +107,19 @@ def test_no_assert_in_product_code():
     assert found == []
 
 
-def test_the_control_process_loads_nothing_red():
-    program = (
-        "import sys, dtmf_shield.service.control.__main__;"
-        "red = ('dtmf_shield.cde', 'dtmf_shield.media', 'dtmf_shield.account_data');"
-        "print(*[name for name in sys.modules if name.startswith(red)])"
-    )
+RED_PACKAGES = ("dtmf_shield.cde", "dtmf_shield.media", "dtmf_shield.account_data")
+
+
+@pytest.mark.parametrize(
+    ("entry", "forbidden"),
+    [
+        ("dtmf_shield.service.control.__main__", RED_PACKAGES),
+        # The supervisor creates the locked regions; it holds no audio and loads no kernel.
+        ("dtmf_shield.cli.main", ("dtmf_shield.cde", "dtmf_shield.media", "numba", "numpy")),
+    ],
+)
+def test_a_process_loads_nothing_that_is_not_its_own(entry, forbidden):
+    program = f"import sys, {entry}; print(*[m for m in sys.modules if m.startswith({forbidden!r})])"
 
     result = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True

@@ -8,9 +8,6 @@ from typing import Annotated, Literal
 import typer
 
 from dtmf_shield.cli.console import EXIT_NO, operator_errors, out
-from dtmf_shield.phone.door import Door
-from dtmf_shield.service.demo.phones import PhoneMake
-from dtmf_shield.service.demo.run import run_demo
 
 OUT_DIRECTORY = Path("demo-out")
 
@@ -29,6 +26,11 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary and nothing else.")] = False,
 ) -> None:
     """Show it: card keyed, agent deaf to it, recording clean, token back. Exit 0 only if nothing leaked."""
+    # Kernels and phones load here, not in the supervisor of `serve`.
+    from dtmf_shield.phone.door import Door
+    from dtmf_shield.service.demo.phones import PhoneMake
+    from dtmf_shield.service.demo.run import run_demo
+
     doors = tuple(Door) if door == "all" else (Door(door),)
     make = None if phone == "auto" else PhoneMake(phone)
     with operator_errors():

@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from dtmf_shield.cli.console import operator_errors, out
-from dtmf_shield.service import file_analysis
 
 
 class Mode(enum.StrEnum):
@@ -26,6 +25,8 @@ def detect(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a file, one a line.")] = False,
 ) -> None:
     """Run the live detector over files in 20 ms packets."""
+    from dtmf_shield.service import file_analysis  # kernels load here, not in the supervisor of `serve`
+
     with operator_errors():
         for path in files:
             result = file_analysis.detect_file(path, reveal=reveal)
@@ -49,6 +50,8 @@ def mask(
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
 ) -> None:
     """Run the live masker over a file in 20 ms packets, as on a caller leg."""
+    from dtmf_shield.service import file_analysis
+
     with operator_errors():
         result = file_analysis.mask_file(source, destination, mode=mode.value)
     if as_json:
