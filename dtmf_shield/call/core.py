@@ -254,8 +254,13 @@ class CallCore:
 
     def _take(self, now_s: float, event: Event) -> None:
         match event:
-            case RequestReceived():
-                self._request(now_s, event)
+            case RequestReceived(request=request):
+                try:
+                    self._request(now_s, event)
+                finally:
+                    # Also where our own mistake ends the handling: the body may hold a key.
+                    if isinstance(request.body, OpaqueBody):
+                        request.body.wipe()
             case ResponseReceived():
                 self._response(now_s, event)
             case RequestTimedOut():
@@ -291,8 +296,6 @@ class CallCore:
             setup.receive_invite(ctx, now_s, event, ready=self.ready)
         else:
             ctx.answer(now_s, event.transaction, request, 481)
-        if isinstance(request.body, OpaqueBody):
-            request.body.wipe()
 
     def _response(self, now_s: float, event: ResponseReceived) -> None:
         ctx, response = self._ctx, event.response

@@ -1,5 +1,8 @@
 """Whose word counts about a capture's end: a card on its way is left alone, and cde knows better than a guess."""
 
+import pytest
+
+from dtmf_shield.base.errors import InvariantError
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState
 from dtmf_shield.model.ids import Token
 from dtmf_shield.model.messages import CancelCapture, CaptureArmed, CollectField, SubmitCapture
@@ -110,3 +113,21 @@ def test_control_dying_before_the_slot_is_armed_still_asks_once_it_is():
     house.core.capture_message(house.now_s, CaptureArmed(capture_id))
 
     assert [type(message) for message in house.capture.sent] == [CollectField]
+
+
+def test_a_keyed_body_is_wiped_even_where_its_handling_breaks():
+    house = CallHouse()
+    house.talk()
+    bodies = []
+
+    def break_down(_call_id, _row, _role, body):
+        bodies.append(body)
+        raise InvariantError("our own mistake")
+
+    house.capture.opaque_info = break_down
+    house.caller.send("INFO", b"Signal=5\r\n", "application/dtmf-relay")
+
+    with pytest.raises(InvariantError):
+        house.run()
+
+    assert not any(bodies[0].view())
