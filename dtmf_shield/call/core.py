@@ -283,8 +283,6 @@ class CallCore:
             ctx.answer(now_s, event.transaction, request, refused[0], headers=refused[1])
         elif call is not None and found is not None:
             before = call.over
-            if request.method == "BYE":
-                capturing.caller_gone(ctx, now_s, call)
             midcall.receive_request(ctx, now_s, call, call.leg(found[1]), event)
             if call.over and before:
                 ctx.forget_if_done(call)
@@ -321,7 +319,6 @@ class CallCore:
         if known[2] is Purpose.SETUP:
             setup.refuse_caller(ctx, now_s, call, 408)
         elif known[2] is Purpose.EXCHANGE:
-            capturing.caller_gone(ctx, now_s, call)
             midcall.fail_exchange(ctx, now_s, call, 408)
 
     def _acknowledged(self, now_s: float, event: AckReceived | AckMissing) -> None:
@@ -365,7 +362,6 @@ class CallCore:
             capturing.timer_fired(self._ctx, now_s, call, timer)
 
     def _end(self, now_s: float, call: Call, reason: str) -> None:
-        capturing.caller_gone(self._ctx, now_s, call)
         midcall.hang_up(self._ctx, now_s, call, reason)
 
     def _try_capture(self, now_s: float, call_id: CallId, flow_id: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from dtmf_shield.call import engagement as capturing
 from dtmf_shield.call.admission import answer_options
 from dtmf_shield.call.call import Call, Exchange, Leg
 from dtmf_shield.call.context import ALLOW, Context, Purpose, dialog_of
@@ -53,7 +54,8 @@ def _receive_bye(ctx: Context, now_s: float, call: Call, leg: Leg, event: Reques
 
 
 def hang_up(ctx: Context, now_s: float, call: Call, reason: str) -> None:
-    """End both legs, whatever is open."""
+    """End both legs, whatever is open; cde wipes what was keyed."""
+    capturing.caller_gone(ctx, now_s, call)
     exchange = call.exchange
     if exchange is not None:
         call.exchange = None

@@ -7,7 +7,7 @@ from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureRe
 from dtmf_shield.model.ids import Token
 from dtmf_shield.model.messages import CancelCapture, CaptureArmed, CollectField, SubmitCapture
 from dtmf_shield.model.stream import ShieldMode
-from tests.unit.call.call_house import FLOW, CallHouse
+from tests.unit.call.call_house import CALLER, FLOW, CallHouse, sdp
 
 
 def progress(capture_id, state, accepted=()):
@@ -131,3 +131,28 @@ def test_a_keyed_body_is_wiped_even_where_its_handling_breaks():
         house.run()
 
     assert not any(bodies[0].view())
+
+
+def test_a_dialog_that_turns_out_gone_ends_the_capture_in_cde_too():
+    house, capture_id = armed_house()
+    house.core.capture_message(house.now_s, CaptureArmed(capture_id))
+    house.agent.refuse = 481
+
+    house.caller.send("INVITE", sdp(CALLER.host, direction="sendonly", version=2))
+    house.run()
+
+    assert house.core.snapshots() == []
+    assert [(message.capture_id, message.caller_gone) for message in cancels(house)] == [(capture_id, True)]
+
+
+def test_a_bye_that_is_refused_for_its_number_ends_no_capture():
+    house, capture_id = armed_house()
+    house.core.capture_message(house.now_s, CaptureArmed(capture_id))
+    house.caller.dialog.local_cseq = 0
+
+    house.caller.send("BYE")
+    house.run()
+
+    assert house.caller.statuses("BYE") == [500]
+    assert cancels(house) == []
+    assert outcome_of(house) is None
