@@ -127,13 +127,13 @@ class Channel(Generic[Received]):
             self.close()
             raise EOFError("malformed message") from None
 
-    def receive(self, timeout_s: float = 5.0) -> tuple[Received, tuple[int, ...]]:
-        """Wait for the next message. Raises TimeoutError, EOFError."""
+    def receive(self, timeout_s: float | None = 5.0) -> tuple[Received, tuple[int, ...]]:
+        """Wait for the next message, without end for None. Raises TimeoutError, EOFError."""
         received = self.receive_now()
         while received is None:
             poll = select.poll()
             poll.register(self._sock, select.POLLIN)
-            if not poll.poll(timeout_s * 1_000):
+            if not poll.poll(None if timeout_s is None else timeout_s * 1_000):
                 raise TimeoutError(f"no message within {timeout_s} s")
             received = self.receive_now()
         return received

@@ -44,8 +44,6 @@ from dtmf_shield.service.media_calls import MediaCalls
 
 CALLS_MAX: Final = 4_096
 """Rows of one shard: beyond it one core could not carry them."""
-STANDBY_WAIT_S: Final = 3_600.0
-"""A spare process waits for its configuration as long as the supervisor lives; it looks up once an hour."""
 EXIT_OPERATOR: Final = 2
 _OF_CDE_ALONE: Final = frozenset({"landlock", "seccomp", "scribble_on_free"})
 """Protections that cannot be asked of a process that opens recordings and compiles kernels."""
@@ -208,17 +206,9 @@ def load_kernels() -> None:
     build_shard(ConfigureMedia(1, ("*1",)), region)
 
 
-def _first_message(supervisor: Channel[SupervisorToMedia]) -> tuple[SupervisorToMedia, tuple[int, ...]]:
-    while True:
-        try:
-            return supervisor.receive(STANDBY_WAIT_S)
-        except TimeoutError:
-            continue
-
-
 async def _serve(supervisor: Channel[SupervisorToMedia]) -> None:
     load_kernels()
-    message, fds = _first_message(supervisor)
+    message, fds = supervisor.receive(timeout_s=None)  # a spare waits as long as the supervisor lives
     if not isinstance(message, ConfigureMedia) or len(fds) != 1:
         raise InvariantError("the first message to media is ConfigureMedia with one descriptor")
     hardened = harden(os.environ, scan_mode=False)

@@ -48,6 +48,8 @@ RESTARTS_MAX: Final = 30
 RESTART_WINDOW_S: Final = 60.0
 STOP_TIME_MAX_S: Final = 5.0
 """What each process gets to leave in good order before it is killed."""
+SPARED: Final = (ProcessName.MEDIA, ProcessName.CONTROL)
+"""cde is small and starts in a third of a second; it waits for nobody, so that it is sealed from its first moment."""
 PORTS_BATCH: Final = 500
 STATUS_FILE: Final = "run.json"
 
@@ -90,8 +92,8 @@ class Supervisor:
                 "slots_not_secret", hint="this kernel has no memfd_secret: slots are locked, not hidden"
             )
         self._children: dict[ProcessName, Child] = {}
-        self._spare: Child | None = None
-        """A second media process with its kernels loaded, waiting to be told whose place it takes."""
+        self._spares: dict[ProcessName, Child] = {}
+        """Second processes with everything loaded, waiting to be told whose place they take."""
         self._restarts: deque[float] = deque()
         self._stopping = asyncio.Event()
         self._failure: str | None = None
@@ -120,10 +122,7 @@ class Supervisor:
     # --- starting and joining ------------------------------------------------------------------------
 
     def _start(self, name: ProcessName) -> None:
-        child = None
-        if name is ProcessName.MEDIA:
-            child, self._spare = self._spare, None
-        child = child or self._spawn(name)
+        child = self._spares.pop(name, None) or self._spawn(name)
         child.last_heard_s = self._clock.now_s()
         self._children[name] = child
         _CONFIGURE[name](self, child)
@@ -214,8 +213,8 @@ class Supervisor:
             self._restarts.popleft()
         if len(self._restarts) > RESTARTS_MAX:
             self._fail(f"{child.name} died {len(self._restarts)} times within a minute; see the log above")
-        elif child is self._spare:
-            self._spare = None
+        elif child is self._spares.get(child.name):
+            del self._spares[child.name]
         elif not child.ready and not self._announced:
             self._fail(f"{child.name} ended with code {code} before it was ready; see the log above")
         else:
@@ -229,9 +228,10 @@ class Supervisor:
         while True:
             await asyncio.sleep(1.0)
             now_s = self._clock.now_s()
-            if self._announced and self._spare is None:
-                # Not before the service is ready: two that load at once would both be late.
-                self._spare = self._spawn(ProcessName.MEDIA)
+            missing = [name for name in SPARED if name not in self._spares]
+            if self._announced and missing:
+                # One at a time, and not before the service is ready: loading costs a core for a second.
+                self._spares[missing[0]] = self._spawn(missing[0])
             for child in list(self._children.values()):
                 limit_s = HEARTBEAT_SILENCE_MAX_S if child.ready else START_TIME_MAX_S
                 if now_s - child.last_heard_s > limit_s:
@@ -242,9 +242,9 @@ class Supervisor:
     # --- stopping ------------------------------------------------------------------------------------
 
     async def _shut_down(self) -> None:
-        if self._spare is not None:
-            self._spare.kill()
-            self._spare.process.wait()
+        for spare in self._spares.values():
+            spare.kill()
+            spare.process.wait()
         for group in ((ProcessName.CONTROL,), (ProcessName.MEDIA, ProcessName.CDE)):
             leaving = [self._children[name] for name in group if name in self._children]
             for child in leaving:

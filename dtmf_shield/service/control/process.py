@@ -172,7 +172,9 @@ class ControlProcess:
 
     async def run(self) -> None:
         """Serve until told to leave or the supervisor is gone."""
-        message, fds = self._supervisor.receive()
+        message, fds = self._supervisor.receive(
+            timeout_s=None
+        )  # a spare waits as long as the supervisor lives
         if not isinstance(message, ConfigureControl) or len(fds) != 1:
             raise InvariantError("the first message to control is ConfigureControl with one descriptor")
         self._configure(message, fds[0])
