@@ -132,7 +132,11 @@ def lag_of(heard: NDArray[np.int16], material: Material) -> int:
     first, last = material.places[0][1], material.places[-1][2]
     voice[first:last] = 0.0
     correlation = signal.correlate(heard.astype(np.float64), voice, mode="full", method="fft")
-    best = int(correlation.argmax())
-    scale = float(np.sqrt((voice**2).sum() * (heard.astype(np.float64) ** 2).sum()))
-    assert correlation[best] / scale > 0.3, "the caller's voice is not found in what the agent heard"
-    return best - (len(voice) - 1)
+    lag = int(correlation.argmax()) - (len(voice) - 1)
+    assert lag >= 0, "the file begins before the call"
+    there = heard[lag : lag + len(voice)].astype(np.float64)
+    there[first:last] = 0.0
+    sent = voice[: len(there)]
+    alike = float((sent * there).sum() / np.sqrt((sent**2).sum() * (there**2).sum()))
+    assert alike > 0.5, f"the caller's voice is not found in what the agent heard ({alike:.2f})"
+    return lag
