@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Final
@@ -32,13 +33,13 @@ class AuditLog:
     """Appends rows to one file; goes on where an earlier run ended."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create ``path``. Raises OperatorError where the file in place is no chain."""
-        self._last = FIRST_HASH
-        self._count = 0
-        if path.exists():
-            for _row, digest in verify(path):
-                self._last, self._count = digest, self._count + 1
+        """Open or create ``path``; only its last row is read. Raises OperatorError where that is no audit row."""
+        self._last, self._count, cut = _last_row(path)
         self._file: IO[str] = path.open("a", encoding="ascii")
+        if cut:
+            # A full disk or a crash of the machine cut the last row: what is left of it is removed and that is told.
+            self._file.truncate(path.stat().st_size - cut)
+            self.append("audit_row_cut", 0.0, bytes=cut)
 
     def append(self, event: str, wall_s: float, **facts: str | int) -> None:
         """Add one row. Text is scrubbed like a log line."""
@@ -52,6 +53,24 @@ class AuditLog:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _last_row(path: Path) -> tuple[str, int, int]:
+    """Return (hash of the last whole row, number of rows, bytes of a cut row behind it)."""
+    if not path.exists() or path.stat().st_size == 0:
+        return FIRST_HASH, 0, 0
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 3 * ROW_BYTES_MAX))
+        tail = file.read()
+    whole, newline, cut = tail.rpartition(b"\n")
+    if not newline:
+        return FIRST_HASH, 0, len(cut)
+    try:
+        row = json.loads(whole.rpartition(b"\n")[2])
+        return str(row["hash"]), int(row["n"]) + 1, len(cut)
+    except (ValueError, KeyError, TypeError):
+        raise OperatorError(f"{path}: its last row is no audit row; move the file away and keep it") from None
 
 
 def verify(path: Path) -> Iterator[tuple[dict[str, str | int | float], str]]:

@@ -46,6 +46,8 @@ START_TIME_MAX_S: Final = 300.0
 """A process that is not ready by then is killed; a start without warmed kernels compiles them first."""
 RESTARTS_MAX: Final = 30
 RESTART_WINDOW_S: Final = 60.0
+RETRY_S: Final = 1.0
+"""When the system would not start a process (no memory, no descriptors), how long until the next try."""
 STOP_TIME_MAX_S: Final = 5.0
 """What each process gets to leave in good order before it is killed."""
 SPARED: Final = (ProcessName.MEDIA, ProcessName.CONTROL)
@@ -218,7 +220,14 @@ class Supervisor:
         elif not child.ready and not self._announced:
             self._fail(f"{child.name} ended with code {code} before it was ready; see the log above")
         else:
-            self._start(child.name)
+            self._start_again(child.name)
+
+    def _start_again(self, name: ProcessName) -> None:
+        try:
+            self._start(name)
+        except OSError as error:
+            _log.error("process_not_started", name=name, reason=error.strerror)
+            asyncio.get_running_loop().call_later(RETRY_S, self._start_again, name)
 
     def _fail(self, reason: str) -> None:
         self._failure = self._failure or reason
@@ -271,8 +280,12 @@ class Supervisor:
         }
         path = self._state_directory / STATUS_FILE
         part = path.with_suffix(".part")
-        part.write_text(json.dumps(status, indent=1) + "\n")
-        part.replace(path)
+        try:
+            part.write_text(json.dumps(status, indent=1) + "\n")
+            part.replace(path)
+        except OSError as error:
+            # A full disk must not keep a process from being started again.
+            _log.error("status_not_written", reason=error.strerror)
 
 
 def _without_ticket(message: ConfigureControl) -> ConfigureControl:

@@ -32,6 +32,7 @@ class UdpShell:
         self._view = memoryview(self._buffer)
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._settling = False
         self._refusals: dict[tuple[str, str], tuple[float, int]] = {}
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -50,23 +51,37 @@ class UdpShell:
             if self._loop is not None:
                 self._loop.remove_reader(sock.fileno())
             sock.close()
+        self._loop = None
 
     def settle(self) -> None:
         """Send what the core has to send, log what it refused, take its events, re-arm the timer."""
-        for outgoing in self._core.datagrams_to_send():
-            self._send(outgoing)
-        self._log_refusals()
-        self._after()
+        self._settling = False
+        try:
+            for outgoing in self._core.datagrams_to_send():
+                self._send(outgoing)
+            self._log_refusals()
+            self._after()
+        finally:
+            self._arm()
+
+    def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         delay_s = self._core.next_timer_s(self._clock.now_s())
         if self._loop is not None and delay_s is not None:
             self._timer = self._loop.call_later(delay_s, self._timer_due)
 
+    def _settle_soon(self) -> None:
+        if self._loop is not None and not self._settling:
+            self._settling = True
+            self._loop.call_soon(self.settle)
+
     def _timer_due(self) -> None:
         self._timer = None
-        self._core.handle_timer(self._clock.now_s())
-        self.settle()
+        try:
+            self._core.handle_timer(self._clock.now_s())
+        finally:
+            self.settle()
 
     def _read(self, flow: int) -> None:
         for _ in range(READ_BATCH_MAX):
@@ -77,10 +92,12 @@ class UdpShell:
             except OSError:
                 continue  # an ICMP error of an earlier datagram: its transaction times out by itself
             address = Address(source[0].partition("%")[0], source[1])
-            self._core.receive_datagram(self._clock.now_s(), self._view[:length], address, flow)
-            # One buffer for all: an INFO body does not outlive its turn.
-            self._view[:length] = bytes(length)
-        self.settle()
+            try:
+                self._core.receive_datagram(self._clock.now_s(), self._view[:length], address, flow)
+            finally:
+                # One buffer for all: an INFO body does not outlive its turn, whatever happens in it.
+                self._view[:length] = bytes(length)
+                self._settle_soon()
 
     def _send(self, outgoing: Outgoing) -> None:
         try:

@@ -14,16 +14,25 @@ from dtmf_shield.model.ids import CallId
 RECORD_BYTES_MAX: Final = 32_768
 
 
+def _open(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("PRAGMA journal_mode=WAL")
+    # The registry outlives kill -9 of control; after a crash of the machine the calls are gone anyway.
+    database.execute("PRAGMA synchronous=NORMAL")
+    database.execute("CREATE TABLE IF NOT EXISTS calls (id TEXT PRIMARY KEY, record BLOB NOT NULL)")
+    return database
+
+
 class CallRegistry:
     """Insert or replace, delete, read all. Durable against the death of the process, not of the machine."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create the file."""
-        self._database = sqlite3.connect(path, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        # The registry outlives kill -9 of control; after a crash of the machine the calls are gone anyway.
-        self._database.execute("PRAGMA synchronous=NORMAL")
-        self._database.execute("CREATE TABLE IF NOT EXISTS calls (id TEXT PRIMARY KEY, record BLOB NOT NULL)")
+        """Open or create the file. One that is no database is moved aside: calls can be lost, not the service."""
+        try:
+            self._database = _open(path)
+        except sqlite3.DatabaseError:
+            path.replace(path.with_suffix(".broken"))
+            self._database = _open(path)
 
     def put(self, call_id: CallId, record: bytes) -> None:
         """Write one call's record. Raises ValueError over RECORD_BYTES_MAX."""

@@ -44,6 +44,28 @@ def test_a_changed_file_is_refused_at_the_line_that_was_changed(tmp_path, change
         list(verify(path))
 
 
+@pytest.mark.parametrize("rows", [0, 3])
+def test_a_row_that_was_cut_is_removed_and_told(tmp_path, rows):
+    path = written(tmp_path / "audit.jsonl", rows)
+    with path.open("a") as file:
+        file.write('{"at": 1.0, "event": "mas')
+
+    log = AuditLog(path)
+    log.append("mask_off", 1_800_000_009.0, call="c1")
+    log.close()
+
+    events = [row["event"] for row, _ in verify(path)]
+    assert events == ["mask_on"] * rows + ["audit_row_cut", "mask_off"]
+
+
+def test_a_file_that_is_no_chain_is_refused(tmp_path):
+    path = tmp_path / "audit.jsonl"
+    path.write_text("something else\n")
+
+    with pytest.raises(OperatorError, match=r"audit\.jsonl"):
+        AuditLog(path)
+
+
 def test_card_numbers_are_scrubbed_from_rows(tmp_path):
     log = AuditLog(tmp_path / "audit.jsonl")
     log.append("note", 0.0, text="4242 4242 4242 4242")
