@@ -136,6 +136,15 @@ class Heartbeat(msgspec.Struct, frozen=True, tag=True):
     process: ProcessName
 
 
+class PeerLost(msgspec.Struct, frozen=True, tag=True):
+    """The sender's channel to ``peer`` has closed. If the peer lives the two are joined anew.
+
+    Of each pair only the first of control, media, cde says so.
+    """
+
+    peer: ProcessName
+
+
 class StopService(msgspec.Struct, frozen=True, tag=True):
     """The sender cannot go on and restarting would not help; ``reason`` is for the operator."""
 
@@ -347,7 +356,7 @@ ToChild = PeerConnected | SocketsPassed | Shutdown
 ToControl = ConfigureControl | PortsAvailable | ToChild
 SupervisorToMedia = ConfigureMedia | PeerConnected | SocketsPassed | Shutdown
 SupervisorToCde = ConfigureCde | PeerConnected | Shutdown
-ToSupervisor = ProcessReady | Heartbeat | StopService
+ToSupervisor = ProcessReady | Heartbeat | PeerLost | StopService
 ControlToMedia = OpenCall | SetStream | SetShield | StartRecording | CloseCall | AskStatistics
 MediaToControl = ShieldChanged | StarCodeKeyed | RecordingClosed | CallStatistics | CallClosed
 ControlToCde = StartCapture | CollectField | SubmitCapture | CancelCapture | InfoMailed

@@ -30,6 +30,7 @@ from dtmf_shield.model.messages import (
     ControlToMedia,
     Heartbeat,
     PeerConnected,
+    PeerLost,
     ProcessName,
     ProcessReady,
     Shutdown,
@@ -143,6 +144,7 @@ class MediaProcess:
         self._cde = None
         self._calls.cde_lost()
         self._slots.wipe()
+        self._supervisor.send(PeerLost(ProcessName.CDE))
 
     def _to_control(self, message: object) -> None:
         if self._control is not None:

@@ -27,6 +27,7 @@ from dtmf_shield.model.messages import (
     ConfigureMedia,
     Heartbeat,
     PeerConnected,
+    PeerLost,
     PortsAvailable,
     ProcessName,
     ProcessReady,
@@ -46,6 +47,10 @@ START_TIME_MAX_S: Final = 300.0
 """A process that is not ready by then is killed; a start without warmed kernels compiles them first."""
 RESTARTS_MAX: Final = 30
 RESTART_WINDOW_S: Final = 60.0
+REJOIN_S: Final = 0.5
+"""A channel closes a moment before its process is known to be dead."""
+REJOIN_QUIET_S: Final = 5.0
+"""So soon after two were joined, a lost channel is the one before: its end was told late."""
 RETRY_S: Final = 1.0
 """When the system would not start a process (no memory, no descriptors), how long until the next try."""
 STOP_TIME_MAX_S: Final = 5.0
@@ -97,6 +102,7 @@ class Supervisor:
         self._spares: dict[ProcessName, Child] = {}
         """Second processes with everything loaded, waiting to be told whose place they take."""
         self._restarts: deque[float] = deque()
+        self._joined_s: dict[tuple[ProcessName, ProcessName], float] = {}
         self._stopping = asyncio.Event()
         self._failure: str | None = None
         self._announced = False
@@ -171,6 +177,7 @@ class Supervisor:
         if first is None or second is None:
             return
         left, right = connect_pair()
+        self._joined_s[first.name, second.name] = self._clock.now_s()
         first.send(PeerConnected(peer=second.name), (left.fileno(),))
         second.send(PeerConnected(peer=first.name), (right.fileno(),))
         left.close()
@@ -189,8 +196,22 @@ class Supervisor:
                 self._announce()
             case StopService(reason=reason):
                 self._fail(f"{child.name}: {reason}")
+            case PeerLost(peer=peer):
+                self._peer_lost(child, peer)
             case Heartbeat():
                 pass
+
+    def _peer_lost(self, child: Child, peer: ProcessName) -> None:
+        joined_s = self._joined_s.get((child.name, peer), 0.0)
+        if self._clock.now_s() - joined_s > REJOIN_QUIET_S:
+            loop = asyncio.get_running_loop()
+            loop.call_later(REJOIN_S, self._rejoin, child, self._children.get(peer))
+
+    def _rejoin(self, first: Child, second: Child | None) -> None:
+        """Join two that live and have lost each other by a flooded or broken channel; a dead one joins anew anyway."""
+        if all(each is not None and self._children.get(each.name) is each for each in (first, second)):
+            _log.warning("peers_rejoined", first=first.name, second=second.name if second else "")
+            self._join(first, second)
 
     def _announce(self) -> None:
         if not all(child.ready for child in self._children.values()):

@@ -53,6 +53,7 @@ from dtmf_shield.model.messages import (
     Heartbeat,
     MediaToControl,
     PeerConnected,
+    PeerLost,
     PortsAvailable,
     ProcessName,
     ProcessReady,
@@ -326,10 +327,12 @@ class ControlProcess:
         if channel is self._media_channel:
             self._rows.connect(None)
             self._desk.media_changed(up=False)
+            self._supervisor.send(PeerLost(ProcessName.MEDIA))
 
     def _cde_lost(self, channel: Channel[CdeToControl]) -> None:
         if channel is self._cde_channel:
             self._captures.connect(None)
+            self._supervisor.send(PeerLost(ProcessName.CDE))
 
     # --- media and cde -----------------------------------------------------------------------------------------
 

@@ -1,0 +1,198 @@
+"""The supervisor joins processes, takes spares into service, and joins again two that live and lost each other."""
+
+import asyncio
+
+import pytest
+
+from dtmf_shield.base.config import Config
+from dtmf_shield.model.messages import (
+    ConfigureCde,
+    ConfigureControl,
+    ConfigureMedia,
+    PeerConnected,
+    PeerLost,
+    ProcessName,
+    ProcessReady,
+    SocketsPassed,
+)
+from dtmf_shield.service import supervisor as supervising
+from dtmf_shield.service.sockets import HeldSockets
+from dtmf_shield.service.supervisor import REJOIN_QUIET_S, Supervisor
+
+CDE = ConfigureCde(
+    state_directory="",
+    gateway_name="",
+    gateway_ip="",
+    gateway_port=0,
+    gateway_server_name="",
+    gateway_ca_file="",
+    gateway_path="",
+    gateway_user_file="",
+)
+CONTROL = ConfigureControl(
+    config_json=b"{}", state_directory="", session_key=b"", login_ticket="once", api_key=""
+)
+
+
+class HandClock:
+    """A clock moved by hand."""
+
+    def __init__(self) -> None:
+        self.at_s = 100.0
+
+    def now_s(self) -> float:
+        return self.at_s
+
+    def wall_s(self) -> float:
+        return self.at_s
+
+
+class PaperProcess:
+    """What the supervisor needs of a finished subprocess."""
+
+    returncode = -9
+
+
+class PaperChild:
+    """A child that writes down what it is told."""
+
+    def __init__(self, name: ProcessName) -> None:
+        self.name, self.ready, self.last_heard_s, self.pid = name, False, 0.0, 1
+        self.process = PaperProcess()
+        self.told: list[object] = []
+
+    def send(self, message, fds=()):
+        self.told.append(message)
+
+    def describe(self):
+        return {"pid": self.pid, "ready": self.ready}
+
+    def kinds(self):
+        return [type(message) for message in self.told]
+
+    def peers(self):
+        return [message.peer for message in self.told if isinstance(message, PeerConnected)]
+
+
+class House:
+    """A supervisor whose processes are paper."""
+
+    def __init__(self, directory, monkeypatch) -> None:
+        self.clock, self.spawned, self.statuses = HandClock(), [], []
+        self.supervisor = Supervisor(
+            config=Config(),
+            state_directory=directory,
+            sockets=HeldSockets(),
+            configure_cde=CDE,
+            configure_control=CONTROL,
+            clock=self.clock,
+            on_status=lambda name, _details: self.statuses.append(name),
+        )
+        monkeypatch.setattr(self.supervisor, "_spawn", self.spawn)
+        for name in (ProcessName.MEDIA, ProcessName.CDE, ProcessName.CONTROL):
+            self.supervisor._start(name)
+
+    def spawn(self, name):
+        self.spawned.append(PaperChild(name))
+        return self.spawned[-1]
+
+    def child(self, name):
+        return self.supervisor._children[name]
+
+    def ready(self):
+        for child in list(self.supervisor._children.values()):
+            self.supervisor._receive(child, ProcessReady(child.name))
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    return House(tmp_path, monkeypatch)
+
+
+def test_each_process_is_configured_first_and_joined_to_both_others(house):
+    assert house.child(ProcessName.MEDIA).kinds()[0] is ConfigureMedia
+    assert house.child(ProcessName.CONTROL).kinds()[0] is ConfigureControl
+    for name in (ProcessName.MEDIA, ProcessName.CDE, ProcessName.CONTROL):
+        others = {ProcessName.MEDIA, ProcessName.CDE, ProcessName.CONTROL} - {name}
+        assert set(house.child(name).peers()) == others
+    assert SocketsPassed not in house.child(ProcessName.CDE).kinds()
+
+
+def test_ready_is_told_when_all_are_and_the_link_is_for_one_start(house):
+    assert house.statuses.count("ready") == 0
+
+    house.ready()
+    house.supervisor._exited(house.child(ProcessName.CONTROL))
+
+    assert house.statuses.count("ready") == 1
+    assert house.child(ProcessName.CONTROL).told[0].login_ticket == ""
+
+
+def test_a_dead_process_is_replaced_by_its_spare(house):
+    house.ready()
+    spare = PaperChild(ProcessName.MEDIA)
+    house.supervisor._spares[ProcessName.MEDIA] = spare
+
+    house.supervisor._exited(house.child(ProcessName.MEDIA))
+
+    assert house.child(ProcessName.MEDIA) is spare
+    assert set(spare.peers()) == {ProcessName.CONTROL, ProcessName.CDE}
+    house.ready()
+    assert house.statuses[-1] == "recovered"
+
+
+def test_a_dead_spare_is_forgotten(house):
+    house.ready()
+    spare = PaperChild(ProcessName.MEDIA)
+    house.supervisor._spares[ProcessName.MEDIA] = spare
+    before = house.child(ProcessName.MEDIA)
+
+    house.supervisor._exited(spare)
+
+    assert house.supervisor._spares == {}
+    assert house.child(ProcessName.MEDIA) is before
+
+
+def test_a_process_that_never_was_ready_ends_the_service(house):
+    house.supervisor._exited(house.child(ProcessName.CDE))
+
+    assert house.supervisor._failure is not None
+    assert "before it was ready" in house.supervisor._failure
+
+
+def lost(house, reporter, peer):
+    async def run():
+        house.supervisor._receive(house.child(reporter), PeerLost(peer))
+        await asyncio.sleep(0.01)
+
+    asyncio.run(run())
+
+
+def test_two_that_live_and_lost_each_other_are_joined_again(house, monkeypatch):
+    monkeypatch.setattr(supervising, "REJOIN_S", 0.0)
+    house.ready()
+    house.clock.at_s += REJOIN_QUIET_S + 1
+
+    lost(house, ProcessName.MEDIA, ProcessName.CDE)
+
+    assert house.child(ProcessName.MEDIA).peers().count(ProcessName.CDE) == 2
+    assert house.child(ProcessName.CDE).peers().count(ProcessName.MEDIA) == 2
+
+
+def test_a_loss_told_late_parts_nobody_who_was_just_joined(house, monkeypatch):
+    monkeypatch.setattr(supervising, "REJOIN_S", 0.0)
+    house.ready()
+    house.clock.at_s += REJOIN_QUIET_S + 1
+    house.supervisor._exited(house.child(ProcessName.CDE))
+
+    lost(house, ProcessName.CONTROL, ProcessName.CDE)
+
+    assert house.child(ProcessName.CDE).peers().count(ProcessName.CONTROL) == 1
+
+
+def test_too_many_deaths_end_the_service(house):
+    house.ready()
+    for _ in range(supervising.RESTARTS_MAX + 1):
+        house.supervisor._exited(house.child(ProcessName.CDE))
+
+    assert house.supervisor._failure is not None
