@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Final
@@ -20,7 +21,8 @@ from dtmf_shield.service.sockets import bind_all
 from dtmf_shield.service.supervisor import Supervisor
 from dtmf_shield.service.test_gateway.launch import TestGatewayProcess
 
-SHIPPED_FLOWS: Final = Path(__file__).parents[2] / "ivr_flows"
+CHECKOUT_FLOWS: Final = Path(__file__).parents[2] / "ivr_flows"
+INSTALLED_FLOWS: Final = Path(sys.prefix) / "share" / "dtmf-shield" / "ivr_flows"
 FLOWS_MAX: Final = 200
 API_KEY_FILE: Final = "api.key"
 SECRET_BYTES: Final = 32
@@ -53,7 +55,8 @@ def state_directory_of(config: Config, base: Path, override: Path | None) -> Pat
 
 def flow_files(config: Config, base: Path) -> list[Path]:
     """Return the flow files that this configuration serves. Raises OperatorError where there is none."""
-    directory = base / config.capture.flows_directory if config.capture.flows_directory else SHIPPED_FLOWS
+    shipped = CHECKOUT_FLOWS if CHECKOUT_FLOWS.is_dir() else INSTALLED_FLOWS
+    directory = base / config.capture.flows_directory if config.capture.flows_directory else shipped
     files = sorted(directory.glob("*.yaml"))[:FLOWS_MAX]
     if not files:
         raise OperatorError(f"capture.flows_directory: {directory} holds no flow (*.yaml)")
