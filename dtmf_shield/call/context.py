@@ -211,7 +211,6 @@ def record_of(call: Call) -> CallRecord:
         flow_id=engagement.flow.id if engagement is not None and running else "",
         reference=engagement.reference if engagement is not None and running else "",
         masked_longer=running or Timer.TAIL in call.deadlines,
-        last_outcome=engagement.outcome if engagement is not None else None,
     )
 
 

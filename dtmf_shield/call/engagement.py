@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from dtmf_shield.call.call import Call, Engagement, Stage, Timer
 from dtmf_shield.call.context import Context
 from dtmf_shield.call.errors import (
@@ -163,7 +165,7 @@ def request_field(ctx: Context, now_s: float, capture_id: CaptureId, field: str)
     if engagement.progress is not None:
         # cde will tell it accepted once more.
         kept = tuple(name for name in engagement.progress.accepted if name != field)
-        engagement.progress = _with_accepted(engagement.progress, kept)
+        engagement.progress = replace(engagement.progress, accepted=kept)
     _advance(ctx, now_s, call, engagement, FieldRequested(field))
     ctx.events.append(CaptureChanged(call.call_id, capture_id))
 
@@ -251,18 +253,3 @@ def _running(ctx: Context, capture_id: CaptureId) -> tuple[Call, Engagement]:
     if engagement.sending:
         raise CaptureSending
     return call, engagement
-
-
-def _with_accepted(progress: CaptureProgress, accepted: tuple[str, ...]) -> CaptureProgress:
-    return CaptureProgress(
-        capture_id=progress.capture_id,
-        state=progress.state,
-        field=progress.field,
-        count=progress.count,
-        length=progress.length,
-        brand=progress.brand,
-        last4=progress.last4,
-        attempt=progress.attempt,
-        reason=progress.reason,
-        accepted=accepted,
-    )

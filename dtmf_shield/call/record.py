@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import msgspec
 
-from dtmf_shield.model.capture import CaptureOutcome
 from dtmf_shield.model.ids import CallId, CaptureId
 from dtmf_shield.model.stream import Codec, MediaPorts, ShieldMode
 from dtmf_shield.sip.dialog import Dialog
@@ -42,4 +41,3 @@ class CallRecord(msgspec.Struct, kw_only=True):
     flow_id: str = ""
     reference: str = ""
     masked_longer: bool = False
-    last_outcome: CaptureOutcome | None = None

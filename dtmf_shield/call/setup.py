@@ -13,13 +13,13 @@ from dtmf_shield.call.call import Call, Leg, Timer
 from dtmf_shield.call.context import ALLOW, Context, Purpose, dialog_of
 from dtmf_shield.call.engagement import start_capture
 from dtmf_shield.call.events import CallAnswered, CallPhase, CallPhaseChanged, CallStarted
-from dtmf_shield.call.settings import RETRY_AFTER_S, AgentTarget, Route, Trunk
+from dtmf_shield.call.settings import RETRY_AFTER_S, Route, Trunk
 from dtmf_shield.model.ids import CallId, LegRole
-from dtmf_shield.model.stream import Codec, MediaPorts, ShieldMode
+from dtmf_shield.model.stream import Codec, ShieldMode
 from dtmf_shield.sip.dialog import dialog_of_received_invite, dialog_of_sent_invite, new_request, sip_uri
 from dtmf_shield.sip.errors import SdpError
 from dtmf_shield.sip.events import Address, RequestReceived, ResponseReceived
-from dtmf_shield.sip.message import Request, respond_to
+from dtmf_shield.sip.message import Request, Response, respond_to
 from dtmf_shield.sip.offer_answer import Negotiation
 from dtmf_shield.sip.sdp import CONTENT_TYPE, PTIME_DEFAULT_MS, RemoteAudio
 from dtmf_shield.sip.uri import NameAddr, Uri, parse_uri
@@ -28,18 +28,8 @@ CODECS_OFFERED: Final = (Codec.PCMU, Codec.PCMA)
 SESSION_ID_BITS: Final = 60
 NEVER_PASSED: Final = frozenset(
     {
-        *(
-            "Via",
-            "From",
-            "To",
-            "Call-ID",
-            "CSeq",
-            "Contact",
-            "Route",
-            "Record-Route",
-            "Max-Forwards",
-            "Allow",
-        ),
+        *("Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards"),
+        *("Contact", "Route", "Record-Route", "Allow"),
         *("Supported", "Require", "Proxy-Require", "Content-Length", "Content-Type", "Content-Encoding"),
         *("User-Agent", "Server", "Session-Expires", "Min-SE", "Authorization", "Proxy-Authorization"),
     }
@@ -102,40 +92,29 @@ def _begin(
     if ports is None:
         ctx.answer(now_s, event.transaction, request, 503, headers=_RETRY)
         return
-    caller = Leg(LegRole.CALLER, negotiation, caller_host, invite=event.transaction)
-    agent = Leg(LegRole.AGENT, Negotiation(session_id=_session_id(ctx)), agent_host)
-    call = _new_call(now_s, call_id, trunk, target, dialled, request, ports, caller, agent)
-    call.engage_flow, call.late = route.engage_flow, offer is None
+    call = Call(
+        call_id=call_id,
+        trunk=trunk,
+        target=target,
+        dialled=dialled,
+        caller_user=_caller_user(request),
+        started_s=now_s,
+        ports=ports,
+        caller=Leg(LegRole.CALLER, negotiation, caller_host, invite=event.transaction),
+        agent=Leg(LegRole.AGENT, Negotiation(session_id=_session_id(ctx)), agent_host),
+        invite_request=request,
+        engage_flow=route.engage_flow,
+        late=offer is None,
+    )
     ctx.calls[call_id] = call
     ctx.servers[event.transaction] = (call_id, LegRole.CALLER)
     _call_agent(ctx, now_s, call, event, offer)
 
 
-def _new_call(
-    now_s: float,
-    call_id: CallId,
-    trunk: Trunk,
-    target: AgentTarget,
-    dialled: str,
-    request: Request,
-    ports: MediaPorts,
-    caller: Leg,
-    agent: Leg,
-) -> Call:
+def _caller_user(request: Request) -> str:
+    """Return who calls: the user part of From, or the number of a tel URI (RFC 3966)."""
     uri = request.from_.uri
-    user = uri.user if uri.user is not None else uri.opaque.partition(";")[0]
-    return Call(
-        call_id=call_id,
-        trunk=trunk,
-        target=target,
-        dialled=dialled,
-        caller_user=user,
-        started_s=now_s,
-        ports=ports,
-        caller=caller,
-        agent=agent,
-        invite_request=request,
-    )
+    return uri.user if uri.user is not None else uri.opaque.partition(";")[0]
 
 
 def _call_agent(
@@ -202,7 +181,7 @@ def _receive_provisional(ctx: Context, now_s: float, call: Call, event: Response
             answer = call.agent.negotiation.receive_answer(body_of(event.response), final=False)
         except SdpError:
             return  # the final response decides
-        body = _answer_caller(ctx, call, answer, final=False)
+        body = answer_to(ctx, call, call.caller, answer, final=False)
         ctx.set_streams(call)
         ctx.shield(call, ShieldMode.GUARD)
         if call.phase is CallPhase.RINGING:
@@ -258,7 +237,7 @@ def _bodies_of_success(ctx: Context, call: Call, event: ResponseReceived) -> byt
         answer = early
     else:
         answer = call.agent.negotiation.receive_answer(received)
-    return _answer_caller(ctx, call, answer, final=True)
+    return answer_to(ctx, call, call.caller, answer, final=True)
 
 
 def receive_ack(ctx: Context, now_s: float, call: Call, ack: Request) -> bool:
@@ -352,14 +331,9 @@ def answer_to(ctx: Context, call: Call, leg: Leg, answer: RemoteAudio, *, final:
     )
 
 
-def body_of(message: Request | object) -> bytes:
-    """Return a body that is SDP by its type; nothing of a body that may hold keys."""
-    body = getattr(message, "body", b"")
-    return body if isinstance(body, bytes) else b""
-
-
-def _answer_caller(ctx: Context, call: Call, answer: RemoteAudio, *, final: bool) -> bytes:
-    return answer_to(ctx, call, call.caller, answer, final=final)
+def body_of(message: Request | Response) -> bytes:
+    """Return a readable body; nothing of one that may hold keys."""
+    return message.body if isinstance(message.body, bytes) else b""
 
 
 def _answer_invite(ctx: Context, now_s: float, call: Call, status: int, reason: str, body: bytes) -> None:
