@@ -34,7 +34,7 @@ from dtmf_shield.model.capture import (
 )
 from dtmf_shield.model.ids import CaptureId, Token
 
-FIELDS_MAX: Final = 3
+FIELDS_MAX: Final = len(FieldKind)
 EXPIRY_LENGTH: Final = 4
 EXPIRY_LONG_LENGTH: Final = 6
 SECURITY_CODE_LENGTHS: Final = (3, 4)
@@ -79,7 +79,6 @@ TRANSITIONS: Final[dict[tuple[CaptureState, Input], CaptureState]] = {
     # The request is on its way and cannot be called back: its answer ends the capture, as stopped.
     (_S.SENDING, _I.STOP): _S.SENDING,
 }
-MASKING: Final = frozenset(CaptureState) - {CaptureState.IDLE, CaptureState.DONE, CaptureState.FAILED}
 ENDED: Final = frozenset({CaptureState.DONE, CaptureState.FAILED})
 _TAKING_KEYS: Final = frozenset({CaptureState.HELD, CaptureState.WAITING, CaptureState.KEYING})
 _FIELD_OPEN: Final = frozenset({CaptureState.WAITING, CaptureState.KEYING})
@@ -259,10 +258,7 @@ class Capture:
         if now_s >= self._total_s:
             self.stop(CaptureResult.TIMED_OUT)
         elif self._silence_s is not None and now_s >= self._silence_s:
-            if (
-                self.state is CaptureState.KEYING
-                and self._plan().silence_ms < self._spec.first_digit_timeout_ms
-            ):
+            if self.state is CaptureState.KEYING and self._enough_keys:
                 self._check(now_s, by_key=False)
             else:
                 self._refuse(RejectReason.TIMEOUT, now_s)

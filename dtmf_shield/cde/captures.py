@@ -47,6 +47,7 @@ PROGRESS_INTERVAL_S: Final = 0.15
 OUTCOMES_KEPT: Final = 64
 """Outcomes told again to a control that has just started."""
 ARM_TIMEOUT_S: Final = 2.0
+"""Media answers within milliseconds; shorter than control's own limit, so that the end is told from here."""
 SLOT_REST_S: Final = 1.0
 """A slot given back is wiped a second time after this: media may have been writing one last key."""
 AGENT_LEGS_MAX: Final = 4_096

@@ -18,7 +18,7 @@ class FieldKind(enum.StrEnum):
 
 
 class CaptureState(enum.StrEnum):
-    """States of the capture machine in cde. MASKING is every state but IDLE, DONE and FAILED."""
+    """States of the capture machine in cde."""
 
     IDLE = "idle"
     WAITING = "waiting"

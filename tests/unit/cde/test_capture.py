@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import dtmf_shield.cde.capture as capture_module
 from dtmf_shield.account_data import slots
 from dtmf_shield.base.errors import InvariantError
-from dtmf_shield.cde.capture import ENDED, MASKING, TRANSITIONS, Capture, Change, Input
+from dtmf_shield.cde.capture import ENDED, TRANSITIONS, Capture, Change, Input
 from dtmf_shield.cde.card import IinTable
 from dtmf_shield.cde.gateways.base import GatewayResult, GatewayResultKind, SlotField
 from dtmf_shield.model.capture import (
@@ -141,10 +141,6 @@ def test_every_state_and_input_follows_the_table_or_changes_nothing(state: Captu
     else:
         line.capture._move(by)
         assert line.state is target
-
-
-def test_every_state_between_start_and_end_masks() -> None:
-    assert set(CaptureState) - MASKING == {CaptureState.IDLE} | ENDED
 
 
 def test_nothing_leaves_an_ended_state() -> None:
@@ -311,6 +307,15 @@ def test_three_timeouts_end_the_capture() -> None:
 def test_pause_below_the_shortest_length_may_be_long() -> None:
     line = Line().armed().collect(PAN).key("42424242").wait(15)
     assert line.state is CaptureState.KEYING
+
+
+def test_silence_after_enough_keys_submits_however_short_the_first_key_timeout_is() -> None:
+    spec = CaptureSpec(fields=FIELDS, first_digit_timeout_ms=6_000, inter_digit_timeout_ms=6_000)
+    too_few = Line(spec).armed().collect(PAN).key("42424242").wait(6.1)
+    enough = Line(spec).armed().collect(PAN).key("4242424242424241").wait(6.1)
+
+    assert too_few.reason is RejectReason.TIMEOUT
+    assert enough.reason is RejectReason.LUHN
 
 
 def test_silence_from_the_shortest_length_on_submits() -> None:
