@@ -197,14 +197,6 @@ class Snapshot(View):
     calls: tuple[CallView, ...]
 
 
-def masked_caller(number: str) -> str:
-    """Return the caller's number as ``••12``: its last two digits where it has six or more, else ``••``."""
-    digits = re.sub(r"[^0-9]", "", number)
-    if not number:
-        return "anonymous"
-    return _FILLED * 2 + (digits[-2:] if len(digits) >= 6 else "")
-
-
 def token_reference(token: Token) -> str | None:
     """Return ``tok_…9f3a``: enough to compare two tokens by eye, too little to be a card number.
 
