@@ -9,10 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtmf_shield.media.dsp.kernel import kernel
-from dtmf_shield.media.dsp.leg_state import CHUNK_SAMPLES, SHIELD_STATE_DTYPE, ShieldState, reset_row
+from dtmf_shield.media.dsp.leg_state import (
+    CHUNK_SAMPLES,
+    RING_SAMPLES,
+    SHIELD_STATE_DTYPE,
+    ShieldState,
+    reset_row,
+)
 from dtmf_shield.media.dsp.levels import mean_square
 from dtmf_shield.media.dsp.listening import listen_chunk, skip_chunk
-from dtmf_shield.media.dsp.registration import N_WINDOW
 from dtmf_shield.media.dsp.suspicion import MODE_GUARD
 from dtmf_shield.media.dsp.tables import STEP_SAMPLES
 
@@ -28,7 +33,7 @@ __all__ = [
     "skip_packet",
 ]
 
-_ZERO_DBM0_TONE_POWER = 0.5 * N_WINDOW**2 * mean_square(0.0)
+_ZERO_DBM0_TONE_POWER = 0.5 * RING_SAMPLES**2 * mean_square(0.0)
 
 reset_detector = reset_row
 

@@ -5,10 +5,13 @@ when handed a `CallerFrame` or a bare array. Nothing here touches a sample; only
 `MaskedFrame` (a tidy test keeps it so).
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+FRAME_SAMPLES_MAX: Final = 480
+"""60 ms, the longest packet time taken."""
 
 
 class CallerFrame(NamedTuple):

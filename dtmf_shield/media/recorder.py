@@ -19,12 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtmf_shield.base.log import get_logger
-from dtmf_shield.media.frames import MaskedFrame
+from dtmf_shield.media.frames import FRAME_SAMPLES_MAX, MaskedFrame
 from dtmf_shield.media.rtp.clock import SAMPLE_RATE_HZ, SAMPLES_A_MS
 from dtmf_shield.media.rtp.kernel import fence, kernel
 
-TAP_SAMPLES_MAX: Final = 480
-"""60 ms: the longest packet the service takes."""
 TAP_CELLS: Final = 4096
 """Frames on their way to disk: 40 s of one call, 0.4 s of a hundred."""
 WINDOW_SAMPLES: Final = 4 * SAMPLE_RATE_HZ
@@ -34,6 +32,7 @@ SETTLE_SAMPLES: Final = SAMPLE_RATE_HZ
 RECORDING_SAMPLES_MAX: Final = 12 * 3600 * SAMPLE_RATE_HZ
 """Twelve hours, 1.4 GB: beyond it frames are left out, well below the 4 GiB a WAV header can tell."""
 WRITER_PAUSE_S: Final = 0.05
+"""How often the ring is emptied: an eighth of what it holds of a hundred calls."""
 PART_SUFFIX: Final = ".part"
 _WAV_HEADER_BYTES: Final = 44
 
@@ -44,7 +43,7 @@ TAP_DTYPE: Final = np.dtype(
         ("side", np.int32),  # 0 caller, 1 agent
         ("n_samples", np.int32),
         ("position_samples", np.int64),  # since the start of the recording
-        ("samples", np.int16, (TAP_SAMPLES_MAX,)),
+        ("samples", np.int16, (FRAME_SAMPLES_MAX,)),
     ],
     align=True,
 )
@@ -73,7 +72,7 @@ def tap_frame(
     """Copy a masked frame into the ring; False where the ring is full or the frame too long."""
     n = len(frame.samples)
     head = ring.heads[0]
-    if head - ring.heads[1] >= len(ring.cells) or n > TAP_SAMPLES_MAX:
+    if head - ring.heads[1] >= len(ring.cells) or n > FRAME_SAMPLES_MAX:
         return False
     cell = ring.cells[head % len(ring.cells)]
     cell.row = row

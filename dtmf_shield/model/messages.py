@@ -27,12 +27,20 @@ MAILBOX_BYTES = MAILBOX_CELLS * MAILBOX_CELL_BYTES
 
 
 class ProcessName(enum.StrEnum):
-    """The three processes under the supervisor, and the supervisor itself."""
+    """The three processes under the supervisor."""
 
-    SUPERVISOR = "supervisor"
     CONTROL = "control"
     MEDIA = "media"
     CDE = "cde"
+
+
+SOCKETS_PER_ROW = 4
+"""RTP sockets of one row of the media tables: caller and agent, IPv4 and IPv6 each."""
+
+
+def rtp_socket_index(row: int, role: LegRole, *, v6: bool) -> int:
+    """Return the place of a leg's socket among those of all rows."""
+    return SOCKETS_PER_ROW * row + 2 * (role is LegRole.AGENT) + v6
 
 
 class SocketKind(enum.StrEnum):
@@ -55,7 +63,7 @@ class PeerConnected(msgspec.Struct, frozen=True, tag=True):
 class SocketsPassed(msgspec.Struct, frozen=True, tag=True):
     """Sockets the supervisor holds come with this message, in the order of ``indexes``.
 
-    For RTP an index is ``socket index = 4 * row + 2 * (role is agent) + (family is IPv6)``.
+    For RTP an index is :func:`rtp_socket_index`.
     """
 
     kind: SocketKind

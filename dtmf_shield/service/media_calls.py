@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from dtmf_shield.account_data.slots import SLOTS_MAX
 from dtmf_shield.base.log import get_logger
+from dtmf_shield.media.frames import FRAME_SAMPLES_MAX
 from dtmf_shield.media.io.rings import ShardEvent
-from dtmf_shield.media.io.shard import SOCKETS_PER_ROW, Shard, pack_address
+from dtmf_shield.media.io.shard import Shard, pack_address
 from dtmf_shield.media.masker import MODE_CAPTURE, MODE_GUARD, MODE_MUTE
 from dtmf_shield.media.recorder import RecordingFinished, RecordingWriter
 from dtmf_shield.media.rtp.clock import SAMPLES_A_MS
@@ -39,11 +40,14 @@ from dtmf_shield.model.messages import (
     SlotArmed,
     StarCodeKeyed,
     StartRecording,
+    rtp_socket_index,
 )
 from dtmf_shield.model.stream import Codec, Direction, LegStatistics, ShieldMode
 
 PTIME_MS_MIN: Final = 10
-PTIME_MS_MAX: Final = 60
+PTIME_MS_MAX: Final = FRAME_SAMPLES_MAX // SAMPLES_A_MS
+"""A ptime outside these is taken as the nearer one."""
+SOCKADDR_IN_BYTES: Final = 16
 
 _MODES: Final = {
     ShieldMode.MUTE: MODE_MUTE,
@@ -212,10 +216,9 @@ class MediaCalls:
         except ValueError:
             _log.error("no_such_address", call_id=call.call_id)
             return
-        version_6 = len(address) > 16
         ptime_ms = min(max(stream.ptime_ms, PTIME_MS_MIN), PTIME_MS_MAX)
         numbers = (
-            SOCKETS_PER_ROW * call.row + 2 * (message.role is LegRole.AGENT) + version_6,
+            rtp_socket_index(call.row, message.role, v6=len(address) > SOCKADDR_IN_BYTES),
             len(address),
             _CODECS[stream.codec],
             stream.payload_type,

@@ -13,6 +13,8 @@ from typing import Final
 
 from dtmf_shield.base.config import Config, MediaSection, split_host_port
 from dtmf_shield.base.errors import OperatorError
+from dtmf_shield.model.ids import LegRole
+from dtmf_shield.model.messages import rtp_socket_index
 from dtmf_shield.model.stream import MediaPorts
 
 SIP_RECEIVE_BUFFER_BYTES: Final = 1 << 20
@@ -20,7 +22,7 @@ SIP_RECEIVE_BUFFER_BYTES: Final = 1 << 20
 RTP_RECEIVE_BUFFER_BYTES: Final = 1 << 16
 """A second of G.711; older audio than that is worth nothing after a restart."""
 EVEN_PORT_TRIES_MAX: Final = 64
-SOCKETS_PER_ROW: Final = 4
+"""Where the system chooses ports, odd ones held back before one is taken as it is."""
 
 
 @dataclass(slots=True)
@@ -81,19 +83,19 @@ def _bind_rtp_pool(held: HeldSockets, media: MediaSection) -> None:
     families = [media.address] + ([media.address_v6] if media.address_v6 else [])
     candidates = {host: _candidate_ports(media) for host in families}
     for row in range(media.calls_max):
-        ports: dict[int, int] = {}
-        for agent in (0, 1):
-            for version, host in enumerate(families):
-                index = SOCKETS_PER_ROW * row + 2 * agent + version
-                held.rtp[index] = _bind_rtp(host, candidates[host], media)
-                ports[index % SOCKETS_PER_ROW] = held.rtp[index].getsockname()[1]
+        ports: dict[tuple[LegRole, bool], int] = {}
+        for role in LegRole:
+            for v6, host in enumerate(families):
+                bound = _bind_rtp(host, candidates[host], media)
+                held.rtp[rtp_socket_index(row, role, v6=bool(v6))] = bound
+                ports[role, bool(v6)] = bound.getsockname()[1]
         held.ports.append(
             MediaPorts(
                 row=row,
-                caller_port=ports[0],
-                agent_port=ports[2],
-                caller_port_v6=ports.get(1, 0),
-                agent_port_v6=ports.get(3, 0),
+                caller_port=ports[LegRole.CALLER, False],
+                agent_port=ports[LegRole.AGENT, False],
+                caller_port_v6=ports.get((LegRole.CALLER, True), 0),
+                agent_port_v6=ports.get((LegRole.AGENT, True), 0),
             )
         )
 

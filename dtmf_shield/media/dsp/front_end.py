@@ -167,8 +167,12 @@ def push_step(leg: Any, end_hop: int, position_samples: int) -> int:
 def sum_halves(leg: Any, newest_slot: int) -> None:
     """Set halves[0] and halves[1] to the older and the newer 7.5 ms sums of the ring."""
     ring, halves = leg.ring, leg.halves
-    s1, s2, s3 = (newest_slot + 1) % 6, (newest_slot + 2) % 6, (newest_slot + 3) % 6
-    s4, s5 = (newest_slot + 4) % 6, (newest_slot + 5) % 6
+    s1, s2, s3 = (
+        (newest_slot + 1) % RING_STEPS,
+        (newest_slot + 2) % RING_STEPS,
+        (newest_slot + 3) % RING_STEPS,
+    )
+    s4, s5 = (newest_slot + 4) % RING_STEPS, (newest_slot + 5) % RING_STEPS
     for k in range(2 * N_TONES):
         halves[0, k] = ring[s1, k] + ring[s2, k] + ring[s3, k]
         halves[1, k] = ring[s4, k] + ring[s5, k] + ring[newest_slot, k]

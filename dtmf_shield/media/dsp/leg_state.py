@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtmf_shield.media.dsp.kernel import kernel
-from dtmf_shield.media.dsp.tables import HOP_SAMPLES, N_TONES, WINDOW_HOPS, WINDOW_SAMPLES
+from dtmf_shield.media.dsp.tables import HOP_SAMPLES, N_TONES, STEP_SAMPLES, WINDOW_HOPS, WINDOW_SAMPLES
 
 CHUNK_SAMPLES = 160  # a packet is worked through in chunks of at most 20 ms
 CHUNK_HOPS = CHUNK_SAMPLES // HOP_SAMPLES
-RING_STEPS = 6  # 15 ms of registration steps
+RING_STEPS = 6  # of registration
+RING_SAMPLES = RING_STEPS * STEP_SAMPLES  # 15 ms
 HOLD_BACK_SAMPLES = WINDOW_SAMPLES  # 5 ms: what must be heard before a tone is told is what must be held
 N_FEATURES = 7  # of a suspicion window
 KEYS_PER_PACKET_MAX = 4  # a key takes at least 31 ms to register, a packet has at most 60 ms
-
 SEGMENTS_PER_PACKET_MAX = 8  # two mutes lie at least 10 ms apart, a packet has at most 60 ms
 
 ShieldState = NDArray[np.void]
@@ -40,10 +40,8 @@ SHIELD_STATE_DTYPE = np.dtype(
         ("window_explained", np.float32),
         ("window_row_energy", np.float32),
         ("window_column_energy", np.float32),
-        (
-            "window_second_row",
-            np.float32,
-        ),  # energy of the second strongest tone of either group, each by itself
+        # Energy of the second strongest tone of either group, each by itself.
+        ("window_second_row", np.float32),
         ("window_second_column", np.float32),
         ("features", np.float32, (N_FEATURES,)),
         # Registration: the last 6 steps of 2.5 ms at absolute phase, and the counters.
@@ -72,15 +70,11 @@ SHIELD_STATE_DTYPE = np.dtype(
         ("mute_until_samples", np.int64),
         ("mute_suspects", np.int32),  # suspect hops of the mute that is open
         ("sustain_until_samples", np.int64),
-        (
-            "suspect_hops",
-            np.uint32,
-        ),  # of this chunk: bit h is set where the 5 ms that end with hop h are suspect
+        # Of this chunk: bit h is set where the 5 ms that end with hop h are suspect.
+        ("suspect_hops", np.uint32),
         ("masked_in_packet_samples", np.int64),
-        (
-            "segments",
-            np.int32,
-        ),  # how many stretches of the last packet were replaced, and which: [begin, end)
+        # How many stretches of the last packet were replaced, and which: [begin, end).
+        ("segments", np.int32),
         ("segment_begins", np.int32, (SEGMENTS_PER_PACKET_MAX,)),
         ("segment_ends", np.int32, (SEGMENTS_PER_PACKET_MAX,)),
         ("filler", np.uint32),

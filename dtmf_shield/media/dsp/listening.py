@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dtmf_shield.media.dsp.front_end import keep_last_hops, load_chunk, measure_window, push_step, sum_halves
 from dtmf_shield.media.dsp.kernel import vector_kernel
-from dtmf_shield.media.dsp.leg_state import RING_STEPS
+from dtmf_shield.media.dsp.leg_state import RING_SAMPLES
 from dtmf_shield.media.dsp.levels import mean_square
 from dtmf_shield.media.dsp.registration import count_step, judge_window, window_energy, worth_judging
 from dtmf_shield.media.dsp.suspicion import (
@@ -23,7 +23,6 @@ from dtmf_shield.media.dsp.tables import HOP_SAMPLES, KEY_CODES, STEP_SAMPLES, W
 
 TAIL_SAMPLES = 96  # 12 ms muted after the last suspect hop
 REOPEN_SAMPLES = 40  # 5 ms after the mute closed, 15 ms of tone may still extend it
-RING_SAMPLES = RING_STEPS * STEP_SAMPLES
 SUSTAIN_ENERGY_MIN = SUSTAIN_EXPLAINED_MIN * RING_SAMPLES * mean_square(CAPTURE_LEVEL_DBM0_MIN)
 QUIET_HOP_ENERGY = HOP_SAMPLES * mean_square(CAPTURE_LEVEL_DBM0_MIN - 3.0)
 

@@ -7,12 +7,11 @@ from math import atan2, pi, sqrt
 from typing import Any
 
 from dtmf_shield.media.dsp.kernel import vector_kernel
-from dtmf_shield.media.dsp.leg_state import KEYS_PER_PACKET_MAX, RING_STEPS
+from dtmf_shield.media.dsp.leg_state import KEYS_PER_PACKET_MAX, RING_SAMPLES, RING_STEPS
 from dtmf_shield.media.dsp.levels import mean_square
-from dtmf_shield.media.dsp.tables import N_TONES, SAMPLE_RATE_HZ, STEP_SAMPLES, TONE_HZ
+from dtmf_shield.media.dsp.tables import N_TONES, SAMPLE_RATE_HZ, TONE_HZ
 
-N_WINDOW = RING_STEPS * STEP_SAMPLES  # 120 samples, 15 ms
-HALF_S = 0.5 * N_WINDOW / SAMPLE_RATE_HZ
+HALF_S = 0.5 * RING_SAMPLES / SAMPLE_RATE_HZ
 
 LEVEL_DBM0_MIN = -42.0  # AT&T: accept to -25 dBm a tone; 17 dB of head room for lossy lines
 LEVEL_TONE_DBM0_MIN = -48.0
@@ -20,9 +19,8 @@ PURITY_MIN = 0.80  # share of energy in the two tones; SNR 15 dB gives 0.97, hal
 TWIST_ROW_OVER_COLUMN_DB_MAX = 12.0  # AT&T asks for 8; noise at SNR 15 dB moves the weak tone by 3
 TWIST_COLUMN_OVER_ROW_DB_MAX = 9.0  # AT&T asks for 4, ETSI for 6
 PEAK_DB_MIN = 6.0  # over every other tone of the group; rows are 73 Hz apart, 15 ms resolves 67 Hz
-FREQUENCY_SHARE_MAX = (
-    0.025  # accept +-1.5 % and 2 Hz (AT&T), reject +-3.5 %; noise at SNR 15 dB needs the rest
-)
+# Accept +-1.5 % and 2 Hz (AT&T), reject +-3.5 %; noise at SNR 15 dB needs the rest.
+FREQUENCY_SHARE_MAX = 0.025
 FREQUENCY_HZ_MAX = 2.0
 STEPS_TO_REGISTER = 8  # 15 ms window + 7 * 2.5 ms: accepts 40 ms, refuses 23 ms
 RUN_MISSES_MAX = 2  # consecutive steps without verdict that a run outlives: a noise peak in a 40 ms key
@@ -34,8 +32,8 @@ WEAKER_SHARE_MIN = 0.02  # of the weaker tone in those fits: another; the twist 
 ONSET_BEFORE_FIRST_SAMPLES = 104
 END_BEFORE_LAST_SAMPLES = 14
 
-_ENERGY_MIN = N_WINDOW * mean_square(LEVEL_DBM0_MIN)
-_TONE_POWER_MIN = 0.5 * N_WINDOW**2 * mean_square(LEVEL_TONE_DBM0_MIN)
+_ENERGY_MIN = RING_SAMPLES * mean_square(LEVEL_DBM0_MIN)
+_TONE_POWER_MIN = 0.5 * RING_SAMPLES**2 * mean_square(LEVEL_TONE_DBM0_MIN)
 _ROW_OVER_COLUMN_MAX = 10.0 ** (TWIST_ROW_OVER_COLUMN_DB_MAX / 10.0)
 _COLUMN_OVER_ROW_MAX = 10.0 ** (TWIST_COLUMN_OVER_ROW_DB_MAX / 10.0)
 _PEAK_RATIO_MAX = 10.0 ** (-PEAK_DB_MIN / 10.0)
@@ -56,12 +54,12 @@ def judge_window(leg: Any, energy: float) -> int:
         )
         if power > column_power:
             column, column_power = k + 4, power
-    leg.halves_explained = 4.0 * (row_power + column_power) / N_WINDOW
+    leg.halves_explained = 4.0 * (row_power + column_power) / RING_SAMPLES
     if leg.halves_explained <= PURITY_MIN * energy:
         return 0
     row_power = _spread_power(halves, row)
     column_power = _spread_power(halves, column)
-    if 2.0 * (row_power + column_power) <= PURITY_MIN * N_WINDOW * energy:
+    if 2.0 * (row_power + column_power) <= PURITY_MIN * RING_SAMPLES * energy:
         return 0
     if row_power > _ROW_OVER_COLUMN_MAX * column_power or column_power > _COLUMN_OVER_ROW_MAX * row_power:
         return 0

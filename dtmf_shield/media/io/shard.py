@@ -39,8 +39,8 @@ from dtmf_shield.media.rtp.packet import PACKET_BYTES_MAX
 from dtmf_shield.media.session.commands import apply_command
 from dtmf_shield.media.session.legs import ADDRESS_BYTES, Tables
 from dtmf_shield.media.session.receive import receive_packet, tick
+from dtmf_shield.model.messages import SOCKETS_PER_ROW
 
-SOCKETS_PER_ROW: Final = 4
 EPOLL_BATCH: Final = 64
 """Sockets served between two looks at the clock."""
 TICK_MS: Final = 50
@@ -127,7 +127,7 @@ def _is_from(source: NDArray[np.uint8], expected: NDArray[np.uint8], address_byt
 @kernel
 def _serve_socket(tables: Tables, wires: Wires, socket_index: int, now_ns: int) -> None:
     """Receive one packet, have it worked on, send what comes of it, wipe what came."""
-    index = socket_index >> 1
+    index = socket_index >> 1  # one leg has two sockets, of the two families
     leg = tables.legs[index]
     wires.source_bytes[0] = ADDRESS_BYTES
     size = c_recvfrom(

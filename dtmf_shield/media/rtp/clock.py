@@ -18,18 +18,6 @@ TIMESTAMP_MODULUS: Final = 1 << 32
 
 
 @kernel
-def samples_of_ms(duration_ms: int) -> int:
-    """Return how many samples (= timestamp ticks) `duration_ms` milliseconds are."""
-    return duration_ms * SAMPLES_A_MS
-
-
-@kernel
-def ms_of_samples(n_samples: int) -> int:
-    """Return the whole milliseconds in `n_samples` samples."""
-    return n_samples // SAMPLES_A_MS
-
-
-@kernel
 def samples_of_ns(duration_ns: int) -> int:
     """Return the whole samples in `duration_ns` nanoseconds."""
     return duration_ns // NS_A_SAMPLE

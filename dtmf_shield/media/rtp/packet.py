@@ -35,10 +35,21 @@ class RtpHeader(NamedTuple):
 
 
 @kernel
-def _word(packet: NDArray[np.uint8], at: int) -> int:
+def octet(octets: NDArray[np.uint8], at: int) -> int:
+    """Return the byte at `at`, signed: numba makes a float of a signed and an unsigned 64-bit number."""
+    return int(np.int64(octets[at]))
+
+
+@kernel
+def half_word(octets: NDArray[np.uint8], at: int) -> int:
+    """Return the big-endian 16-bit number at `at`."""
+    return (octet(octets, at) << 8) | octet(octets, at + 1)
+
+
+@kernel
+def _word(octets: NDArray[np.uint8], at: int) -> int:
     """Return the big-endian 32-bit number at `at`."""
-    high = (np.int64(packet[at]) << 24) | (np.int64(packet[at + 1]) << 16)
-    return high | (np.int64(packet[at + 2]) << 8) | np.int64(packet[at + 3])  # type: ignore[return-value]
+    return (half_word(octets, at) << 16) | half_word(octets, at + 2)
 
 
 @kernel
@@ -52,30 +63,29 @@ def parse_packet(packet: NDArray[np.uint8], size: int) -> RtpHeader:
         return bad
     if packet[1] >= _RTCP_FIRST and packet[1] <= _RTCP_LAST:
         return bad
-    payload_at = HEADER_BYTES + 4 * np.int64(packet[0] & 0x0F)
+    payload_at = HEADER_BYTES + 4 * (octet(packet, 0) & 0x0F)
     if packet[0] & 0x10:  # header extension, RFC 3550 section 5.3.1
         if size < payload_at + 4:
             return bad
-        words = (np.int64(packet[payload_at + 2]) << 8) | np.int64(packet[payload_at + 3])
-        payload_at += 4 + 4 * words
+        payload_at += 4 + 4 * half_word(packet, payload_at + 2)
     payload_bytes = size - payload_at
     if payload_bytes < 0:
         return bad
     if packet[0] & 0x20:  # padding: the last byte counts it, itself included
-        padding = np.int64(packet[size - 1])
+        padding = octet(packet, size - 1)
         if padding == 0 or padding > payload_bytes:
             return bad
         payload_bytes -= padding
-    sequence = (np.int64(packet[2]) << 8) | np.int64(packet[3])
+    second = octet(packet, 1)
     return RtpHeader(
         True,
-        np.int64(packet[1] >> 7),  # type: ignore[arg-type]
-        np.int64(packet[1] & 0x7F),  # type: ignore[arg-type]
-        sequence,  # type: ignore[arg-type]
+        second >> 7,
+        second & 0x7F,
+        half_word(packet, 2),
         _word(packet, 4),
         _word(packet, 8),
-        payload_at,  # type: ignore[arg-type]
-        payload_bytes,  # type: ignore[arg-type]
+        payload_at,
+        payload_bytes,
     )
 
 

@@ -9,8 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dtmf_shield.media.rtp.clock import timestamp_distance
+from dtmf_shield.media.rtp.clock import NS_A_MS, timestamp_distance
 from dtmf_shield.media.rtp.kernel import kernel
+from dtmf_shield.media.rtp.packet import half_word, octet
 
 EVENT_PAYLOAD_BYTES: Final = 4
 KEY_EVENTS: Final = 16
@@ -44,7 +45,7 @@ EVENT_KNOWN: Final = 8
 _HISTORY_AT: Final = 9
 _HISTORY_EVENTS: Final = 4
 EVENT_FIELDS: Final = _HISTORY_AT + 2 * _HISTORY_EVENTS
-"""Length of a state row. From 9 on: (timestamp, code + 1) of the latest events, for packets that come late."""
+"""Length of a state row. From _HISTORY_AT on: (timestamp, code + 1) of the latest events, for late packets."""
 
 NO_KEY: Final = 0
 
@@ -71,7 +72,7 @@ def _continues(row: NDArray[np.int64], marker: int, timestamp: int, duration: in
         if near and grows:
             return True
         gap = advance - row[EVENT_DURATION]
-        return row[EVENT_DURATION] >= SEGMENT_TICKS_MIN and abs(gap) <= SEGMENT_SLACK_TICKS  # type: ignore[no-any-return]
+        return bool(row[EVENT_DURATION] >= SEGMENT_TICKS_MIN and abs(gap) <= SEGMENT_SLACK_TICKS)
     if near and end and row[EVENT_REPEATS_LEFT] > 0 and duration >= row[EVENT_DURATION]:
         row[EVENT_REPEATS_LEFT] -= 1
         return True
@@ -113,18 +114,18 @@ def take_event(
     Returns the ASCII code of a key pressed just now, or NO_KEY: a packet more of a known press, or no key event.
     `row`: int64, shape (EVENT_FIELDS,), zeroes at the start. `now_ns`: arrival time.
     """
-    code = np.int64(packet[payload_at])
+    code = octet(packet, payload_at)
     if code >= KEY_EVENTS:
         return NO_KEY
-    end = np.int64(packet[payload_at + 1] >> 7)
-    duration = (np.int64(packet[payload_at + 2]) << 8) | np.int64(packet[payload_at + 3])
+    end = octet(packet, payload_at + 1) >> 7
+    duration = half_word(packet, payload_at + 2)
     if row[EVENT_KNOWN] and row[EVENT_SSRC] == ssrc:
         if row[EVENT_CODE] == code:
             same = timestamp == row[EVENT_TIMESTAMP] or timestamp == row[EVENT_LAST_TIMESTAMP]
-            if same or _continues(row, marker, timestamp, duration, end):  # type: ignore[arg-type]
-                _update(row, timestamp, duration, end, now_ns)  # type: ignore[arg-type]
+            if same or _continues(row, marker, timestamp, duration, end):
+                _update(row, timestamp, duration, end, now_ns)
                 return NO_KEY
-        if _is_open_elsewhere(row, code, timestamp):  # type: ignore[arg-type]
+        if _is_open_elsewhere(row, code, timestamp):
             return NO_KEY
     if row[EVENT_KNOWN]:
         _remember(row)
@@ -133,8 +134,8 @@ def take_event(
     row[EVENT_CODE] = code
     row[EVENT_SSRC] = ssrc
     row[EVENT_TIMESTAMP] = timestamp
-    _update(row, timestamp, duration, end, now_ns)  # type: ignore[arg-type]
-    return np.int64(EVENT_KEY_CODES[code])  # type: ignore[return-value]
+    _update(row, timestamp, duration, end, now_ns)
+    return octet(EVENT_KEY_CODES, code)
 
 
 @kernel
@@ -142,7 +143,7 @@ def event_is_open(row: NDArray[np.int64], now_ns: int) -> bool:
     """Tell whether a press is still held at `now_ns`; closes one whose end was lost (EVENT_TIMEOUT_MS)."""
     if not row[EVENT_OPEN]:
         return False
-    if now_ns - row[EVENT_SEEN_NS] > EVENT_TIMEOUT_MS * 1_000_000:
+    if now_ns - row[EVENT_SEEN_NS] > EVENT_TIMEOUT_MS * NS_A_MS:
         row[EVENT_OPEN] = 0
         row[EVENT_REPEATS_LEFT] = END_REPEATS_MAX
         return False
@@ -152,7 +153,7 @@ def event_is_open(row: NDArray[np.int64], now_ns: int) -> bool:
 @kernel
 def forget_old_press(row: NDArray[np.int64], now_ns: int) -> None:
     """Wipe the presses once none of their packets can still be under way (PRESS_KEPT_MS)."""
-    if row[EVENT_KNOWN] and not row[EVENT_OPEN] and now_ns - row[EVENT_SEEN_NS] > PRESS_KEPT_MS * 1_000_000:
+    if row[EVENT_KNOWN] and not row[EVENT_OPEN] and now_ns - row[EVENT_SEEN_NS] > PRESS_KEPT_MS * NS_A_MS:
         row[:] = 0
 
 

@@ -6,9 +6,6 @@ joined in cde.
 
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dtmf_shield.account_data.slots import (
     FLAG_OVERRUN,
     FLAGS_AT,
@@ -23,6 +20,7 @@ from dtmf_shield.account_data.slots import (
 )
 from dtmf_shield.media.rtp.clock import NS_A_MS, SAMPLES_A_MS
 from dtmf_shield.media.rtp.kernel import fence, kernel
+from dtmf_shield.media.rtp.packet import octet
 from dtmf_shield.media.session.legs import (
     EVENT_KEYS_WRITTEN,
     EVENT_STAR_CODE,
@@ -106,12 +104,6 @@ def _is_told(leg: Any, code: int, onset_samples: int, door: int) -> bool:
 
 
 @kernel
-def _octet(octets: NDArray[np.uint8], at: int) -> int:
-    # Through int64: numba makes a float of a signed and an unsigned 64-bit number.
-    return int(np.int64(octets[at]))
-
-
-@kernel
 def _write_slot(tables: Tables, index: int, code: int) -> None:
     """Write a key into the armed slot and tell its length: the key, a fence, then the head."""
     leg = tables.legs[index]
@@ -119,16 +111,16 @@ def _write_slot(tables: Tables, index: int, code: int) -> None:
     base = (leg.slot - 1) * SLOT_BYTES
     generation = 0
     for byte in range(4):
-        generation |= _octet(slots, base + GENERATION_AT + byte) << (8 * byte)
+        generation |= octet(slots, base + GENERATION_AT + byte) << (8 * byte)
     if slots[base + STATE_AT] != STATE_ARMED or generation != leg.slot_generation:
         return
-    head = _octet(slots, base + HEAD_AT) % RING_KEYS
+    head = octet(slots, base + HEAD_AT) % RING_KEYS
     # Both count modulo the ring, so one cell stays free: a full ring would look empty.
-    overrun = (head - _octet(slots, base + TAIL_AT)) % RING_KEYS == RING_KEYS - 1
+    overrun = (head - octet(slots, base + TAIL_AT)) % RING_KEYS == RING_KEYS - 1
     if overrun:
         slots[base + FLAGS_AT] |= FLAG_OVERRUN
     else:
-        slots[base + RING_AT + head % RING_KEYS] = code
+        slots[base + RING_AT + head] = code
         fence()
         head = (head + 1) % RING_KEYS
         slots[base + HEAD_AT] = head

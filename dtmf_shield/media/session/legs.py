@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from dtmf_shield.account_data.slots import REGION_BYTES
 from dtmf_shield.account_data.star_code import STAR_CODE_KEYS_MAX, STAR_CODES_MAX
+from dtmf_shield.media.frames import FRAME_SAMPLES_MAX
 from dtmf_shield.media.masker import SHIELD_STATE_DTYPE
 from dtmf_shield.media.recorder import TapRing
 from dtmf_shield.media.rtp.kernel import fence, kernel
 from dtmf_shield.media.rtp.packet import PACKET_BYTES_MAX
 from dtmf_shield.media.rtp.telephone_event import EVENT_FIELDS
 
-FRAME_SAMPLES_MAX: Final = 480
-"""60 ms, the longest packet time taken."""
 PACKETS_OUT_MAX: Final = 16
 """Packets one received packet may give: itself and fillers for what is missing before it."""
 KEYS_REMEMBERED: Final = 8

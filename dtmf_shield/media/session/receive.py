@@ -6,9 +6,8 @@ packets pass in arrival order, late ones do not pass, but a late event is still 
 
 from typing import Final
 
-import numpy as np
-
 from dtmf_shield.media.codecs.g711 import decode_alaw, decode_ulaw
+from dtmf_shield.media.frames import FRAME_SAMPLES_MAX
 from dtmf_shield.media.masker import force_mute, key_onset_samples, masked_frame, reset_shield, shield_packet
 from dtmf_shield.media.rtp.clock import (
     NS_A_SAMPLE,
@@ -20,7 +19,7 @@ from dtmf_shield.media.rtp.clock import (
     timestamp_distance,
 )
 from dtmf_shield.media.rtp.kernel import kernel
-from dtmf_shield.media.rtp.packet import COMFORT_NOISE_PAYLOAD_TYPE, RtpHeader, parse_packet
+from dtmf_shield.media.rtp.packet import COMFORT_NOISE_PAYLOAD_TYPE, RtpHeader, half_word, octet, parse_packet
 from dtmf_shield.media.rtp.telephone_event import (
     EVENT_PAYLOAD_BYTES,
     NO_KEY,
@@ -29,7 +28,7 @@ from dtmf_shield.media.rtp.telephone_event import (
     take_event,
 )
 from dtmf_shield.media.session.keys import DOOR_EVENT, DOOR_INBAND, forget_all_keys, forget_old_keys, take_key
-from dtmf_shield.media.session.legs import CODEC_PCMU, FRAME_SAMPLES_MAX, PACKETS_OUT_MAX, Tables
+from dtmf_shield.media.session.legs import CODEC_PCMU, PACKETS_OUT_MAX, Tables
 from dtmf_shield.media.session.output import FILLERS_MAX, pass_gap, send_fillers, send_frame
 
 SEQUENCE_JUMP_MAX: Final = 3000
@@ -190,7 +189,7 @@ def _shield_and_send(tables: Tables, index: int, header: RtpHeader, now_ns: int)
     n_keys = shield_packet(tables.shields, index, raw, out, leg.mode, tables.keys)
     for at in range(n_keys):
         onset = key_onset_samples(tables.shields, index, at)
-        take_key(tables, index, int(np.int64(tables.keys[at])), onset, DOOR_INBAND, now_ns)
+        take_key(tables, index, octet(tables.keys, at), onset, DOOR_INBAND, now_ns)
     tables.keys[:] = 0
     raw[:] = 0
     timestamp = (header.timestamp + leg.timestamp_offset) % TIMESTAMP_MODULUS
@@ -221,8 +220,7 @@ def _receive_event(tables: Tables, index: int, header: RtpHeader, now_ns: int) -
         onset = tables.shields[index].position_samples + ahead
         take_key(tables, index, code, onset, DOOR_EVENT, now_ns)
     if order == _IN_ORDER:
-        at = header.payload_at + 2
-        duration = int((np.int64(tables.packet[at]) << 8) | np.int64(tables.packet[at + 1]))
+        duration = half_word(tables.packet, header.payload_at + 2)
         _fill_event_slots(tables, index, ahead + duration, now_ns)
 
 
