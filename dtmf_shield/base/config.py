@@ -111,7 +111,7 @@ class TrunkSection(_Section):
     networks: list[Network] = Field(min_length=1, max_length=64)
     """Source networks. Requests from anywhere else are not answered at all."""
     accept_info: bool = True
-    """Take keys from SIP INFO. Off: such an INFO is answered 415 and counted. Never passed on either way."""
+    """Take keys from SIP INFO. Off: such an INFO is answered 415. Never passed on either way."""
     pass_headers: list[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")]] = Field(
         default=[], max_length=32
     )
@@ -158,12 +158,12 @@ class MediaSection(_Section):
     def _enough_ports(self) -> MediaSection:
         if self.port_min == 0:
             if self.port_max:
-                raise ValueError("port_max without port_min: give both or neither")
+                raise ValueError("port_min and port_max, or neither")
             return self
         if (self.port_max - self.port_min + 1) // 2 < 2 * self.calls_max:
             raise ValueError(
-                f"port_min..port_max holds fewer than the {2 * self.calls_max} even ports that "
-                f"calls_max = {self.calls_max} needs"
+                f"a range port_min..port_max of {4 * self.calls_max} ports or more, because "
+                f"calls_max = {self.calls_max} needs {2 * self.calls_max} even ones"
             )
         return self
 
@@ -196,7 +196,7 @@ class GatewaySection(_Section):
     kind: Literal["embedded", "generic"] = "embedded"
     """``embedded``: TEST cards only. ``generic``: Generic Pay Connector JSON over TLS."""
     address: HostPort | None = None
-    """Literal address: cde resolves no names."""
+    """Literal address and port, such as 192.0.2.30:443: cde resolves no names."""
     server_name: str = "localhost"
     """Name the gateway's certificate must bear."""
     path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]{0,200}$")] = "/pay"
@@ -213,7 +213,9 @@ class GatewaySection(_Section):
                 key for key in ("address", "ca_file", "credentials_file") if getattr(self, key) is None
             ]
             if missing:
-                raise ValueError(f'kind = "generic" also needs {", ".join(missing)}')
+                raise ValueError(
+                    f'kind = "generic" with {", ".join(missing)} beside it, or kind = "embedded"'
+                )
         return self
 
 
@@ -226,7 +228,7 @@ class ApiSection(_Section):
     @model_validator(mode="after")
     def _loopback(self) -> ApiSection:
         if not ipaddress.ip_address(split_host_port(self.listen)[0]).is_loopback:
-            raise ValueError("listen must be a loopback address (127.0.0.0/8 or [::1]) in this version")
+            raise ValueError("a loopback address (127.0.0.0/8 or [::1]) in listen, in this version")
         return self
 
 
@@ -295,7 +297,7 @@ def load_config(path: Path) -> Config:
         text = raw.decode("utf-8")
         data = tomllib.loads(text)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise OperatorError(f"{path}: not a TOML file: {error}") from error
+        raise OperatorError(f"{path}: not valid TOML: {error}; correct it there") from error
     try:
         return Config.model_validate(data)
     except ValidationError as error:
@@ -321,7 +323,7 @@ def _finding(path: Path, text: str, error: dict[str, Any]) -> ConfigurationError
 
 def _shown(value: object) -> str:
     if isinstance(value, dict | BaseModel):
-        return "this section"
+        return "values that do not fit together"
     return repr(value)[:80]
 
 

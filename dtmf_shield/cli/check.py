@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from dtmf_shield.cli.console import EXIT_NO, err, operator_errors, out
 from dtmf_shield.service import start
@@ -23,7 +24,7 @@ def check(
     if as_json:
         out.print_json(json.dumps({"findings": findings}))
     for finding in () if as_json else findings:
-        err.print(f"[red]error:[/red] {finding}", soft_wrap=True)
+        err.print(f"[red]error:[/red] {escape(finding)}", soft_wrap=True)
     if findings:
         raise typer.Exit(EXIT_NO)
     if not as_json:

@@ -11,6 +11,7 @@ from typing import Final
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from dtmf_shield.base.errors import OperatorError
 
@@ -26,7 +27,7 @@ def _print_errors(error: BaseException) -> None:
         for each in error.exceptions:
             _print_errors(each)
     else:
-        err.print(f"[red]error:[/red] {error}", markup=True, soft_wrap=True)
+        err.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
 
 
 @contextmanager

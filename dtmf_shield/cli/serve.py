@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.panel import Panel
 
+from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.base.log import configure_log
 from dtmf_shield.cli.console import err, operator_errors, out
 from dtmf_shield.service import start
@@ -26,7 +28,8 @@ def serve(
         Path | None, typer.Option(help="Append the log here instead of standard error.")
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON line on standard output when ready.")
+        bool,
+        typer.Option("--json", help="One JSON line on standard output for each start, death and readiness."),
     ] = False,
     scan_mode: Annotated[
         bool, typer.Option(help="Keep digit slots in memory a root scanner can read. For memory tests only.")
@@ -39,14 +42,22 @@ def serve(
             print(json.dumps({"event": name, **details}), flush=True)  # noqa: T201 - the machine's line
         elif name == "ready":
             out.print(_ready_panel(details))
+            # Outside the panel, which would break it over two lines that no terminal opens.
+            out.print("Agent page, by a link that opens once; start again for a new one:")
+            out.print(escape(details["login_url"]), style="bold", soft_wrap=True)
         elif name == "died":
             err.print(
                 f"[yellow]{details['process']} died (code {details['code']}); starting it again[/yellow]"
             )
 
     with operator_errors(), ExitStack() as stack:
-        log = stack.enter_context(log_file.open("ab")) if log_file else None
-        stream = stack.enter_context(log_file.open("a", encoding="utf-8")) if log_file else None
+        try:
+            log = stack.enter_context(log_file.open("ab")) if log_file else None
+            stream = stack.enter_context(log_file.open("a", encoding="utf-8")) if log_file else None
+        except OSError as error:
+            raise OperatorError(
+                f"--log-file: {log_file} cannot be written ({error.strerror}); name another"
+            ) from None
         configure_log(process="supervisor", stream=stream or sys.stderr)
         loaded, base = start.read_config(config)
         asyncio.run(
@@ -62,7 +73,6 @@ def _ready_panel(details: dict[str, Any]) -> Panel:
         f"SIP      udp {sip}\n"
         f"Gateway  {details['gateway']}\n"
         f"State    {details['state_directory']}\n"
-        f"Agent    [bold]{details['login_url']}[/bold]\n"
-        "         (opens once; start again for a new link)"
+        "Stop     Ctrl-C"
     )
-    return Panel(text, title="dtmf-shield is ready", border_style="green", expand=False)
+    return Panel(escape(text), title="dtmf-shield is ready", border_style="green", expand=False)

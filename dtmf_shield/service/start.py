@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
+import ssl
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -79,14 +81,50 @@ def check(config: Config, base: Path) -> list[str]:
             findings.append(
                 f"{key}: no flow has the id {flow!r}; flows are: {', '.join(sorted(known)) or 'none'}"
             )
-    for key in ("ca_file", "credentials_file"):
-        name = getattr(config.gateway, key)
-        if name is not None and not (base / name).is_file():
-            findings.append(f"gateway.{key}: {base / name} is no file")
+    if config.gateway.ca_file is not None:
+        findings += _authority_findings(base / config.gateway.ca_file)
+    if config.gateway.credentials_file is not None:
+        findings += _credentials_findings(base / config.gateway.credentials_file)
     for variable in _FORBIDDEN_VARIABLES:
         if os.environ.get(variable) or os.environ.get(variable.upper()):
             findings.append(f"the environment sets {variable}: card data could leave by it; unset it")
     return findings
+
+
+def _authority_findings(path: Path) -> list[str]:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except OSError as error:
+        reason = "holds no PEM certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        return [f"gateway.ca_file: {path}: {reason}; name a PEM file with the gateway's authorities"]
+    return []
+
+
+def _credentials_findings(path: Path) -> list[str]:
+    try:
+        line, mode = path.read_text("utf-8").strip(), path.stat().st_mode
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        return [f"gateway.credentials_file: {path}: {reason}; write user:password on one line there"]
+    findings = []
+    if ":" not in line:
+        findings.append(f"gateway.credentials_file: {path}: no colon; write user:password on one line")
+    if mode & 0o077:
+        findings.append(f"gateway.credentials_file: {path}: others may read it; chmod 600 it")
+    return findings
+
+
+def _hold(state: Path) -> int:
+    """Lock the state directory for this process: two services would break its audit chain. Returns a descriptor."""
+    descriptor = os.open(state, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise OperatorError(
+            f"state.directory: {state} is in use by another running service; stop it or name another directory"
+        ) from None
+    return descriptor
 
 
 async def serve(
@@ -104,8 +142,9 @@ async def serve(
         raise OperatorError("; ".join(findings))
     state = state_directory_of(config, base, state_directory)
     sockets = bind_all(config)
-    gateway = None
+    gateway, lock = None, -1
     try:
+        lock = _hold(state)
         if config.gateway.kind == "embedded":
             gateway = await TestGatewayProcess.start(state, log=log)
             configure_cde = _embedded_gateway(config, state, gateway, scan_mode)
@@ -145,6 +184,8 @@ async def serve(
         sockets.close()
         if gateway is not None:
             await gateway.stop()
+        if lock >= 0:
+            os.close(lock)
 
 
 def _resolved(config: Config, base: Path) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """The checks before a start: what the configuration points at, in whole sentences."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from dtmf_shield.base.config import CaptureSection, Config, RouteSection
+from dtmf_shield.base.config import CaptureSection, Config, GatewaySection, RouteSection
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.service import start
 
@@ -59,3 +60,35 @@ def test_a_state_directory_that_cannot_be_written_is_named(tmp_path):
 
     with pytest.raises(OperatorError, match=r"state\.directory"):
         start.state_directory_of(Config(), tmp_path, tmp_path / "file" / "state")
+
+
+def _generic(tmp_path):
+    names = {"ca_file": str(tmp_path / "ca.pem"), "credentials_file": str(tmp_path / "credentials")}
+    return Config(gateway=GatewaySection(kind="generic", address="127.0.0.1:443", **names))
+
+
+def test_gateway_files_that_are_missing_are_two_findings_that_say_what_belongs_there(tmp_path):
+    authority, credentials = start.check(_generic(tmp_path), tmp_path)
+
+    assert "ca.pem" in authority and "PEM" in authority
+    assert "user:password" in credentials
+
+
+def test_gateway_files_are_read_before_a_start_and_secrets_that_others_may_read_are_named(tmp_path):
+    (tmp_path / "ca.pem").write_text("no certificate")
+    (tmp_path / "credentials").write_text("no colon")
+    (tmp_path / "credentials").chmod(0o644)
+
+    findings = start.check(_generic(tmp_path), tmp_path)
+
+    assert ["no PEM" in findings[0], "user:password" in findings[1], "chmod 600" in findings[2]] == [True] * 3
+    assert len(findings) == 3
+
+
+def test_a_state_directory_serves_one_service_at_a_time(tmp_path):
+    held = start._hold(tmp_path)
+    with pytest.raises(OperatorError, match="another running service"):
+        start._hold(tmp_path)
+    os.close(held)
+
+    os.close(start._hold(tmp_path))
