@@ -13,7 +13,12 @@ from tests.interop.callers import VISA, Material, card_fields, make_material
 from tests.interop.phones import Phone, Phones
 from tests.interop.running_service import RunningService
 
-AGENTS = (*(str(door) for door in Door), "ten", "busy", "declining", "slow", "talking")
+STREAM_AGENTS = (
+    *("ptime-10", "ptime-30", "ptime-40", "ptime-60", "pcma"),
+    *("late-offer", "re-invite", "update", "hold", "new-source"),
+)
+"""One for each kind of stream, so that all can be called at once."""
+AGENTS = (*(str(door) for door in Door), "ten", "busy", "declining", "slow", "talking", *STREAM_AGENTS)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ section 2.3, files by the classic pcap format. It sends nothing: SIPp plays thes
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dtmf_shield.media.codecs.g711 import ULAW_DECODE, ULAW_ENCODE
+from dtmf_shield.media.codecs.g711 import ALAW_ENCODE, ULAW_DECODE, ULAW_ENCODE
 from tests.vectors.dtmf_signal import Recipe, tone_pair
 
 SAMPLES_PER_MS = 8
 PACKET_SAMPLES = 160
-PACKET_US = 20_000
 EVENT_PAYLOAD_TYPE = 101
 EVENT_KEYS = "0123456789*#ABCD"
 END_PACKETS = 3
@@ -82,13 +82,48 @@ def key_places(utterances: Sequence[Utterance]) -> list[tuple[str, int, int]]:
 
 def write_ulaw(path: Path, pcm: NDArray[np.int16]) -> Path:
     """Write ``pcm`` as headerless µ-law."""
-    path.write_bytes(ULAW_ENCODE[pcm.astype(np.int64) + 32_768].astype(np.uint8).tobytes())
+    path.write_bytes(_coded(pcm, 0))
     return path
+
+
+def write_alaw(path: Path, pcm: NDArray[np.int16]) -> Path:
+    """Write ``pcm`` as headerless A-law."""
+    path.write_bytes(_coded(pcm, 8))
+    return path
+
+
+def _coded(pcm: NDArray[np.int16], payload_type: int) -> bytes:
+    """Return G.711 codes by static payload type: 0 is PCMU, 8 is PCMA."""
+    table = {0: ULAW_ENCODE, 8: ALAW_ENCODE}[payload_type]
+    return table[pcm.astype(np.int64) + 32_768].astype(np.uint8).tobytes()
 
 
 def write_speech_pcap(path: Path, milliseconds: int, *, ssrc: int) -> Path:
     """Write RTP of the caller's voice alone."""
     return _write(path, _Rtp(ssrc).talk(speech(milliseconds)).packets)
+
+
+def write_audio_pcap(
+    path: Path,
+    pcm: NDArray[np.int16],
+    *,
+    ssrc: int,
+    payload_type: int = 0,
+    ptime_ms: int = 20,
+    new_source_at: Sequence[int] = (),
+) -> Path:
+    """Write RTP of ``pcm`` in packets of ``ptime_ms``; at each sample of ``new_source_at`` another source goes on.
+
+    A new source comes with another SSRC, sequence number and timestamp (RFC 3550 section 8). What is left after the
+    last whole packet is not sent.
+    """
+    rtp = _Rtp(ssrc, payload_type, ptime_ms)
+    cuts = [0, *new_source_at, len(pcm)]
+    for number, (start, end) in enumerate(itertools.pairwise(cuts)):
+        if number:
+            rtp.change_source(number)
+        rtp.talk(pcm[start:end])
+    return _write(path, rtp.packets)
 
 
 def write_key_pcap(
@@ -109,14 +144,23 @@ def write_key_pcap(
 class _Rtp:
     """One sender's packets with their times, in microseconds from the first."""
 
-    def __init__(self, ssrc: int) -> None:
+    def __init__(self, ssrc: int, payload_type: int = 0, ptime_ms: int = 20) -> None:
         self.packets: list[tuple[int, bytes]] = []
         self._ssrc, self._sequence, self._timestamp, self._at_us = ssrc, ssrc & 0x3FFF, ssrc & 0xFFFF, 0
+        self._payload_type, self._packet_samples = payload_type, ptime_ms * SAMPLES_PER_MS
+
+    def change_source(self, number: int) -> None:
+        """Go on as another source."""
+        self._ssrc += 1
+        self._sequence = (self._sequence + 20_011 * number) & 0xFFFF
+        self._timestamp = (self._timestamp + 1_000_000_007 * number) & 0xFFFFFFFF
 
     def talk(self, pcm: NDArray[np.int16]) -> _Rtp:
-        codes = ULAW_ENCODE[pcm.astype(np.int64) + 32_768].astype(np.uint8).tobytes()
-        for start in range(0, len(codes) // PACKET_SAMPLES * PACKET_SAMPLES, PACKET_SAMPLES):
-            self._send(0, self._timestamp, codes[start : start + PACKET_SAMPLES], marker=not self.packets)
+        codes, size = _coded(pcm, self._payload_type), self._packet_samples
+        for start in range(0, len(codes) // size * size, size):
+            self._send(
+                self._payload_type, self._timestamp, codes[start : start + size], marker=not self.packets
+            )
         return self
 
     def press(self, key: str) -> _Rtp:
@@ -135,8 +179,8 @@ class _Rtp:
         )
         self.packets.append((self._at_us, header + payload))
         self._sequence = (self._sequence + 1) & 0xFFFF
-        self._timestamp = (self._timestamp + PACKET_SAMPLES) & 0xFFFFFFFF
-        self._at_us += PACKET_US
+        self._timestamp = (self._timestamp + self._packet_samples) & 0xFFFFFFFF
+        self._at_us += self._packet_samples * 1_000 // SAMPLES_PER_MS
 
 
 def _write(path: Path, packets: Sequence[tuple[int, bytes]]) -> Path:

@@ -25,16 +25,23 @@ RUN_LIMIT_S = 90
 
 _SDP = (
     "v=0\no=sipp 1 {version} IN IP[local_ip_type] [local_ip]\ns=-\nc=IN IP[media_ip_type] [media_ip]\nt=0 0\n"
-    "m=audio {port} RTP/AVP 0 101\na=rtpmap:0 PCMU/8000\na=rtpmap:101 telephone-event/8000\n"
-    "a=fmtp:101 0-15\na=ptime:20\na={direction}\n"
+    "m=audio {port} RTP/AVP {codec} 101\na=rtpmap:{codec} {name}/8000\na=rtpmap:101 telephone-event/8000\n"
+    "a=fmtp:101 0-15\na=ptime:{ptime_ms}\na={direction}\n"
 )
+PCMU, PCMA, G729 = 0, 8, 18
+_CODEC_NAMES = {PCMU: "PCMU", PCMA: "PCMA", G729: "G729"}
+"""By static payload type (RFC 3551 section 6)."""
 
 
 class Scenario:
     """A caller's script. Every method adds a step and returns the scenario."""
 
-    def __init__(self, *, pcap: bool = False) -> None:
-        """``pcap``: audio comes from pcap files, so SIPp's other RTP port stands in the SDP."""
+    def __init__(self, *, pcap: bool = False, codec: int = PCMU, ptime_ms: int = 20) -> None:
+        """``pcap``: audio comes from pcap files, so SIPp's other RTP port stands in the SDP.
+
+        ``codec``: the only one in the SDP.
+        """
+        self._codec, self._ptime_ms, self._late = codec, ptime_ms, False
         self._steps: list[str] = []
         self._port = "[media_port]" if pcap else "[rtpstream_audio_port]"
         self._cseq = 1
@@ -47,11 +54,11 @@ class Scenario:
 
     # Requests
 
-    def invite(self, *, early_media: bool = False, ringing: bool = True) -> Self:
-        """Call; go on at the answer."""
-        self._request(
-            "INVITE", target="sip:[service]@[remote_ip]:[remote_port]", sdp=self._sdp("sendrecv"), to=""
-        )
+    def invite(self, *, early_media: bool = False, ringing: bool = True, late: bool = False) -> Self:
+        """Call; go on at the answer. ``late``: the other side is to offer, and our ACK answers."""
+        self._late = late
+        sdp = "" if late else self._sdp("sendrecv")
+        self._request("INVITE", target="sip:[service]@[remote_ip]:[remote_port]", sdp=sdp, to="")
         self._response(100, optional=True)
         if ringing:
             self._response(180, optional=True)
@@ -64,11 +71,15 @@ class Scenario:
         self._steps.append(
             f'<recv response="200" rrs="true" rtd="true" timeout="{RESPONSE_LIMIT_MS}"></recv>'
         )
-        return self._request("ACK", retransmit=False, same_cseq=True)
+        sdp = self._sdp("sendrecv") if self._late else ""
+        return self._request("ACK", sdp=sdp, retransmit=False, same_cseq=True)
 
-    def refused(self, status: int) -> Self:
-        """Take a failure with exactly this status and acknowledge it in its transaction."""
-        self._response(status)
+    def refused(self, status: int, *, with_header: str = "") -> Self:
+        """Take a failure with exactly this status and acknowledge it in its transaction.
+
+        ``with_header``: it must be there, followed by a number.
+        """
+        self._response(status, with_header=with_header)
         text = _message(
             "ACK sip:[service]@[remote_ip]:[remote_port] SIP/2.0",
             ["[last_Via:]", "[last_From:]", "[last_To:]", "Call-ID: [call_id]", f"CSeq: {self._cseq} ACK"],
@@ -107,6 +118,18 @@ class Scenario:
         """Take it back."""
         return self._reinvite("sendrecv")
 
+    def change_codec(self, codec: int) -> Self:
+        """Go over to another codec by re-INVITE."""
+        self._codec = codec
+        return self._reinvite("sendrecv")
+
+    def update(self, codec: int) -> Self:
+        """Go over to another codec by UPDATE (RFC 3311)."""
+        self._codec = codec
+        self._version += 1
+        self._request("UPDATE", sdp=self._sdp("sendrecv"))
+        return self._response(200)
+
     def info(self, keys: str, gap_ms: int = 120) -> Self:
         """Send each key as an INFO with application/dtmf-relay; each must be answered 200."""
         for key in keys:
@@ -137,8 +160,8 @@ class Scenario:
     # Audio and waiting
 
     def stream(self, path: Path, *, loops: int = 1) -> Self:
-        """Play a headerless µ-law file; -1 loops for ever."""
-        return self._execute("rtp_stream", f"{path},{loops},0")
+        """Play a headerless file of the codec at hand; -1 loops for ever."""
+        return self._execute("rtp_stream", f"{path},{loops},{self._codec}")
 
     def pcap(self, path: Path) -> Self:
         """Play RTP from a pcap file in its own rhythm; it replaces what was playing."""
@@ -161,7 +184,14 @@ class Scenario:
     # Pieces
 
     def _sdp(self, direction: str) -> str:
-        return _SDP.format(port=self._port, direction=direction, version=self._version)
+        return _SDP.format(
+            port=self._port,
+            direction=direction,
+            version=self._version,
+            codec=self._codec,
+            name=_CODEC_NAMES[self._codec],
+            ptime_ms=self._ptime_ms,
+        )
 
     def _reinvite(self, direction: str) -> Self:
         self._version += 1
@@ -170,10 +200,14 @@ class Scenario:
         self._response(200)
         return self._request("ACK", retransmit=False, same_cseq=True)
 
-    def _response(self, status: int, *, optional: bool = False) -> Self:
+    def _response(self, status: int, *, optional: bool = False, with_header: str = "") -> Self:
         kind = 'optional="true"' if optional else f'timeout="{RESPONSE_LIMIT_MS}"'
         routes = ' rrs="true"' if 180 <= status < 300 else ""
-        self._steps.append(f'<recv response="{status}" {kind}{routes}></recv>')
+        check = ""
+        if with_header:
+            search = f'regexp="[0-9]+" search_in="hdr" header="{with_header}:" check_it="true" assign_to="1"'
+            check = f'<action><ereg {search}/><log message="[$1]"/></action>'
+        self._steps.append(f'<recv response="{status}" {kind}{routes}>{check}</recv>')
         return self
 
     def _request(

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy import signal
 
 from dtmf_shield.phone.door import Door
 from dtmf_shield.service.demo.attacker import attack
 from dtmf_shield.service.demo.independent import HeardKey
+from tests.interop.attacking import let_fragments_through, presses_in
 from tests.interop.callers import Material, keying_caller
 from tests.interop.conftest import Exchange
 from tests.interop.ears import NOTHING, channels_of, heard_by_all, speech_seconds
@@ -30,8 +30,6 @@ pytestmark = pytest.mark.interop
 CALLS = 10
 SPEECH_S = 2.5
 """Of the caller's voice in each call, so that it can be aligned with what was sent."""
-FRAGMENT_SAMPLES = 24
-"""3 ms."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +103,8 @@ def test_same_attacker_names_keys_of_which_three_milliseconds_are_let_through(
     ten: TenCalls, material: Material
 ) -> None:
     audio, presses = laid_end_to_end(ten, material)
-    for index, press in enumerate(presses):
-        _, start, _ = material.places[index % len(material.places)]
-        audio[press.start : press.start + FRAGMENT_SAMPLES] = material.pcm[start : start + FRAGMENT_SAMPLES]
 
-    result = attack(audio, presses, 0)
+    result = attack(let_fragments_through(audio, presses, material), presses, 0)
 
     assert result.beats_luck, f"{result.guessed} of {result.of} keys guessed"
 
@@ -119,24 +114,10 @@ def laid_end_to_end(ten: TenCalls, material: Material) -> tuple[NDArray[np.int16
     parts, presses, before = [], [], 0
     for agent in ten.agents:
         heard = agent.call.heard
-        lag = before + lag_of(heard, material)
-        presses += [HeardKey(key, start + lag, end + lag) for key, start, end in material.places]
+        presses += [
+            HeardKey(press.key, press.start + before, press.end + before)
+            for press in presses_in(heard, material)
+        ]
         parts.append(heard)
         before += len(heard)
     return np.concatenate(parts), presses
-
-
-def lag_of(heard: NDArray[np.int16], material: Material) -> int:
-    """Find the caller's file in what the agent heard, by the voice around the keys."""
-    voice = material.pcm.astype(np.float64)
-    first, last = material.places[0][1], material.places[-1][2]
-    voice[first:last] = 0.0
-    correlation = signal.correlate(heard.astype(np.float64), voice, mode="full", method="fft")
-    lag = int(correlation.argmax()) - (len(voice) - 1)
-    assert lag >= 0, "the file begins before the call"
-    there = heard[lag : lag + len(voice)].astype(np.float64)
-    there[first:last] = 0.0
-    sent = voice[: len(there)]
-    alike = float((sent * there).sum() / np.sqrt((sent**2).sum() * (there**2).sum()))
-    assert alike > 0.5, f"the caller's voice is not found in what the agent heard ({alike:.2f})"
-    return lag

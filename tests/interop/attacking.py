@@ -1,0 +1,78 @@
+"""The attacker's view of an agent's audio: laid on the clock, aligned with what the caller sent, attacked key by key.
+
+Alignment is by the caller's voice around the keys, which the agent does hear. Where the voice is not found the test
+fails: an attack at the wrong places proves nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal
+
+from dtmf_shield.media.codecs.g711 import ALAW_DECODE, ULAW_DECODE
+from dtmf_shield.service.demo.independent import HeardKey
+from tests.interop.callers import Material
+from tests.interop.ears import SAMPLE_RATE_HZ
+from tests.interop.phones import Packet
+
+FRAGMENT_SAMPLES = 24
+"""3 ms: what the positive control lets through of each key."""
+PCMA_PAYLOAD_TYPE = 8
+ALIKE_MIN = 0.5
+
+
+def presses_in(heard: NDArray[np.int16], material: Material) -> list[HeardKey]:
+    """Return where in ``heard`` each key of ``material`` was pressed."""
+    lag = lag_of(heard, material)
+    return [HeardKey(key, start + lag, end + lag) for key, start, end in material.places]
+
+
+def lag_of(heard: NDArray[np.int16], material: Material) -> int:
+    """Find the caller's file in what the agent heard, by the voice around the keys."""
+    voice = material.pcm.astype(np.float64)
+    first, last = material.places[0][1], material.places[-1][2]
+    voice[first:last] = 0.0
+    correlation = signal.correlate(heard.astype(np.float64), voice, mode="full", method="fft")
+    lag = int(correlation.argmax()) - (len(voice) - 1)
+    assert lag >= 0, "the file begins before the call"
+    there = heard[lag : lag + len(voice)].astype(np.float64)
+    there[first:last] = 0.0
+    sent = voice[: len(there)]
+    alike = float((sent * there).sum() / np.sqrt((sent**2).sum() * (there**2).sum()))
+    assert alike > ALIKE_MIN, f"the caller's voice is not found in what the agent heard ({alike:.2f})"
+    return lag
+
+
+def let_fragments_through(
+    audio: NDArray[np.int16], presses: Sequence[HeardKey], material: Material
+) -> NDArray[np.int16]:
+    """Return ``audio`` with three milliseconds of each key as it was sent: the attacker's positive control."""
+    leaky = audio.copy()
+    for press, (_, start, _) in zip(presses, itertools.cycle(material.places), strict=False):
+        leaky[press.start : press.start + FRAGMENT_SAMPLES] = material.pcm[start : start + FRAGMENT_SAMPLES]
+    return leaky
+
+
+def on_the_clock(packets: Sequence[Packet]) -> NDArray[np.int16]:
+    """Return the audio of ``packets``, each source placed by its earliest arrival and within it by timestamps.
+
+    So a restart that changes the source, or a pause, keeps its true length. Int16 at 8 kHz; gaps are silence.
+    """
+    began_s = packets[0].at_s
+    whole = np.zeros(int((packets[-1].at_s - began_s + 1) * SAMPLE_RATE_HZ), np.int16)
+    for _, group in itertools.groupby(packets, key=lambda packet: packet.data[8:12]):
+        source = list(group)
+        first = int.from_bytes(source[0].data[4:8], "big")
+        offsets = [(int.from_bytes(packet.data[4:8], "big") - first) % 2**32 for packet in source]
+        arrivals = [(packet.at_s - began_s) * SAMPLE_RATE_HZ for packet in source]
+        origin = max(0, int(min(at - offset for at, offset in zip(arrivals, offsets, strict=True))))
+        for packet, offset in zip(source, offsets, strict=True):
+            table = ALAW_DECODE if packet.payload_type == PCMA_PAYLOAD_TYPE else ULAW_DECODE
+            audio = table[np.frombuffer(packet.payload, np.uint8)]
+            at = origin + offset
+            whole[at : at + len(audio)] = audio[: max(0, len(whole) - at)]
+    return whole
