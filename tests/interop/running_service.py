@@ -73,6 +73,7 @@ class RunningService:
         sections: str = "",
         sip_listen: tuple[str, ...] = ("127.0.0.1:0",),
         media: str = "",
+        calls_max: int = 32,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """Start it and wait until it is ready.
@@ -84,7 +85,9 @@ class RunningService:
         self.state, self.log_file = directory / "state", directory / "service.log"
         config = directory / "service.toml"
         flows = write_flows(directory / "flows")
-        config.write_text(_configuration(agents, flows, sip_listen, media) + sections, "utf-8")
+        config.write_text(
+            _configuration(agents, flows, sip_listen, f"calls_max = {calls_max}\n{media}") + sections, "utf-8"
+        )
         self.events: list[tuple[float, dict[str, Any]]] = []
         self.said: list[bytes] = []
         command = [sys.executable, "-m", "dtmf_shield", "serve", "--config", str(config), "--json"]
@@ -356,7 +359,6 @@ def _configuration(agents: Mapping[str, str], flows: Path, sip_listen: tuple[str
         "[api]",
         'listen = "127.0.0.1:0"',
         "[media]",
-        "calls_max = 32",
         media,
     ]
     lines += ["[[trunks]]", 'name = "trunk"', 'networks = ["127.0.0.1/32", "::1/128"]']
