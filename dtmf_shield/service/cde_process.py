@@ -1,8 +1,7 @@
 """The cde process: hardened, one thread, one loop; joins channels, timers, ledger and gateway to the captures.
 
 ``python -m dtmf_shield.service.cde_process`` with the supervisor's channel as descriptor DTMF_SHIELD_CHANNEL_FD. The
-first message is ConfigureCde with two descriptors: digit slots and INFO mailbox. Exit codes: 0 told to leave, 2 what
-an operator must mend.
+first message is ConfigureCde with two descriptors: digit slots and INFO mailbox.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ from typing import Final
 from dtmf_shield.account_data.mailbox import Mailbox
 from dtmf_shield.account_data.slots import Region, create_region
 from dtmf_shield.base.clock import Clock
-from dtmf_shield.base.errors import InvariantError, OperatorError
-from dtmf_shield.base.log import configure_log, get_logger
+from dtmf_shield.base.errors import InvariantError
+from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.cde.captures import Captures
 from dtmf_shield.cde.card import IinTable
@@ -60,20 +59,21 @@ from dtmf_shield.model.messages import (
     ProcessName,
     ProcessReady,
     Shutdown,
-    StopService,
     SupervisorToCde,
 )
-from dtmf_shield.service.channel import CHANNEL_FD_VARIABLE, Channel
+from dtmf_shield.service.channel import Channel
+from dtmf_shield.service.entry import run_process
 from dtmf_shield.service.hardening import harden, refuse_leaking_environment
 from dtmf_shield.store.ledger_rows import LedgerRows
 
 CONFIGURE_TIMEOUT_S: Final = 30.0
+"""The supervisor configures right after it starts us: by then it is stuck or gone."""
 PROBE_INTERVAL_S: Final = 30.0
+"""How stale the agent page's word on the gateway may be while no card is sent."""
 SENDING_AT_EXIT_S: Final = 3.0
 """What exchanges under way get to end when the process is told to leave; then their intents stay in the ledger."""
 LEDGER_FILE: Final = "ledger.sqlite3"
 LAST_TIME_ZONE: Final = datetime.timezone(datetime.timedelta(hours=-12))
-EXIT_OPERATOR: Final = 2
 
 _BROKEN: Final = GatewayResult(GatewayResultKind.UNKNOWN, code="broken")
 _NOT_WRITTEN: Final = GatewayResult(GatewayResultKind.REFUSED, code="ledger")
@@ -301,6 +301,7 @@ def _configuration(supervisor: Channel[SupervisorToCde]) -> tuple[ConfigureCde, 
 
 
 async def _serve(supervisor: Channel[SupervisorToCde]) -> None:
+    refuse_leaking_environment(os.environ)
     configure, slots_fd, mailbox_fd = _configuration(supervisor)
     weaker = list(harden(os.environ, scan_mode=configure.scan_mode))
     slots, mailbox = Region(slots_fd), Mailbox(mailbox_fd)
@@ -319,18 +320,7 @@ async def _serve(supervisor: Channel[SupervisorToCde]) -> None:
 
 def main() -> int:
     """Run the process."""
-    configure_log(process="cde")
-    supervisor: Channel[SupervisorToCde] = Channel(
-        socket.socket(fileno=int(os.environ[CHANNEL_FD_VARIABLE])), SupervisorToCde
-    )
-    try:
-        refuse_leaking_environment(os.environ)
-        asyncio.run(_serve(supervisor))
-    except OperatorError as error:
-        _log.error("cde_cannot_serve", reason=str(error))
-        supervisor.send(StopService(str(error)))
-        return EXIT_OPERATOR
-    return 0
+    return run_process(ProcessName.CDE, SupervisorToCde, _serve)
 
 
 if __name__ == "__main__":

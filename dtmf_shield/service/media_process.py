@@ -12,13 +12,13 @@ import os
 import resource
 import socket
 import sys
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from dtmf_shield.account_data.slots import Region, create_region
 from dtmf_shield.base.errors import InvariantError, OperatorError
-from dtmf_shield.base.log import configure_log, get_logger
+from dtmf_shield.base.log import get_logger
 from dtmf_shield.media.io.arena import Arena, ArenaMeasure
 from dtmf_shield.media.io.shard import Shard
 from dtmf_shield.media.recorder import RecordingFinished, RecordingWriter, make_tap_ring
@@ -36,16 +36,15 @@ from dtmf_shield.model.messages import (
     Shutdown,
     SocketKind,
     SocketsPassed,
-    StopService,
     SupervisorToMedia,
 )
-from dtmf_shield.service.channel import CHANNEL_FD_VARIABLE, Channel
+from dtmf_shield.service.channel import Channel
+from dtmf_shield.service.entry import run_process
 from dtmf_shield.service.hardening import harden
 from dtmf_shield.service.media_calls import MediaCalls
 
 CALLS_MAX: Final = 4_096
 """Rows of one shard: beyond it one core could not carry them."""
-EXIT_OPERATOR: Final = 2
 _OF_CDE_ALONE: Final = frozenset({"landlock", "seccomp", "scribble_on_free"})
 """Protections that cannot be asked of a process that opens recordings and compiles kernels."""
 
@@ -229,20 +228,7 @@ async def _serve(supervisor: Channel[SupervisorToMedia]) -> None:
 
 def main() -> int:
     """Run the process."""
-    configure_log(process="media")
-    supervisor: Channel[Any] = Channel(
-        socket.socket(fileno=int(os.environ[CHANNEL_FD_VARIABLE])), SupervisorToMedia
-    )
-    try:
-        asyncio.run(_serve(supervisor))
-    except OperatorError as error:
-        _log.error("media_cannot_serve", reason=str(error))
-        supervisor.send(StopService(str(error)))
-        return EXIT_OPERATOR
-    except EOFError:
-        # The supervisor is gone before it said what to do.
-        return EXIT_OPERATOR
-    return 0
+    return run_process(ProcessName.MEDIA, SupervisorToMedia, _serve)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,11 @@ import json
 import os
 import signal
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
+
+from msgspec.structs import replace
 
 from dtmf_shield.account_data.slots import create_region
 from dtmf_shield.base.clock import Clock
@@ -47,6 +49,7 @@ START_TIME_MAX_S: Final = 300.0
 """A process that is not ready by then is killed; a start without warmed kernels compiles them first."""
 RESTARTS_MAX: Final = 30
 RESTART_WINDOW_S: Final = 60.0
+"""More deaths than that within the window are no accident: the service ends, loudly."""
 REJOIN_S: Final = 0.5
 """A channel closes a moment before its process is known to be dead."""
 REJOIN_QUIET_S: Final = 5.0
@@ -58,6 +61,7 @@ STOP_TIME_MAX_S: Final = 5.0
 SPARED: Final = (ProcessName.MEDIA, ProcessName.CONTROL)
 """cde is small and starts in a third of a second; it waits for nobody, so that it is sealed from its first moment."""
 PORTS_BATCH: Final = 500
+"""Rows in one message, well under MESSAGE_BYTES_MAX."""
 STATUS_FILE: Final = "run.json"
 
 _PAIRS: Final = (
@@ -90,7 +94,7 @@ class Supervisor:
     ) -> None:
         """Create the locked regions. ``scan_mode`` uses scannable memory, for the memory tests only."""
         self._config, self._state_directory, self._sockets = config, state_directory, sockets
-        self._configure_cde, self._configure_control = configure_cde, configure_control
+        self._cde_configuration, self._control_configuration = configure_cde, configure_control
         self._clock, self._log_file, self._on_status = clock, log, on_status
         self._slots_fd, secret = create_region(allow_secret=not scan_mode)
         self._mailbox_fd, _ = create_region(MAILBOX_BYTES, allow_secret=not scan_mode)
@@ -98,6 +102,11 @@ class Supervisor:
             _log.warning(
                 "slots_not_secret", hint="this kernel has no memfd_secret: slots are locked, not hidden"
             )
+        self._configure: Mapping[ProcessName, Callable[[Child], None]] = {
+            ProcessName.MEDIA: self._configure_media,
+            ProcessName.CDE: self._configure_cde,
+            ProcessName.CONTROL: self._configure_control,
+        }
         self._children: dict[ProcessName, Child] = {}
         self._spares: dict[ProcessName, Child] = {}
         """Second processes with everything loaded, waiting to be told whose place they take."""
@@ -133,7 +142,7 @@ class Supervisor:
         child = self._spares.pop(name, None) or self._spawn(name)
         child.last_heard_s = self._clock.now_s()
         self._children[name] = child
-        _CONFIGURE[name](self, child)
+        self._configure[name](child)
         for pair in _PAIRS:
             if name in pair:
                 self._join(*(self._children.get(each) for each in pair))
@@ -159,11 +168,11 @@ class Supervisor:
             fds = tuple(self._sockets.rtp[index].fileno() for index in batch)
             child.send(SocketsPassed(kind=SocketKind.RTP, indexes=batch), fds)
 
-    def _configure_the_cde(self, child: Child) -> None:
-        child.send(self._configure_cde, (self._slots_fd, self._mailbox_fd))
+    def _configure_cde(self, child: Child) -> None:
+        child.send(self._cde_configuration, (self._slots_fd, self._mailbox_fd))
 
-    def _configure_the_control(self, child: Child) -> None:
-        child.send(self._configure_control, (self._mailbox_fd,))
+    def _configure_control(self, child: Child) -> None:
+        child.send(self._control_configuration, (self._mailbox_fd,))
         ports = self._sockets.ports
         for start in range(0, len(ports), PORTS_BATCH):
             complete = start + PORTS_BATCH >= len(ports)
@@ -220,7 +229,7 @@ class Supervisor:
         self._announced = True
         if name == "ready":
             # The link was for one use; a control that starts again must not revive it.
-            self._configure_control = _without_ticket(self._configure_control)
+            self._control_configuration = replace(self._control_configuration, login_ticket="")
         _log.info(f"service_{name}")
         self._on_status(name, {})
 
@@ -307,20 +316,3 @@ class Supervisor:
         except OSError as error:
             # A full disk must not keep a process from being started again.
             _log.error("status_not_written", reason=error.strerror)
-
-
-def _without_ticket(message: ConfigureControl) -> ConfigureControl:
-    return ConfigureControl(
-        config_json=message.config_json,
-        state_directory=message.state_directory,
-        session_key=message.session_key,
-        login_ticket="",
-        api_key=message.api_key,
-    )
-
-
-_CONFIGURE: Final[dict[ProcessName, Callable[[Supervisor, Child], None]]] = {
-    ProcessName.MEDIA: Supervisor._configure_media,
-    ProcessName.CDE: Supervisor._configure_the_cde,
-    ProcessName.CONTROL: Supervisor._configure_the_control,
-}

@@ -15,14 +15,13 @@ CELL_LOST_S: Final = 5.0
 
 
 class MailboxWriter:
-    """Sixteen cells; a body that finds none free is dropped and counted: the caller presses the key again."""
+    """The cells of the page. A body that finds none free is refused: the caller presses the key again."""
 
     def __init__(self, fd: int) -> None:
         self._page = mmap.mmap(fd, MAILBOX_BYTES, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
         self._view = memoryview(self._page)
         self._free = list(range(MAILBOX_CELLS))
         self._taken: dict[int, float] = {}
-        self.dropped = 0
 
     def put(self, body: memoryview, now_s: float) -> tuple[int, int] | None:
         """Copy ``body`` into a free cell; returns (cell, length), or None where it does not fit."""
@@ -30,7 +29,6 @@ class MailboxWriter:
             if now_s - taken_s > CELL_LOST_S:
                 self.free(cell)
         if len(body) > MAILBOX_CELL_BYTES or not self._free:
-            self.dropped += 1
             return None
         cell = self._free.pop(0)
         self._taken[cell] = now_s

@@ -33,7 +33,6 @@ from dtmf_shield.call.events import (
     CallEnded,
     CallEvent,
     CallPhase,
-    CaptureChanged,
     ShieldStateChanged,
 )
 from dtmf_shield.call.record import CallRecord
@@ -78,6 +77,7 @@ from dtmf_shield.store.calls import CallRegistry
 FAREWELL_S: Final = 0.3
 """How long BYEs get to be answered when the service stops."""
 TOKEN_BYTES: Final = 12
+"""Randomness of tags, branches and identifiers; RFC 3261 section 19.3 asks for 4 bytes at least."""
 
 _log = get_logger("control")
 
@@ -168,14 +168,14 @@ class ControlProcess:
         self._media_channel: Channel[MediaToControl] | None = None
         self._cde_channel: Channel[CdeToControl] | None = None
         self._ports_complete = False
+        self._core_stands = False
         self._waiting: dict[ProcessName, socket.socket] = {}
         self._recordings: dict[CallId, int] = {}
 
     async def run(self) -> None:
         """Serve until told to leave or the supervisor is gone."""
-        message, fds = self._supervisor.receive(
-            timeout_s=None
-        )  # a spare waits as long as the supervisor lives
+        # A spare waits as long as the supervisor lives.
+        message, fds = self._supervisor.receive(timeout_s=None)
         if not isinstance(message, ConfigureControl) or len(fds) != 1:
             raise InvariantError("the first message to control is ConfigureControl with one descriptor")
         self._configure(message, fds[0])
@@ -217,6 +217,7 @@ class ControlProcess:
         app = create_app(self._desk, login, api_key=message.api_key, clock=self._clock)
         # The mask of every restored call is on before its first packet is handled.
         restored = self._core.restore(self._clock.now_s(), self._registry.records())
+        self._core_stands = True
         self._join_waiting()
         self._shell.attach(loop)
         self._audit_event("control_started", restored=restored)
@@ -275,8 +276,8 @@ class ControlProcess:
             self._sockets_here.set()
 
     def _join(self, peer: ProcessName, sock: socket.socket) -> None:
-        if not hasattr(self, "_core"):
-            self._waiting[peer] = sock  # told before the core stands
+        if not self._core_stands:
+            self._waiting[peer] = sock
         elif peer is ProcessName.MEDIA:
             self._join_media(sock)
         elif peer is ProcessName.CDE:
@@ -388,12 +389,10 @@ class ControlProcess:
                 self._desk.ended(call_id)
                 self._audit_event("call_ended", call=call_id, status=status, reason=reason)
                 return
-            case CaptureChanged():
-                pass
             case ShieldStateChanged(call_id=call_id, role=role, mode=mode):
                 self._audit_event("shield", call=call_id, leg=role.value, mode=mode.value)
             case _:
-                pass
+                pass  # CallStarted, CallPhaseChanged, CaptureChanged: only the view changes
         self._desk.call_changed(event.call_id)
 
     def _record(self, call_id: CallId, row: int) -> None:
