@@ -6,7 +6,7 @@ import enum
 from typing import NewType
 
 CallId = NewType("CallId", str)
-"""One call of two legs. 128 random bits as hex."""
+"""One call of two legs."""
 
 CaptureId = NewType("CaptureId", str)
 """One capture within a call."""

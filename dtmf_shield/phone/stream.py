@@ -61,7 +61,6 @@ class PhoneStream:
         self.event_payload_type: int | None = None
         self.events_received: list[int] = []
         """Event code of each packet-distinct telephone event that reached this phone."""
-        self.packets_received = 0
         self.packets_unread = 0
         """Not RTP, or a payload type that was not agreed."""
         self.sent_log: list[Passage] = []
@@ -169,7 +168,6 @@ class PhoneStream:
         if not header.valid:
             self.packets_unread += 1
             return
-        self.packets_received += 1
         payload = packet[header.payload_at : header.payload_at + header.payload_bytes]
         if header.payload_type == self.event_payload_type and header.payload_bytes >= EVENT_PAYLOAD_BYTES:
             if (header.timestamp, int(payload[0])) != self._last_event:

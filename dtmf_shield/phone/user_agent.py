@@ -34,7 +34,6 @@ class CallIncoming:
     call_id: str
     dialled: str
     sdp: bytes
-    request: Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +366,7 @@ class PhoneUserAgent:
         self._calls[call.call_id] = call
         self._respond(call, request, 100)  # stops the caller's repeats, and answers any that come
         user = request.uri.partition(":")[2].partition("@")[0]
-        self._events.append(CallIncoming(call.call_id, user, _bytes(request), request))
+        self._events.append(CallIncoming(call.call_id, user, _bytes(request)))
 
     def _take_in_dialog(self, call: _Call, request: Request, now_s: float) -> None:
         match request.method:
