@@ -23,11 +23,20 @@ _PR_SET_NO_NEW_PRIVS: Final = 38
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def leaks_of_environment(environment: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each variable that could lead card data elsewhere."""
+    return [
+        f"the environment sets {variable}: card data could leave by it; unset it"
+        for variable in FORBIDDEN_VARIABLES
+        if environment.get(variable) or environment.get(variable.upper())
+    ]
+
+
 def refuse_leaking_environment(environment: Mapping[str, str]) -> None:
     """Raise OperatorError where the environment could lead card data elsewhere."""
-    for variable in FORBIDDEN_VARIABLES:
-        if environment.get(variable) or environment.get(variable.upper()):
-            raise OperatorError(f"the environment sets {variable}: card data could leave by it; unset it")
+    leaks = leaks_of_environment(environment)
+    if leaks:
+        raise OperatorError("; ".join(leaks))
 
 
 def harden(environment: Mapping[str, str], *, scan_mode: bool) -> tuple[str, ...]:

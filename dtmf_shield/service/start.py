@@ -19,6 +19,7 @@ from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.messages import ConfigureCde, ConfigureControl
 from dtmf_shield.service.dev_certificates import SERVER_NAME
+from dtmf_shield.service.hardening import leaks_of_environment
 from dtmf_shield.service.sockets import bind_all
 from dtmf_shield.service.supervisor import Supervisor
 from dtmf_shield.service.test_gateway.launch import TestGatewayProcess
@@ -29,8 +30,6 @@ FLOWS_MAX: Final = 200
 API_KEY_FILE: Final = "api.key"
 SECRET_BYTES: Final = 32
 EMBEDDED_PATH: Final = "/pay"
-
-_FORBIDDEN_VARIABLES: Final = ("SSLKEYLOGFILE", "http_proxy", "https_proxy", "all_proxy")
 
 
 def read_config(path: Path | None) -> tuple[Config, Path]:
@@ -85,10 +84,7 @@ def check(config: Config, base: Path) -> list[str]:
         findings += _authority_findings(base / config.gateway.ca_file)
     if config.gateway.credentials_file is not None:
         findings += _credentials_findings(base / config.gateway.credentials_file)
-    for variable in _FORBIDDEN_VARIABLES:
-        if os.environ.get(variable) or os.environ.get(variable.upper()):
-            findings.append(f"the environment sets {variable}: card data could leave by it; unset it")
-    return findings
+    return findings + leaks_of_environment(os.environ)
 
 
 def _authority_findings(path: Path) -> list[str]:
