@@ -18,6 +18,8 @@ import pytest
 
 from dtmf_shield.phone.door import Door
 from dtmf_shield.phone.voices import Voice, voice
+from dtmf_shield.service.demo.attacker import attack
+from tests.interop.attacking import let_fragments_through, on_the_clock, presses_in
 from tests.interop.callers import VISA, Material, card_fields, keying_caller, make_material
 from tests.interop.ears import NOTHING, SAMPLE_RATE_HZ, channels_of, heard_by_all, speech_seconds
 from tests.interop.phones import AgentCall, Packet, Phone, Phones
@@ -172,6 +174,24 @@ def test_agent_hears_no_key_before_during_or_after_the_kill(
 
     assert heard_by_all(agent.call.heard, tmp_path) == NOTHING
     assert {packet.payload_type for packet in agent.packets} == {0}
+
+
+def test_attacker_who_knows_the_key_times_is_no_better_than_luck(
+    killed: tuple[str, Killed], material: Material, again: Material
+) -> None:
+    """Detectors miss the few milliseconds that a mask could let through as its process dies or comes back."""
+    audio = on_the_clock(killed[1].agent.packets)
+    stretches = (material,) if killed[1].second is None else (material, again)
+
+    presses = [press for stretch in stretches for press in presses_in(audio, stretch)]
+    leaky = audio
+    for stretch in stretches:
+        leaky = let_fragments_through(leaky, presses_in(audio, stretch), stretch)
+    result, control = attack(audio, presses, 0), attack(leaky, presses, 0)
+
+    assert result.of == sum(len(stretch.places) for stretch in stretches)
+    assert not result.beats_luck, f"{result.guessed} of {result.of} keys guessed"
+    assert control.beats_luck, f"only {control.guessed} of {control.of} keys guessed"
 
 
 def test_recordings_hold_no_key(killed: tuple[str, Killed], tmp_path: Path) -> None:
