@@ -27,13 +27,13 @@ export const RESULTS = {
   token: ["good", "Approved", "The card is stored with the payment service."],
   declined: ["bad", "Not approved", "The payment service did not accept this card. Another card may be taken."],
   gateway_unreachable: ["bad", "Payment service down", "Nothing was taken. The call goes on; try again later."],
-  unknown: ["warn", "Result unknown, being checked", "Do not take payment again."],
+  unknown: ["warn", "Result unknown", "Do not take the card again before it has been checked."],
   attempts_used: ["bad", "Too many wrong entries", "Nothing was taken. You may start again."],
   timed_out: ["bad", "No keys received in time", "Nothing was taken. You may start again."],
   cancelled: ["plain", "Cancelled", "Nothing was taken."],
   caller_gone: ["bad", "Caller has left", "Nothing was taken."],
   interrupted: ["bad", "Capture interrupted", "Nothing was taken. Please try again."],
-  refused: ["bad", "Refused", "The capture could not be started. Please try again."],
+  refused: ["bad", "Refused", "No token was given. If it happens again, tell your administrator."],
 };
 
 export const ALERT_RESULTS = new Set([
