@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dtmf_shield.call.context import ACCEPT, ALLOW, Context
-from dtmf_shield.call.settings import RETRY_AFTER_S
+from dtmf_shield.sip.endpoint import RETRY_AFTER_S
 from dtmf_shield.sip.events import RequestReceived
 from dtmf_shield.sip.message import METHODS_KNOWN, Request
 from dtmf_shield.sip.uri import parse_uri

@@ -12,8 +12,6 @@ from dtmf_shield.sip.events import Address
 
 ADMISSIONS_REMEMBERED: Final = 4_096
 """Source addresses whose verdict is kept; the table is emptied when full."""
-RETRY_AFTER_S: Final = 10
-"""Said with every 503."""
 ARM_TIMEOUT_S: Final = 5.0
 """A capture that media and cde have not armed by then is interrupted."""
 

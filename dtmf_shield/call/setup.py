@@ -13,10 +13,11 @@ from dtmf_shield.call.call import Call, Leg, Timer
 from dtmf_shield.call.context import ALLOW, Context, Purpose, dialog_of
 from dtmf_shield.call.engagement import start_capture
 from dtmf_shield.call.events import CallAnswered, CallPhase, CallPhaseChanged, CallStarted
-from dtmf_shield.call.settings import RETRY_AFTER_S, Route, Trunk
+from dtmf_shield.call.settings import Route, Trunk
 from dtmf_shield.model.ids import CallId, LegRole
 from dtmf_shield.model.stream import Codec, ShieldMode
 from dtmf_shield.sip.dialog import dialog_of_received_invite, dialog_of_sent_invite, new_request, sip_uri
+from dtmf_shield.sip.endpoint import RETRY_AFTER_S
 from dtmf_shield.sip.errors import SdpError
 from dtmf_shield.sip.events import Address, RequestReceived, ResponseReceived
 from dtmf_shield.sip.message import Request, Response, respond_to

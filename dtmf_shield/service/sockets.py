@@ -21,6 +21,8 @@ SIP_RECEIVE_BUFFER_BYTES: Final = 1 << 20
 """Holds what arrives while control restarts."""
 RTP_RECEIVE_BUFFER_BYTES: Final = 1 << 16
 """A second of G.711; older audio than that is worth nothing after a restart."""
+HTTP_BACKLOG: Final = 128
+"""Connections that wait while control restarts."""
 EVEN_PORT_TRIES_MAX: Final = 64
 """Where the system chooses ports, odd ones held back before one is taken as it is."""
 
@@ -48,7 +50,7 @@ def bind_all(config: Config) -> HeldSockets:
             held.sip.append(_bind(socket.SOCK_DGRAM, *split_host_port(entry), "sip.listen"))
             held.sip[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SIP_RECEIVE_BUFFER_BYTES)
         held.http = _bind(socket.SOCK_STREAM, *split_host_port(config.api.listen), "api.listen")
-        held.http.listen(128)
+        held.http.listen(HTTP_BACKLOG)
         _bind_rtp_pool(held, config.media)
     except BaseException:
         held.close()

@@ -54,6 +54,8 @@ from dtmf_shield.sip.uri import Via, format_parameters, host_port, parse_via
 
 TRANSACTIONS_MAX: Final = 20_000
 """Both kinds together; a new request beyond is answered 503 without state."""
+RETRY_AFTER_S: Final = 10
+"""Said with every 503."""
 EVENTS_MAX: Final = 10_000
 """Events nobody has taken yet; refusals beyond are not reported."""
 SIP_PORT: Final = 5060
@@ -271,7 +273,9 @@ class Endpoint:
             self._receive_cancel(now_s, request, key, remote, flow)
             return False
         if len(self._by_number) >= self._transactions_max:
-            busy = respond_to(request, 503, to_tag=self._tokens(), headers=[("Retry-After", "10")])
+            busy = respond_to(
+                request, 503, to_tag=self._tokens(), headers=[("Retry-After", str(RETRY_AFTER_S))]
+            )
             self._send(flow, remote, busy.serialize())
             self._refused(source, "too many transactions", 503)
             return False

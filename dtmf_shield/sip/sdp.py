@@ -40,10 +40,10 @@ class MediaLine(msgspec.Struct, frozen=True):
     format: str
 
 
-class RemoteAudio(msgspec.Struct, frozen=True, kw_only=True):
-    """The audio stream a peer describes. ``direction`` is the peer's own view, hold by 0.0.0.0 included.
+class _Audio(msgspec.Struct, frozen=True, kw_only=True):
+    """An audio stream as one side describes it, ``direction`` in that side's own view.
 
-    ``codecs`` are in the peer's order. ``layout`` are all m= lines, ``audio_index`` is the place of this one.
+    ``codecs`` are in that side's order. ``layout`` are all m= lines, ``audio_index`` is the place of this one.
     """
 
     host: str
@@ -56,17 +56,12 @@ class RemoteAudio(msgspec.Struct, frozen=True, kw_only=True):
     audio_index: int = 0
 
 
-class LocalAudio(msgspec.Struct, frozen=True, kw_only=True):
-    """The audio stream we describe: one of these is one body."""
+class RemoteAudio(_Audio, frozen=True, kw_only=True):
+    """What a peer describes; hold by 0.0.0.0 is read into ``direction``."""
 
-    host: str
-    port: int
-    codecs: tuple[Codec, ...]
-    telephone_event_payload_type: int = TELEPHONE_EVENT_NONE
-    ptime_ms: int = PTIME_DEFAULT_MS
-    direction: Direction = Direction.SENDRECV
-    layout: tuple[MediaLine, ...] = ()
-    audio_index: int = 0
+
+class LocalAudio(_Audio, frozen=True, kw_only=True):
+    """What we describe: one of these is one body."""
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dtmf_shield.base.errors import OperatorError
+from dtmf_shield.service.hardening import FORBIDDEN_VARIABLES
 
 READY_LIMIT_S: Final = 60.0
 STOP_LIMIT_S: Final = 10.0
@@ -149,5 +150,5 @@ class ServiceProcess:
 
 def _environment() -> dict[str, str]:
     """Our environment without what the service refuses: card data must not leave by a proxy or a key log."""
-    refused = {"sslkeylogfile", "http_proxy", "https_proxy", "all_proxy"}
+    refused = {variable.lower() for variable in FORBIDDEN_VARIABLES}
     return {name: value for name, value in os.environ.items() if name.lower() not in refused}
