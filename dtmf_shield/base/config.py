@@ -315,10 +315,25 @@ def _finding(path: Path, text: str, error: dict[str, Any]) -> ConfigurationError
     elif kind == "missing":
         found, allowed = "nothing", "this key is required"
     else:
-        found, allowed = _shown(error["input"]), error["msg"].removeprefix("Value error, ")
+        found, allowed = (
+            _shown(error["input"]),
+            error["msg"].removeprefix("Value error, ").removeprefix("Input should be "),
+        )
+        allowed = _PLAIN_WORDS.get(kind, allowed)
     return ConfigurationError(
         file=str(path), line=_line_of(text, location), key=_dotted(location), found=found, allowed=allowed
     )
+
+
+_PLAIN_WORDS = {
+    "string_type": "text in quotes",
+    "int_type": "a whole number without quotes",
+    "float_type": "a number without quotes",
+    "bool_type": "true or false, without quotes",
+    "list_type": "a list in square brackets",
+    "model_type": "a section: a line with its name in square brackets, then its keys",
+}
+"""Where pydantic speaks to programmers."""
 
 
 def _shown(value: object) -> str:

@@ -67,5 +67,8 @@ def _finding(file: str, data: Any, error: dict[str, Any]) -> ConfigurationError:
     if isinstance(error["input"], dict) and error["type"] == "value_error":
         found = "this"
     allowed = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        # Which keys belong here depends on the step: a shipped flow shows them all.
+        allowed = "the keys of a shipped flow at this place; correct the spelling or remove it"
     key = ".".join(str(part) for part in location) or "(whole file)"
     return ConfigurationError(file=file, line=line, key=key, found=found, allowed=allowed)

@@ -94,3 +94,14 @@ def test_the_reference_page_is_the_definition():
 
 def test_every_key_is_explained():
     assert not re.search(r"\| +\|$", render(), re.MULTILINE)
+
+
+def test_a_wrong_type_is_told_in_the_words_of_the_file(tmp_path):
+    path = tmp_path / "dtmf-shield.toml"
+    path.write_text("[api]\nlisten = 8080\n[media]\ncalls_max = 5000\n")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        load_config(path)
+
+    allowed = {finding.key: finding.allowed for finding in caught.value.exceptions}
+    assert allowed == {"api.listen": "text in quotes", "media.calls_max": "less than or equal to 2000"}
