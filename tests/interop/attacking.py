@@ -14,20 +14,30 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from dtmf_shield.media.codecs.g711 import ALAW_DECODE, ULAW_DECODE
+from dtmf_shield.media.rtp.clock import timestamp_distance
 from dtmf_shield.service.demo.independent import HeardKey
 from tests.interop.callers import Material
 from tests.interop.ears import SAMPLE_RATE_HZ
+from tests.interop.key_audio import GAP_MS, SAMPLES_PER_MS
 from tests.interop.phones import Packet
 
 FRAGMENT_SAMPLES = 24
 """3 ms: what the positive control lets through of each key."""
+FRAGMENT_AT = 320
+"""40 ms into the key, inside of every window."""
 PCMA_PAYLOAD_TYPE = 8
 ALIKE_MIN = 0.5
+COMFORT_NOISE_MAX = 200
+"""Peak of the service's own noise, with room; a tone of -9 dBm0 peaks near 8,000."""
+AROUND_SAMPLES = 320
+"""40 ms, half a gap between keys: what a placement by arrival may be wrong by, and more."""
+EDGE_SAMPLES = 240
+"""30 ms: after a restart two sources are placed by arrival, and the voice beside a field must not count."""
 
 
-def presses_in(heard: NDArray[np.int16], material: Material) -> list[HeardKey]:
-    """Return where in ``heard`` each key of ``material`` was pressed."""
-    lag = lag_of(heard, material)
+def presses_in(heard: NDArray[np.int16], material: Material, after: int = 0) -> list[HeardKey]:
+    """Return where in ``heard`` each key of ``material`` was pressed; it began at sample ``after`` at the earliest."""
+    lag = after + lag_of(heard[after:], material)
     return [HeardKey(key, start + lag, end + lag) for key, start, end in material.places]
 
 
@@ -53,8 +63,32 @@ def let_fragments_through(
     """Return ``audio`` with three milliseconds of each key as it was sent: the attacker's positive control."""
     leaky = audio.copy()
     for press, (_, start, _) in zip(presses, itertools.cycle(material.places), strict=False):
-        leaky[press.start : press.start + FRAGMENT_SAMPLES] = material.pcm[start : start + FRAGMENT_SAMPLES]
+        to, source = press.start + FRAGMENT_AT, start + FRAGMENT_AT
+        leaky[to : to + FRAGMENT_SAMPLES] = material.pcm[source : source + FRAGMENT_SAMPLES]
     return leaky
+
+
+def louder_than_noise(
+    audio: NDArray[np.int16], presses: Sequence[HeardKey], material: Material
+) -> list[tuple[int, int]]:
+    """Return the place in the order and the peak of each press that is louder than comfort noise.
+
+    The caller sends nothing but tones and silence there, so one leaked millisecond of one key is seen: guesses tell
+    it only of many keys. At either end of a field is voice, so the window is narrow there.
+    """
+    found = []
+    gap = GAP_MS * SAMPLES_PER_MS
+    starts = [start for _, start, _ in material.places]
+    ends = [end for _, _, end in material.places]
+    for index, press in enumerate(presses):
+        key_before = index > 0 and starts[index] - ends[index - 1] == gap
+        key_after = index + 1 < len(presses) and starts[index + 1] - ends[index] == gap
+        first = press.start + (-AROUND_SAMPLES if key_before else EDGE_SAMPLES)
+        last = press.end + (AROUND_SAMPLES if key_after else -EDGE_SAMPLES)
+        peak = int(np.abs(audio[first:last].astype(np.int64)).max(initial=0))
+        if peak > COMFORT_NOISE_MAX:
+            found.append((index, peak))
+    return found
 
 
 def on_the_clock(packets: Sequence[Packet]) -> NDArray[np.int16]:
@@ -67,12 +101,12 @@ def on_the_clock(packets: Sequence[Packet]) -> NDArray[np.int16]:
     for _, group in itertools.groupby(packets, key=lambda packet: packet.data[8:12]):
         source = list(group)
         first = int.from_bytes(source[0].data[4:8], "big")
-        offsets = [(int.from_bytes(packet.data[4:8], "big") - first) % 2**32 for packet in source]
+        offsets = [timestamp_distance(int.from_bytes(packet.data[4:8], "big"), first) for packet in source]
         arrivals = [(packet.at_s - began_s) * SAMPLE_RATE_HZ for packet in source]
         origin = max(0, int(min(at - offset for at, offset in zip(arrivals, offsets, strict=True))))
         for packet, offset in zip(source, offsets, strict=True):
             table = ALAW_DECODE if packet.payload_type == PCMA_PAYLOAD_TYPE else ULAW_DECODE
             audio = table[np.frombuffer(packet.payload, np.uint8)]
-            at = origin + offset
+            at = max(0, origin + offset)
             whole[at : at + len(audio)] = audio[: max(0, len(whole) - at)]
     return whole

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from dtmf_shield.service.demo.attacker import attack
-from tests.interop.attacking import let_fragments_through, on_the_clock, presses_in
+from tests.interop.attacking import let_fragments_through, louder_than_noise, on_the_clock, presses_in
 from tests.interop.callers import (
     CLOSING_MS,
     SPEECH_MS,
@@ -293,15 +293,17 @@ def test_hold_in_a_capture_is_a_hold_and_ends_with_the_resume(shielded: dict[str
 
 
 @pytest.mark.parametrize("name", [*PACKETS, "pcma", "late-offer", "new-source"])
-def test_attacker_who_knows_the_key_times_is_no_better_than_luck(
+def test_agent_hears_noise_at_each_key_and_an_attacker_is_no_better_than_luck(
     shielded: dict[str, StreamCall], material: Material, name: str
 ) -> None:
     audio = on_the_clock(shielded[name].agent.packets)
     presses = presses_in(audio, material)
 
-    result = attack(audio, presses, 0)
-    control = attack(let_fragments_through(audio, presses, material), presses, 0)
+    leaky = let_fragments_through(audio, presses, material)
+    result, control = attack(audio, presses, 0), attack(leaky, presses, 0)
 
     assert result.of == len(material.places)
     assert not result.beats_luck, f"{result.guessed} of {result.of} keys guessed"
     assert control.beats_luck, f"only {control.guessed} of {control.of} keys guessed"
+    assert louder_than_noise(audio, presses, material) == []
+    assert len(louder_than_noise(leaky, presses, material)) == len(presses), "the control"
