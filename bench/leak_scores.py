@@ -4,13 +4,13 @@ Usage: python -m bench.leak_scores [n] ; n = keys a condition (default 240). Spe
 Throughput is printed beside spandsp's (detection only, one ctypes call a packet, and one call in all).
 """
 
-import ctypes
 import sys
 import time
 
 import numpy as np
 
-from bench.dtmf_scores import synthetic_speech
+from bench.peers import spandsp
+from bench.spoken import synthetic_speech
 from dtmf_shield.media.masker import (
     MODE_CAPTURE,
     MODE_GUARD,
@@ -114,36 +114,20 @@ def _make_loop():
 _all_packets = _make_loop()
 
 
-def spandsp_throughput(pcm: np.ndarray, packet_samples: int) -> float | None:
-    """Return channel-seconds per CPU-second of libspandsp2's detector alone."""
-    try:
-        library = ctypes.CDLL("libspandsp.so.2")
-    except OSError:
-        return None
-    pointer = ctypes.c_void_p
-    library.dtmf_rx_init.restype = pointer
-    library.dtmf_rx_init.argtypes = [pointer, pointer, pointer]
-    library.dtmf_rx.argtypes = [pointer, pointer, ctypes.c_int]
-    receiver = library.dtmf_rx_init(None, None, None)
-    began_s = time.process_time()
-    for start in range(0, len(pcm) - packet_samples + 1, packet_samples):
-        library.dtmf_rx(receiver, pcm.ctypes.data + 2 * start, packet_samples)
-    return len(pcm) / 8000 / (time.process_time() - began_s)
-
-
 def print_throughput(speech: np.ndarray) -> None:
     """Print the throughput rows: speech, and keys half of the time."""
     keys = np.tile(key_stream(Recipe(snr_db=30), 5).pcm, 4)
     talk = np.tile(speech.astype(np.int16), 3)
+    peer = spandsp.load()
     for name, pcm in (("speech", talk), ("keys", keys), ("silence", np.zeros_like(talk))):
         _all_packets(
             np.zeros(1, SHIELD_STATE_DTYPE), pcm[:1600], np.zeros(160, np.int16), 1, np.zeros(16, np.uint8)
         )
         ours = [throughput(pcm, mode) for mode in (MODE_GUARD, MODE_CAPTURE)]
-        peers = [spandsp_throughput(pcm, 160), spandsp_throughput(pcm, len(pcm))]
         line = f"{name:8s} channel-s/CPU-s: guard {ours[0]:7.0f} capture {ours[1]:7.0f}"
-        if peers[0] and peers[1]:
-            line += f"   spandsp per packet {peers[0]:7.0f}, one call {peers[1]:7.0f}"
+        if peer:
+            line += f"   spandsp per packet {peer.throughput(pcm, 160):7.0f}"
+            line += f", one call {peer.throughput(pcm, len(pcm)):7.0f}"
         print(line, flush=True)
 
 

@@ -1,0 +1,29 @@
+"""Speech made on the spot by espeak-ng, for benches that need a voice around or under keys. No recording involved."""
+
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import soundfile
+from scipy.signal import resample_poly
+
+
+def synthetic_speech() -> np.ndarray:
+    """Return about 40 s of espeak-ng speech at 8 kHz, float."""
+    text = (
+        "Thank you for calling. I would like to pay the bill for my mother's house, and after that I have a question "
+        "about the contract. My name is Christopher Nightingale, and the street is called Eastern Avenue. Could you "
+        "please tell me how long it takes until the money arrives? Oh, really? Well, that is much faster than I "
+        "thought. Yes, I have my card here, one moment please, I need to find my glasses. Mm-hm, yeah, okay. "
+    )
+    pieces = []
+    with TemporaryDirectory() as folder:
+        for voice in ("en-gb", "en-us+f3", "es", "de+f2"):
+            path = Path(folder) / "speech.wav"
+            subprocess.run(["espeak-ng", "-v", voice, "-w", str(path), text], check=True)
+            samples, rate = soundfile.read(path, dtype="float64")
+            pieces.append(resample_poly(samples, 8000, rate))
+    speech = np.concatenate(pieces)
+    active = np.abs(speech) > 0.01
+    return speech * (32767 * 10 ** (-26 / 20) / np.sqrt(np.mean(speech[active] ** 2)))
