@@ -10,6 +10,7 @@ from rich.console import Console
 BENCHES = {
     "dtmf_battery": "dtmf",
     "leak_scores": "leak_scores",
+    "leak_delay": "leak_delay",
     "talkoff": "talkoff",
     "relay_cpu": "relay_cpu",
 }
