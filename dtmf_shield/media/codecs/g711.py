@@ -4,14 +4,10 @@ The tables are made here from the segment rules of G.711 (tables 1a to 2b); no s
 concealment (G.711 appendix I) is not done. PCM is 16-bit: µ-law's 14 and A-law's 13 bits sit in its upper bits.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-KernelFunction = TypeVar("KernelFunction", bound=Callable[..., Any])
+from dtmf_shield.media.codecs.kernel import kernel
 
 PCMU_PAYLOAD_TYPE = 0  # RFC 3551 table 4
 PCMA_PAYLOAD_TYPE = 8
@@ -65,33 +61,28 @@ ALAW_DECODE = _alaw_decode_table()
 ALAW_ENCODE = _alaw_encode_table()
 
 
-def _kernel(function: KernelFunction) -> KernelFunction:
-    """Compile `function` without the GIL, cached; a twin of dsp's alias, which packages beside dsp may not import."""
-    return cast(KernelFunction, numba.njit(cache=True, nogil=True)(function))
-
-
-@_kernel
+@kernel
 def decode_ulaw(codes: NDArray[np.uint8], pcm: NDArray[np.int16]) -> None:
     """Decode µ-law `codes`, shape (n,), into `pcm`, shape (at least n,)."""
     for i in range(len(codes)):
         pcm[i] = ULAW_DECODE[codes[i]]
 
 
-@_kernel
+@kernel
 def encode_ulaw(pcm: NDArray[np.int16], codes: NDArray[np.uint8]) -> None:
     """Encode `pcm`, shape (n,), into µ-law `codes`, shape (at least n,)."""
     for i in range(len(pcm)):
         codes[i] = ULAW_ENCODE[np.int64(pcm[i]) + 32768]
 
 
-@_kernel
+@kernel
 def decode_alaw(codes: NDArray[np.uint8], pcm: NDArray[np.int16]) -> None:
     """Decode A-law `codes`, shape (n,), into `pcm`, shape (at least n,)."""
     for i in range(len(codes)):
         pcm[i] = ALAW_DECODE[codes[i]]
 
 
-@_kernel
+@kernel
 def encode_alaw(pcm: NDArray[np.int16], codes: NDArray[np.uint8]) -> None:
     """Encode `pcm`, shape (n,), into A-law `codes`, shape (at least n,)."""
     for i in range(len(pcm)):
