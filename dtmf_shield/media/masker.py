@@ -2,8 +2,9 @@
 
 The only file that makes a `MaskedFrame`. Replacement is total: noise of one level, cut in hard, its content from a
 generator that never sees the input; no filter, attenuation or cross-fade, which all leave the key readable. Output
-lags input by a constant `HOLD_BACK_SAMPLES` in every mode, so that entering or leaving a capture splices nothing.
-Registration of keys runs on the raw audio in every mode.
+lags input by a constant 5 ms in every mode, so that entering or leaving a capture splices nothing. Registration of
+keys runs on the raw audio in every mode. A 16 kHz leg is judged on its lower half band, 8 kHz, and what is suspect
+there is replaced in the whole band; a leg keeps to one rate until it is reset.
 """
 
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dtmf_shield.media.dsp.half_band import DELAY_SAMPLES, forget_half_band, take_chunk
 from dtmf_shield.media.dsp.kernel import kernel
 from dtmf_shield.media.dsp.leg_state import (
     CHUNK_SAMPLES,
@@ -36,6 +38,7 @@ __all__ = [
     "SHIELD_STATE_DTYPE",
     "ShieldState",
     "conceal_packet",
+    "conceal_wideband_packet",
     "force_mute",
     "key_onset_samples",
     "masked_frame",
@@ -44,6 +47,7 @@ __all__ = [
     "reset_shield",
     "samples_masked",
     "shield_packet",
+    "shield_wideband_packet",
 ]
 
 # A suspect window mutes from 3.25 ms before its start: one hop, and 2 ms that would name a key (6 dB under noise).
@@ -70,28 +74,28 @@ def shield_packet(
 ) -> int:
     """Judge one received packet and write what may leave; return how many keys registered in it.
 
-    pcm: int16 (n,), raw, 8 kHz, n a multiple of 20 (any other length is masked whole and not judged).
+    pcm: int16 (n,), raw, 8 kHz, n a multiple of 20 up to 60 ms (any other length is masked whole and not judged).
     out: int16 (n,), masked, HOLD_BACK_SAMPLES behind pcm.
     mode: MODE_MUTE (noise only), MODE_GUARD (outside a capture) or MODE_CAPTURE; any other value mutes.
     keys: uint8 (16,), the first (result) entries are ASCII codes of keys; at most 4 a packet.
     """
-    leg = state[row]
-    n = len(pcm)
-    leg.masked_in_packet_samples = 0
-    leg.segments = 0
-    if n % STEP_SAMPLES != 0:
-        _fill_whole(leg, out, n)
-        return 0
-    n_keys = 0
-    first = 0
-    while first < n:
-        size = min(CHUNK_SAMPLES, n - first)
-        _write_delayed(leg, pcm, out, first, size)
-        start = leg.position_samples
-        n_keys = listen_chunk(leg, pcm, first, size, mode, keys, n_keys)
-        _write_mask(leg, out, first, size, start, mode)
-        first += size
-    return n_keys
+    return _shield(state[row], pcm, out, mode, keys, 1)
+
+
+@kernel
+def shield_wideband_packet(
+    state: ShieldState,
+    row: int,
+    pcm: NDArray[np.int16],
+    out: NDArray[np.int16],
+    mode: int,
+    keys: NDArray[np.uint8],
+) -> int:
+    """Do as `shield_packet` does at 16 kHz: n a multiple of 40, `out` 2 * HOLD_BACK_SAMPLES behind.
+
+    `samples_masked` and `masked_segments` then count at 16 kHz; key onsets and positions stay at 8 kHz.
+    """
+    return _shield(state[row], pcm, out, mode, keys, 2)
 
 
 @kernel
@@ -102,14 +106,13 @@ def conceal_packet(state: ShieldState, row: int, n: int, out: NDArray[np.int16],
     freeze, and no window reaches over the gap. In a capture, or where a key may be sounding, the mute goes on for 5 ms
     after the gap. n is rounded up to a multiple of 20 for the detector.
     """
-    leg = state[row]
-    leg.masked_in_packet_samples = 0
-    leg.segments = 0
-    sounding = leg.position_samples <= leg.sustain_until_samples
-    _fill_whole(leg, out, n)
-    if sounding or mode != MODE_GUARD:
-        # The last 5 ms of a key may follow the gap: too short a piece to be judged, long enough to be read.
-        leg.mute_until_samples += WINDOW_SAMPLES
+    _conceal(state[row], n, out, mode, 1)
+
+
+@kernel
+def conceal_wideband_packet(state: ShieldState, row: int, n: int, out: NDArray[np.int16], mode: int) -> None:
+    """Do as `conceal_packet` does for n samples at 16 kHz; n is rounded up to a multiple of 40 for the detector."""
+    _conceal(state[row], n, out, mode, 2)
 
 
 @kernel
@@ -144,60 +147,107 @@ def masked_frame(out: NDArray[np.int16]) -> MaskedFrame:
 
 
 @kernel
-def _write_delayed(leg: Any, pcm: NDArray[np.int16], out: NDArray[np.int16], first: int, n: int) -> None:
-    """Write the held samples and all but the last HOLD_BACK_SAMPLES of this chunk to `out`; hold the rest.
+def _shield(
+    leg: Any, pcm: NDArray[np.int16], out: NDArray[np.int16], mode: int, keys: NDArray[np.uint8], factor: int
+) -> int:
+    """Shield one packet at factor * 8 kHz; all that is counted here and below is at 8 kHz unless it says otherwise."""
+    leg.masked_in_packet_samples = 0
+    leg.segments = 0
+    if len(pcm) % (factor * STEP_SAMPLES) != 0:
+        _fill_whole(leg, out, len(pcm), factor)
+        return 0
+    n = len(pcm) // factor
+    n_keys = 0
+    first = 0
+    while first < n:
+        size = min(CHUNK_SAMPLES, n - first)
+        _write_delayed(leg, pcm, out, factor * first, factor * size, factor * HOLD_BACK_SAMPLES)
+        start = leg.position_samples
+        take_chunk(leg, pcm, first, size, factor)
+        n_keys = listen_chunk(leg, leg.heard, 0, size, mode, keys, n_keys)
+        _write_mask(leg, out, first, size, start, mode, factor)
+        first += size
+    return n_keys
+
+
+@kernel
+def _conceal(leg: Any, n: int, out: NDArray[np.int16], mode: int, factor: int) -> None:
+    """Fill a gap of n samples at factor * 8 kHz."""
+    leg.masked_in_packet_samples = 0
+    leg.segments = 0
+    sounding = leg.position_samples <= leg.sustain_until_samples
+    _fill_whole(leg, out, n, factor)
+    if sounding or mode != MODE_GUARD:
+        # The last 5 ms of a key may follow the gap: too short a piece to be judged, long enough to be read.
+        leg.mute_until_samples += WINDOW_SAMPLES
+
+
+@kernel
+def _write_delayed(
+    leg: Any, pcm: NDArray[np.int16], out: NDArray[np.int16], first: int, n: int, n_held: int
+) -> None:
+    """Write the held samples and all but the last n_held of this chunk to `out`; hold the rest. All at the leg's rate.
 
     A chunk shorter than the hold-back moves through the held samples as through a pipe.
     """
     held = leg.held
-    from_held = min(n, HOLD_BACK_SAMPLES)
+    from_held = min(n, n_held)
     for i in range(from_held):
         out[first + i] = held[i]
     for i in range(n - from_held):
         out[first + from_held + i] = pcm[first + i]
-    for i in range(HOLD_BACK_SAMPLES - from_held):
+    for i in range(n_held - from_held):
         held[i] = held[from_held + i]
     for i in range(from_held):
-        held[HOLD_BACK_SAMPLES - from_held + i] = pcm[first + n - from_held + i]
+        held[n_held - from_held + i] = pcm[first + n - from_held + i]
 
 
 @kernel
-def _write_mask(leg: Any, out: NDArray[np.int16], first: int, n: int, start: int, mode: int) -> None:
-    """Replace in out[first:first + n], whose first sample is stream index start - HOLD_BACK_SAMPLES, what is muted."""
+def _write_mask(
+    leg: Any, out: NDArray[np.int16], first: int, n: int, start: int, mode: int, factor: int
+) -> None:
+    """Replace in the chunk of `out` at `first`, whose stream index is start - HOLD_BACK_SAMPLES, what is muted."""
     base = start - HOLD_BACK_SAMPLES
     if mode not in (MODE_GUARD, MODE_CAPTURE):
         leg.mute_until_samples = max(leg.mute_until_samples, base + n)
-    done = _replace(leg, out, first, 0, min(n, leg.mute_until_samples - base))
+    done = _replace_from(leg, out, first, 0, min(n, leg.mute_until_samples - base), factor)
     suspects = leg.suspect_hops
     hop = 0
     while suspects != 0:
         if suspects & np.uint32(1) != 0:
             end = start + (hop + 1) * HOP_SAMPLES
-            mute_from = end - WINDOW_SAMPLES - BACK_SAMPLES
+            # What the half-band filter lets be heard late began earlier; that it ends late as well harms nobody.
+            mute_from = end - WINDOW_SAMPLES - BACK_SAMPLES - (factor - 1) * DELAY_SAMPLES
             if end > leg.mute_until_samples:
                 leg.mute_suspects = 0
             leg.mute_suspects += 1
             tail = TAIL_SAMPLES if leg.mute_suspects >= SUSPECTS_FOR_TAIL else BRIEF_TAIL_SAMPLES
             leg.mute_until_samples = max(leg.mute_until_samples, end + tail)
             last = min(n, leg.mute_until_samples - base)
-            done = _replace(leg, out, first, max(done, mute_from - base), last)
+            done = _replace_from(leg, out, first, max(done, mute_from - base), last, factor)
         suspects >>= np.uint32(1)
         hop += 1
 
 
 @kernel
-def _replace(leg: Any, out: NDArray[np.int16], first: int, begin: int, end: int) -> int:
-    """Overwrite out[first + begin:first + end] with comfort noise; return the larger of begin and end."""
+def _replace_from(leg: Any, out: NDArray[np.int16], first: int, begin: int, end: int, factor: int) -> int:
+    """Replace [begin, end) of the chunk of `out` at `first`; return the larger of begin and end."""
+    if end > begin:
+        _replace(leg, out, factor * (first + begin), factor * (first + end))
+    return max(begin, end)
+
+
+@kernel
+def _replace(leg: Any, out: NDArray[np.int16], begin: int, end: int) -> None:
+    """Overwrite out[begin:end], at the leg's rate, with comfort noise."""
     noise = leg.filler
     for i in range(begin, end):
         # Numerical Recipes' 32-bit linear congruential generator; its high bits are white enough for noise.
         noise = np.uint32(noise * np.uint32(1664525) + np.uint32(1013904223))
-        out[first + i] = ((np.int64(noise >> np.uint32(16)) - 32768) * NOISE_PEAK) >> 15
+        out[i] = ((np.int64(noise >> np.uint32(16)) - 32768) * NOISE_PEAK) >> 15
     leg.filler = noise
-    if end > begin:
-        leg.masked_in_packet_samples += end - begin
-        _note_segment(leg, first + begin, first + end)
-    return max(begin, end)
+    leg.masked_in_packet_samples += end - begin
+    _note_segment(leg, begin, end)
 
 
 @kernel
@@ -213,10 +263,11 @@ def _note_segment(leg: Any, begin: int, end: int) -> None:
 
 
 @kernel
-def _fill_whole(leg: Any, out: NDArray[np.int16], n: int) -> None:
+def _fill_whole(leg: Any, out: NDArray[np.int16], n: int, factor: int) -> None:
     """Replace all of out[:n], drop what is held, and let the stream move on by n samples unknown to the detector."""
-    steps = (n + STEP_SAMPLES - 1) // STEP_SAMPLES
-    skip_chunk(leg, steps * STEP_SAMPLES)
+    step = factor * STEP_SAMPLES
+    skip_chunk(leg, (n + step - 1) // step * STEP_SAMPLES)
+    forget_half_band(leg)
     leg.held[:] = 0
     leg.mute_until_samples = max(leg.mute_until_samples, leg.position_samples)
-    _replace(leg, out, 0, 0, n)
+    _replace(leg, out, 0, n)

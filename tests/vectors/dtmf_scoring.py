@@ -10,8 +10,10 @@ from dtmf_shield.media.masker import (
     MODE_CAPTURE,
     SHIELD_STATE_DTYPE,
     conceal_packet,
+    conceal_wideband_packet,
     key_onset_samples,
     shield_packet,
+    shield_wideband_packet,
 )
 from tests.vectors.dtmf_signal import Stream, whole_packets
 
@@ -33,8 +35,13 @@ def listen(
     mode: int = MODE_CAPTURE,
     packet_samples: int = 160,
     lost: NDArray[np.bool_] | None = None,
+    sample_rate_hz: int = 8000,
 ) -> tuple[list[Heard], NDArray[np.int16]]:
-    """Run one leg over `pcm`; return the keys and the masked audio (as long as pcm, HOLD_BACK_SAMPLES late)."""
+    """Run one leg over `pcm`; return the keys (times at 8 kHz) and the masked audio (as long as pcm, 5 ms late)."""
+    factor = sample_rate_hz // 8000
+    shield, conceal = ((shield_packet, conceal_packet), (shield_wideband_packet, conceal_wideband_packet))[
+        factor - 1
+    ]
     padded = whole_packets(pcm, packet_samples)
     out = np.zeros_like(padded)
     state = np.zeros(1, SHIELD_STATE_DTYPE)
@@ -43,10 +50,10 @@ def listen(
     for number, start in enumerate(range(0, len(padded), packet_samples)):
         end = start + packet_samples
         if lost is not None and lost[number]:
-            conceal_packet(state, 0, packet_samples, out[start:end], mode)
+            conceal(state, 0, packet_samples, out[start:end], mode)
             continue
-        n_keys = shield_packet(state, 0, padded[start:end], out[start:end], mode, keys)
-        heard += [Heard(chr(keys[i]), end, key_onset_samples(state, 0, i)) for i in range(n_keys)]
+        n_keys = shield(state, 0, padded[start:end], out[start:end], mode, keys)
+        heard += [Heard(chr(keys[i]), end // factor, key_onset_samples(state, 0, i)) for i in range(n_keys)]
     return heard, out[: len(pcm)]
 
 
@@ -62,10 +69,12 @@ def hits_and_extras(stream: Stream, events: list[tuple[str, int]]) -> tuple[int,
     return hits, len(events) - len(used)
 
 
-def leaked_samples(pcm: NDArray[np.int16], out: NDArray[np.int16], onset: int, end: int) -> int:
-    """Count samples of [onset, end) that left unreplaced, in runs of at least LEAK_RUN_MIN."""
-    last = min(end, len(out) - HOLD_BACK_SAMPLES)
-    same = out[onset + HOLD_BACK_SAMPLES : last + HOLD_BACK_SAMPLES] == pcm[onset:last]
+def leaked_samples(
+    pcm: NDArray[np.int16], out: NDArray[np.int16], onset: int, end: int, held: int = HOLD_BACK_SAMPLES
+) -> int:
+    """Count samples of [onset, end) that left unreplaced, in runs of at least LEAK_RUN_MIN; `held`: 5 ms of samples."""
+    last = min(end, len(out) - held)
+    same = out[onset + held : last + held] == pcm[onset:last]
     edges = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]]).astype(np.int8)))
     runs = edges[1::2] - edges[::2]
     return int(runs[runs >= LEAK_RUN_MIN].sum())

@@ -1,7 +1,8 @@
 """The whole state of one shielded leg as one record of fixed size: all-zero bytes are a freshly reset leg.
 
 A table of n legs is `numpy.zeros(n, SHIELD_STATE_DTYPE)` (or a view of locked memory of that size). Every field is
-red: it holds caller audio or what was heard in it. Sample indices count from the leg's first sample at 8 kHz.
+red: it holds caller audio or what was heard in it. Positions, onsets and ends count samples at 8 kHz from the leg's
+first, for 16 kHz legs too.
 """
 
 import numpy as np
@@ -15,6 +16,7 @@ CHUNK_HOPS = CHUNK_SAMPLES // HOP_SAMPLES
 RING_STEPS = 6  # of registration
 RING_SAMPLES = RING_STEPS * STEP_SAMPLES  # 15 ms
 HOLD_BACK_SAMPLES = WINDOW_SAMPLES  # 5 ms: what must be heard before a tone is told is what must be held
+HELD_SAMPLES_MAX = 2 * HOLD_BACK_SAMPLES  # the same 5 ms at 16 kHz
 N_FEATURES = 7  # of a suspicion window
 KEYS_PER_PACKET_MAX = 4  # a key takes at least 31 ms to register, a packet has at most 60 ms
 SEGMENTS_PER_PACKET_MAX = 8  # two mutes lie at least 10 ms apart, a packet has at most 60 ms
@@ -27,7 +29,9 @@ SHIELD_STATE_DTYPE = np.dtype(
         # Stream.
         ("position_samples", np.int64),  # samples received or concealed so far
         ("known_samples", np.int64),  # samples received since the last gap
-        ("held", np.int16, (HOLD_BACK_SAMPLES,)),  # raw audio not yet sent
+        ("held", np.int16, (HELD_SAMPLES_MAX,)),  # raw audio not yet sent, at the leg's own rate
+        ("half_band", np.float64, (6,)),  # filter of a 16 kHz leg
+        ("heard", np.int16, (CHUNK_SAMPLES,)),  # this chunk at 8 kHz
         # Front end: the last 4 hops, then those of this chunk.
         ("samples", np.float32, (CHUNK_SAMPLES,)),
         ("hops", np.float32, (WINDOW_HOPS + CHUNK_HOPS, 2 * N_TONES)),
@@ -72,8 +76,8 @@ SHIELD_STATE_DTYPE = np.dtype(
         ("sustain_until_samples", np.int64),
         # Of this chunk: bit h is set where the 5 ms that end with hop h are suspect.
         ("suspect_hops", np.uint32),
-        ("masked_in_packet_samples", np.int64),
-        # How many stretches of the last packet were replaced, and which: [begin, end).
+        ("masked_in_packet_samples", np.int64),  # at the leg's own rate
+        # How many stretches of the last packet were replaced, and which: [begin, end), at the leg's own rate.
         ("segments", np.int32),
         ("segment_begins", np.int32, (SEGMENTS_PER_PACKET_MAX,)),
         ("segment_ends", np.int32, (SEGMENTS_PER_PACKET_MAX,)),

@@ -7,7 +7,7 @@ packets pass in arrival order, late ones do not pass, but a late event is still 
 from typing import Final
 
 from dtmf_shield.media.codecs.g711 import decode_alaw, decode_ulaw
-from dtmf_shield.media.frames import FRAME_SAMPLES_MAX
+from dtmf_shield.media.frames import FRAME_MS_MAX
 from dtmf_shield.media.masker import force_mute, key_onset_samples, masked_frame, reset_shield, shield_packet
 from dtmf_shield.media.rtp.clock import (
     NS_A_SAMPLE,
@@ -129,7 +129,7 @@ def _follow_sequence(tables: Tables, index: int, header: RtpHeader, now_ns: int)
 def _receive_audio(tables: Tables, index: int, header: RtpHeader, now_ns: int) -> None:
     leg, target = tables.legs[index], tables.legs[index ^ 1]
     n = header.payload_bytes
-    if n < 1 or n > FRAME_SAMPLES_MAX:
+    if n < 1 or n > FRAME_MS_MAX * SAMPLES_A_MS:
         leg.malformed += 1
         return
     leg.received += 1
