@@ -13,7 +13,15 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from dtmf_shield.base.errors import ConfigurationError, OperatorError
@@ -67,6 +75,7 @@ Network = Annotated[str, AfterValidator(_network)]
 HostPort = Annotated[str, AfterValidator(_host_port)]
 Listen = Annotated[str, AfterValidator(_listen)]
 StarCode = Annotated[str, AfterValidator(_star_code)]
+CodecName = Literal["PCMU", "PCMA", "G722"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 
 
@@ -151,8 +160,18 @@ class MediaSection(_Section):
     """First RTP port; 0 lets the system choose each port."""
     port_max: Annotated[int, Field(ge=0, le=65_535)] = 0
     """Last RTP port."""
+    codecs: list[CodecName] = Field(default=["PCMU", "PCMA", "G722"], min_length=1)
+    """Codecs taken from either side; an offer with none of them is refused with 488. Each side is offered the other's
+    in the other's order, and behind them PCMU and PCMA in this order, so that phones that share no codec still talk."""
     calls_max: Annotated[int, Field(ge=1, le=CALLS_MAX_LIMIT)] = 32
     """Calls at once; one more is refused with 503 and Retry-After."""
+
+    @field_validator("codecs")
+    @classmethod
+    def _each_once(cls, value: list[CodecName]) -> list[CodecName]:
+        if len(value) != len(set(value)):
+            raise ValueError("each codec once")
+        return value
 
     @model_validator(mode="after")
     def _enough_ports(self) -> MediaSection:

@@ -60,6 +60,8 @@ class Leg:
     dialog: Dialog | None = None
     shield: ShieldMode = ShieldMode.MUTE
     shield_confirmed: ShieldMode = ShieldMode.MUTE
+    codec: Codec | None = None
+    """What it speaks; None until an answer says so."""
     takes_update: bool = False
     invite: TransactionId | None = None
     """The initial INVITE while it is pending."""
@@ -104,7 +106,6 @@ class Call:
     """The caller's INVITE had no offer: the agent's 2xx brings it, the caller's ACK the answer."""
     late_ack: tuple[TransactionId, int] | None = None
     """Our INVITE and its CSeq number, whose ACK waits for that answer."""
-    codec: Codec = Codec.PCMU
     exchange: Exchange | None = None
     engagement: Engagement | None = None
     deadlines: dict[Timer, float] = field(default_factory=dict)

@@ -110,8 +110,8 @@ class Context:
     def set_streams(self, call: Call) -> None:
         """Tell media what both legs have agreed, as far as they have."""
         for leg in call.legs:
-            if leg.negotiation.remote is not None:
-                stream = leg.negotiation.stream(call.codec)
+            if leg.negotiation.remote is not None and leg.codec is not None:
+                stream = leg.negotiation.stream(leg.codec)
                 self.media.set_stream(call.call_id, call.row, leg.role, stream)
 
     def shield(self, call: Call, mode: ShieldMode) -> None:
@@ -204,7 +204,6 @@ def record_of(call: Call) -> CallRecord:
         dialled=call.dialled,
         caller_user=call.caller_user,
         started_s=call.started_s,
-        codec=call.codec,
         caller=_leg_record(call.caller),
         agent=_leg_record(call.agent),
         capture_id=engagement.capture_id if engagement is not None and running else CaptureId(""),
@@ -220,5 +219,6 @@ def _leg_record(leg: Leg) -> LegRecord:
         negotiation=leg.negotiation,
         shield=leg.shield,
         media_host=leg.media_host,
+        codec=leg.codec,
         takes_update=leg.takes_update,
     )

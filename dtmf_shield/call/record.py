@@ -21,6 +21,7 @@ class LegRecord(msgspec.Struct, kw_only=True):
     negotiation: Negotiation
     shield: ShieldMode
     media_host: str
+    codec: Codec | None = None
     takes_update: bool = False
 
 
@@ -34,7 +35,6 @@ class CallRecord(msgspec.Struct, kw_only=True):
     dialled: str
     caller_user: str
     started_s: float
-    codec: Codec
     caller: LegRecord
     agent: LegRecord
     capture_id: CaptureId = CaptureId("")

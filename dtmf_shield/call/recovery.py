@@ -41,7 +41,6 @@ def restore(ctx: Context, now_s: float, records: Iterable[CallRecord]) -> int:
             caller=_leg(LegRole.CALLER, record.caller),
             agent=_leg(LegRole.AGENT, record.agent),
             confirmed=True,
-            codec=record.codec,
         )
         _take_up(ctx, now_s, call, record)
         count += 1
@@ -78,6 +77,7 @@ def _leg(role: LegRole, record: LegRecord) -> Leg:
         media_host=record.media_host,
         dialog=record.dialog,
         shield=record.shield,
+        codec=record.codec,
         takes_update=record.takes_update,
     )
 

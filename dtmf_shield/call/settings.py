@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dtmf_shield.flow.language import Flow
+from dtmf_shield.model.stream import Codec
 from dtmf_shield.sip.events import Address
 
 ADMISSIONS_REMEMBERED: Final = 4_096
@@ -67,6 +68,7 @@ class CallSettings:
     routes: tuple[Route, ...]
     flows: Mapping[str, Flow] = field(default_factory=dict)
     default_flow: str = ""
+    codecs: tuple[Codec, ...] = tuple(Codec)
     calls_max: int = 32
     ring_limit_s: float = 120.0
     mask_tail_s: float = 3.0

@@ -10,12 +10,13 @@ from typing import Final
 
 from dtmf_shield.call.admission import Refusal
 from dtmf_shield.call.call import Call, Leg, Timer
+from dtmf_shield.call.codec_choice import choose_codecs, codecs_taken, codecs_to_offer
 from dtmf_shield.call.context import ALLOW, Context, Purpose, dialog_of
 from dtmf_shield.call.engagement import start_capture
 from dtmf_shield.call.events import CallAnswered, CallPhase, CallPhaseChanged, CallStarted
 from dtmf_shield.call.settings import Route, Trunk
 from dtmf_shield.model.ids import CallId, LegRole
-from dtmf_shield.model.stream import Codec, ShieldMode
+from dtmf_shield.model.stream import ShieldMode
 from dtmf_shield.sip.dialog import dialog_of_received_invite, dialog_of_sent_invite, new_request, sip_uri
 from dtmf_shield.sip.endpoint import RETRY_AFTER_S
 from dtmf_shield.sip.errors import SdpError
@@ -25,7 +26,6 @@ from dtmf_shield.sip.offer_answer import Negotiation
 from dtmf_shield.sip.sdp import CONTENT_TYPE, PTIME_DEFAULT_MS, RemoteAudio
 from dtmf_shield.sip.uri import NameAddr, Uri, parse_uri
 
-CODECS_OFFERED: Final = (Codec.PCMU, Codec.PCMA)
 SESSION_ID_BITS: Final = 60
 NEVER_PASSED: Final = frozenset(
     {
@@ -80,6 +80,7 @@ def _begin(
     try:
         if len(request.body):
             offer = negotiation.receive_offer(body_of(request))
+            codecs_taken(offer.codecs, ctx.settings.codecs)
     except SdpError as error:
         ctx.answer(now_s, event.transaction, request, error.status)
         return
@@ -303,29 +304,29 @@ def cancel_agent(ctx: Context, now_s: float, call: Call, reason: str = "") -> No
 
 
 def offer_to(ctx: Context, call: Call, leg: Leg, source: RemoteAudio) -> bytes:
-    """Make the offer to ``leg`` that passes on the other side's description: its codecs that are ours, its ptime,
-    its direction; our address.
+    """Make the offer to ``leg`` that passes on the other side's description: its codecs that are ours first, its
+    ptime, its direction; our address. Raises SdpError 488.
     """
     return leg.negotiation.send_offer(
         host=leg.media_host,
         port=ctx.media_port(call, leg),
-        codecs=source.codecs or CODECS_OFFERED,
+        codecs=codecs_to_offer(source.codecs, ctx.settings.codecs, leg.codec),
         ptime_ms=source.ptime_ms or PTIME_DEFAULT_MS,
         direction=source.direction,
     )
 
 
 def answer_to(ctx: Context, call: Call, leg: Leg, answer: RemoteAudio, *, final: bool = True) -> bytes:
-    """Make the answer to ``leg`` from the other side's, and steer both to one codec. Raises SdpError 488."""
-    offered = leg.negotiation.remote.codecs if leg.negotiation.remote is not None else ()
-    common = [codec for codec in answer.codecs if codec in offered]
-    if not common:
-        raise SdpError("no codec in common", 488)
-    call.codec = common[0]
+    """Make the answer to ``leg`` from the other side's, and choose both legs' codecs. Raises SdpError 488."""
+    other = call.leg(leg.role.peer)
+    remote, local = leg.negotiation.remote, other.negotiation.local
+    offered = codecs_taken(remote.codecs if remote is not None else (), ctx.settings.codecs)
+    answered = codecs_taken(answer.codecs, local.codecs if local is not None else ())
+    leg.codec, other.codec = choose_codecs(offered, answered)
     return leg.negotiation.send_answer(
         host=leg.media_host,
         port=ctx.media_port(call, leg),
-        codec=call.codec,
+        codec=leg.codec,
         ptime_ms=answer.ptime_ms,
         direction=answer.direction,
         final=final,

@@ -19,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtmf_shield.base.log import get_logger
-from dtmf_shield.media.frames import FRAME_SAMPLES_MAX, MaskedFrame
+from dtmf_shield.media.frames import FRAME_MS_MAX, MaskedFrame
 from dtmf_shield.media.rtp.clock import SAMPLE_RATE_HZ, SAMPLES_A_MS
 from dtmf_shield.media.rtp.kernel import fence, kernel
 
+TAP_SAMPLES_MAX: Final = FRAME_MS_MAX * SAMPLES_A_MS
+"""Of one frame. Wideband legs are brought to 8 kHz before."""
 TAP_CELLS: Final = 4096
 """Frames on their way to disk: 40 s of one call, 0.4 s of a hundred."""
 WINDOW_SAMPLES: Final = 4 * SAMPLE_RATE_HZ
@@ -43,7 +45,7 @@ TAP_DTYPE: Final = np.dtype(
         ("side", np.int32),  # 0 caller, 1 agent
         ("n_samples", np.int32),
         ("position_samples", np.int64),  # since the start of the recording
-        ("samples", np.int16, (FRAME_SAMPLES_MAX,)),
+        ("samples", np.int16, (TAP_SAMPLES_MAX,)),
     ],
     align=True,
 )
@@ -72,7 +74,7 @@ def tap_frame(
     """Copy a masked frame into the ring; False where the ring is full or the frame too long."""
     n = len(frame.samples)
     head = ring.heads[0]
-    if head - ring.heads[1] >= len(ring.cells) or n > FRAME_SAMPLES_MAX:
+    if head - ring.heads[1] >= len(ring.cells) or n > TAP_SAMPLES_MAX:
         return False
     cell = ring.cells[head % len(ring.cells)]
     cell.row = row

@@ -8,6 +8,8 @@ import msgspec
 
 TELEPHONE_EVENT_NONE = -1
 """Payload type value of a leg that agreed on no telephone-event."""
+NARROWBAND_HZ = 8_000
+WIDEBAND_HZ = 16_000
 
 
 class Codec(enum.StrEnum):
@@ -15,11 +17,17 @@ class Codec(enum.StrEnum):
 
     PCMU = "PCMU"
     PCMA = "PCMA"
+    G722 = "G722"
 
     @property
     def payload_type(self) -> int:
         """Static RTP payload type."""
-        return 0 if self is Codec.PCMU else 8
+        return {Codec.PCMU: 0, Codec.PCMA: 8, Codec.G722: 9}[self]
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Rate of the audio. The RTP clock rate is 8000 Hz for all three (RFC 3551 section 4.5.2 for G722)."""
+        return WIDEBAND_HZ if self is Codec.G722 else NARROWBAND_HZ
 
 
 class ShieldMode(enum.StrEnum):

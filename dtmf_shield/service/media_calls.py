@@ -55,7 +55,11 @@ _MODES: Final = {
     ShieldMode.CAPTURE: MODE_CAPTURE,
 }
 _MODE_NAMES: Final = {number: mode for mode, number in _MODES.items()}
-_CODECS: Final = {Codec.PCMU: legs.CODEC_PCMU, Codec.PCMA: legs.CODEC_PCMA}
+_CODECS: Final = {
+    Codec.PCMU: legs.CODEC_PCMU,
+    Codec.PCMA: legs.CODEC_PCMA,
+    Codec.G722: legs.CODEC_G722,
+}
 _DIRECTIONS: Final = {
     Direction.SENDRECV: legs.DIRECTION_SENDRECV,
     Direction.SENDONLY: legs.DIRECTION_SENDONLY,

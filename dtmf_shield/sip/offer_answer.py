@@ -145,7 +145,7 @@ class Negotiation(msgspec.Struct, kw_only=True):
         self.remote = self.agreed_remote
 
     def stream(self, codec: Codec) -> StreamParameters:
-        """Return what the media process needs of this leg, with the codec both legs are steered to.
+        """Return what the media process needs of this leg, with the codec that the core chose for it.
 
         The telephone-event payload type is the one the peer is to send: ours where we offered and it accepted.
         """

@@ -29,7 +29,7 @@ _ORIGIN: Final = re.compile(r"\S+ \d{1,20} \d{1,20} IN IP[46] \S+")
 _RTPMAP: Final = re.compile(r"(\d{1,3}) +([A-Za-z0-9.\-+]+)/(\d{1,6})(?:/(\d+))?")
 _FORMAT: Final = re.compile(r"[A-Za-z0-9.\-*_+]{1,32}")
 _DIRECTIONS: Final = frozenset(direction.value for direction in Direction)
-_STATIC: Final = {"0": Codec.PCMU, "8": Codec.PCMA}
+_STATIC: Final = {str(codec.payload_type): codec for codec in Codec}
 
 
 class MediaLine(msgspec.Struct, frozen=True):
@@ -124,6 +124,7 @@ def write_audio(audio: LocalAudio, session_id: int, version: int) -> bytes:
 
 def _audio_lines(audio: LocalAudio) -> list[str]:
     formats = [str(codec.payload_type) for codec in audio.codecs]
+    # RFC 3551 section 4.5.2: G722 is 8000 too, though it samples at twice that.
     maps = [f"a=rtpmap:{codec.payload_type} {codec.value}/8000" for codec in audio.codecs]
     event_type = audio.telephone_event_payload_type
     if event_type != TELEPHONE_EVENT_NONE:

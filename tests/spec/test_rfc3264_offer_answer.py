@@ -45,7 +45,8 @@ o=- 78 1 IN IP6 2001:db8::9\r
 s=-\r
 c=IN IP6 2001:db8::9\r
 t=0 0\r
-m=audio 20002 RTP/AVP 8 0 101\r
+m=audio 20002 RTP/AVP 9 8 0 101\r
+a=rtpmap:9 G722/8000\r
 a=rtpmap:8 PCMA/8000\r
 a=rtpmap:0 PCMU/8000\r
 a=rtpmap:101 telephone-event/8000\r
@@ -87,6 +88,36 @@ def test_an_offer_is_passed_on_with_our_codecs_in_its_order_and_nothing_of_its_t
     )
 
     assert body == ONWARD
+
+
+@pytest.mark.parametrize(
+    ("formats", "maps", "codecs"),
+    [
+        (b"9", b"", [Codec.G722]),
+        (b"9 0", b"a=rtpmap:9 G722/8000", [Codec.G722, Codec.PCMU]),
+        (b"9 0", b"a=rtpmap:9 g722/8000/1", [Codec.G722, Codec.PCMU]),
+        # RFC 3551 section 4.5.2: its clock rate is 8000; what says 16000 is something else.
+        (b"9 0", b"a=rtpmap:9 G722/16000", [Codec.PCMU]),
+        (b"0 9 9", b"", [Codec.PCMU, Codec.G722]),
+    ],
+)
+def test_g722_is_payload_type_nine_at_a_clock_of_8000(formats, maps, codecs):
+    body = OFFER.replace(b"RTP/AVP 9 8 0 96", b"RTP/AVP " + formats)
+    body = body.replace(b"a=rtpmap:9 G722/8000\r\n", maps + b"\r\n" if maps else b"")
+
+    assert list(read_audio(body).codecs) == codecs
+
+
+def test_a_g722_answer_says_a_clock_of_8000():
+    negotiation = Negotiation(session_id=77)
+    negotiation.receive_offer(OFFER)
+
+    body = negotiation.send_answer(
+        host="198.51.100.9", port=20000, codec=Codec.G722, ptime_ms=20, direction=Direction.SENDRECV
+    )
+
+    assert b"m=audio 20000 RTP/AVP 9 96\r\na=rtpmap:9 G722/8000\r\n" in body
+    assert negotiation.stream(Codec.G722).payload_type == 9
 
 
 @pytest.mark.parametrize(("turn", "move"), list(itertools.product(Turn, Step)))
@@ -188,7 +219,7 @@ def test_a_failed_reoffer_leaves_the_old_agreement():
         (b"c=IN IP4 192.0.2.1", b"c=IN IP4 host.example", 488),
         (b"s=Alice's phone", b"s=\xff\xfe", 400),
         (b"a=tool", b"A=tool", 400),
-        (b"RTP/AVP 9 8 0 96", b"RTP/AVP 9 96", 488),
+        (b"RTP/AVP 9 8 0 96", b"RTP/AVP 3 18 96", 488),
         (b"m=audio 49170 RTP/AVP", b"m=audio 49170 RTP/SAVP", 488),
         (b"m=audio 49170", b"m=audio 0", 488),
     ],
@@ -206,7 +237,7 @@ def test_ptime_is_taken_within_its_range(ptime, read):
 
 
 @pytest.mark.parametrize(
-    ("body", "status"), [(ANSWER, 400), (ONWARD.replace(b"8 0 101", b"8 101"), 488), (b"", 400)]
+    ("body", "status"), [(ANSWER, 400), (ONWARD.replace(b"9 8 0 101", b"9 8 101"), 488), (b"", 400)]
 )
 def test_an_answer_that_does_not_fit_its_offer_is_refused(body, status):
     negotiation = Negotiation(session_id=1)

@@ -90,6 +90,13 @@ _SCALE_SHIFT: Final = np.array([8, 10], np.int32)  # SCALEL and SCALEH
 _ILB: Final = np.floor(2048.0 * np.exp2(np.arange(32) / 32.0) + 0.5).astype(np.int32)
 """Antilogarithms, 2048 times 2^(i/32)."""
 
+# A loud sound out of silence outruns the scale factor: its first 3 ms come out bent, and a tone in them is no tone to
+# a detector, though it can be read. Log scale factors of the lower band, 2048 an octave: what rises by more than four
+# octaves faster than two a millisecond is such a leap. Tones of -3 to -10 dBm0 out of digital silence leap by 5 to 7;
+# of public speech only what starts within a millisecond does, one or two an active minute.
+_LEAP_RISE_MAX: Final = 512  # of a sample at 8 kHz
+_LEAP_OVER: Final = 8192
+
 G722_STATE_DTYPE: Final = np.dtype(
     [
         # By band: lower, higher. Index 0 is the newest.
@@ -103,6 +110,10 @@ G722_STATE_DTYPE: Final = np.dtype(
         ("r", np.int32, (2, 2)),  # reconstructed signal
         ("even", np.int32, (_TAPS,)),  # delay lines of the mirror filters
         ("odd", np.int32, (_TAPS,)),
+        (
+            "nb_followed",
+            np.int32,
+        ),  # decoder: the lower band's log scale factor, followed no faster than speech rises
     ],
     align=True,
 )
@@ -132,9 +143,14 @@ def encode_g722(state: G722State, row: int, pcm: NDArray[np.int16], codes: NDArr
 
 
 @kernel
-def decode_g722(state: G722State, row: int, codes: NDArray[np.uint8], pcm: NDArray[np.int16]) -> None:
-    """Decode `codes`, uint8, shape (n,), into `pcm`, int16, shape (>= 2 n,), 16 kHz."""
+def decode_g722(state: G722State, row: int, codes: NDArray[np.uint8], pcm: NDArray[np.int16]) -> int:
+    """Decode `codes`, uint8, shape (n,), into `pcm`, int16, shape (>= 2 n,), 16 kHz.
+
+    Returns how many octets there are up to the last in which the level leaps, 0 for none: what sounds there and 3 ms
+    after is bent by the coding.
+    """
     coder = state[row]
+    leaping = 0
     for at in range(len(codes)):
         code = int(codes[at])
         low = _decode_low(coder, code & 0x3F)
@@ -143,6 +159,10 @@ def decode_g722(state: G722State, row: int, codes: NDArray[np.uint8], pcm: NDArr
         even, odd = _mirror_sums(coder)
         pcm[2 * at] = _saturated(odd >> _QMF_HEARD_SHIFT)
         pcm[2 * at + 1] = _saturated(even >> _QMF_HEARD_SHIFT)
+        coder.nb_followed = min(int(coder.nb[_LOW]), int(coder.nb_followed) + _LEAP_RISE_MAX)
+        if coder.nb[_LOW] - coder.nb_followed > _LEAP_OVER:
+            leaping = at + 1
+    return leaping
 
 
 @kernel

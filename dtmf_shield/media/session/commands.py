@@ -14,12 +14,15 @@ from dtmf_shield.media.rtp.kernel import kernel
 from dtmf_shield.media.rtp.telephone_event import forget_keys
 from dtmf_shield.media.session.legs import (
     ADDRESS_BYTES,
+    CODEC_G722,
     EVENT_CALL_CLOSED,
     EVENT_SHIELD_CHANGED,
     EVENT_SLOT_ARMED,
     Tables,
     post_event,
 )
+from dtmf_shield.media.session.source import forget_source
+from dtmf_shield.media.session.transcoding import forget_codec
 
 COMMAND_OPEN: Final = 1
 COMMAND_STREAM: Final = 2
@@ -78,6 +81,7 @@ def _clear(tables: Tables, index: int) -> None:
     octets = tables.legs[index : index + 1].view(np.uint8)
     octets[:] = 0
     reset_shield(tables.shields, index)
+    forget_codec(tables, index)
     forget_keys(tables.presses[index])
     tables.addresses[index, :] = 0
 
@@ -103,6 +107,8 @@ def _open(tables: Tables, index: int, generation: int, numbers: NDArray[np.int64
 def _set_stream(tables: Tables, index: int, command: Any) -> None:
     """numbers = socket index, address length, codec, payload type, event payload type, frame samples, direction."""
     leg, numbers = tables.legs[index], command.numbers
+    if leg.has_stream and leg.codec != numbers[2]:
+        _leave_codec(tables, index, numbers[2])
     leg.has_stream = 1
     leg.socket_index = numbers[0]
     leg.address_bytes = numbers[1]
@@ -114,6 +120,17 @@ def _set_stream(tables: Tables, index: int, command: Any) -> None:
     address = command.address
     for at in range(ADDRESS_BYTES):
         tables.addresses[index, at] = address[at]
+
+
+@kernel
+def _leave_codec(tables: Tables, index: int, codec: int) -> None:
+    """Forget what the codec that a leg has spoken left behind; mode, books and timelines stay.
+
+    Between PCMU and PCMA the audio goes on. Between sample rates what is held and heard counts in another measure.
+    """
+    forget_codec(tables, index)
+    if tables.legs[index].codec == CODEC_G722 or codec == CODEC_G722:
+        forget_source(tables, index)
 
 
 @kernel

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from dtmf_shield.account_data.slots import REGION_BYTES
 from dtmf_shield.account_data.star_code import STAR_CODE_KEYS_MAX, STAR_CODES_MAX
+from dtmf_shield.media.codecs.g722 import G722_STATE_DTYPE
+from dtmf_shield.media.codecs.resampling import DOUBLING_STATE_DTYPE, HALVING_STATE_DTYPE
 from dtmf_shield.media.frames import FRAME_SAMPLES_MAX
 from dtmf_shield.media.masker import SHIELD_STATE_DTYPE
 from dtmf_shield.media.recorder import TapRing
@@ -32,6 +34,7 @@ ADDRESS_BYTES: Final = 32
 
 CODEC_PCMU: Final = 0
 CODEC_PCMA: Final = 1
+CODEC_G722: Final = 2
 DIRECTION_SENDRECV: Final = 0
 DIRECTION_SENDONLY: Final = 1
 DIRECTION_RECVONLY: Final = 2
@@ -60,7 +63,7 @@ LEG_DTYPE: Final = np.dtype(
         ("started", np.int64),
         ("ssrc", np.int64),
         ("sequence", np.int64),  # highest seen
-        ("frame_samples", np.int64),  # of the last audio packet, or ptime
+        ("frame_samples", np.int64),  # of the last audio packet, or ptime, at 8 kHz
         ("timestamp_offset", np.int64),  # timestamp sent to the peer = timestamp received + this, mod 2^32
         ("packets_missing", np.int64),  # since the last audio packet
         ("late_run", np.int64),  # packets in sequence whose time is past
@@ -114,6 +117,14 @@ class Tables(NamedTuple):
     """Records of LEG_DTYPE, shape (2 * n_rows,)."""
     shields: NDArray[Any]
     """Records of SHIELD_STATE_DTYPE, shape (2 * n_rows,)."""
+    decoders: NDArray[Any]
+    """G722_STATE_DTYPE of each leg's input, shape (2 * n_rows,). Zero bytes where the leg speaks G.711."""
+    encoders: NDArray[Any]
+    """G722_STATE_DTYPE of what is sent to each leg's phone, shape (2 * n_rows,)."""
+    halvings: NDArray[Any]
+    """HALVING_STATE_DTYPE of each leg's masked input on its way to 8 kHz, shape (2 * n_rows,)."""
+    doublings: NDArray[Any]
+    """DOUBLING_STATE_DTYPE of each leg's masked input on its way to 16 kHz, shape (2 * n_rows,)."""
     presses: NDArray[np.int64]
     """telephone_event rows, shape (2 * n_rows, EVENT_FIELDS)."""
     addresses: NDArray[np.uint8]
@@ -130,6 +141,10 @@ class Tables(NamedTuple):
     """Its audio, shape (FRAME_SAMPLES_MAX,)."""
     masked: NDArray[np.int16]
     """What may leave of it, shape (FRAME_SAMPLES_MAX,)."""
+    narrow: NDArray[np.int16]
+    """That at 8 kHz, where it came at 16, shape (FRAME_SAMPLES_MAX,)."""
+    wide: NDArray[np.int16]
+    """That at 16 kHz, where it came at 8 and leaves as G.722, shape (FRAME_SAMPLES_MAX,)."""
     keys: NDArray[np.uint8]
     """Keys registered in it, shape (16,)."""
     out: NDArray[np.uint8]
@@ -163,6 +178,10 @@ def make_tables(
     return Tables(
         legs=take((n_legs,), LEG_DTYPE),
         shields=take((n_legs,), SHIELD_STATE_DTYPE),
+        decoders=take((n_legs,), G722_STATE_DTYPE),
+        encoders=take((n_legs,), G722_STATE_DTYPE),
+        halvings=take((n_legs,), HALVING_STATE_DTYPE),
+        doublings=take((n_legs,), DOUBLING_STATE_DTYPE),
         presses=take((n_legs, EVENT_FIELDS), np.int64),
         addresses=take((n_legs, ADDRESS_BYTES), np.uint8),
         slots=slots,
@@ -171,6 +190,8 @@ def make_tables(
         packet=take((PACKET_BYTES_MAX,), np.uint8),
         raw=take((FRAME_SAMPLES_MAX,), np.int16),
         masked=take((FRAME_SAMPLES_MAX,), np.int16),
+        narrow=take((FRAME_SAMPLES_MAX,), np.int16),
+        wide=take((FRAME_SAMPLES_MAX,), np.int16),
         keys=take((16,), np.uint8),
         out=take((PACKETS_OUT_MAX, PACKET_BYTES_MAX), np.uint8),
         out_bytes=take((PACKETS_OUT_MAX + 1,), np.int64),

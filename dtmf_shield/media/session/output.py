@@ -6,12 +6,8 @@ MaskedFrame only; telephone events, comfort noise packets and the input's header
 
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from dtmf_shield.media.codecs.g711 import encode_alaw, encode_ulaw
 from dtmf_shield.media.frames import MaskedFrame
-from dtmf_shield.media.masker import MODE_CAPTURE, conceal_packet, masked_frame, samples_masked
+from dtmf_shield.media.masker import MODE_CAPTURE, samples_masked
 from dtmf_shield.media.recorder import tap_frame
 from dtmf_shield.media.rtp.clock import (
     SAMPLE_RATE_HZ,
@@ -23,13 +19,13 @@ from dtmf_shield.media.rtp.clock import (
 from dtmf_shield.media.rtp.kernel import kernel
 from dtmf_shield.media.rtp.packet import HEADER_BYTES, write_header
 from dtmf_shield.media.session.legs import (
-    CODEC_PCMU,
     DIRECTION_INACTIVE,
     DIRECTION_RECVONLY,
     DIRECTION_SENDONLY,
     PACKETS_OUT_MAX,
     Tables,
 )
+from dtmf_shield.media.session.transcoding import conceal_input, encode_masked, narrowed, samples_a_tick
 
 FILLERS_MAX: Final = 10
 """Frames of noise sent for what is missing before one packet: 200 ms at 20 ms; the rest stays a gap."""
@@ -37,15 +33,6 @@ RECORDING_AHEAD_SAMPLES: Final = 5 * SAMPLE_RATE_HZ
 """Timestamps that run this far ahead of the clock would fill the disk with silence: the recording follows the clock."""
 CONCEALED_MAX: Final = 3
 """Missing frames the detector is told of: more than 60 ms of nothing tell it nothing new."""
-
-
-@kernel
-def encode_masked(frame: MaskedFrame, codec: int, codes: NDArray[np.uint8]) -> None:
-    """Encode a masked frame of n samples into `codes`, uint8, shape (>= n,)."""
-    if codec == CODEC_PCMU:
-        encode_ulaw(frame.samples, codes)
-    else:
-        encode_alaw(frame.samples, codes)
 
 
 @kernel
@@ -77,12 +64,14 @@ def _tap(tables: Tables, index: int, timestamp: int, frame: MaskedFrame, now_ns:
 def send_frame(tables: Tables, index: int, frame: MaskedFrame, timestamp: int, now_ns: int) -> None:
     """Queue a frame from the leg at `index` for its peer, in the slot of the peer's timeline at `timestamp`."""
     source, target = tables.legs[index], tables.legs[index ^ 1]
-    n = len(frame.samples)
+    narrow = narrowed(tables, index, frame)
+    n = len(narrow.samples)
     target.send_timestamp = (timestamp + n) % TIMESTAMP_MODULUS
     source.filled_ns = now_ns
-    source.masked_samples += samples_masked(tables.shields, index)
+    source.masked_samples += samples_masked(tables.shields, index) // samples_a_tick(tables, index)
     if source.recording:
-        _tap(tables, index, timestamp, frame, now_ns)
+        # Recordings are of 8 kHz: telephones of both kinds meet in one file, and its listeners work at that rate.
+        _tap(tables, index, timestamp, narrow, now_ns)
     count = tables.out_bytes[PACKETS_OUT_MAX]
     if count >= PACKETS_OUT_MAX or not _may_send(tables, index):
         target.send_marker = 1
@@ -91,7 +80,7 @@ def send_frame(tables: Tables, index: int, frame: MaskedFrame, timestamp: int, n
     write_header(
         packet, target.send_marker, target.payload_type, target.send_sequence, timestamp, target.send_ssrc
     )
-    encode_masked(frame, target.codec, packet[HEADER_BYTES:])
+    encode_masked(tables, index, frame, narrow, packet[HEADER_BYTES:])
     tables.out_bytes[count] = HEADER_BYTES + n
     tables.out_bytes[PACKETS_OUT_MAX] = count + 1
     target.send_sequence = (target.send_sequence + 1) % SEQUENCE_MODULUS
@@ -101,11 +90,10 @@ def send_frame(tables: Tables, index: int, frame: MaskedFrame, timestamp: int, n
 @kernel
 def send_fillers(tables: Tables, index: int, n_frames: int, n_samples: int, now_ns: int) -> None:
     """Fill the next `n_frames` slots of the peer's timeline with noise (at most FILLERS_MAX)."""
-    leg, target = tables.legs[index], tables.legs[index ^ 1]
+    target = tables.legs[index ^ 1]
     for _ in range(min(n_frames, FILLERS_MAX)):
-        out = tables.masked[:n_samples]
-        conceal_packet(tables.shields, index, n_samples, out, leg.mode)
-        send_frame(tables, index, masked_frame(out), target.send_timestamp, now_ns)
+        frame = conceal_input(tables, index, n_samples)
+        send_frame(tables, index, frame, target.send_timestamp, now_ns)
 
 
 @kernel
@@ -125,4 +113,4 @@ def pass_gap(tables: Tables, index: int, gap_samples: int, n_samples: int, now_n
     if lost == 0:
         target.send_marker = 1
     for _ in range(max(1, min(n_frames, CONCEALED_MAX))):
-        conceal_packet(tables.shields, index, n_samples, tables.masked[:n_samples], leg.mode)
+        conceal_input(tables, index, n_samples)

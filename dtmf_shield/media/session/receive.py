@@ -6,9 +6,14 @@ packets pass in arrival order, late ones do not pass, but a late event is still 
 
 from typing import Final
 
-from dtmf_shield.media.codecs.g711 import decode_alaw, decode_ulaw
 from dtmf_shield.media.frames import FRAME_MS_MAX
-from dtmf_shield.media.masker import force_mute, key_onset_samples, masked_frame, reset_shield, shield_packet
+from dtmf_shield.media.masker import (
+    force_mute,
+    key_onset_samples,
+    masked_frame,
+    shield_packet,
+    shield_wideband_packet,
+)
 from dtmf_shield.media.rtp.clock import (
     NS_A_SAMPLE,
     SAMPLE_RATE_HZ,
@@ -27,9 +32,11 @@ from dtmf_shield.media.rtp.telephone_event import (
     forget_old_press,
     take_event,
 )
-from dtmf_shield.media.session.keys import DOOR_EVENT, DOOR_INBAND, forget_all_keys, forget_old_keys, take_key
-from dtmf_shield.media.session.legs import CODEC_PCMU, PACKETS_OUT_MAX, Tables
+from dtmf_shield.media.session.keys import DOOR_EVENT, DOOR_INBAND, forget_old_keys, take_key
+from dtmf_shield.media.session.legs import PACKETS_OUT_MAX, Tables
 from dtmf_shield.media.session.output import FILLERS_MAX, pass_gap, send_fillers, send_frame
+from dtmf_shield.media.session.source import forget_source
+from dtmf_shield.media.session.transcoding import decode_input, samples_a_tick
 
 SEQUENCE_JUMP_MAX: Final = 3000
 """RFC 3550 appendix A.1, MAX_DROPOUT: a larger step is a sender that started afresh."""
@@ -41,8 +48,6 @@ LATE_RUN_MAX: Final = 10
 """So many packets in sequence, all too late: the timelines have drifted apart, ours follows."""
 EVENT_TAIL_SAMPLES: Final = 40 * SAMPLES_A_MS
 """Audio stays muted so long after the last packet of an event: the tone beside it may end later."""
-SOURCE_CHANGE_MUTE_SAMPLES: Final = 20 * SAMPLES_A_MS
-"""A new source may start in the middle of a tone that the fresh detector has not heard begin."""
 
 _IN_ORDER: Final = 0
 _LATE: Final = 1
@@ -105,9 +110,7 @@ def _follow_sequence(tables: Tables, index: int, header: RtpHeader, now_ns: int)
     step = sequence_distance(header.sequence, leg.sequence)
     if not leg.started or header.ssrc != leg.ssrc:
         if leg.started:
-            reset_shield(tables.shields, index)
-            forget_all_keys(tables, index)
-            force_mute(tables.shields, index, SOURCE_CHANGE_MUTE_SAMPLES)
+            forget_source(tables, index)
         leg.started = 1
         leg.ssrc = header.ssrc
         _place(tables, index, header.timestamp, now_ns)
@@ -178,15 +181,15 @@ def _note_audio(tables: Tables, index: int, now_ns: int) -> None:
 def _shield_and_send(tables: Tables, index: int, header: RtpHeader, now_ns: int) -> None:
     """Decode, listen, mask, send; the raw samples are wiped after."""
     leg, n = tables.legs[index], header.payload_bytes
-    raw, out = tables.raw[:n], tables.masked[:n]
-    codes = tables.packet[header.payload_at : header.payload_at + n]
-    if leg.codec == CODEC_PCMU:
-        decode_ulaw(codes, raw)
-    else:
-        decode_alaw(codes, raw)
+    n_samples = n * samples_a_tick(tables, index)
+    raw, out = tables.raw[:n_samples], tables.masked[:n_samples]
+    decode_input(tables, index, tables.packet[header.payload_at : header.payload_at + n], raw)
     if event_is_open(tables.presses[index], now_ns):
         force_mute(tables.shields, index, n + EVENT_TAIL_SAMPLES)
-    n_keys = shield_packet(tables.shields, index, raw, out, leg.mode, tables.keys)
+    if n_samples == n:
+        n_keys = shield_packet(tables.shields, index, raw, out, leg.mode, tables.keys)
+    else:
+        n_keys = shield_wideband_packet(tables.shields, index, raw, out, leg.mode, tables.keys)
     for at in range(n_keys):
         onset = key_onset_samples(tables.shields, index, at)
         take_key(tables, index, octet(tables.keys, at), onset, DOOR_INBAND, now_ns)

@@ -64,7 +64,7 @@ from dtmf_shield.model.messages import (
     StarCodeKeyed,
     ToControl,
 )
-from dtmf_shield.model.stream import LegStatistics
+from dtmf_shield.model.stream import Codec, LegStatistics
 from dtmf_shield.service.channel import Channel
 from dtmf_shield.service.control.capture_port import CdeCaptures
 from dtmf_shield.service.control.desk import Desk
@@ -140,6 +140,7 @@ def settings_of(config: Config, flows: dict[str, Flow]) -> CallSettings:
         routes=tuple(Route(route.dialled, route.agent, route.capture) for route in config.routes),
         flows=flows,
         default_flow=config.capture.default_flow,
+        codecs=tuple(Codec(name) for name in config.media.codecs),
         calls_max=config.media.calls_max,
         ring_limit_s=float(config.sip.ring_limit_s),
         mask_tail_s=config.capture.mask_tail_s,

@@ -54,6 +54,9 @@ def test_a_route_to_an_agent_that_is_not_there_is_found(tmp_path):
     ("text", "key"),
     [
         ("[media]\ncalls_max = 0\n", "media.calls_max"),
+        ('[media]\ncodecs = ["OPUS"]\n', "media.codecs[0]"),
+        ('[media]\ncodecs = ["G722", "G722"]\n', "media.codecs"),
+        ("[media]\ncodecs = []\n", "media.codecs"),
         ('[media]\naddress = "0.0.0.0"\n', "media.address"),
         ('[sip]\nlisten = ["[::]:5060"]\n', "sip.listen[0]"),
         ("[media]\nport_min = 20000\nport_max = 20010\n", "media"),

@@ -8,6 +8,7 @@ import numpy as np
 
 from dtmf_shield.account_data import slots as slot_layout
 from dtmf_shield.media.codecs.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
+from dtmf_shield.media.codecs.g722 import G722_STATE_DTYPE, decode_g722, encode_g722
 from dtmf_shield.media.masker import MODE_GUARD
 from dtmf_shield.media.recorder import make_tap_ring
 from dtmf_shield.media.session.commands import (
@@ -28,6 +29,9 @@ from dtmf_shield.media.session.receive import receive_packet
 MS = 1_000_000
 CALLER, AGENT = 0, 1
 EVENT_TYPE = 101
+CODECS = ("PCMU", "PCMA", "G722")
+"""By the number that the shard knows them by."""
+PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8, "G722": 9}
 TONES = dict(
     zip(
         "123A456B789C*0#D",
@@ -38,16 +42,16 @@ TONES = dict(
 SPEECH_HZ = (310.0, 440.0, 620.0)
 
 
-def tone(key: str, n: int, start: int = 0, peak: float = 6000.0) -> np.ndarray:
+def tone(key: str, n: int, start: int = 0, peak: float = 6000.0, rate_hz: int = 8000) -> np.ndarray:
     """Return n samples of a key's two tones at -10 dBm0 or so."""
     row, column = TONES[key]
-    t = (start + np.arange(n)) / 8000
+    t = (start + np.arange(n)) / rate_hz
     return (peak * (np.sin(2 * np.pi * row * t) + np.sin(2 * np.pi * column * t)) / 2).astype(np.int16)
 
 
-def talk(n: int, start: int = 0) -> np.ndarray:
+def talk(n: int, start: int = 0, rate_hz: int = 8000) -> np.ndarray:
     """Return n samples of a chord that is no key."""
-    t = (start + np.arange(n)) / 8000
+    t = (start + np.arange(n)) / rate_hz
     return (2000 * sum(np.sin(2 * np.pi * hz * t) for hz in SPEECH_HZ)).astype(np.int16)
 
 
@@ -84,6 +88,7 @@ class Phone:
         self.call, self.leg, self.ssrc = call, leg, ssrc
         self.sequence, self.timestamp = 65_533, 2**32 - 400
         self.codec, self.payload_type = "PCMU", 0
+        self.encoder = np.zeros(1, G722_STATE_DTYPE)
 
     def packet(
         self, payload: bytes, *, payload_type=None, timestamp=None, sequence=None, marker=0, first=0x80
@@ -98,15 +103,23 @@ class Phone:
         )
 
     def encoded(self, samples: np.ndarray) -> bytes:
-        codes = np.zeros(len(samples), np.uint8)
+        codes = np.zeros(len(samples) // self.samples_a_tick, np.uint8)
+        if self.codec == "G722":
+            encode_g722(self.encoder, 0, samples.astype(np.int16), codes)
+            return codes.tobytes()
         (encode_ulaw if self.codec == "PCMU" else encode_alaw)(samples.astype(np.int16), codes)
         return codes.tobytes()
 
+    @property
+    def samples_a_tick(self) -> int:
+        return 2 if self.codec == "G722" else 1
+
     def say(self, samples: np.ndarray, n: int = 160, *, lose=()) -> list[Sent]:
-        """Send samples as packets of n, one every n samples; leave out those whose place is in `lose`."""
+        """Send samples as packets of n ticks, one every n ticks; leave out those whose place is in `lose`."""
         sent = []
-        for place, at in enumerate(range(0, len(samples), n)):
-            data = self.packet(self.encoded(samples[at : at + n]))
+        n_samples = n * self.samples_a_tick
+        for place, at in enumerate(range(0, len(samples), n_samples)):
+            data = self.packet(self.encoded(samples[at : at + n_samples]))
             self.timestamp += n
             self.call.wait(n)
             if place not in lose:
@@ -140,8 +153,7 @@ class Call:
         self.caller, self.agent = Phone(self, CALLER, 0xAAAA), Phone(self, AGENT, 0xBBBB)
         self.command(COMMAND_OPEN, CALLER, [0x11111111, 100, 5000, 0x22222222, 65_530, 2**32 - 320])
         for phone, codec in zip((self.caller, self.agent), codecs, strict=True):
-            phone.codec, phone.payload_type = codec, 0 if codec == "PCMU" else 8
-            self.stream(phone)
+            self.stream(phone, codec=codec)
             self.command(COMMAND_SHIELD, phone.leg, [mode])
         self.events()
 
@@ -151,8 +163,11 @@ class Call:
         record[0]["numbers"][: len(numbers)] = numbers
         apply_command(self.tables, record[0], self.now_ns)
 
-    def stream(self, phone: Phone, direction: int = DIRECTION_SENDRECV) -> None:
-        numbers = [4, 16, phone.codec == "PCMA", phone.payload_type, EVENT_TYPE, 160, direction]
+    def stream(self, phone: Phone, direction: int = DIRECTION_SENDRECV, codec: str = "") -> None:
+        """Agree on a stream, over another codec if one is named."""
+        if codec:
+            phone.codec, phone.payload_type = codec, PAYLOAD_TYPES[codec]
+        numbers = [4, 16, CODECS.index(phone.codec), phone.payload_type, EVENT_TYPE, 160, direction]
         self.command(COMMAND_STREAM, phone.leg, numbers)
 
     def wait(self, n_samples: int) -> None:
@@ -193,6 +208,10 @@ class Call:
 
 def decoded(sent: list[Sent], codec: str = "PCMU") -> np.ndarray:
     codes = np.frombuffer(b"".join(packet.payload for packet in sent), np.uint8)
+    if codec == "G722":
+        samples = np.zeros(2 * len(codes), np.int16)
+        decode_g722(np.zeros(1, G722_STATE_DTYPE), 0, codes, samples)
+        return samples
     samples = np.zeros(len(codes), np.int16)
     (decode_ulaw if codec == "PCMU" else decode_alaw)(codes, samples)
     return samples

@@ -24,8 +24,9 @@ from dtmf_shield.media.session.legs import (
     EVENT_STAR_CODE,
     post_event,
 )
-from dtmf_shield.media.session.output import RECORDING_AHEAD_SAMPLES, encode_masked
+from dtmf_shield.media.session.output import RECORDING_AHEAD_SAMPLES
 from dtmf_shield.media.session.receive import tick
+from dtmf_shield.media.session.transcoding import encode_masked
 from tests.unit.media.call_on_tables import (
     AGENT,
     CALLER,
@@ -328,7 +329,7 @@ def test_both_sides_are_tapped_where_they_belong():
 @pytest.mark.parametrize("raw", [CallerFrame(np.zeros(160, np.int16)), np.zeros(160, np.int16)])
 def test_the_encoder_refuses_what_is_not_masked(raw):
     with pytest.raises(numba.TypingError):
-        encode_masked(raw, 0, np.zeros(160, np.uint8))
+        encode_masked(Call().tables, 2, raw, raw, np.zeros(160, np.uint8))
 
 
 def test_timestamps_that_run_away_do_not_fill_the_recording_with_silence():
