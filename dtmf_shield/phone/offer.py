@@ -1,4 +1,4 @@
-"""The test phone's session descriptions: one G.711 stream, with telephone events or without (RFC 8866, RFC 3264).
+"""The test phone's session descriptions: one audio stream, with telephone events or without (RFC 8866, RFC 3264).
 
 Reads only the lines a phone needs: connection, audio port, payload types, direction.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 EVENT_PAYLOAD_TYPE: Final = 101
-CODEC_NAMES: Final = {0: "PCMU", 8: "PCMA"}
+CODEC_NAMES: Final = {0: "PCMU", 8: "PCMA", 9: "G722"}
 
 
 @dataclass(frozen=True, slots=True)

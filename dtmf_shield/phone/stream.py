@@ -1,4 +1,4 @@
-"""The test phone's RTP stream, without a socket: G.711 speech, keys as tones or telephone events, and what is heard.
+"""The test phone's RTP stream, without a socket: speech, keys as tones or telephone events, and what is heard.
 
 RFC 3550 section 5.1 packets of 20 ms, RFC 4733 events with three end packets. No jitter buffer: audio is put where
 its timestamp says, so that what was heard is what the network brought. No RTCP, no SRTP.
@@ -13,16 +13,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dtmf_shield.media.codecs.g711 import (
-    ALAW_DECODE,
-    ALAW_ENCODE,
-    PCMA_PAYLOAD_TYPE,
-    ULAW_DECODE,
-    ULAW_ENCODE,
-)
 from dtmf_shield.media.rtp.clock import TIMESTAMP_MODULUS, timestamp_distance
 from dtmf_shield.media.rtp.packet import HEADER_BYTES, parse_packet, write_header
 from dtmf_shield.media.rtp.telephone_event import EVENT_KEY_CODES, EVENT_PAYLOAD_BYTES
+from dtmf_shield.phone.audio_coder import AudioCoder
 from dtmf_shield.phone.tones import key_tone
 
 PACKET_SAMPLES: Final = 160
@@ -67,6 +61,7 @@ class PhoneStream:
         self.heard_log: list[Passage] = []
         self._ssrc, self._sequence, self._timestamp = ssrc, sequence, timestamp
         self._first_packet = True
+        self._coder = AudioCoder()
         self._speech: NDArray[np.int16] = np.zeros(0, np.int16)
         self._speech_at = 0
         self._loop = True
@@ -141,11 +136,10 @@ class PhoneStream:
         return np.clip(audio, -32768, 32767).astype(np.int16)
 
     def _audio_packet(self, audio: NDArray[np.int16]) -> bytes:
-        table = ALAW_ENCODE if self.payload_type == PCMA_PAYLOAD_TYPE else ULAW_ENCODE
         packet = np.zeros(HEADER_BYTES + PACKET_SAMPLES, np.uint8)
         marker = int(self._first_packet)
         write_header(packet, marker, self.payload_type, self._sequence, self._timestamp, self._ssrc)
-        packet[HEADER_BYTES:] = table[audio.astype(np.int64) + 32768]
+        packet[HEADER_BYTES:] = self._coder.encode(self.payload_type, audio)
         return packet.tobytes()
 
     def _event_packet(self, event: _Event) -> bytes:
@@ -174,8 +168,10 @@ class PhoneStream:
                 self._last_event = (header.timestamp, int(payload[0]))
                 self.events_received.append(int(payload[0]))
         elif header.payload_type == self.payload_type:
-            table = ALAW_DECODE if header.payload_type == PCMA_PAYLOAD_TYPE else ULAW_DECODE
-            self._place(table[payload], header.ssrc, header.timestamp, now_s)
+            if header.ssrc != self._heard_ssrc:
+                self._coder.new_source()
+            audio = self._coder.decode(header.payload_type, payload)
+            self._place(audio, header.ssrc, header.timestamp, now_s)
         else:
             self.packets_unread += 1
 

@@ -20,12 +20,13 @@ from tests.interop.callers import Material
 from tests.interop.ears import SAMPLE_RATE_HZ
 from tests.interop.key_audio import GAP_MS, SAMPLES_PER_MS
 from tests.interop.phones import Packet
+from tests.vectors.spandsp_g722 import SpandspG722
 
 FRAGMENT_SAMPLES = 24
 """3 ms: what the positive control lets through of each key."""
 FRAGMENT_AT = 320
 """40 ms into the key, inside of every window."""
-PCMA_PAYLOAD_TYPE = 8
+PCMA_PAYLOAD_TYPE, G722_PAYLOAD_TYPE = 8, 9
 ALIKE_MIN = 0.5
 COMFORT_NOISE_MAX = 200
 """Peak of the service's own noise, with room; a tone of -9 dBm0 peaks near 8,000."""
@@ -104,9 +105,22 @@ def on_the_clock(packets: Sequence[Packet]) -> NDArray[np.int16]:
         offsets = [timestamp_distance(int.from_bytes(packet.data[4:8], "big"), first) for packet in source]
         arrivals = [(packet.at_s - began_s) * SAMPLE_RATE_HZ for packet in source]
         origin = max(0, int(min(at - offset for at, offset in zip(arrivals, offsets, strict=True))))
-        for packet, offset in zip(source, offsets, strict=True):
-            table = ALAW_DECODE if packet.payload_type == PCMA_PAYLOAD_TYPE else ULAW_DECODE
-            audio = table[np.frombuffer(packet.payload, np.uint8)]
+        for audio, offset in zip(_decoded(source), offsets, strict=True):
             at = max(0, origin + offset)
             whole[at : at + len(audio)] = audio[: max(0, len(whole) - at)]
     return whole
+
+
+def _decoded(source: Sequence[Packet]) -> list[NDArray[np.int16]]:
+    """Return the audio of each packet at 8 kHz; runs of G.722 by libspandsp, which remembers from packet to packet."""
+    audio: list[NDArray[np.int16]] = []
+    for payload_type, run in itertools.groupby(source, key=lambda packet: packet.payload_type):
+        codes = [np.frombuffer(packet.payload, np.uint8) for packet in run]
+        if payload_type == G722_PAYLOAD_TYPE:
+            wide = SpandspG722().decode(np.concatenate(codes)).astype(np.float64)
+            whole = np.clip(np.round(signal.resample_poly(wide, 1, 2)), -32_768, 32_767).astype(np.int16)
+        else:
+            table = ALAW_DECODE if payload_type == PCMA_PAYLOAD_TYPE else ULAW_DECODE
+            whole = table[np.concatenate(codes)]
+        audio += np.split(whole, np.cumsum([len(each) for each in codes])[:-1])
+    return audio

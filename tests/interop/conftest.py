@@ -13,9 +13,13 @@ from tests.interop.callers import VISA, Material, card_fields, make_material
 from tests.interop.phones import Phone, Phones
 from tests.interop.running_service import RunningService
 
+WIDEBAND_AGENTS = ("g722-10", "g722-20", "g722-60", "g722-new-source")
+"""Phones that speak G.722 as well; one for each kind of packet."""
 STREAM_AGENTS = (
+    *("g722-to-pcma", "g722-to-pcmu"),
     *("ptime-10", "ptime-30", "ptime-40", "ptime-60", "pcma"),
     *("late-offer", "re-invite", "update", "hold", "new-source"),
+    *WIDEBAND_AGENTS,
 )
 """One for each kind of stream, so that all can be called at once."""
 AGENTS = (*(str(door) for door in Door), "ten", "busy", "declining", "slow", "talking", *STREAM_AGENTS)
@@ -42,6 +46,8 @@ def open_agents(phones: Phones) -> dict[str, Phone]:
         "busy": {"refuse_with": 486},
         "declining": {"refuse_with": 603},
         "slow": {"auto_answer": False},
+        "g722-to-pcma": {"payload_types": (8,)},
+        **{name: {"payload_types": (9, 0, 8)} for name in WIDEBAND_AGENTS},
     }
     return {name: phones.open(**options.get(name, {})) for name in AGENTS}
 

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import signal
 
 from dtmf_shield.media.codecs.g711 import ALAW_ENCODE, ULAW_DECODE, ULAW_ENCODE
 from tests.vectors.dtmf_signal import Recipe, tone_pair
+from tests.vectors.spandsp_g722 import SpandspG722
 
 SAMPLES_PER_MS = 8
 PACKET_SAMPLES = 160
@@ -93,7 +95,10 @@ def write_alaw(path: Path, pcm: NDArray[np.int16]) -> Path:
 
 
 def _coded(pcm: NDArray[np.int16], payload_type: int) -> bytes:
-    """Return G.711 codes by static payload type: 0 is PCMU, 8 is PCMA."""
+    """Return codes by static payload type: 0 is PCMU, 8 is PCMA, 9 is G722, coded by libspandsp at 16 kHz."""
+    if payload_type == 9:
+        wide = np.clip(np.round(signal.resample_poly(pcm.astype(np.float64), 2, 1)), -32_768, 32_767)
+        return SpandspG722().encode(wide.astype(np.int16)).tobytes()
     table = {0: ULAW_ENCODE, 8: ALAW_ENCODE}[payload_type]
     return table[pcm.astype(np.int64) + 32_768].astype(np.uint8).tobytes()
 

@@ -28,8 +28,8 @@ _SDP = (
     "m=audio {port} RTP/AVP {codec} 101\na=rtpmap:{codec} {name}/8000\na=rtpmap:101 telephone-event/8000\n"
     "a=fmtp:101 0-15\na=ptime:{ptime_ms}\na={direction}\n"
 )
-PCMU, PCMA, G729 = 0, 8, 18
-_CODEC_NAMES = {PCMU: "PCMU", PCMA: "PCMA", G729: "G729"}
+PCMU, PCMA, G722, G729 = 0, 8, 9, 18
+_CODEC_NAMES = {PCMU: "PCMU", PCMA: "PCMA", G722: "G722", G729: "G729"}
 """By static payload type (RFC 3551 section 6)."""
 
 

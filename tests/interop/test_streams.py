@@ -30,7 +30,7 @@ from tests.interop.ears import NOTHING, channels_of, heard_by_all, speech_second
 from tests.interop.key_audio import SAMPLES_PER_MS, speech, write_alaw, write_audio_pcap
 from tests.interop.phones import AgentCall, Phones
 from tests.interop.running_service import wait_until
-from tests.interop.sipp import PCMA, PCMU, Scenario, SippCaller
+from tests.interop.sipp import G722, PCMA, PCMU, Scenario, SippCaller
 
 pytestmark = pytest.mark.interop
 
@@ -39,8 +39,13 @@ KEYS_BEFORE = 6
 """Pressed before what happens in the middle of the capture."""
 KEYS_HELD = 10
 """Pressed in all until the end of the hold."""
-PACKETS = {"ptime-10": (PCMU, 10), "ptime-30": (PCMA, 30), "ptime-40": (PCMU, 40), "ptime-60": (PCMA, 60)}
+PACKETS = {
+    **{"ptime-10": (PCMU, 10), "ptime-30": (PCMA, 30), "ptime-40": (PCMU, 40), "ptime-60": (PCMA, 60)},
+    **{"g722-10": (G722, 10), "g722-20": (G722, 20), "g722-60": (G722, 60)},
+}
 """Codec and packet time in ms."""
+CHANGED_OVER = {"g722-to-pcma": PCMA, "g722-to-pcmu": PCMU}
+"""A G.722 caller, and what its agent's phone speaks instead."""
 NEW_SOURCE_MS = 60
 """So long after the beginning of each key a new source goes on, in the middle of its tone."""
 NEXT_PART_AFTER_MS = 200
@@ -88,6 +93,7 @@ def lines(material: Material, tmp_path_factory: pytest.TempPathFactory) -> dict[
         make_material(directory / "third", (pieces[2], *rest), seed=6),
     )
     made = {name: packet_line(directory, name, material, *PACKETS[name]) for name in PACKETS}
+    made |= {name: packet_line(directory, name, material, G722, 20) for name in CHANGED_OVER}
     made["pcma"] = Line(
         keyed(alaw_caller(directory), write_alaw(directory / "keys.al", material.pcm)), (material,)
     )
@@ -96,6 +102,7 @@ def lines(material: Material, tmp_path_factory: pytest.TempPathFactory) -> dict[
     made["update"] = Line(changing_caller(directory, halves, Scenario.update), halves)
     made["hold"] = Line(holding_caller(thirds), thirds)
     made["new-source"] = new_source_line(directory, material)
+    made["g722-new-source"] = new_source_line(directory, material, G722)
     return made
 
 
@@ -116,12 +123,17 @@ def packet_line(directory: Path, name: str, material: Material, codec: int, ptim
     return Line(scenario.wait_for_go().pcap(keys).wait_for_go().bye(), (material,))
 
 
-def new_source_line(directory: Path, material: Material) -> Line:
+def new_source_line(directory: Path, material: Material, codec: int = PCMU) -> Line:
     """In the middle of each tone another SSRC goes on with other sequence numbers and timestamps."""
-    talk = write_audio_pcap(directory / "source-talk.pcap", speech(SPEECH_MS), ssrc=0x7A1C)
+    name = f"source-{codec}"
+    talk = write_audio_pcap(
+        directory / f"{name}-talk.pcap", speech(SPEECH_MS), ssrc=0x7A1C, payload_type=codec
+    )
     cuts = [start + NEW_SOURCE_MS * SAMPLES_PER_MS for _, start, _ in material.places]
-    keys = write_audio_pcap(directory / "source-keys.pcap", material.pcm, ssrc=0x4E75, new_source_at=cuts)
-    scenario = Scenario(pcap=True).invite().answered().pcap(talk)
+    keys = write_audio_pcap(
+        directory / f"{name}-keys.pcap", material.pcm, ssrc=0x4E75, payload_type=codec, new_source_at=cuts
+    )
+    scenario = Scenario(pcap=True, codec=codec).invite().answered().pcap(talk)
     return Line(scenario.wait_for_go().pcap(keys).wait_for_go().bye(), (material,))
 
 
@@ -202,7 +214,7 @@ def unshielded(
 ) -> dict[str, AgentCall]:
     """Place the same calls straight to agents' phones; each part follows when the one before was heard."""
     directory = tmp_path_factory.mktemp("unshielded")
-    agents = {name: phones.open() for name in lines}
+    agents = {name: phones.open(payload_types=(PCMU, PCMA, G722)) for name in lines}
     callers = {
         name: SippCaller(directory, line.scenario, ("127.0.0.1", agents[name].port), dialled="x")
         for name, line in lines.items()
@@ -279,6 +291,16 @@ def test_agents_packets_are_as_long_as_the_callers(shielded: dict[str, StreamCal
     assert {len(packet.payload) for packet in packets} == {ptime_ms * SAMPLES_PER_MS}
 
 
+@pytest.mark.parametrize(("name", "codec"), list(CHANGED_OVER.items()))
+def test_a_wideband_caller_is_heard_by_a_narrowband_agent(
+    shielded: dict[str, StreamCall], name: str, codec: int
+) -> None:
+    packets = shielded[name].agent.packets
+
+    assert {packet.payload_type for packet in packets} == {codec}
+    assert {len(packet.payload) for packet in packets} == {160}
+
+
 @pytest.mark.parametrize("name", ["re-invite", "update"])
 def test_codec_changes_on_both_legs(shielded: dict[str, StreamCall], name: str) -> None:
     types = [packet.payload_type for packet in shielded[name].agent.packets]
@@ -292,7 +314,9 @@ def test_hold_in_a_capture_is_a_hold_and_ends_with_the_resume(shielded: dict[str
     assert shielded["hold"].states == ("held", "talking")
 
 
-@pytest.mark.parametrize("name", [*PACKETS, "pcma", "late-offer", "new-source"])
+@pytest.mark.parametrize(
+    "name", [*PACKETS, *CHANGED_OVER, "pcma", "late-offer", "new-source", "g722-new-source"]
+)
 def test_agent_hears_noise_at_each_key_and_an_attacker_is_no_better_than_luck(
     shielded: dict[str, StreamCall], material: Material, name: str
 ) -> None:
