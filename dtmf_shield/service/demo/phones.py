@@ -67,9 +67,10 @@ def pjsua2_is_here() -> bool:
 
 
 class Pjsua2Phone:
-    """A pjsua2 phone in its own process."""
+    """A pjsua2 phone in its own process. `wideband`: it speaks G.722 alone and records at 16 kHz."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, wideband: bool = False) -> None:
+        self._arguments = ("G722",) if wideband else ()
         self.port = 0
         self.keys_sent = 0
         self.keys_received = 0
@@ -92,6 +93,7 @@ class Pjsua2Phone:
             sys.executable,
             "-P",
             str(_PJSUA2_PROGRAM),
+            *self._arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

@@ -2,6 +2,7 @@
 
 Reads commands as JSON lines on standard input, writes events as JSON lines on standard output, and ends when its
 standard input closes. One call at a time. It imports nothing of the service, so that it is an independent witness.
+Speaks PCMU and PCMA at 8 kHz, or, with ``G722`` as its argument, that alone and at 16 kHz.
 
 Commands: ``call`` (uri), ``record`` (sent, heard: file names), ``talk`` (file), ``key`` (door, file or digit,
 tone_ms), ``hang_up``, ``quit``. Events: ``ready`` (port), ``ringing``, ``confirmed``, ``media``, ``digit`` (a
@@ -20,9 +21,11 @@ from typing import Any, Final
 
 import pjsua2 as pj
 
-CLOCK_RATE_HZ: Final = 8000
+NARROWBAND_HZ: Final = 8_000
+WIDEBAND_HZ: Final = 16_000
 POLL_MS: Final = 5
-CODEC_PRIORITY: Final = {"PCMU/8000/1": 255, "PCMA/8000/1": 200}
+NARROWBAND_PRIORITY: Final = {"PCMU/8000/1": 255, "PCMA/8000/1": 200}
+WIDEBAND_PRIORITY: Final = {"G722/16000/1": 255}
 COMMAND_BYTES_MAX: Final = 65_536
 _LOG_LEVEL: Final = 0
 
@@ -91,18 +94,19 @@ class PhoneAccount(pj.Account):  # type: ignore[misc]
 class Phone:
     """The process's one telephone."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, wideband: bool = False) -> None:
         self._endpoint = pj.Endpoint()
         self._endpoint.libCreate()
-        self._endpoint.libInit(_endpoint_settings())
+        self._endpoint.libInit(_endpoint_settings(WIDEBAND_HZ if wideband else NARROWBAND_HZ))
         transport = pj.TransportConfig()
         transport.port = 0
         transport.boundAddress = "127.0.0.1"
         transport_id = self._endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
         self._endpoint.libStart()
         self._endpoint.audDevManager().setNullDev()
+        priority = WIDEBAND_PRIORITY if wideband else NARROWBAND_PRIORITY
         for codec in self._endpoint.codecEnum2():
-            self._endpoint.codecSetPriority(codec.codecId, CODEC_PRIORITY.get(codec.codecId, 0))
+            self._endpoint.codecSetPriority(codec.codecId, priority.get(codec.codecId, 0))
         self.port = int(self._endpoint.transportGetInfo(transport_id).localAddress.rpartition(":")[2])
         self._account = PhoneAccount(self)
         self._account.create(_account_settings(self.port))
@@ -217,13 +221,13 @@ class Phone:
         self._audio = None
 
 
-def _endpoint_settings() -> Any:
+def _endpoint_settings(clock_rate_hz: int) -> Any:
     settings = pj.EpConfig()
     settings.uaConfig.threadCnt = 0
     settings.uaConfig.mainThreadOnly = True
     settings.uaConfig.userAgent = "demo phone"
     settings.logConfig.level = settings.logConfig.consoleLevel = _LOG_LEVEL
-    settings.medConfig.clockRate = settings.medConfig.sndClockRate = CLOCK_RATE_HZ
+    settings.medConfig.clockRate = settings.medConfig.sndClockRate = clock_rate_hz
     settings.medConfig.noVad = True
     settings.medConfig.ecTailLen = 0
     return settings
@@ -248,7 +252,7 @@ def main() -> None:
     status = 0
     os.dup2(2, 1)
     try:
-        Phone().run()
+        Phone(wideband=sys.argv[1:] == ["G722"]).run()
     except pj.Error as error:
         emit("error", doing="run", reason=error.reason)
         status = 1
