@@ -62,19 +62,23 @@ def detect_file(path: str | Path, reveal: bool = False) -> dict[str, Any]:
     return {"file": str(path), "sample_rate_hz": audio.sample_rate_hz, "digits": digits}
 
 
-def mask_file(source: str | Path, destination: str | Path, mode: str = "capture") -> dict[str, Any]:
+def mask_file(
+    source: str | Path, destination: str | Path, mode: str = "capture", style: str = "noise"
+) -> dict[str, Any]:
     """Write `source`, masked as a caller leg in `mode` ("capture" or "guard") would be, to `destination`.
 
-    The result is as long as the source plus the hold-back. `masked_ms` lists where the *result* holds noise in place
-    of audio, in any channel. Raises OperatorError for files that cannot be read or written and for an unknown mode.
+    The result is as long as the source plus the hold-back. `masked_ms` lists where the *result* holds the filler
+    (`style`: one of masker.STYLES) in place of audio, in any channel. Raises OperatorError for files that cannot be
+    read or written and for an unknown mode or style.
     """
-    if mode not in MODES:
-        raise OperatorError(f"Unknown mode {mode!r}: choose one of {', '.join(MODES)}.")
+    for kind, chosen, known in (("mode", mode, MODES), ("style", style, masker.STYLES)):
+        if chosen not in known:
+            raise OperatorError(f"Unknown {kind} {chosen!r}: choose one of {', '.join(known)}.")
     audio = read_audio(source)
     _check_destination(destination, audio)
     columns, segments, n_keys = [], [], 0
     for channel in range(audio.samples.shape[1]):
-        masked, found, keys = _mask_channel(audio, channel, MODES[mode])
+        masked, found, keys = _mask_channel(audio, channel, MODES[mode], style)
         columns.append(masked)
         segments += found
         n_keys += keys
@@ -202,7 +206,7 @@ def _digit(state: detector.ShieldState, index: int, shown: str, packet_end: int)
 
 
 def _mask_channel(
-    audio: AudioFile, channel: int, mode: int
+    audio: AudioFile, channel: int, mode: int, style: str
 ) -> tuple[NDArray[np.int16], list[tuple[int, int]], int]:
     """Run one leg's masker; return its audio and what was replaced, both at the file's rate, and the number of keys."""
     size, held = audio.packet_samples, audio.factor * masker.HOLD_BACK_SAMPLES
@@ -210,6 +214,7 @@ def _mask_channel(
     shield = masker.shield_packet if audio.factor == 1 else masker.shield_wideband_packet
     out = np.zeros_like(padded)
     state = np.zeros(1, masker.SHIELD_STATE_DTYPE)
+    masker.set_style(state, style)
     keys = np.zeros(16, np.uint8)
     segments, n_keys = [], 0
     for start in range(0, len(padded), size):

@@ -1,4 +1,4 @@
-"""16 kHz audio brought to the detector's 8 kHz: a causal half-band filter of two all-pass paths, every second sample kept.
+"""16 kHz audio brought to the detector's 8 kHz: a causal half-band filter of two all-pass paths, every second sample.
 
 H(z) = (A0(z^2) + z^-1 A1(z^2)) / 2 with two first-order all-passes a path, an elliptic design in closed form: R. A.
 Valenzuela and A. G. Constantinides, "Digital signal processing schemes for efficient interpolation and decimation",

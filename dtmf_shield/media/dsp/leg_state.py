@@ -1,4 +1,4 @@
-"""The whole state of one shielded leg as one record of fixed size: all-zero bytes are a freshly reset leg.
+"""The whole state of one shielded leg as one record of fixed size: all-zero bytes are a fresh leg.
 
 A table of n legs is `numpy.zeros(n, SHIELD_STATE_DTYPE)` (or a view of locked memory of that size). Every field is
 red: it holds caller audio or what was heard in it. Positions, onsets and ends count samples at 8 kHz from the leg's
@@ -72,7 +72,10 @@ SHIELD_STATE_DTYPE = np.dtype(
         ("keys_registered", np.int64),
         # Mask.
         ("mute_until_samples", np.int64),
-        ("mute_suspects", np.int32),  # suspect hops of the mute that is open
+        ("mute_suspects", np.int32),  # suspect hops of the tone that is heard
+        ("suspected_until_samples", np.int64),  # a suspect hop up to here belongs to that tone
+        ("mute_opened_samples", np.int64),  # where the mute for that tone began
+        ("key_sounds", np.int32),  # 1 where the last packet held a tone that is surely one
         ("sustain_until_samples", np.int64),
         # Of this chunk: bit h is set where the 5 ms that end with hop h are suspect.
         ("suspect_hops", np.uint32),
@@ -81,7 +84,17 @@ SHIELD_STATE_DTYPE = np.dtype(
         ("segments", np.int32),
         ("segment_begins", np.int32, (SEGMENTS_PER_PACKET_MAX,)),
         ("segment_ends", np.int32, (SEGMENTS_PER_PACKET_MAX,)),
-        ("filler", np.uint32),
+        # What replaces (dsp/filler.py). The first four are settings: a reset keeps them.
+        ("style", np.int32),
+        ("noise_peak", np.int32),
+        ("tone_peak", np.int32),
+        ("echo_hold_samples", np.int32),  # 0 for the default, -1 for none
+        ("noise", np.uint32),
+        ("tone_phase", np.int32),
+        ("beep_left", np.int32),  # at 16 kHz, for 8 kHz legs too
+        ("beep_asked_samples", np.int64),
+        ("beep_barred_until_samples", np.int64),
+        ("filled_until_samples", np.int64),
     ],
     align=True,
 )
@@ -89,9 +102,15 @@ SHIELD_STATE_DTYPE = np.dtype(
 
 @kernel
 def reset_row(state: ShieldState, row: int) -> None:
-    """Wipe `row`: audio, counters and mask; the leg is then as new."""
+    """Wipe `row`: audio, counters and mask; the leg is then as new, its settings kept."""
+    leg = state[row]
+    style, noise_peak, tone_peak, hold = leg.style, leg.noise_peak, leg.tone_peak, leg.echo_hold_samples
     octets = state[row : row + 1].view(np.uint8)
     octets[:] = 0
+    leg.style = style
+    leg.noise_peak = noise_peak
+    leg.tone_peak = tone_peak
+    leg.echo_hold_samples = hold
 
 
 @kernel

@@ -8,8 +8,12 @@ from typing import Final
 
 from dtmf_shield.media.frames import FRAME_MS_MAX
 from dtmf_shield.media.masker import (
+    MODE_CAPTURE,
+    beep_once,
+    echo_hold_samples,
     force_mute,
     key_onset_samples,
+    key_sounds,
     masked_frame,
     shield_packet,
     shield_wideband_packet,
@@ -193,10 +197,25 @@ def _shield_and_send(tables: Tables, index: int, header: RtpHeader, now_ns: int)
     for at in range(n_keys):
         onset = key_onset_samples(tables.shields, index, at)
         take_key(tables, index, octet(tables.keys, at), onset, DOOR_INBAND, now_ns)
+    if key_sounds(tables.shields, index):
+        _hold_echo(tables, index)
     tables.keys[:] = 0
     raw[:] = 0
     timestamp = (header.timestamp + leg.timestamp_offset) % TIMESTAMP_MODULUS
     send_frame(tables, index, masked_frame(out), timestamp, now_ns)
+
+
+@kernel
+def _hold_echo(tables: Tables, index: int) -> None:
+    """Mute what the peer's phone says while a key sounds here and an echo of it may come back, in a capture.
+
+    Whole, not where it sounds like the key: an echo under speech can be read and cannot be told. A packet of the peer's
+    under way has begun before this one ended.
+    """
+    peer = index ^ 1
+    hold = echo_hold_samples(tables.shields, index)
+    if hold > 0 and tables.legs[index].mode == MODE_CAPTURE and tables.legs[peer].mode == MODE_CAPTURE:
+        force_mute(tables.shields, peer, hold + tables.legs[peer].frame_samples)
 
 
 @kernel
@@ -218,6 +237,8 @@ def _receive_event(tables: Tables, index: int, header: RtpHeader, now_ns: int) -
         now_ns,
     )
     force_mute(tables.shields, index, EVENT_TAIL_SAMPLES)
+    beep_once(tables.shields, index)
+    _hold_echo(tables, index)
     ahead = timestamp_distance(header.timestamp + leg.timestamp_offset, target.send_timestamp)
     if code != NO_KEY:
         onset = tables.shields[index].position_samples + ahead
