@@ -13,6 +13,7 @@ BENCHES = {
     "leak_delay": "leak_delay",
     "talkoff": "talkoff",
     "relay_cpu": "relay_cpu",
+    "g722": "g722",
 }
 RESULTS = Path(__file__).parent / "results"
 BENCH_TIME_MAX_S = 1_800
