@@ -91,11 +91,12 @@ _ILB: Final = np.floor(2048.0 * np.exp2(np.arange(32) / 32.0) + 0.5).astype(np.i
 """Antilogarithms, 2048 times 2^(i/32)."""
 
 # A loud sound out of silence outruns the scale factor: its first 3 ms come out bent, and a tone in them is no tone to
-# a detector, though it can be read. Log scale factors of the lower band, 2048 an octave: what rises by more than four
-# octaves faster than two a millisecond is such a leap. Tones of -3 to -10 dBm0 out of digital silence leap by 5 to 7;
-# of public speech only what starts within a millisecond does, one or two an active minute.
-_LEAP_RISE_MAX: Final = 512  # of a sample at 8 kHz
-_LEAP_OVER: Final = 8192
+# a detector, though it can be read. Such a leap is told by the lower band's log scale factor: how many octaves it is
+# ahead of one that rises no faster than two a millisecond. Tones that a detector misses leap by 4 to 7.
+_OCTAVE: Final = 2048  # of log scale factors
+_LEAP_RISE_MAX: Final = 2 * _OCTAVE // 8  # a sample at 8 kHz
+LEAP_OCTAVES: Final = 5
+"""Seen in public speech less than once in an active minute, four octaves seven times."""
 
 G722_STATE_DTYPE: Final = np.dtype(
     [
@@ -143,11 +144,17 @@ def encode_g722(state: G722State, row: int, pcm: NDArray[np.int16], codes: NDArr
 
 
 @kernel
-def decode_g722(state: G722State, row: int, codes: NDArray[np.uint8], pcm: NDArray[np.int16]) -> int:
+def decode_g722(
+    state: G722State,
+    row: int,
+    codes: NDArray[np.uint8],
+    pcm: NDArray[np.int16],
+    leap_octaves: int = LEAP_OCTAVES,
+) -> int:
     """Decode `codes`, uint8, shape (n,), into `pcm`, int16, shape (>= 2 n,), 16 kHz.
 
-    Returns how many octets there are up to the last in which the level leaps, 0 for none: what sounds there and 3 ms
-    after is bent by the coding.
+    Returns how many octets there are up to the last in which the level leaps by more than `leap_octaves`, 0 for none:
+    what sounds there and 3 ms after is bent by the coding.
     """
     coder = state[row]
     leaping = 0
@@ -160,7 +167,7 @@ def decode_g722(state: G722State, row: int, codes: NDArray[np.uint8], pcm: NDArr
         pcm[2 * at] = _saturated(odd >> _QMF_HEARD_SHIFT)
         pcm[2 * at + 1] = _saturated(even >> _QMF_HEARD_SHIFT)
         coder.nb_followed = min(int(coder.nb[_LOW]), int(coder.nb_followed) + _LEAP_RISE_MAX)
-        if coder.nb[_LOW] - coder.nb_followed > _LEAP_OVER:
+        if coder.nb[_LOW] - coder.nb_followed > leap_octaves * _OCTAVE:
             leaping = at + 1
     return leaping
 

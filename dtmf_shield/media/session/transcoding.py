@@ -15,14 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtmf_shield.media.codecs.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
-from dtmf_shield.media.codecs.g722 import decode_g722, encode_g722, reset_g722
+from dtmf_shield.media.codecs.g722 import LEAP_OCTAVES, decode_g722, encode_g722, reset_g722
 from dtmf_shield.media.codecs.resampling import double, halve, reset_resampling
 from dtmf_shield.media.frames import MaskedFrame
-from dtmf_shield.media.masker import conceal_packet, conceal_wideband_packet, force_mute, masked_frame
+from dtmf_shield.media.masker import (
+    MODE_CAPTURE,
+    conceal_packet,
+    conceal_wideband_packet,
+    force_mute,
+    masked_frame,
+)
 from dtmf_shield.media.rtp.clock import SAMPLES_A_MS
 from dtmf_shield.media.rtp.kernel import kernel
 from dtmf_shield.media.session.legs import CODEC_G722, CODEC_PCMU, Tables
 
+LEAP_OCTAVES_IN_CAPTURE: Final = LEAP_OCTAVES - 1
+"""At five octaves 7 of 41,600 loud keys out of silence began up to 3 ms before their mask, at four none of 83,200. It
+costs 0.2 % of active speech, which a capture has to spare and a guard has not."""
 LEAP_MUTE_SAMPLES: Final = 8 * SAMPLES_A_MS
 """3 ms are bent, and the first window of 5 ms after them tells whether there is a tone."""
 
@@ -50,7 +59,8 @@ def decode_input(tables: Tables, index: int, codes: NDArray[np.uint8], raw: NDAr
     """
     codec = tables.legs[index].codec
     if codec == CODEC_G722:
-        leaping_ticks = decode_g722(tables.decoders, index, codes, raw)
+        leap = LEAP_OCTAVES_IN_CAPTURE if tables.legs[index].mode == MODE_CAPTURE else LEAP_OCTAVES
+        leaping_ticks = decode_g722(tables.decoders, index, codes, raw, leap)
         if leaping_ticks > 0:
             force_mute(tables.shields, index, leaping_ticks + LEAP_MUTE_SAMPLES)
     elif codec == CODEC_PCMU:
