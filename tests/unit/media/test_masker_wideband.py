@@ -101,6 +101,33 @@ def test_no_packet_length_leaks_or_changes_what_is_heard(packet_samples):
     assert max(leaks(stream, out)) == 0
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_any_split_into_packets_leaks_nothing_and_gives_the_same_keys(seed):
+    stream = wideband_stream(24, repetitions=2, snr_db=25)
+    rng, state = np.random.default_rng(seed), np.zeros(1, SHIELD_STATE_DTYPE)
+    keys, heard, out, start = np.zeros(16, np.uint8), [], np.zeros_like(stream.pcm), 0
+
+    while start < len(stream.pcm) - 960:
+        packet = slice(start, start + 40 * int(rng.integers(1, 25)))
+        n = masker.shield_wideband_packet(state, 0, stream.pcm[packet], out[packet], MODE_CAPTURE, keys)
+        heard += [chr(key) for key in keys[:n]]
+        start = packet.stop
+
+    assert heard == stream.keys
+    assert max(leaks(stream, out)) == 0
+
+
+@pytest.mark.parametrize("gain", [0.25, 0.5, 2.0])
+def test_gain_and_offset_change_nothing(gain):
+    stream = wideband_stream(25, repetitions=2, level_dbm0=-18, snr_db=30)
+    stream.pcm = (gain * stream.pcm + 200).clip(-32768, 32767).astype(np.int16)
+
+    heard, out = shielded(stream.pcm)
+
+    assert [h.key for h in heard] == stream.keys
+    assert max(leaks(stream, out)) == 0
+
+
 @pytest.mark.parametrize("mode", [MODE_GUARD, MODE_CAPTURE])
 def test_other_sound_passes_unchanged_5_ms_late(mode):
     pcm = rough_sound(32_000, 15)
