@@ -18,7 +18,7 @@ from dtmf_shield.model.stream import MaskStyle
 from dtmf_shield.service.media_process import build_shard
 from tests.unit.media.call_on_tables import Call, decoded, talk
 from tests.vectors.dtmf_scoring import leaked_samples
-from tests.vectors.dtmf_signal import P0, Recipe, key_stream, tone_pair
+from tests.vectors.dtmf_signal import APART_MS, P0, Recipe, key_stream, tone_pair
 
 HOLD = masker.HOLD_BACK_SAMPLES
 BEEP_SAMPLES = 8 * filler.BEEP_MS
@@ -72,7 +72,7 @@ def beeps(out):
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("factor", [1, 2])
 def test_no_style_leaks(style, factor):
-    stream = key_stream(Recipe(repetitions=4, snr_db=30, sample_rate_hz=8000 * factor), 51)
+    stream = key_stream(Recipe(repetitions=4, gap_ms=APART_MS, snr_db=30, sample_rate_hz=8000 * factor), 51)
 
     out, replaced = shielded(stream.pcm, style, factor=factor)
 

@@ -7,7 +7,7 @@ from scipy.signal import firwin, lfilter
 from dtmf_shield.media import detector, masker
 from dtmf_shield.media.masker import MODE_CAPTURE, MODE_GUARD, MODE_MUTE, SHIELD_STATE_DTYPE
 from tests.vectors.dtmf_scoring import hits_and_extras, leaked_samples, listen
-from tests.vectors.dtmf_signal import Recipe, Stream, key_stream
+from tests.vectors.dtmf_signal import APART_MS, Recipe, Stream, key_stream
 
 HOLD = 2 * masker.HOLD_BACK_SAMPLES
 RATE_HZ = 16_000
@@ -28,7 +28,8 @@ SHIELDED_KEYS = {
 
 
 def wideband_stream(seed, **changes):
-    return key_stream(Recipe(**{"repetitions": 10, "sample_rate_hz": RATE_HZ, **changes}), seed)
+    recipe = {"repetitions": 10, "gap_ms": APART_MS, "sample_rate_hz": RATE_HZ, **changes}
+    return key_stream(Recipe(**recipe), seed)
 
 
 def shielded(pcm, mode=MODE_CAPTURE, packet_samples=320, lost=None):
