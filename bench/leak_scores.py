@@ -19,7 +19,7 @@ from dtmf_shield.media.masker import (
     shield_packet,
 )
 from tests.vectors.dtmf_scoring import leaked_samples, listen
-from tests.vectors.dtmf_signal import Recipe, Stream, key_stream
+from tests.vectors.dtmf_signal import APART_MS, Recipe, Stream, key_stream
 
 CONDITIONS: dict[str, dict[str, object]] = {
     "-10 dBm0, 80 ms, SNR 35": {"level_dbm0": -10, "on_ms": 80, "snr_db": 35},
@@ -136,7 +136,7 @@ def main() -> None:
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 240
     speech = synthetic_speech()
     for number, (name, changes) in enumerate(CONDITIONS.items()):
-        recipe = Recipe(**{"repetitions": max(1, n // 16), **changes})  # type: ignore[arg-type]
+        recipe = Recipe(**{"repetitions": max(1, n // 16), "gap_ms": APART_MS, **changes})  # type: ignore[arg-type]
         rows = [leak_row(key_stream(recipe, 500 + number), mode) for mode in (MODE_CAPTURE, MODE_GUARD)]
         spoken = with_speech_between(key_stream(recipe, 600 + number), speech, number)
         print(

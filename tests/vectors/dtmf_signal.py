@@ -15,6 +15,7 @@ P0 = 32767.0 * 10.0 ** (-3.14 / 20.0)
 ROWS_HZ = (697.0, 770.0, 852.0, 941.0)
 COLUMNS_HZ = (1209.0, 1336.0, 1477.0, 1633.0)
 KEYS = "123A456B789C*0#D"
+APART_MS = 160.0  # a gap that no mask of a key outlasts: the next key's first samples have to be found anew
 
 
 @dataclass(slots=True)

@@ -52,6 +52,8 @@ LATE_RUN_MAX: Final = 10
 """So many packets in sequence, all too late: the timelines have drifted apart, ours follows."""
 EVENT_TAIL_SAMPLES: Final = 40 * SAMPLES_A_MS
 """Audio stays muted so long after the last packet of an event: the tone beside it may end later."""
+ECHO_JITTER_SAMPLES: Final = 20 * SAMPLES_A_MS
+"""Packets of the other phone may come this much later than their audio was spoken, and catch up at once."""
 
 _IN_ORDER: Final = 0
 _LATE: Final = 1
@@ -209,13 +211,13 @@ def _shield_and_send(tables: Tables, index: int, header: RtpHeader, now_ns: int)
 def _hold_echo(tables: Tables, index: int) -> None:
     """Mute what the peer's phone says while a key sounds here and an echo of it may come back, in a capture.
 
-    Whole, not where it sounds like the key: an echo under speech can be read and cannot be told. A packet of the peer's
-    under way has begun before this one ended.
+    Whole, not where it sounds like the key: an echo under speech can be read and cannot be told. What the peer sends
+    next was begun up to a frame before this packet ended.
     """
     peer = index ^ 1
     hold = echo_hold_samples(tables.shields, index)
     if hold > 0 and tables.legs[index].mode == MODE_CAPTURE and tables.legs[peer].mode == MODE_CAPTURE:
-        force_mute(tables.shields, peer, hold + tables.legs[peer].frame_samples)
+        force_mute(tables.shields, peer, hold + tables.legs[peer].frame_samples + ECHO_JITTER_SAMPLES)
 
 
 @kernel

@@ -12,12 +12,13 @@ from dtmf_shield.base.config import MediaSection
 from dtmf_shield.media import detector, masker
 from dtmf_shield.media.dsp import filler
 from dtmf_shield.media.masker import MODE_CAPTURE, MODE_GUARD, MODE_MUTE, SHIELD_STATE_DTYPE, STYLES
+from dtmf_shield.media.session.commands import COMMAND_RECORD
 from dtmf_shield.model.messages import ConfigureMedia
 from dtmf_shield.model.stream import MaskStyle
 from dtmf_shield.service.media_process import build_shard
 from tests.unit.media.call_on_tables import Call, decoded, talk
 from tests.vectors.dtmf_scoring import leaked_samples
-from tests.vectors.dtmf_signal import P0, Recipe, key_stream, tone_pair
+from tests.vectors.dtmf_signal import APART_MS, P0, Recipe, key_stream, tone_pair
 
 HOLD = masker.HOLD_BACK_SAMPLES
 BEEP_SAMPLES = 8 * filler.BEEP_MS
@@ -71,7 +72,7 @@ def beeps(out):
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("factor", [1, 2])
 def test_no_style_leaks(style, factor):
-    stream = key_stream(Recipe(repetitions=4, snr_db=30, sample_rate_hz=8000 * factor), 51)
+    stream = key_stream(Recipe(repetitions=4, gap_ms=APART_MS, snr_db=30, sample_rate_hz=8000 * factor), 51)
 
     out, replaced = shielded(stream.pcm, style, factor=factor)
 
@@ -226,6 +227,20 @@ def test_an_event_beeps_as_a_tone_does():
     (start,) = beeps(sent)
     assert start <= 160
     assert call.tables.shields[2]["beep_left"] == 0
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_recording_holds_what_the_agent_is_sent(style):
+    call = Call(mode=MODE_CAPTURE)
+    masker.set_style(call.tables.shields, style, -30.0)
+    call.command(COMMAND_RECORD)
+
+    sent = call.caller.say(keys_apart(300)[: 160 * 30])
+
+    cells = call.tables.taps.cells[: call.tables.taps.heads[0]]
+    assert len(cells) == len(sent) == 30
+    for cell, packet in zip(cells, sent, strict=True):
+        assert call.caller.encoded(cell["samples"][: cell["n_samples"]]) == packet.payload
 
 
 def test_the_configured_mask_reaches_every_leg():

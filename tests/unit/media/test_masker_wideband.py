@@ -7,7 +7,7 @@ from scipy.signal import firwin, lfilter
 from dtmf_shield.media import detector, masker
 from dtmf_shield.media.masker import MODE_CAPTURE, MODE_GUARD, MODE_MUTE, SHIELD_STATE_DTYPE
 from tests.vectors.dtmf_scoring import hits_and_extras, leaked_samples, listen
-from tests.vectors.dtmf_signal import Recipe, Stream, key_stream
+from tests.vectors.dtmf_signal import APART_MS, Recipe, Stream, key_stream
 
 HOLD = 2 * masker.HOLD_BACK_SAMPLES
 RATE_HZ = 16_000
@@ -28,7 +28,8 @@ SHIELDED_KEYS = {
 
 
 def wideband_stream(seed, **changes):
-    return key_stream(Recipe(**{"repetitions": 10, "sample_rate_hz": RATE_HZ, **changes}), seed)
+    recipe = {"repetitions": 10, "gap_ms": APART_MS, "sample_rate_hz": RATE_HZ, **changes}
+    return key_stream(Recipe(**recipe), seed)
 
 
 def shielded(pcm, mode=MODE_CAPTURE, packet_samples=320, lost=None):
@@ -96,6 +97,33 @@ def test_no_packet_length_leaks_or_changes_what_is_heard(packet_samples):
     stream.pcm = (stream.pcm + hiss(len(stream.pcm), 14, 800.0)).clip(-32768, 32767).astype(np.int16)
 
     heard, out = shielded(stream.pcm, MODE_CAPTURE, packet_samples)
+
+    assert [h.key for h in heard] == stream.keys
+    assert max(leaks(stream, out)) == 0
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_any_split_into_packets_leaks_nothing_and_gives_the_same_keys(seed):
+    stream = wideband_stream(24, repetitions=2, snr_db=25)
+    rng, state = np.random.default_rng(seed), np.zeros(1, SHIELD_STATE_DTYPE)
+    keys, heard, out, start = np.zeros(16, np.uint8), [], np.zeros_like(stream.pcm), 0
+
+    while start < len(stream.pcm) - 960:
+        packet = slice(start, start + 40 * int(rng.integers(1, 25)))
+        n = masker.shield_wideband_packet(state, 0, stream.pcm[packet], out[packet], MODE_CAPTURE, keys)
+        heard += [chr(key) for key in keys[:n]]
+        start = packet.stop
+
+    assert heard == stream.keys
+    assert max(leaks(stream, out)) == 0
+
+
+@pytest.mark.parametrize("gain", [0.25, 0.5, 2.0])
+def test_gain_and_offset_change_nothing(gain):
+    stream = wideband_stream(25, repetitions=2, level_dbm0=-18, snr_db=30)
+    stream.pcm = (gain * stream.pcm + 200).clip(-32768, 32767).astype(np.int16)
+
+    heard, out = shielded(stream.pcm)
 
     assert [h.key for h in heard] == stream.keys
     assert max(leaks(stream, out)) == 0
