@@ -35,8 +35,8 @@ pytestmark = [
 
 WIDE_HZ = 16_000
 FIELDS = ("pan", "expiry", "cvv")
-SPEECH_MIN_S = 1.5
-CLOSING_S = 3.0
+SPEECH_MIN_S = 1.0
+CLOSING_S = 5.0
 RECORDED_SPEECH_MIN_S = 0.5
 """While keys sound back to back the other side is muted too."""
 PCMA = 8
