@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dtmf_shield.account_data.slots import HEAD_AT, RING_AT, RING_KEYS, SLOT_BYTES
 from dtmf_shield.media.masker import MODE_MUTE, reset_shield
 from dtmf_shield.media.rtp.kernel import kernel
-from dtmf_shield.media.rtp.telephone_event import forget_keys
+from dtmf_shield.media.rtp.telephone_event import forget_presses
 from dtmf_shield.media.session.legs import (
     ADDRESS_BYTES,
     EVENT_CALL_CLOSED,
@@ -78,7 +78,7 @@ def _clear(tables: Tables, index: int) -> None:
     octets = tables.legs[index : index + 1].view(np.uint8)
     octets[:] = 0
     reset_shield(tables.shields, index)
-    forget_keys(tables.presses[index])
+    forget_presses(tables.presses[index])
     tables.addresses[index, :] = 0
 
 

@@ -4,13 +4,19 @@ RFC 3550 for order and time, RFC 4733 for events, RFC 3389 comfort noise is take
 packets pass in arrival order, late ones do not pass, but a late event is still read.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from dtmf_shield.media.codecs.g711 import decode_alaw, decode_ulaw
 from dtmf_shield.media.frames import FRAME_SAMPLES_MAX
-from dtmf_shield.media.masker import force_mute, key_onset_samples, masked_frame, reset_shield, shield_packet
+from dtmf_shield.media.masker import (
+    force_mute,
+    key_onset_samples,
+    masked_frame,
+    reset_shield,
+    shield_packet,
+    sounding_key,
+)
 from dtmf_shield.media.rtp.clock import (
-    NS_A_SAMPLE,
     SAMPLE_RATE_HZ,
     SAMPLES_A_MS,
     TIMESTAMP_MODULUS,
@@ -19,17 +25,16 @@ from dtmf_shield.media.rtp.clock import (
     timestamp_distance,
 )
 from dtmf_shield.media.rtp.kernel import kernel
-from dtmf_shield.media.rtp.packet import COMFORT_NOISE_PAYLOAD_TYPE, RtpHeader, half_word, octet, parse_packet
+from dtmf_shield.media.rtp.packet import COMFORT_NOISE_PAYLOAD_TYPE, RtpHeader, octet, parse_packet
 from dtmf_shield.media.rtp.telephone_event import (
     EVENT_PAYLOAD_BYTES,
-    NO_KEY,
     event_is_open,
-    forget_old_press,
-    take_event,
+    forget_old_presses,
 )
-from dtmf_shield.media.session.keys import DOOR_EVENT, DOOR_INBAND, forget_all_keys, forget_old_keys, take_key
+from dtmf_shield.media.session.event_door import EVENT_TAIL_SAMPLES, take_events
+from dtmf_shield.media.session.keys import DOOR_INBAND, forget_old_keys, move_keys, take_key
 from dtmf_shield.media.session.legs import CODEC_PCMU, PACKETS_OUT_MAX, Tables
-from dtmf_shield.media.session.output import FILLERS_MAX, pass_gap, send_fillers, send_frame
+from dtmf_shield.media.session.output import pass_gap, send_frame
 
 SEQUENCE_JUMP_MAX: Final = 3000
 """RFC 3550 appendix A.1, MAX_DROPOUT: a larger step is a sender that started afresh."""
@@ -39,10 +44,12 @@ TIMELINE_BACK_SAMPLES: Final = SAMPLE_RATE_HZ // 2
 """A packet in sequence, yet further back than this, likewise."""
 LATE_RUN_MAX: Final = 10
 """So many packets in sequence, all too late: the timelines have drifted apart, ours follows."""
-EVENT_TAIL_SAMPLES: Final = 40 * SAMPLES_A_MS
-"""Audio stays muted so long after the last packet of an event: the tone beside it may end later."""
 SOURCE_CHANGE_MUTE_SAMPLES: Final = 20 * SAMPLES_A_MS
 """A new source may start in the middle of a tone that the fresh detector has not heard begin."""
+CUT_PAUSE_SAMPLES_MAX: Final = 30 * SAMPLES_A_MS
+"""A tone broken for longer by a change of source is two: less than a pause, more than one lost packet."""
+CUT_ONSET_SAMPLES_MAX: Final = 20 * SAMPLES_A_MS
+"""The rest of a cut tone is there from the new source's start."""
 
 _IN_ORDER: Final = 0
 _LATE: Final = 1
@@ -81,7 +88,7 @@ def tick(tables: Tables, now_ns: int) -> None:
         if tables.legs[index].active:
             forget_old_keys(tables, index, now_ns)
             event_is_open(tables.presses[index], now_ns)
-            forget_old_press(tables.presses[index], now_ns)
+            forget_old_presses(tables.presses[index], now_ns)
 
 
 @kernel
@@ -105,9 +112,7 @@ def _follow_sequence(tables: Tables, index: int, header: RtpHeader, now_ns: int)
     step = sequence_distance(header.sequence, leg.sequence)
     if not leg.started or header.ssrc != leg.ssrc:
         if leg.started:
-            reset_shield(tables.shields, index)
-            forget_all_keys(tables, index)
-            force_mute(tables.shields, index, SOURCE_CHANGE_MUTE_SAMPLES)
+            _change_source(tables, index, now_ns)
         leg.started = 1
         leg.ssrc = header.ssrc
         _place(tables, index, header.timestamp, now_ns)
@@ -123,6 +128,27 @@ def _follow_sequence(tables: Tables, index: int, header: RtpHeader, now_ns: int)
         leg.packets_missing += step - 1
     leg.sequence = header.sequence
     return _IN_ORDER
+
+
+@kernel
+def _change_source(tables: Tables, index: int, now_ns: int) -> None:
+    """Begin to listen afresh, with the keys heard so far laid onto the new clock."""
+    leg = tables.legs[index]
+    elapsed = 0
+    if leg.filled_ns > 0:
+        elapsed = max(0, samples_of_ns(now_ns - leg.filled_ns) - leg.frame_samples)
+    move_keys(tables, index, -(tables.shields[index].position_samples + elapsed))
+    leg.cut_key = sounding_key(tables.shields, index) if elapsed <= CUT_PAUSE_SAMPLES_MAX else 0
+    reset_shield(tables.shields, index)
+    force_mute(tables.shields, index, SOURCE_CHANGE_MUTE_SAMPLES)
+
+
+@kernel
+def _is_cut_key(leg: Any, code: int, onset_samples: int) -> bool:
+    """Tell whether a tone is the rest of the one that sounded when the source changed. Asked once a change."""
+    cut = leg.cut_key
+    leg.cut_key = 0
+    return bool(cut == code and onset_samples <= CUT_ONSET_SAMPLES_MAX)
 
 
 @kernel
@@ -189,7 +215,9 @@ def _shield_and_send(tables: Tables, index: int, header: RtpHeader, now_ns: int)
     n_keys = shield_packet(tables.shields, index, raw, out, leg.mode, tables.keys)
     for at in range(n_keys):
         onset = key_onset_samples(tables.shields, index, at)
-        take_key(tables, index, octet(tables.keys, at), onset, DOOR_INBAND, now_ns)
+        code = octet(tables.keys, at)
+        if not _is_cut_key(leg, code, onset):
+            take_key(tables, index, code, onset, 0, DOOR_INBAND, now_ns)
     tables.keys[:] = 0
     raw[:] = 0
     timestamp = (header.timestamp + leg.timestamp_offset) % TIMESTAMP_MODULUS
@@ -198,44 +226,12 @@ def _shield_and_send(tables: Tables, index: int, header: RtpHeader, now_ns: int)
 
 @kernel
 def _receive_event(tables: Tables, index: int, header: RtpHeader, now_ns: int) -> None:
-    leg, target = tables.legs[index], tables.legs[index ^ 1]
+    leg = tables.legs[index]
     if header.payload_bytes < EVENT_PAYLOAD_BYTES:
         leg.malformed += 1
         return
     leg.received += 1
-    order = _follow_sequence(tables, index, header, now_ns)
-    leg.events_removed += 1
-    code = take_event(
-        tables.presses[index],
-        header.ssrc,
-        header.timestamp,
-        header.marker,
-        tables.packet,
-        header.payload_at,
-        now_ns,
-    )
-    force_mute(tables.shields, index, EVENT_TAIL_SAMPLES)
-    ahead = timestamp_distance(header.timestamp + leg.timestamp_offset, target.send_timestamp)
-    if code != NO_KEY:
-        onset = tables.shields[index].position_samples + ahead
-        take_key(tables, index, code, onset, DOOR_EVENT, now_ns)
-    if order == _IN_ORDER:
-        duration = half_word(tables.packet, header.payload_at + 2)
-        _fill_event_slots(tables, index, ahead + duration, now_ns)
-
-
-@kernel
-def _fill_event_slots(tables: Tables, index: int, due_samples: int, now_ns: int) -> None:
-    """Send noise for the slots an event has taken from the audio, up to `due_samples` ahead of what is sent.
-
-    Never faster than time passes (repeated ends come in a burst), and one frame behind where audio comes as well.
-    """
-    leg = tables.legs[index]
-    n = leg.frame_samples
-    leg.event_since_audio = 1
-    if leg.audio_beside_events:
-        due_samples -= n
-    elapsed = (now_ns - leg.filled_ns) // NS_A_SAMPLE + n // 2
-    n_frames = min(due_samples, elapsed) // n
-    if n_frames > 0:
-        send_fillers(tables, index, min(n_frames, FILLERS_MAX), n, now_ns)
+    # Some gateways send events under an SSRC of their own: they are no new source of the audio.
+    foreign = bool(leg.started and header.ssrc != leg.ssrc)
+    in_order = foreign or _follow_sequence(tables, index, header, now_ns) == _IN_ORDER
+    take_events(tables, index, header, foreign, in_order, now_ns)
