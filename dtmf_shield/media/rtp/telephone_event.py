@@ -29,16 +29,18 @@ EVENT_KEY_CODES: Final = np.frombuffer(b"0123456789*#ABCD", dtype=np.uint8).copy
 """ASCII code of each key event."""
 
 END_REPEATS_MAX: Final = 3
-"""RFC 4733 section 2.5.1.4: an end is sent three times; some relays give each a new timestamp."""
-END_REPEAT_PACKETS_MAX: Final = 4
-"""Repeated ends follow each other, at most with a lost packet and a packet of silence between them."""
+"""RFC 4733 section 2.5.1.4: an end is sent three times; some relays give each a new timestamp, and send one more."""
+KEPT_TIMESTAMP_COST: Final = 2
+"""Repeats used up by one that keeps its timestamp: after two of them no restamped one comes any more."""
+END_REPEAT_PACKETS_MAX: Final = 6
+"""Repeated ends follow each other: 40 ms from the first to the third, with audio between, and one packet's jitter."""
 RESTAMP_TICKS_MAX: Final = 60 * SAMPLES_A_MS
 """A packet that grows the press and lies this near to the one before cannot be a new press: two presses of one key
 are at least 80 ms (40 ms tone, 40 ms pause) apart."""
 RESTAMP_SLACK_TICKS: Final = 20 * SAMPLES_A_MS
 """Where timestamp and duration grow together, they do so within a packet time."""
-RESTAMP_PACKETS_MAX: Final = 10
-"""And within so many packets: 100 ms with audio between, two updates of 50 ms (RFC 4733 section 2.5.1.2)."""
+RESTAMP_PACKETS_MAX: Final = 25
+"""And within so many packets: half a second with audio between. Longer losses no redundancy mends."""
 BREAK_TICKS_MAX: Final = 15 * SAMPLES_A_MS
 """A pause that is none: Q.24 lets a key be broken for 10 ms, and a real pause shows as one silent packet (20 ms) at
 least. A segment of a long press (RFC 4733 section 2.5.1.3) begins where the one before ends: no pause at all."""
@@ -145,10 +147,10 @@ def _relation(press: Any, report: EventReport, now_ns: int) -> int:
         return _OTHER if _starts_over(press, report, now_ns) else _SAME
     if report.sequence == press.sequence:
         return _OTHER  # two events of one packet are two presses, however near
-    if _moves(press, report):
-        return _MOVED
     if _repeats_the_end(press, report):
         return _REPEATED
+    if _moves(press, report):
+        return _MOVED
     pause = timestamp_distance(report.timestamp, press.end_timestamp)
     return _GOES_ON if abs(pause) <= BREAK_TICKS_MAX else _OTHER
 
@@ -181,12 +183,15 @@ def _repeats_the_end(press: Any, report: EventReport) -> bool:
     """Tell whether this is the press's end, or one of its repeats, under a new timestamp."""
     if not report.end or report.duration < press.longest_ticks:
         return False
-    if press.state == PRESS_ENDED and press.repeats_left == 0:
-        return False
     if abs(sequence_distance(report.sequence, press.sequence)) > END_REPEAT_PACKETS_MAX:
         return False
     since_start = timestamp_distance(report.timestamp, press.first_timestamp)
-    return bool(0 < since_start <= report.duration + RESTAMP_TICKS_MAX)
+    if press.state != PRESS_ENDED:
+        return bool(0 < since_start <= report.duration + RESTAMP_TICKS_MAX)
+    if press.repeats_left == 0 or report.duration - press.longest_ticks > RESTAMP_SLACK_TICKS:
+        return False
+    # Reordered, the first one seen may be the last one stamped.
+    return bool(-RESTAMP_TICKS_MAX <= since_start <= press.longest_ticks + RESTAMP_TICKS_MAX)
 
 
 @kernel
@@ -228,7 +233,8 @@ def _update(press: Any, report: EventReport, relation: int, now_ns: int) -> None
     press.longest_ticks = max(press.longest_ticks, report.duration)
     press.seen_ns = now_ns
     if press.state == PRESS_ENDED:
-        press.repeats_left -= relation == _REPEATED
+        used = KEPT_TIMESTAMP_COST if relation == _SAME else 1
+        press.repeats_left = max(0, press.repeats_left - used * report.end)
     elif report.end:
         press.state = PRESS_ENDED
         press.ended_ns = now_ns
@@ -240,9 +246,10 @@ def _update(press: Any, report: EventReport, relation: int, now_ns: int) -> None
 @kernel
 def _move_end(press: Any, report: EventReport, relation: int) -> None:
     """Move the end of the press on the media clock to where `report` puts it, never back."""
-    if relation == _SAME and report.timestamp == press.first_timestamp:
-        told = report.timestamp + report.duration
-    elif relation == _MOVED:
+    stands = report.timestamp == press.first_timestamp or press.last_timestamp == press.first_timestamp
+    if stands and relation != _MOVED:
+        told = press.first_timestamp + report.duration
+    elif press.state != PRESS_ENDED:
         told = report.timestamp + max(0, report.duration - press.last_duration)
     else:
         return

@@ -24,9 +24,9 @@ from dtmf_shield.media.session.output import FILLERS_MAX, send_fillers
 
 EVENT_TAIL_SAMPLES: Final = 40 * SAMPLES_A_MS
 """Audio stays muted so long after the last packet of an event: the tone beside it may end later."""
-FIRST_DURATION_MAX: Final = 50 * SAMPLES_A_MS
-"""A first packet tells no more (RFC 4733 section 2.5.1.2). More means that earlier ones were lost, and then the
-timestamp may be any packet's, where a sender moves it on."""
+FIRST_DURATION: Final = 20 * SAMPLES_A_MS
+"""Of a usual first packet. More may mean that earlier ones were lost or overtaken, and then that the press began so
+much before the timestamp, where a sender moves it on."""
 _DURATION_MAX: Final = 0xFFFF
 
 
@@ -43,11 +43,11 @@ def take_events(
     ahead = timestamp_distance(header.timestamp + leg.timestamp_offset, target.send_timestamp)
     if foreign:
         ahead = elapsed - _told_ticks(tables, header)
-    ticks = _take_reports(tables, index, header, tables.shields[index].position_samples + ahead, now_ns)
+    reach = _take_reports(tables, index, header, tables.shields[index].position_samples + ahead, now_ns)
     leg.events_removed += 1
     force_mute(tables.shields, index, EVENT_TAIL_SAMPLES)
     if in_order:
-        _fill_event_slots(tables, index, ahead + ticks, now_ns)
+        _fill_event_slots(tables, index, ahead + reach, now_ns)
 
 
 @kernel
@@ -58,35 +58,36 @@ def _told_ticks(tables: Tables, header: RtpHeader) -> int:
 
 @kernel
 def _take_reports(tables: Tables, index: int, header: RtpHeader, position: int, now_ns: int) -> int:
-    """Take each report of the packet, which lies at `position` of the shield's clock; return the ticks it covers.
+    """Take each report of the packet, which lies at `position` of the shield's clock; return how far they reach.
 
     RFC 4733 section 2.5.1.5: a further event begins where the one before has ended.
     """
-    ticks = 0
+    ticks = reach = 0
     for at in range(min(header.payload_bytes // EVENT_PAYLOAD_BYTES, EVENTS_A_PACKET_MAX)):
         report = read_report(tables.packet, header, header.payload_at + EVENT_PAYLOAD_BYTES * at, ticks)
-        _take_report(tables, index, report, position + ticks, now_ns)
+        reach = ticks + _take_report(tables, index, report, position + ticks, now_ns)
         ticks += report.duration
         if not report.end:
             break
-    return ticks
+    return reach
 
 
 @kernel
-def _take_report(tables: Tables, index: int, report: EventReport, onset: int, now_ns: int) -> None:
-    """Take one report: note how far its press reaches, and hand on the key where it is a new one."""
+def _take_report(tables: Tables, index: int, report: EventReport, onset: int, now_ns: int) -> int:
+    """Take one report, hand on the key where it is a new one; return how many ticks from `onset` its press reaches."""
     leg, row = tables.legs[index], tables.presses[index]
     code = take_event(row, report, now_ns)
     if code != NO_KEY:
         leg.press_from = onset
         leg.press_until = onset
-    press = row[0]
+    press, reach = row[0], report.duration
     if press.state != PRESS_NONE and press.code == report.code and press.ssrc == report.ssrc:
         reach = min(timestamp_distance(press.end_timestamp, report.timestamp), _DURATION_MAX)
         leg.press_until = max(leg.press_until, onset + reach)
     if code != NO_KEY:
-        slack = max(0, report.duration - FIRST_DURATION_MAX)
+        slack = max(0, report.duration - FIRST_DURATION)
         take_key(tables, index, code, onset, slack, DOOR_EVENT, now_ns)
+    return reach
 
 
 @kernel
