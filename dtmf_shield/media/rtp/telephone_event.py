@@ -169,10 +169,13 @@ def _starts_over(press: Any, report: EventReport, now_ns: int) -> bool:
 @kernel
 def _moves(press: Any, report: EventReport) -> bool:
     """Tell whether the sender gives each packet of one press a new timestamp."""
-    if abs(sequence_distance(report.sequence, press.sequence)) > RESTAMP_PACKETS_MAX:
+    later = sequence_distance(report.sequence, press.sequence)
+    if abs(later) > RESTAMP_PACKETS_MAX:
         return False
     advance = timestamp_distance(report.timestamp, press.last_timestamp)
     growth = report.duration - press.last_duration
+    if later < 0 and growth <= 0 and -press.longest_ticks - RESTAMP_TICKS_MAX <= advance < 0:
+        return True  # overtaken: sent before, stamped before
     if growth != 0 and abs(advance - growth) <= RESTAMP_SLACK_TICKS:
         return True
     return bool(press.state != PRESS_ENDED and 0 < advance <= RESTAMP_TICKS_MAX and growth > 0)
@@ -188,10 +191,12 @@ def _repeats_the_end(press: Any, report: EventReport) -> bool:
     since_start = timestamp_distance(report.timestamp, press.first_timestamp)
     if press.state != PRESS_ENDED:
         return bool(0 < since_start <= report.duration + RESTAMP_TICKS_MAX)
-    if press.repeats_left == 0 or report.duration - press.longest_ticks > RESTAMP_SLACK_TICKS:
+    growth = report.duration - press.longest_ticks
+    if press.repeats_left == 0 or growth > RESTAMP_SLACK_TICKS:
         return False
-    # Reordered, the first one seen may be the last one stamped.
-    return bool(-RESTAMP_TICKS_MAX <= since_start <= press.longest_ticks + RESTAMP_TICKS_MAX)
+    if since_start < 0:  # reordered: the first one seen may be the last one stamped
+        return bool(growth == 0 and since_start >= -RESTAMP_TICKS_MAX)
+    return bool(since_start <= press.longest_ticks + RESTAMP_TICKS_MAX)
 
 
 @kernel
@@ -228,8 +233,9 @@ def _update(press: Any, report: EventReport, relation: int, now_ns: int) -> None
     _move_end(press, report, relation)
     if sequence_distance(report.sequence, press.sequence) >= 0:
         press.sequence = report.sequence
-        press.last_timestamp = report.timestamp
-        press.last_duration = report.duration
+        if press.state != PRESS_ENDED:
+            press.last_timestamp = report.timestamp
+            press.last_duration = report.duration
     press.longest_ticks = max(press.longest_ticks, report.duration)
     press.seen_ns = now_ns
     if press.state == PRESS_ENDED:
@@ -250,7 +256,10 @@ def _move_end(press: Any, report: EventReport, relation: int) -> None:
     if stands and relation != _MOVED:
         told = press.first_timestamp + report.duration
     elif press.state != PRESS_ENDED:
-        told = report.timestamp + max(0, report.duration - press.last_duration)
+        # Either may be too far where packets were lost: the first one, or one between.
+        moved = timestamp_distance(report.timestamp, press.first_timestamp)
+        growth = max(0, report.duration - press.last_duration)
+        told = press.first_timestamp + min(moved + growth, report.duration)
     else:
         return
     if timestamp_distance(told, press.end_timestamp) > 0:
