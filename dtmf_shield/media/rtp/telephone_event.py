@@ -43,7 +43,10 @@ RESTAMP_PACKETS_MAX: Final = 25
 """And within so many packets: half a second with audio between. Longer losses no redundancy mends."""
 BREAK_TICKS_MAX: Final = 15 * SAMPLES_A_MS
 """A pause that is none: Q.24 lets a key be broken for 10 ms, and a real pause shows as one silent packet (20 ms) at
-least. A segment of a long press (RFC 4733 section 2.5.1.3) begins where the one before ends: no pause at all."""
+least."""
+SEGMENT_TICKS_MIN: Final = 60_000
+"""Near 0xFFFF a long press goes on under a new timestamp, where the old segment ends (RFC 4733 section 2.5.1.3).
+Shorter events that follow each other without any pause are a machine's, and as many keys."""
 STALLED_MARKED_MS: Final = 30
 """A sender whose timestamps stand still starts over under the old one; so long after an end it is no packet of it."""
 STALLED_MS: Final = 100
@@ -151,8 +154,16 @@ def _relation(press: Any, report: EventReport, now_ns: int) -> int:
         return _REPEATED
     if _moves(press, report):
         return _MOVED
+    return _GOES_ON if _goes_on(press, report) else _OTHER
+
+
+@kernel
+def _goes_on(press: Any, report: EventReport) -> bool:
+    """Tell whether an event begins so near to the end of a press of its key that it is the same press."""
     pause = timestamp_distance(report.timestamp, press.end_timestamp)
-    return _GOES_ON if abs(pause) <= BREAK_TICKS_MAX else _OTHER
+    if pause == 0:
+        return bool(press.longest_ticks >= SEGMENT_TICKS_MIN)
+    return bool(abs(pause) <= BREAK_TICKS_MAX)
 
 
 @kernel

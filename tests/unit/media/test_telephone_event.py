@@ -209,7 +209,7 @@ def test_a_sender_that_moves_the_timestamp_may_press_again():
     assert keys == "555"
 
 
-@pytest.mark.parametrize(("pause", "keys"), [(0, "5"), (80, "5"), (160, "55"), (320, "55")])
+@pytest.mark.parametrize(("pause", "keys"), [(-8, "5"), (8, "5"), (80, "5"), (160, "55"), (320, "55")])
 def test_a_break_of_10_ms_is_no_pause_and_20_ms_is_one(pause, keys):
     """ITU-T Q.24: an interruption of up to 10 ms is none; a pause of 40 ms shows as 20 ms in packets of 20."""
     receiver = Receiver()
@@ -218,6 +218,15 @@ def test_a_break_of_10_ms_is_no_pause_and_20_ms_is_one(pause, keys):
     second = receiver.take(5, 1400 + pause, 400, marker=1) + receiver.take(5, 1400 + pause, 400, end=True)
 
     assert first + second == keys
+
+
+@pytest.mark.parametrize("ends", [0, 1, 3])
+def test_a_machine_that_dials_without_any_pause_presses_as_often(ends):
+    receiver = Receiver()
+
+    keys = "".join(receiver.press(5, 1000 + 960 * n, frames=6 - (ends > 0), ends=ends) for n in range(4))
+
+    assert keys == "5555"
 
 
 def test_a_sender_whose_clock_stands_still_may_press_again():
