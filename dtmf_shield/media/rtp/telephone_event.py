@@ -263,7 +263,7 @@ def _update(press: Any, report: EventReport, relation: int, now_ns: int) -> None
 @kernel
 def _move_end(press: Any, report: EventReport, relation: int) -> None:
     """Move the end of the press on the media clock to where `report` puts it, never back."""
-    stands = report.timestamp == press.first_timestamp or press.last_timestamp == press.first_timestamp
+    stands = press.first_timestamp in (report.timestamp, press.last_timestamp)
     if stands and relation != _MOVED:
         told = press.first_timestamp + report.duration
     elif press.state != PRESS_ENDED:

@@ -37,7 +37,9 @@ DOOR_EVENT: Final = 2
 _DOOR_JOINED: Final = 3
 """A key both doors have told: a third telling is a new press."""
 
-JOIN_SAMPLES_MAX: Final = 80 * SAMPLES_A_MS
+ONSET_ERROR_SAMPLES: Final = 5 * SAMPLES_A_MS
+"""Registration places an onset to within two of its steps of 2.5 ms."""
+JOIN_SAMPLES_MAX: Final = 80 * SAMPLES_A_MS + ONSET_ERROR_SAMPLES
 """Onsets of one press through two doors lie within 80 ms: as long as two presses of one key are apart at least."""
 TONE_SAMPLES_MIN: Final = 40 * SAMPLES_A_MS
 """Shortest tone that is a key (ITU-T Q.24)."""

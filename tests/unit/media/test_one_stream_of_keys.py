@@ -86,7 +86,7 @@ def test_events_alone(seed):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_tones_and_events_of_the_same_presses(seed):
     rng = np.random.default_rng([seed, 3])
-    base = Trunk(tones=True, events=True, offset_ms=int(rng.integers(-70, 71)))
+    base = Trunk(tones=True, events=True, offset_ms=int(rng.integers(-80, 81)))
     trunk = random_trunk(rng, base)
     presses = make_script(rng, 5, TONE_MS_MIN, breaks=not trunk.moving)
 
