@@ -235,9 +235,9 @@ class Capture:
         elif overrun:
             self._flush_waiting()
 
-    def take_info_key(self, code: int, now_s: float) -> None:
-        """Take one key that came by SIP INFO."""
-        self._arrive(code, Door.INFO, now_s)
+    def take_info_key(self, code: int, held_s: float, now_s: float) -> None:
+        """Take one key that came by SIP INFO, held for ``held_s`` before it was sent (0: not told)."""
+        self._arrive(code, Door.INFO, now_s, held_s)
 
     # --- time -------------------------------------------------------------------------------------------
 
@@ -320,8 +320,8 @@ class Capture:
     def _note(self, change: Change) -> None:
         self._change = max(self._change, change)
 
-    def _arrive(self, code: int, door: Door, now_s: float) -> None:
-        if self.state not in _TAKING_KEYS or not code or not self._joiner.is_new(code, door, now_s):
+    def _arrive(self, code: int, door: Door, now_s: float, held_s: float = 0.0) -> None:
+        if self.state not in _TAKING_KEYS or not code or not self._joiner.is_new(code, door, now_s, held_s):
             return
         swallow, self._swallow_hash = self._swallow_hash, False
         if swallow and code == _HASH:

@@ -20,7 +20,7 @@ from dtmf_shield.base.log import get_logger
 from dtmf_shield.cde.capture import ENDED, Capture, Change
 from dtmf_shield.cde.card import IinTable
 from dtmf_shield.cde.gateways.base import CardInSlot, GatewayResult
-from dtmf_shield.cde.info_dtmf import NO_KEY, parse_info_body
+from dtmf_shield.cde.info_dtmf import NO_KEY, parse_held_ms, parse_info_body
 from dtmf_shield.model.capture import CaptureOutcome, CaptureResult, CaptureState
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
 from dtmf_shield.model.messages import (
@@ -290,10 +290,11 @@ class Captures:
 
     def _take_info(self, message: InfoMailed, now_s: float) -> None:
         try:
-            code = parse_info_body(self._mailbox.body(message.cell, message.length))
+            body = self._mailbox.body(message.cell, message.length)
         except ValueError:
             _log.error("info_outside_mailbox", call_id=message.call_id)
             return
+        code, held_s = parse_info_body(body), parse_held_ms(body) / 1000
         self._mailbox.wipe(message.cell)
         self._outlets.to_control(CellFreed(message.cell))
         if code == NO_KEY:
@@ -303,7 +304,7 @@ class Captures:
             return
         for running in tuple(self._running.values()):
             if running.call_id == message.call_id:
-                act = functools.partial(running.capture.take_info_key, code, now_s)
+                act = functools.partial(running.capture.take_info_key, code, held_s, now_s)
                 self._guard(running, act, now_s)
 
     def _agent_key(self, call_id: CallId, code: int, now_s: float) -> None:

@@ -1,8 +1,9 @@
 """Joining doors: one press may come by the audio (in-band, RFC 4733) and by SIP INFO (RFC 6086); it counts once.
 
 Media joins its own two doors. Here keys of media and keys of INFO are paired by order: equal code, not of the same
-door, arrived within PAIR_WINDOW_S, each key in one pair at most. Codes of keys that may still find their pair lie in
-the slot; arrival times and doors lie beside them as plain values.
+door, arrived within PAIR_WINDOW_S, each key in one pair at most. An INFO sent at the release tells how long the key
+was held; its press began so much earlier. Codes of keys that may still find their pair lie in the slot; arrival times
+and doors lie beside them as plain values.
 """
 
 from __future__ import annotations
@@ -10,8 +11,12 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-PAIR_WINDOW_S: Final = 0.4
-"""Longest time between the two arrivals of one press. To be measured against real trunks."""
+PAIR_WINDOW_S: Final = 2.5
+"""Longest time between the two arrivals of one press. RFC 3261 17.1.2.2 repeats an unanswered INFO after 0.5 and 1.5 s:
+two lost in a row, and a second for the way. A long window joins no two presses: on a trunk that reports its keys by
+INFO every press has one, so each pair leaves its key counted once, whichever of two equal presses it was."""
+HELD_S_MAX: Final = 5.0
+"""Longest hold believed of an INFO sent at the release."""
 
 
 class Door(enum.Enum):
@@ -30,11 +35,15 @@ class KeyJoiner:
         self._cells = cells
         self._arrivals: list[tuple[Door, float]] = []
 
-    def is_new(self, code: int, door: Door, now_s: float) -> bool:
-        """Take a key. False where it is the second arrival of a press already counted."""
+    def is_new(self, code: int, door: Door, now_s: float, held_s: float = 0.0) -> bool:
+        """Take a key. False where it is the second arrival of a press already counted.
+
+        ``held_s``: how long before ``now_s`` the press may have begun, as an INFO tells it.
+        """
         self.forget(now_s)
-        for index, (other, _) in enumerate(self._arrivals):
-            if other is not door and self._cells[index] == code:
+        reach_s = PAIR_WINDOW_S + min(held_s, HELD_S_MAX)
+        for index, (other, arrived_s) in enumerate(self._arrivals):
+            if other is not door and self._cells[index] == code and now_s - arrived_s <= reach_s:
                 # Older unpaired keys lost their pair: arrivals of one door keep their order.
                 self._drop(index + 1)
                 return False
@@ -47,7 +56,7 @@ class KeyJoiner:
     def forget(self, now_s: float) -> None:
         """Zero the codes whose time to find a pair is over."""
         old = 0
-        while old < len(self._arrivals) and self._arrivals[old][1] + PAIR_WINDOW_S < now_s:
+        while old < len(self._arrivals) and self._lapses_s(old) < now_s:
             old += 1
         if old:
             self._drop(old)
@@ -55,7 +64,11 @@ class KeyJoiner:
     @property
     def next_timer_s(self) -> float | None:
         """When ``forget`` has something to do."""
-        return self._arrivals[0][1] + PAIR_WINDOW_S if self._arrivals else None
+        return self._lapses_s(0) if self._arrivals else None
+
+    def _lapses_s(self, index: int) -> float:
+        door, arrived_s = self._arrivals[index]
+        return arrived_s + PAIR_WINDOW_S + (HELD_S_MAX if door is Door.MEDIA else 0.0)
 
     def _drop(self, count: int) -> None:
         kept = len(self._arrivals) - count

@@ -26,7 +26,7 @@ from dtmf_shield.media.dsp.leg_state import (
 )
 from dtmf_shield.media.dsp.listening import TAIL_SAMPLES, listen_chunk, skip_chunk
 from dtmf_shield.media.dsp.suspicion import MODE_CAPTURE, MODE_GUARD, MODE_MUTE
-from dtmf_shield.media.dsp.tables import HOP_SAMPLES, STEP_SAMPLES, WINDOW_SAMPLES
+from dtmf_shield.media.dsp.tables import HOP_SAMPLES, KEY_CODES, STEP_SAMPLES, WINDOW_SAMPLES
 from dtmf_shield.media.frames import MaskedFrame
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "set_style",
     "shield_packet",
     "shield_wideband_packet",
+    "sounding_key",
 ]
 
 # A suspect window mutes from 3.25 ms before its start: one hop, and 2 ms that would name a key (6 dB under noise).
@@ -172,6 +173,13 @@ def masked_segments(state: ShieldState, row: int) -> list[tuple[int, int]]:
 def mute_open(state: ShieldState, row: int) -> bool:
     """Tell whether the next received sample would be replaced as things stand (MODE_MUTE aside)."""
     return bool(state[row].mute_until_samples > state[row].position_samples)
+
+
+@kernel
+def sounding_key(state: ShieldState, row: int) -> int:
+    """Return the ASCII code of the key that registered and has not ended, 0 for none."""
+    key = state[row].open_key
+    return int(KEY_CODES[key - 1]) if key > 0 else 0
 
 
 @kernel

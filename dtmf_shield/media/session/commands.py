@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dtmf_shield.account_data.slots import HEAD_AT, RING_AT, RING_KEYS, SLOT_BYTES
 from dtmf_shield.media.masker import MODE_MUTE, reset_shield
 from dtmf_shield.media.rtp.kernel import kernel
-from dtmf_shield.media.rtp.telephone_event import forget_keys
+from dtmf_shield.media.rtp.telephone_event import forget_presses
 from dtmf_shield.media.session.legs import (
     ADDRESS_BYTES,
     CODEC_G722,
@@ -21,7 +21,7 @@ from dtmf_shield.media.session.legs import (
     Tables,
     post_event,
 )
-from dtmf_shield.media.session.source import forget_source
+from dtmf_shield.media.session.source import change_source
 from dtmf_shield.media.session.transcoding import forget_codec
 
 COMMAND_OPEN: Final = 1
@@ -82,7 +82,7 @@ def _clear(tables: Tables, index: int) -> None:
     octets[:] = 0
     reset_shield(tables.shields, index)
     forget_codec(tables, index)
-    forget_keys(tables.presses[index])
+    forget_presses(tables.presses[index])
     tables.addresses[index, :] = 0
 
 
@@ -130,7 +130,7 @@ def _leave_codec(tables: Tables, index: int, codec: int) -> None:
     """
     forget_codec(tables, index)
     if tables.legs[index].codec == CODEC_G722 or codec == CODEC_G722:
-        forget_source(tables, index)
+        change_source(tables, index, 0)  # the timeline has not moved: what comes next tells the pause
 
 
 @kernel

@@ -21,6 +21,7 @@ from dtmf_shield.account_data.slots import (
 from dtmf_shield.media.rtp.clock import NS_A_MS, SAMPLES_A_MS
 from dtmf_shield.media.rtp.kernel import fence, kernel
 from dtmf_shield.media.rtp.packet import octet
+from dtmf_shield.media.rtp.telephone_event import EVENT_KEY_CODES, PRESS_NONE, PRESS_OPEN
 from dtmf_shield.media.session.legs import (
     EVENT_KEYS_WRITTEN,
     EVENT_STAR_CODE,
@@ -36,8 +37,12 @@ DOOR_EVENT: Final = 2
 _DOOR_JOINED: Final = 3
 """A key both doors have told: a third telling is a new press."""
 
-JOIN_SAMPLES_MAX: Final = 80 * SAMPLES_A_MS
-"""Onsets of one press through two doors lie within 80 ms; two presses of one key do not (40 ms tone, 40 ms pause)."""
+ONSET_ERROR_SAMPLES: Final = 5 * SAMPLES_A_MS
+"""Registration places an onset to within two of its steps of 2.5 ms."""
+JOIN_SAMPLES_MAX: Final = 80 * SAMPLES_A_MS + ONSET_ERROR_SAMPLES
+"""Onsets of one press through two doors lie within 80 ms: as long as two presses of one key are apart at least."""
+TONE_SAMPLES_MIN: Final = 40 * SAMPLES_A_MS
+"""Shortest tone that is a key (ITU-T Q.24)."""
 KEY_KEPT_NS: Final = 500 * NS_A_MS
 """By then the other door has told its half, or never will."""
 STAR_GAP_NS_MAX: Final = 3_000 * NS_A_MS
@@ -45,10 +50,17 @@ STAR_GAP_NS_MAX: Final = 3_000 * NS_A_MS
 
 
 @kernel
-def take_key(tables: Tables, index: int, code: int, onset_samples: int, door: int, now_ns: int) -> None:
-    """Take a key heard on the leg at `index`; `onset_samples` on the shield's clock, `code` in ASCII."""
+def take_key(
+    tables: Tables, index: int, code: int, onset_samples: int, slack_samples: int, door: int, now_ns: int
+) -> None:
+    """Take a key heard on the leg at `index`; `code` in ASCII, `onset_samples` on the shield's clock.
+
+    `slack_samples`: by how much the press may have begun earlier than `onset_samples` says.
+    """
     leg = tables.legs[index]
-    if _is_told(leg, code, onset_samples, door):
+    if _is_told(leg, code, onset_samples, slack_samples, door):
+        return
+    if door == DOOR_INBAND and _is_held_by_event(tables, index, code, onset_samples):
         return
     at = leg.key_next % KEYS_REMEMBERED
     leg.key_next = at + 1
@@ -77,30 +89,49 @@ def forget_old_keys(tables: Tables, index: int, now_ns: int) -> None:
 
 
 @kernel
-def forget_all_keys(tables: Tables, index: int) -> None:
-    """Wipe the keys kept for joining: the clock of their onsets is no more."""
+def move_keys(tables: Tables, index: int, samples: int) -> None:
+    """Move the onsets kept for joining by `samples`: the shield's clock begins anew."""
     leg = tables.legs[index]
-    leg.key_codes[:] = 0
-    leg.key_doors[:] = DOOR_NONE
-    leg.key_onsets[:] = 0
+    leg.press_from += samples
+    leg.press_until += samples
+    for at in range(KEYS_REMEMBERED):
+        if leg.key_doors[at] != DOOR_NONE:
+            leg.key_onsets[at] += samples
 
 
 @kernel
-def _is_told(leg: Any, code: int, onset_samples: int, door: int) -> bool:
-    """Tell whether the other door has told this press already, and join the two: one to one, the nearest."""
+def _is_told(leg: Any, code: int, onset_samples: int, slack_samples: int, door: int) -> bool:
+    """Tell whether the other door has told this press already, and join the two: one to one.
+
+    Of several the oldest: each door tells its presses in order. The nearest may be the partner of the next.
+    """
     best = -1
-    best_distance = JOIN_SAMPLES_MAX + 1
     for at in range(KEYS_REMEMBERED):
         other = leg.key_doors[at]
-        if leg.key_codes[at] == code and other not in (DOOR_NONE, _DOOR_JOINED, door):
-            distance = abs(leg.key_onsets[at] - onset_samples)
-            if distance < best_distance:
-                best = at
-                best_distance = distance
+        if leg.key_codes[at] != code or other in (DOOR_NONE, _DOOR_JOINED, door):
+            continue
+        distance = leg.key_onsets[at] - onset_samples
+        near = -JOIN_SAMPLES_MAX - slack_samples <= distance <= JOIN_SAMPLES_MAX
+        if near and (best < 0 or leg.key_onsets[at] < leg.key_onsets[best]):
+            best = at
     if best < 0:
         return False
     leg.key_doors[best] = _DOOR_JOINED
     return True
+
+
+@kernel
+def _is_held_by_event(tables: Tables, index: int, code: int, onset_samples: int) -> bool:
+    """Tell whether a tone lies within an event press of its key: a tone that registers late, or again after a dropout.
+
+    Events name begin and end; what sounds between is the same press.
+    """
+    leg, press = tables.legs[index], tables.presses[index][0]
+    if press.state == PRESS_NONE or octet(EVENT_KEY_CODES, press.code) != code:
+        return False
+    if onset_samples < leg.press_from - JOIN_SAMPLES_MAX:
+        return False
+    return bool(press.state == PRESS_OPEN or onset_samples + TONE_SAMPLES_MIN <= leg.press_until)
 
 
 @kernel

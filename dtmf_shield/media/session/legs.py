@@ -19,7 +19,7 @@ from dtmf_shield.media.masker import SHIELD_STATE_DTYPE
 from dtmf_shield.media.recorder import TapRing
 from dtmf_shield.media.rtp.kernel import fence, kernel
 from dtmf_shield.media.rtp.packet import PACKET_BYTES_MAX
-from dtmf_shield.media.rtp.telephone_event import EVENT_FIELDS
+from dtmf_shield.media.rtp.telephone_event import PRESS_DTYPE, PRESSES_KEPT
 
 PACKETS_OUT_MAX: Final = 16
 """Packets one received packet may give: itself and fillers for what is missing before it."""
@@ -81,6 +81,9 @@ LEG_DTYPE: Final = np.dtype(
         ("key_doors", np.uint8, (KEYS_REMEMBERED,)),
         ("key_onsets", np.int64, (KEYS_REMEMBERED,)),  # in samples of the shield's clock
         ("key_heard_ns", np.int64, (KEYS_REMEMBERED,)),
+        ("press_from", np.int64),  # the event press last seen, on the shield's clock
+        ("press_until", np.int64),
+        ("cut_key", np.int64),  # ASCII code of the tone that sounded when the source changed, 0 for none
         # Star codes (agent legs).
         ("star_count", np.int64),
         ("star_heard_ns", np.int64),
@@ -125,8 +128,8 @@ class Tables(NamedTuple):
     """HALVING_STATE_DTYPE of each leg's masked input on its way to 8 kHz, shape (2 * n_rows,)."""
     doublings: NDArray[Any]
     """DOUBLING_STATE_DTYPE of each leg's masked input on its way to 16 kHz, shape (2 * n_rows,)."""
-    presses: NDArray[np.int64]
-    """telephone_event rows, shape (2 * n_rows, EVENT_FIELDS)."""
+    presses: NDArray[Any]
+    """Records of PRESS_DTYPE, shape (2 * n_rows, PRESSES_KEPT), the newest press of a leg first."""
     addresses: NDArray[np.uint8]
     """sockaddr of each leg's phone, shape (2 * n_rows, ADDRESS_BYTES)."""
     slots: NDArray[np.uint8]
@@ -182,7 +185,7 @@ def make_tables(
         encoders=take((n_legs,), G722_STATE_DTYPE),
         halvings=take((n_legs,), HALVING_STATE_DTYPE),
         doublings=take((n_legs,), DOUBLING_STATE_DTYPE),
-        presses=take((n_legs, EVENT_FIELDS), np.int64),
+        presses=take((n_legs, PRESSES_KEPT), PRESS_DTYPE),
         addresses=take((n_legs, ADDRESS_BYTES), np.uint8),
         slots=slots,
         star_codes=codes,

@@ -4,13 +4,10 @@ RFC 3550 for order and time, RFC 4733 for events, RFC 3389 comfort noise is take
 packets pass in arrival order, late ones do not pass, but a late event is still read.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from dtmf_shield.media.frames import FRAME_MS_MAX
 from dtmf_shield.media.masker import (
-    MODE_CAPTURE,
-    beep_once,
-    echo_hold_samples,
     force_mute,
     key_onset_samples,
     key_sounds,
@@ -19,7 +16,6 @@ from dtmf_shield.media.masker import (
     shield_wideband_packet,
 )
 from dtmf_shield.media.rtp.clock import (
-    NS_A_SAMPLE,
     SAMPLE_RATE_HZ,
     SAMPLES_A_MS,
     TIMESTAMP_MODULUS,
@@ -28,18 +24,18 @@ from dtmf_shield.media.rtp.clock import (
     timestamp_distance,
 )
 from dtmf_shield.media.rtp.kernel import kernel
-from dtmf_shield.media.rtp.packet import COMFORT_NOISE_PAYLOAD_TYPE, RtpHeader, half_word, octet, parse_packet
+from dtmf_shield.media.rtp.packet import COMFORT_NOISE_PAYLOAD_TYPE, RtpHeader, octet, parse_packet
 from dtmf_shield.media.rtp.telephone_event import (
     EVENT_PAYLOAD_BYTES,
-    NO_KEY,
     event_is_open,
-    forget_old_press,
-    take_event,
+    forget_old_presses,
 )
-from dtmf_shield.media.session.keys import DOOR_EVENT, DOOR_INBAND, forget_old_keys, take_key
+from dtmf_shield.media.session.echo import hold_echo
+from dtmf_shield.media.session.event_door import EVENT_TAIL_SAMPLES, take_events
+from dtmf_shield.media.session.keys import DOOR_INBAND, forget_old_keys, take_key
 from dtmf_shield.media.session.legs import PACKETS_OUT_MAX, Tables
-from dtmf_shield.media.session.output import FILLERS_MAX, pass_gap, send_fillers, send_frame
-from dtmf_shield.media.session.source import forget_source
+from dtmf_shield.media.session.output import pass_gap, send_frame
+from dtmf_shield.media.session.source import change_source, is_cut_key
 from dtmf_shield.media.session.transcoding import decode_input, samples_a_tick
 
 SEQUENCE_JUMP_MAX: Final = 3000
@@ -50,10 +46,6 @@ TIMELINE_BACK_SAMPLES: Final = SAMPLE_RATE_HZ // 2
 """A packet in sequence, yet further back than this, likewise."""
 LATE_RUN_MAX: Final = 10
 """So many packets in sequence, all too late: the timelines have drifted apart, ours follows."""
-EVENT_TAIL_SAMPLES: Final = 40 * SAMPLES_A_MS
-"""Audio stays muted so long after the last packet of an event: the tone beside it may end later."""
-ECHO_JITTER_SAMPLES: Final = 20 * SAMPLES_A_MS
-"""Packets of the other phone may come this much later than their audio was spoken, and catch up at once."""
 
 _IN_ORDER: Final = 0
 _LATE: Final = 1
@@ -92,21 +84,24 @@ def tick(tables: Tables, now_ns: int) -> None:
         if tables.legs[index].active:
             forget_old_keys(tables, index, now_ns)
             event_is_open(tables.presses[index], now_ns)
-            forget_old_press(tables.presses[index], now_ns)
+            forget_old_presses(tables.presses[index], now_ns)
 
 
 @kernel
 def _place(tables: Tables, index: int, timestamp: int, now_ns: int) -> None:
     """Lay a new input timeline onto the peer's: where it stands, moved on by the time since it was last filled."""
     leg, target = tables.legs[index], tables.legs[index ^ 1]
-    elapsed = 0
-    if leg.filled_ns > 0:
-        elapsed = max(0, samples_of_ns(now_ns - leg.filled_ns) - leg.frame_samples)
-    target.send_timestamp = (target.send_timestamp + elapsed) % TIMESTAMP_MODULUS
+    target.send_timestamp = (target.send_timestamp + _pause_samples(leg, now_ns)) % TIMESTAMP_MODULUS
     target.send_marker = 1
     leg.timestamp_offset = (target.send_timestamp - timestamp) % TIMESTAMP_MODULUS
     leg.packets_missing = 0
     leg.late_run = 0
+
+
+@kernel
+def _pause_samples(leg: Any, now_ns: int) -> int:
+    """Return how much of the peer's timeline is empty before a packet of the usual length that arrives now."""
+    return max(0, samples_of_ns(now_ns - leg.filled_ns) - leg.frame_samples) if leg.filled_ns > 0 else 0
 
 
 @kernel
@@ -116,7 +111,7 @@ def _follow_sequence(tables: Tables, index: int, header: RtpHeader, now_ns: int)
     step = sequence_distance(header.sequence, leg.sequence)
     if not leg.started or header.ssrc != leg.ssrc:
         if leg.started:
-            forget_source(tables, index)
+            change_source(tables, index, _pause_samples(leg, now_ns))
         leg.started = 1
         leg.ssrc = header.ssrc
         _place(tables, index, header.timestamp, now_ns)
@@ -198,9 +193,11 @@ def _shield_and_send(tables: Tables, index: int, header: RtpHeader, now_ns: int)
         n_keys = shield_wideband_packet(tables.shields, index, raw, out, leg.mode, tables.keys)
     for at in range(n_keys):
         onset = key_onset_samples(tables.shields, index, at)
-        take_key(tables, index, octet(tables.keys, at), onset, DOOR_INBAND, now_ns)
+        code = octet(tables.keys, at)
+        if not is_cut_key(leg, code, onset):
+            take_key(tables, index, code, onset, 0, DOOR_INBAND, now_ns)
     if key_sounds(tables.shields, index):
-        _hold_echo(tables, index)
+        hold_echo(tables, index)
     tables.keys[:] = 0
     raw[:] = 0
     timestamp = (header.timestamp + leg.timestamp_offset) % TIMESTAMP_MODULUS
@@ -208,60 +205,13 @@ def _shield_and_send(tables: Tables, index: int, header: RtpHeader, now_ns: int)
 
 
 @kernel
-def _hold_echo(tables: Tables, index: int) -> None:
-    """Mute what the peer's phone says while a key sounds here and an echo of it may come back, in a capture.
-
-    Whole, not where it sounds like the key: an echo under speech can be read and cannot be told. What the peer sends
-    next was begun up to a frame before this packet ended.
-    """
-    peer = index ^ 1
-    hold = echo_hold_samples(tables.shields, index)
-    if hold > 0 and tables.legs[index].mode == MODE_CAPTURE and tables.legs[peer].mode == MODE_CAPTURE:
-        force_mute(tables.shields, peer, hold + tables.legs[peer].frame_samples + ECHO_JITTER_SAMPLES)
-
-
-@kernel
 def _receive_event(tables: Tables, index: int, header: RtpHeader, now_ns: int) -> None:
-    leg, target = tables.legs[index], tables.legs[index ^ 1]
+    leg = tables.legs[index]
     if header.payload_bytes < EVENT_PAYLOAD_BYTES:
         leg.malformed += 1
         return
     leg.received += 1
-    order = _follow_sequence(tables, index, header, now_ns)
-    leg.events_removed += 1
-    code = take_event(
-        tables.presses[index],
-        header.ssrc,
-        header.timestamp,
-        header.marker,
-        tables.packet,
-        header.payload_at,
-        now_ns,
-    )
-    force_mute(tables.shields, index, EVENT_TAIL_SAMPLES)
-    beep_once(tables.shields, index)
-    _hold_echo(tables, index)
-    ahead = timestamp_distance(header.timestamp + leg.timestamp_offset, target.send_timestamp)
-    if code != NO_KEY:
-        onset = tables.shields[index].position_samples + ahead
-        take_key(tables, index, code, onset, DOOR_EVENT, now_ns)
-    if order == _IN_ORDER:
-        duration = half_word(tables.packet, header.payload_at + 2)
-        _fill_event_slots(tables, index, ahead + duration, now_ns)
-
-
-@kernel
-def _fill_event_slots(tables: Tables, index: int, due_samples: int, now_ns: int) -> None:
-    """Send noise for the slots an event has taken from the audio, up to `due_samples` ahead of what is sent.
-
-    Never faster than time passes (repeated ends come in a burst), and one frame behind where audio comes as well.
-    """
-    leg = tables.legs[index]
-    n = leg.frame_samples
-    leg.event_since_audio = 1
-    if leg.audio_beside_events:
-        due_samples -= n
-    elapsed = (now_ns - leg.filled_ns) // NS_A_SAMPLE + n // 2
-    n_frames = min(due_samples, elapsed) // n
-    if n_frames > 0:
-        send_fillers(tables, index, min(n_frames, FILLERS_MAX), n, now_ns)
+    # Some gateways send events under an SSRC of their own: they are no new source of the audio.
+    foreign = bool(leg.started and header.ssrc != leg.ssrc)
+    in_order = foreign or _follow_sequence(tables, index, header, now_ns) == _IN_ORDER
+    take_events(tables, index, header, foreign, in_order, now_ns)

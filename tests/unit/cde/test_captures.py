@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 import dtmf_shield.cde.captures as captures_module
 from dtmf_shield.account_data import slots
 from dtmf_shield.account_data.mailbox import Mailbox
@@ -317,3 +319,17 @@ def test_capture_that_outlived_its_call_makes_way_for_the_rows_next_call() -> No
     assert isinstance(room.media[-1], ArmSlot)
     start = arm.slot * slots.SLOT_BYTES
     assert not any(room.region.view[start : start + slots.SLOT_BYTES])
+
+
+@pytest.mark.parametrize(("body", "count"), [(b"Signal=5\r\nDuration=4000\r\n", 1), (b"Signal=5", 2)])
+def test_info_at_the_release_of_a_long_press_is_no_second_key(body: bytes, count: int) -> None:
+    """The tone came four seconds before; an INFO that tells of no hold so long is a press of its own."""
+    room = Room()
+    arm = room.armed()
+    room.mailbox.view[0 : len(body)] = body
+    room.key(arm, "5", 1.0)
+
+    room.captures.control_message(InfoMailed(CALL, 0, LegRole.CALLER, 0, len(body)), 5.1)
+
+    room.captures.handle_timer(5.5)
+    assert room.progress()[-1].count == count

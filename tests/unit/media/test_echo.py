@@ -126,13 +126,16 @@ def test_after_the_hold_the_other_side_is_heard_again():
         assert np.mean(out[HOLD:][later] == agent[later]) > 0.95
 
 
-def test_an_event_holds_back_echo_on_the_other_leg_as_a_tone_does():
+@pytest.mark.parametrize("new_source", [False, True])
+def test_an_event_holds_back_echo_on_the_other_leg_as_a_tone_does(new_source):
     call = Call(mode=MODE_CAPTURE)
     said = through_ulaw(voice(4800, 64))
     call.agent.say(said[:1600])
     call.caller.say(np.zeros(320))
 
     call.caller.press(5, frames=3)
+    if new_source:
+        call.agent.ssrc = 0xCCCC
     heard = decoded(call.agent.say(said[1600:3200]))
 
     assert np.abs(heard[: 480 - HOLD]).max() < 300

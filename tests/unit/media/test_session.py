@@ -262,7 +262,7 @@ def test_heard_keys_are_forgotten_in_time():
     for leg in (CALLER, AGENT):
         assert not call.statistics(leg)["key_codes"].any()
         assert not call.statistics(leg)["star_keys"].any()
-    assert not call.tables.presses[2:4].any()
+    assert not call.tables.presses[2:4].view(np.int64).any()
 
 
 def test_closing_wipes_all_but_the_counters():
@@ -276,7 +276,7 @@ def test_closing_wipes_all_but_the_counters():
 
     assert call.events() == [(EVENT_CALL_CLOSED, 1, 9, 0, 0, 0, 0, 0)]
     assert not call.tables.shields[2:4].view(np.uint8).any()
-    assert not call.tables.presses[2:4].any()
+    assert not call.tables.presses[2:4].view(np.int64).any()
     assert not call.tables.raw.any()
     assert not call.tables.keys.any()
     assert not call.statistics(CALLER)["key_codes"].any()

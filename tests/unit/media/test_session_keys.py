@@ -1,5 +1,7 @@
 """Keys of a call's legs: RFC 4733 events, tones, joined doors, slots, star codes; and no key outside."""
 
+import struct
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,16 @@ from dtmf_shield.media.session.legs import (
     EVENT_SLOT_ARMED,
     EVENT_STAR_CODE,
 )
-from tests.unit.media.call_on_tables import CALLER, Call, assert_unbroken, decoded, talk, tone, tone_share
+from tests.unit.media.call_on_tables import (
+    CALLER,
+    EVENT_TYPE,
+    Call,
+    assert_unbroken,
+    decoded,
+    talk,
+    tone,
+    tone_share,
+)
 
 # --- keys ---------------------------------------------------------------------------------------------------
 
@@ -114,6 +125,178 @@ def test_two_presses_through_one_door_are_two_keys():
     call.caller.say(np.concatenate([np.zeros(1600, np.int16), press, press, np.zeros(800, np.int16)]))
 
     assert call.keys() == "55"
+
+
+def test_several_events_in_one_packet_are_as_many_keys():
+    """RFC 4733 section 2.5.1.5; sent three times, they count once."""
+    call = Call(mode=MODE_CAPTURE)
+    call.arm()
+    phone = call.caller
+    sent = phone.say(talk(800))
+    start = phone.timestamp
+    payload = b"".join(struct.pack("!BBH", code, 0x8A, 400) for code in (4, 2, 2))
+
+    for _ in range(3):
+        call.wait(160)
+        sent += call.receive(CALLER, phone.packet(payload, payload_type=EVENT_TYPE, timestamp=start))
+
+    assert call.keys() == "422"
+    assert_unbroken(sent)
+
+
+def test_bytes_after_an_event_that_goes_on_are_no_events():
+    call = Call(mode=MODE_CAPTURE)
+    call.arm()
+
+    call.receive(
+        CALLER, call.caller.packet(struct.pack("!BBH", 7, 10, 160) + bytes(8), payload_type=EVENT_TYPE)
+    )
+
+    assert call.keys() == "7"
+
+
+@pytest.mark.parametrize("audio_ssrc", [0xAAAA, 0xCCCC])
+def test_events_under_an_ssrc_of_their_own_leave_the_audio_alone(audio_ssrc):
+    """Some gateways send events from another source: the audio's timeline and detector go on."""
+    call = Call(mode=MODE_CAPTURE)
+    call.arm()
+    phone = call.caller
+    sent = phone.say(talk(800))
+    for key in "5572":
+        own = phone.timestamp + 7_000_000 if audio_ssrc != 0xAAAA else phone.timestamp
+        for frame in range(5):
+            sent += phone.say(tone(key, 160, 160 * frame))
+            phone.ssrc, kept = audio_ssrc, phone.sequence
+            sent += phone.event(int(key), own, 160 * (frame + 1), end=frame == 4, marker=int(frame == 0))
+            phone.ssrc = 0xAAAA
+            if audio_ssrc != 0xAAAA:
+                phone.sequence = kept
+        sent += phone.say(np.zeros(640, np.int16))
+
+    assert call.keys() == "5572"
+    assert_unbroken(sent)
+    assert max(tone_share(decoded(sent), key) for key in "572") < 0.5
+
+
+@pytest.mark.parametrize(("pause", "keys"), [(0, "5"), (640, "55")])
+def test_a_tone_cut_by_a_change_of_source_is_one_key(pause, keys):
+    """RFC 3550 section 8: a transfer in the middle of a long press; after a pause it is another press."""
+    call = Call(mode=MODE_CAPTURE)
+    call.arm()
+    phone = call.caller
+    sent = phone.say(np.concatenate([talk(800), tone("5", 1600)]))
+    phone.ssrc, phone.sequence, phone.timestamp = 0xCCCC, 7, 123_456
+    sent += phone.say(
+        np.concatenate([np.zeros(pause, np.int16), tone("5", 1600, 1600), np.zeros(800, np.int16)])
+    )
+
+    assert call.keys() == keys
+    assert tone_share(decoded(sent), "5") < 0.5
+
+
+def test_an_event_press_cut_by_a_change_of_source_is_one_key():
+    call = Call(mode=MODE_CAPTURE)
+    call.arm()
+    phone = call.caller
+    sent, start = phone.say(talk(800)), phone.timestamp
+    for frame in range(20):
+        if frame == 10:
+            phone.ssrc, phone.sequence, start = 0xCCCC, 7, 123_456
+        call.wait(160)
+        sent += phone.event(5, start, 160 * (frame + 1))
+    sent += phone.event(5, start, 3360, end=True)
+    phone.timestamp = start + 3360
+    sent += phone.say(talk(800))
+
+    assert call.keys() == "5"
+    assert {packet.n for packet in sent} == {160}
+
+
+def test_both_doors_of_a_press_join_over_a_change_of_source():
+    call = Call(mode=MODE_CAPTURE)
+    call.arm()
+    phone = call.caller
+    phone.say(talk(800))
+    phone.event(5, phone.timestamp, 160, marker=1)
+    phone.ssrc, phone.sequence, phone.timestamp = 0xCCCC, 7, 123_456
+    phone.say(np.concatenate([tone("5", 800), np.zeros(800, np.int16)]))
+
+    assert call.keys() == "5"
+
+
+def test_a_tone_that_registers_again_within_its_event_is_one_key():
+    """A dropout of the audio, or speech over it: the event names begin and end."""
+    call = Call(mode=MODE_CAPTURE)
+    call.arm()
+    phone = call.caller
+    phone.say(talk(800))
+    start = phone.timestamp
+    for frame in range(50):
+        phone.event(5, start, 160 * (frame + 1), marker=int(frame == 0))
+        phone.say(np.zeros(160, np.int16) if frame in range(20, 25) else tone("5", 160, 160 * frame))
+    phone.event(5, start, 8000, end=True)
+    phone.say(np.zeros(800, np.int16))
+
+    assert call.keys() == "5"
+
+
+def test_a_tone_after_its_event_is_another_press():
+    """Of the same key, by the tone alone: the control of the test above."""
+    call = Call(mode=MODE_CAPTURE)
+    call.arm()
+    phone = call.caller
+    phone.say(talk(800))
+    phone.press(5)
+    phone.say(np.concatenate([np.zeros(480, np.int16), tone("5", 800), np.zeros(800, np.int16)]))
+
+    assert call.keys() == "55"
+
+
+def test_quick_equal_presses_by_two_doors_stay_as_many():
+    """Events 70 ms behind the tones, and 80 ms late: the oldest tone is the partner, not the nearest."""
+    call = Call(mode=MODE_CAPTURE)
+    call.arm()
+    phone = call.caller
+    phone.say(talk(800))
+    start = phone.timestamp
+    press = np.concatenate([tone("5", 400), np.zeros(320, np.int16)])
+    spoken = np.concatenate([press, press, press, np.zeros(1600, np.int16)])
+    for at in range(0, len(spoken), 160):
+        phone.say(spoken[at : at + 160])
+        for n in range(3):
+            onset = 720 * n + 560
+            told = at + 160 - 640 - onset
+            if 0 < told <= 400 + 160:
+                phone.event(5, start + onset, min(told, 400), end=told > 400)
+
+    assert call.keys() == "555"
+
+
+@pytest.mark.parametrize("code", [16, 32, 255])
+def test_events_that_are_no_keys_are_masked_and_fill_their_slots(code):
+    call = Call(mode=MODE_GUARD)
+    call.arm()
+    sent = call.caller.say(talk(800))
+
+    sent += call.caller.press(code)
+    sent += call.caller.say(talk(800))
+
+    assert call.keys() == ""
+    assert_unbroken(sent)
+    assert len(sent) == 15
+    assert np.max(np.abs(decoded(sent)[880:1600])) < 300
+
+
+def test_redundant_payloads_are_not_read():
+    """RFC 2198 is never agreed: such a packet is counted as malformed and nothing of it leaves."""
+    call = Call(mode=MODE_CAPTURE)
+    call.arm()
+    call.caller.say(talk(800))
+    redundant = bytes([0x80 | EVENT_TYPE, 0, 0, 4, EVENT_TYPE]) + struct.pack("!BBH", 5, 0x8A, 400) * 2
+
+    assert call.receive(CALLER, call.caller.packet(redundant, payload_type=103)) == []
+    assert call.keys() == ""
+    assert call.statistics(CALLER).malformed == 1
 
 
 def test_a_late_event_is_still_read():

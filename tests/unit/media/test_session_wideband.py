@@ -306,6 +306,29 @@ def test_a_codec_change_in_the_middle_of_a_key_leaks_nothing_and_keeps_the_timel
     assert np.sqrt(np.mean(heard[-800:].astype(float) ** 2)) > 1000  # and then the voice is back
 
 
+@pytest.mark.parametrize("new_source", [False, True])
+@pytest.mark.parametrize(("pause_ms", "keys"), [(0, "5"), (60, "55")])
+@pytest.mark.parametrize("change", [("G722", "PCMU"), ("PCMU", "G722")])
+def test_a_key_cut_by_a_codec_change_is_one_key(change, pause_ms, keys, new_source):
+    """A new codec may come with a new source (RFC 3550 section 8) or without; after a pause it is another press."""
+    before, after = change
+    call = Call(mode=MODE_CAPTURE, codecs=(before, before))
+    call.arm()
+    phone = call.caller
+    phone.say(speech(1600, before))
+    phone.say(tone("5", rate_hz(before) // 10, rate_hz=rate_hz(before)))
+
+    for side in (phone, call.agent):
+        call.stream(side, codec=after)
+    if new_source:
+        phone.ssrc, phone.sequence, phone.timestamp = 0xCCCC, 7, 123_456
+    silence = np.zeros(rate_hz(after) * pause_ms // 1000, np.int16)
+    rest = tone("5", rate_hz(after) // 5, rate_hz(after) // 10, rate_hz=rate_hz(after))
+    phone.say(np.concatenate([silence, rest, np.zeros(rate_hz(after) // 10, np.int16)]))
+
+    assert call.keys() == keys
+
+
 def test_a_repeated_agreement_on_the_same_codec_interrupts_nothing():
     spoken = speech(1600, "G722")
     undisturbed = Call(codecs=("G722", "G722")).caller.say(spoken)
