@@ -1,15 +1,12 @@
 """Claim: with 5 ms of hold-back no sample of a key leaves in a capture, and speech is left alone. Prints both prices.
 
 Usage: python -m bench.leak_scores [n] ; n = keys a condition (default 240). Speech: espeak-ng, made on the spot.
-Throughput is printed beside spandsp's (detection only, one ctypes call a packet, and one call in all).
 """
 
 import sys
-import time
 
 import numpy as np
 
-from bench.peers import spandsp
 from bench.spoken import synthetic_speech
 from dtmf_shield.media.masker import (
     MODE_CAPTURE,
@@ -89,48 +86,6 @@ def false_mute(speech: np.ndarray, mode: int) -> str:
     return f"{100 * replaced / active:.2f} % of active speech, {bursts / minutes:.1f} bursts/min, {registered} keys"
 
 
-def throughput(pcm: np.ndarray, mode: int) -> float:
-    """Return channel-seconds per CPU-second, packet by packet (the Python call included)."""
-    state = np.zeros(1, SHIELD_STATE_DTYPE)
-    keys, out = np.zeros(16, np.uint8), np.zeros(160, np.int16)
-    packets = [pcm[i : i + 160] for i in range(0, len(pcm) - 159, 160)]
-    shield_packet(state, 0, packets[0], out, mode, keys)
-    began_s = time.process_time()
-    _all_packets(state, pcm, out, mode, keys)
-    return len(pcm) / 8000 / (time.process_time() - began_s)
-
-
-def _make_loop():
-    import numba
-
-    @numba.njit(nogil=True)
-    def loop(state, pcm, out, mode, keys):
-        for start in range(0, len(pcm) - 159, 160):
-            shield_packet(state, 0, pcm[start : start + 160], out, mode, keys)
-
-    return loop
-
-
-_all_packets = _make_loop()
-
-
-def print_throughput(speech: np.ndarray) -> None:
-    """Print the throughput rows: speech, and keys half of the time."""
-    keys = np.tile(key_stream(Recipe(snr_db=30), 5).pcm, 4)
-    talk = np.tile(speech.astype(np.int16), 3)
-    peer = spandsp.load()
-    for name, pcm in (("speech", talk), ("keys", keys), ("silence", np.zeros_like(talk))):
-        _all_packets(
-            np.zeros(1, SHIELD_STATE_DTYPE), pcm[:1600], np.zeros(160, np.int16), 1, np.zeros(16, np.uint8)
-        )
-        ours = [throughput(pcm, mode) for mode in (MODE_GUARD, MODE_CAPTURE)]
-        line = f"{name:8s} channel-s/CPU-s: guard {ours[0]:7.0f} capture {ours[1]:7.0f}"
-        if peer:
-            line += f"   spandsp per packet {peer.throughput(pcm, 160):7.0f}"
-            line += f", one call {peer.throughput(pcm, len(pcm)):7.0f}"
-        print(line, flush=True)
-
-
 def main() -> None:
     """Print leak, false mute and throughput."""
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 240
@@ -144,7 +99,6 @@ def main() -> None:
         )
     for name, mode in (("capture", MODE_CAPTURE), ("guard", MODE_GUARD)):
         print(f"false mute in {name:8s}: {false_mute(speech, mode)}")
-    print_throughput(speech)
 
 
 if __name__ == "__main__":

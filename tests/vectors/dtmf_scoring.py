@@ -5,15 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dtmf_shield.media.masker import (
-    HOLD_BACK_SAMPLES,
-    MODE_CAPTURE,
-    SHIELD_STATE_DTYPE,
-    conceal_packet,
-    key_onset_samples,
-    shield_packet,
-)
+from dtmf_shield.media.masker import HOLD_BACK_SAMPLES, MODE_CAPTURE, SHIELD_STATE_DTYPE
 from tests.vectors.dtmf_signal import Stream, whole_packets
+from tests.vectors.masked_leg import HEARD_DTYPE, run_leg
 
 LATEST_AFTER_END_SAMPLES = 70 * 8  # a key counts as hit until 70 ms after its end
 LEAK_RUN_MIN = 3  # noise may equal a sample by chance; three in a row do not
@@ -28,26 +22,40 @@ class Heard:
     onset: int
 
 
+@dataclass(frozen=True, slots=True)
+class Listened:
+    """What one leg made of a signal of n samples: keys, masked audio, and 1 where it was replaced, both (n,)."""
+
+    heard: list[Heard]
+    out: NDArray[np.int16]
+    replaced: NDArray[np.uint8]
+
+
+def run(
+    pcm: NDArray[np.int16],
+    mode: int = MODE_CAPTURE,
+    packet_samples: int = 160,
+    lost: NDArray[np.bool_] | None = None,
+) -> Listened:
+    """Run one fresh leg over `pcm`, int16 at 8 kHz; what it puts out is HOLD_BACK_SAMPLES late."""
+    padded = whole_packets(pcm, packet_samples)
+    out, replaced = np.zeros_like(padded), np.zeros(len(padded), np.uint8)
+    heard = np.zeros(len(padded) // packet_samples + 16, HEARD_DTYPE)
+    losses = np.zeros(len(padded) // packet_samples, np.bool_) if lost is None else lost
+    n = run_leg(np.zeros(1, SHIELD_STATE_DTYPE), padded, losses, packet_samples, mode, out, replaced, heard)
+    keys = [Heard(chr(h["key"]), int(h["registered"]), int(h["onset"])) for h in heard[:n]]
+    return Listened(keys, out[: len(pcm)], replaced[: len(pcm)])
+
+
 def listen(
     pcm: NDArray[np.int16],
     mode: int = MODE_CAPTURE,
     packet_samples: int = 160,
     lost: NDArray[np.bool_] | None = None,
 ) -> tuple[list[Heard], NDArray[np.int16]]:
-    """Run one leg over `pcm`; return the keys and the masked audio (as long as pcm, HOLD_BACK_SAMPLES late)."""
-    padded = whole_packets(pcm, packet_samples)
-    out = np.zeros_like(padded)
-    state = np.zeros(1, SHIELD_STATE_DTYPE)
-    keys = np.zeros(16, np.uint8)
-    heard: list[Heard] = []
-    for number, start in enumerate(range(0, len(padded), packet_samples)):
-        end = start + packet_samples
-        if lost is not None and lost[number]:
-            conceal_packet(state, 0, packet_samples, out[start:end], mode)
-            continue
-        n_keys = shield_packet(state, 0, padded[start:end], out[start:end], mode, keys)
-        heard += [Heard(chr(keys[i]), end, key_onset_samples(state, 0, i)) for i in range(n_keys)]
-    return heard, out[: len(pcm)]
+    """Return the keys and the masked audio of `run`."""
+    listened = run(pcm, mode, packet_samples, lost)
+    return listened.heard, listened.out
 
 
 def hits_and_extras(stream: Stream, events: list[tuple[str, int]]) -> tuple[int, int]:
