@@ -1,5 +1,6 @@
 """How a bench keeps what it found: one markdown file in bench/results that names its command and the code measured."""
 
+import argparse
 import subprocess
 from pathlib import Path
 
@@ -35,6 +36,18 @@ def keep(name: str, lines: list[str], command: str, folder: Path = RESULTS) -> N
     path.write_text(f"{text}\n")
     Console().print(text, markup=False, highlight=False, soft_wrap=True)
     Console(stderr=True).print(f"[green]kept in {path}[/green]")
+
+
+def parser(bench: str, description: str, n: int) -> argparse.ArgumentParser:
+    """Return a command line with what every bench takes: how many, and where the result is kept."""
+    found = argparse.ArgumentParser(
+        prog=f"python -m bench.{bench}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    found.add_argument("--n", type=int, default=n, help=f"how many are measured (default {n})")
+    found.add_argument("--out", type=Path, default=RESULTS, help="folder of the result")
+    return found
 
 
 def progress() -> Progress:

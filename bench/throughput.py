@@ -12,13 +12,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.peers import spandsp
-from bench.result import RESULTS, keep, progress
+from bench.result import keep, parser, progress
 from bench.spoken import synthetic_speech
 from dtmf_shield.media.masker import MODE_CAPTURE, MODE_GUARD, SHIELD_STATE_DTYPE
 from tests.vectors.dtmf_signal import P0, Recipe, key_stream, through_alaw
@@ -191,13 +190,13 @@ def as_json(rows: list[Row]) -> str:
 
 def arguments() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.throughput", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=2000.0, help="channel-seconds a run")
-    parser.add_argument("--repeats", type=int, default=9, help="rounds that count, 7 at least for a claim")
-    parser.add_argument("--streams", type=int, nargs="+", default=STREAMS)
-    parser.add_argument("--json", action="store_true", help="print every round's figures, keep no file")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the result")
-    return parser.parse_args()
+    found = parser("throughput", __doc__ or "", n=9)
+    found.add_argument(
+        "--seconds", type=float, default=2000.0, help="channel-seconds a run; --n counts the rounds"
+    )
+    found.add_argument("--streams", type=int, nargs="+", default=STREAMS)
+    found.add_argument("--json", action="store_true", help="print every round's figures, keep no file")
+    return found.parse_args()
 
 
 def main() -> int:
@@ -213,7 +212,7 @@ def main() -> int:
         task = bar.add_task("throughput", total=len(fed) * len(given.streams))
         for name, audio in fed.items():
             for streams in given.streams:
-                rows.append(measure(name, audio, streams, given.seconds, given.repeats, library))
+                rows.append(measure(name, audio, streams, given.seconds, given.n, library))
                 bar.advance(task)
     if given.json:
         print(as_json(rows))
@@ -223,13 +222,13 @@ def main() -> int:
         "Channel-seconds per CPU-second of one thread, 160-sample packets; median (least to most) of the rounds.",
         "",
     ]
-    rounds = f"{given.repeats} rounds in random order, {given.seconds:g} channel-seconds each; seed {SEED}."
+    rounds = f"{given.n} rounds in random order, {given.seconds:g} channel-seconds each; seed {SEED}."
     lines += [f"{rounds} Goal: {GOAL_RATIO:g} x spandsp's median."]
     lines += [f"Keys heard in 10 s of keys: ours {heard[0]}, spandsp {heard[1]}.", "", *table(rows)]
     keep(
         "throughput",
         lines,
-        f"python -m bench.throughput --seconds {given.seconds:g} --repeats {given.repeats}",
+        f"python -m bench.throughput --seconds {given.seconds:g} --n {given.n}",
         given.out,
     )
     return 0
