@@ -10,9 +10,7 @@ import functools
 import multiprocessing
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from numpy.typing import NDArray
 from bench.bounds import ONE_SIDED, share_bounds
 from bench.dtmf_conditions import BREAK, CORNERS, LIMITS, REJECT, Condition, conditions, corners
 from bench.peers import asterisk_model, multimon, spandsp
+from bench.processes import workers
 from bench.result import keep, parser, progress
 from bench.spoken import synthetic_speech
 from tests.vectors.dtmf_scoring import hits_and_extras, listen
@@ -127,16 +126,6 @@ def measure(job: tuple[Condition, int, int]) -> Row:
         hits = multimon.common_sequence_length(stream.keys, keys)
         scores["multimon-ng"] = Score(hits, len(keys) - hits, n_keys)
     return Row(condition, seed, scores)
-
-
-@contextmanager
-def workers(n: int) -> Iterator[Callable[..., Iterable[Row]]]:
-    """Give a map over n processes; in this process where n is 1."""
-    if n == 1:
-        yield map
-        return
-    with ProcessPoolExecutor(n, multiprocessing.get_context("spawn")) as pool:
-        yield pool.map
 
 
 def rows(n: int, corner_seed: int, n_processes: int, only: str) -> list[Row]:

@@ -171,7 +171,7 @@ def _drawn(rng: np.random.Generator, low: float, high: float) -> float:
 def random_corner(rng: np.random.Generator) -> Condition:
     """Return a corner of the legal range: each tone within ±(1.5 % + 2 Hz), twist, level, SNR, 40 ms on and off.
 
-    Neither tone is over 0 dBm0.
+    Neither tone is over 0 dBm0. The name tells the per cent; the hertz go with them (1.5 % and 2 Hz).
     """
     errors = {tone: _drawn(rng, -1.0, 1.0) for tone in ("row", "column")}
     twist = _drawn(rng, *_TWISTS_DB[rng.integers(len(_TWISTS_DB))])
@@ -187,9 +187,7 @@ def random_corner(rng: np.random.Generator) -> Condition:
     for tone, share in errors.items():
         changes[f"{tone}_error"] = 0.015 * share
         changes[f"{tone}_error_hz"] = 2.0 * share
-    offsets = ", ".join(
-        f"{tone} {100 * 0.015 * share:+.2f} % {2 * share:+.1f} Hz" for tone, share in errors.items()
-    )
+    offsets = ", ".join(f"{tone} {1.5 * share:+.2f} %" for tone, share in errors.items())
     return Condition(f"corner: {offsets}, twist {twist:+.1f}, {level:.1f} dBm0, SNR {snr:.0f}", changes)
 
 

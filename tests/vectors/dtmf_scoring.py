@@ -70,10 +70,21 @@ def hits_and_extras(stream: Stream, events: list[tuple[str, int]]) -> tuple[int,
     return hits, len(events) - len(used)
 
 
+def passed_samples(
+    pcm: NDArray[np.int16], out: NDArray[np.int16], delay_samples: int = HOLD_BACK_SAMPLES
+) -> NDArray[np.bool_]:
+    """Tell of each sample of `pcm` whether it left unreplaced in `out`, in a run of at least LEAK_RUN_MIN."""
+    n = min(len(pcm), len(out) - delay_samples)
+    same = np.zeros(len(pcm), np.bool_)
+    same[:n] = out[delay_samples : delay_samples + n] == pcm[:n]
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]]).astype(np.int8)))
+    for begin, end in zip(edges[::2], edges[1::2], strict=True):
+        if end - begin < LEAK_RUN_MIN:
+            same[begin:end] = False
+    return same
+
+
 def leaked_samples(pcm: NDArray[np.int16], out: NDArray[np.int16], onset: int, end: int) -> int:
     """Count samples of [onset, end) that left unreplaced, in runs of at least LEAK_RUN_MIN."""
-    last = min(end, len(out) - HOLD_BACK_SAMPLES)
-    same = out[onset + HOLD_BACK_SAMPLES : last + HOLD_BACK_SAMPLES] == pcm[onset:last]
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]]).astype(np.int8)))
-    runs = edges[1::2] - edges[::2]
-    return int(runs[runs >= LEAK_RUN_MIN].sum())
+    span = slice(onset, min(end, len(out) - HOLD_BACK_SAMPLES))
+    return int(passed_samples(pcm[span], out[onset:], HOLD_BACK_SAMPLES).sum())
