@@ -168,7 +168,7 @@ def _drawn(rng: np.random.Generator, low: float, high: float) -> float:
     return float(rng.uniform(low, high))
 
 
-def random_corner(rng: np.random.Generator) -> Condition:
+def random_corner(rng: np.random.Generator, number: int = 1) -> Condition:
     """Return a corner of the legal range: each tone within ±(1.5 % + 2 Hz), twist, level, SNR, 40 ms on and off.
 
     Neither tone is over 0 dBm0. The name tells the per cent; the hertz go with them (1.5 % and 2 Hz).
@@ -188,10 +188,12 @@ def random_corner(rng: np.random.Generator) -> Condition:
         changes[f"{tone}_error"] = 0.015 * share
         changes[f"{tone}_error_hz"] = 2.0 * share
     offsets = ", ".join(f"{tone} {1.5 * share:+.2f} %" for tone, share in errors.items())
-    return Condition(f"corner: {offsets}, twist {twist:+.1f}, {level:.1f} dBm0, SNR {snr:.0f}", changes)
+    return Condition(
+        f"corner {number}: {offsets}, twist {twist:+.1f}, {level:.1f} dBm0, SNR {snr:.0f}", changes
+    )
 
 
 def corners(seed: int, n: int = CORNERS) -> list[Condition]:
     """Return n random corners of `seed`."""
     rng = np.random.default_rng(seed)
-    return [random_corner(rng) for _ in range(n)]
+    return [random_corner(rng, number) for number in range(1, n + 1)]

@@ -46,19 +46,26 @@ class Judged:
         return bool(by_hits >= level and (self.bits <= MUTUAL_BIT_MAX or self.bits_luck >= level))
 
 
-def mutual_bits(truth: NDArray[np.int64], guess: NDArray[np.int64]) -> float:
-    """Return the plug-in mutual information of truth and guess, bit a press; biased upwards by few presses."""
-    joint = np.bincount(truth * N_KEYS + guess, minlength=N_KEYS**2).reshape(N_KEYS, N_KEYS) / len(truth)
-    independent = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
+def mutual_bits(truths: NDArray[np.int64], guess: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the plug-in mutual information of each row of truths with guess, bit a press; few presses bias it up.
+
+    truths: (n_rows, n_presses). guess: (n_presses,). Result: (n_rows,).
+    """
+    n_rows, n = truths.shape
+    places = truths * N_KEYS + guess + N_KEYS**2 * np.arange(n_rows)[:, None]
+    joint = np.bincount(places.ravel(), minlength=n_rows * N_KEYS**2).reshape(n_rows, N_KEYS, N_KEYS) / n
+    independent = joint.sum(axis=2, keepdims=True) * joint.sum(axis=1, keepdims=True)
     there = joint > 0
-    return float((joint[there] * np.log2(joint[there] / independent[there])).sum())
+    ratio = np.where(there, joint / np.where(there, independent, 1.0), 1.0)
+    found: NDArray[np.float64] = (joint * np.log2(ratio)).sum(axis=(1, 2))
+    return found
 
 
 def judge(attacker: str, truth: NDArray[np.int64], guess: NDArray[np.int64], seed: int) -> Judged:
     """Judge guesses; the information is corrected by what permuted truths show, and compared with them."""
-    rng = np.random.default_rng(seed)
-    measured = mutual_bits(truth, guess)
-    by_luck = np.array([mutual_bits(rng.permutation(truth), guess) for _ in range(PERMUTATIONS)])
+    measured = float(mutual_bits(truth[None, :], guess)[0])
+    permuted = np.random.default_rng(seed).permuted(np.tile(truth, (PERMUTATIONS, 1)), axis=1)
+    by_luck = mutual_bits(permuted, guess)
     luck = float((1 + np.count_nonzero(by_luck >= measured)) / (1 + PERMUTATIONS))
     return Judged(attacker, len(truth), int((truth == guess).sum()), measured - float(by_luck.mean()), luck)
 

@@ -19,6 +19,8 @@ from matplotlib import pyplot as plt
 CLASSIFIERS = {"linear classifier": False, "curved classifier": True}
 PRESSES, FRAGMENTS = "presses", "fragments"
 PICTURE = "leak_delay.png"
+# Points from the mark, where labels of the chart would lie on each other.
+_LABEL_AT = {"ours, guard": (5, -12), "Asterisk squelch (model)": (5, -12), "rtpengine, relay": (5, -18)}
 
 
 @dataclass(slots=True)
@@ -118,30 +120,26 @@ def draw(sides: list[Side], judged: dict[int, list[Judged]], path: Path) -> None
     """Keep the chart: what passed of a press, and the best attacker, against the delay paid."""
     figure, (leak, attack) = plt.subplots(2, 1, figsize=(8, 7), dpi=100, sharex=True)
     for index, side in enumerate(sides):
-        if side.kind != PRESSES:
+        if side.kind != PRESSES or "recording" in side.name:
             continue
         colour = "tab:green" if side.is_ours else "tab:red"
-        median, most = float(np.median(side.passed)) / 8, float(side.passed.max()) / 8
-        leak.vlines(side.delay_ms, median, most, color=colour, linewidth=2)
-        leak.plot(side.delay_ms, most, "o", color=colour)
-        leak.plot(side.delay_ms, median, "_", color=colour, markersize=12)
+        median, usual, most = np.percentile(side.passed, (50, 95, 100)) / 8
+        leak.vlines(side.delay_ms, median, usual, color=colour, linewidth=3)
+        leak.plot(side.delay_ms, median, "o", color=colour)
+        leak.plot(side.delay_ms, most, "x", color=colour)
         best = 100 * max(result.accuracy for result in judged[index])
         attack.plot(side.delay_ms, best, "o", color=colour)
-        is_named = side.is_ours and "recording" not in side.name and "guard" not in side.name
-        if not side.is_ours or is_named:
-            name = side.name.replace("block DTMF, delay-buffer", "buffer")
-            for axes, height in ((leak, most), (attack, best)):
-                axes.annotate(
-                    name,
-                    (side.delay_ms, height),
-                    xytext=(4, 6),
-                    textcoords="offset points",
-                    fontsize=7,
-                    color=colour,
-                )
-    leak.set(ylabel="passed of a press, ms (median – most)", ylim=(-5, 118), xlim=(-4, 135))
+        name = side.name.replace("block DTMF, delay-buffer", "buffer").replace("rtpengine, ", "rtpengine\n")
+        for axes, height in ((leak, median), (attack, best)):
+            axes.annotate(name, (side.delay_ms, height), _LABEL_AT.get(side.name, (5, 5)), textcoords="offset points",
+                          fontsize=7, color=colour)  # fmt: skip
+    leak.set(
+        ylabel="passed of a press, ms\n(dot: median, bar: to 95 %, cross: most)",
+        ylim=(-8, 118),
+        xlim=(-4, 135),
+    )
     attack.axhline(100 * CHANCE, color="grey", linewidth=1, linestyle="--")
-    attack.set(xlabel="added delay, ms", ylabel="best attacker, % of keys named", ylim=(-4, 112))
+    attack.set(xlabel="added delay, ms", ylabel="best attacker, % of keys named", ylim=(-8, 118))
     leak.set_title("What an attacker gets of a key against the delay paid (dashed: luck)", fontsize=10)
     for axes in (leak, attack):
         axes.grid(alpha=0.3)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dtmf_shield.service.demo.attacker import explained_energies, guess_key_from_fragments
+from dtmf_shield.service.demo.attacker import SPAN_SAMPLES_MAX, explained_energies, guess_key_from_fragments
 from tests.vectors.dtmf_signal import COLUMNS_HZ, KEYS, ROWS_HZ, SAMPLE_RATE_HZ, Stream
 
 ATTACKERS = ("longest run", "all that passed", "the whole press", "any 10 ms around it")
@@ -67,7 +67,8 @@ def longest_run(at: NDArray[np.int64]) -> NDArray[np.int64]:
 def guess_at(heard: NDArray[np.float64], at: NDArray[np.int64], onset: int) -> int:
     """Guess from the samples `heard` at sample times `at` of a press that began at `onset`."""
     if len(at) >= TEMPLATE_SAMPLES_MAX:
-        return int(explained_energies(heard, at).argmax())
+        near = at - at[0] < SPAN_SAMPLES_MAX
+        return int(explained_energies(heard[near], at[near]).argmax())
     angles = 2 * np.pi / SAMPLE_RATE_HZ * np.outer(at - onset, [*ROWS_HZ, *COLUMNS_HZ])
     tones = np.sin(angles)
     templates = (tones[:, :4, None] + tones[:, None, 4:]).reshape(len(at), -1)
@@ -89,7 +90,7 @@ def views(
     for key, onset, end in zip(stream.keys, stream.onsets, stream.ends, strict=True):
         at = onset + np.flatnonzero(passed[onset:end])
         by_luck = int(luck.integers(len(KEYS)))
-        whole = np.arange(onset, end)
+        whole = np.arange(onset, min(end, onset + SPAN_SAMPLES_MAX))
         around = audio[max(onset - AROUND_SAMPLES, 0) : end + AROUND_SAMPLES].astype(np.int16)
         run = longest_run(at) if len(at) else at
         first = guess_at(audio[run], run, onset) if len(at) else by_luck

@@ -71,12 +71,11 @@ def _basis(n_samples: int) -> NDArray[np.float64]:
 def explained_energies(samples: NDArray[np.float64], at: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return how much of `samples`, taken at sample times `at` (in order, gaps allowed), each key explains at best.
 
-    Shape (16,): the squared norm of the projection on the two tones, the most over the frequency errors.
+    at: spans at most SPAN_SAMPLES_MAX. Result: (16,), the squared norm of the projection on the two tones, the most
+    over the frequency errors.
     """
     errors = FREQUENCY_ERRORS if at[-1] - at[0] < FRAGMENT_SAMPLES else FINE_FREQUENCY_ERRORS
-    tones_hz = np.outer([*ROWS_HZ, *COLUMNS_HZ], 1 + np.array(errors)).ravel()
-    angles = np.outer(at - at[0], 2 * np.pi / SAMPLE_RATE_HZ * tones_hz)
-    model = np.stack([np.cos(angles), np.sin(angles)], axis=2).reshape(len(at), -1)
+    model = _tones(errors)[at - at[0]]
     gram, matched = model.T @ model, model.T @ samples
     columns = _pair_columns(len(errors))
     # In a basis of eigenvectors the thin singular value decomposition of each pair's own four columns.
@@ -86,6 +85,14 @@ def explained_energies(samples: NDArray[np.float64], at: NDArray[np.int64]) -> N
     explained = np.where(usable, along / np.where(usable, squares, 1.0), 0.0).sum(axis=1)
     best: NDArray[np.float64] = explained.reshape(len(KEYPAD), -1).max(axis=1)
     return best
+
+
+@functools.cache
+def _tones(errors: tuple[float, ...]) -> NDArray[np.float64]:
+    """Return cosine and sine of each tone with each error, shape (SPAN_SAMPLES_MAX, 16 * n_errors)."""
+    tones_hz = np.outer([*ROWS_HZ, *COLUMNS_HZ], 1 + np.array(errors)).ravel()
+    angles = np.outer(np.arange(SPAN_SAMPLES_MAX), 2 * np.pi / SAMPLE_RATE_HZ * tones_hz)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=2).reshape(SPAN_SAMPLES_MAX, -1)
 
 
 @functools.cache
@@ -114,7 +121,9 @@ def guess_key_from_fragments(pcm: NDArray[np.int16]) -> str:
         ::_FRAGMENT_STEP
     ]
     energy = (windows**2).sum(axis=1) + 1e3
-    projected = np.einsum("kens,wn->wkes", _basis(FRAGMENT_SAMPLES), windows)
+    bases = _basis(FRAGMENT_SAMPLES)
+    flat = bases.transpose(2, 0, 1, 3).reshape(FRAGMENT_SAMPLES, -1)
+    projected = (windows @ flat).reshape(len(windows), *bases.shape[:2], -1)
     explained = (projected**2).sum(axis=3).max(axis=2)
     # The best likelihood ratio with unknown noise: unexplained energy counts against a window.
     ratio = explained / np.maximum(energy[:, None] - explained, 1e-3 * energy[:, None])
