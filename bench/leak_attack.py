@@ -101,7 +101,7 @@ def kernel_sides(n: int, processes: int) -> tuple[list[Side], Side]:
     cells = {PRESSES: grid_cells(n), FRAGMENTS: fragment_cells(n)}
     odd = extra_cells(n)
     extras = Side(OURS, "odd presses", HOLD_BACK_SAMPLES / 8, is_ours=True)
-    sides = []
+    sides: list[Side] = []
     with progress() as bar, workers(processes) as mapped:
         task = bar.add_task("attack: ours and models", total=sum(map(len, cells.values())) + len(odd))
         for kind, of_kind in cells.items():

@@ -18,9 +18,14 @@ from matplotlib import pyplot as plt
 
 CLASSIFIERS = {"linear classifier": False, "curved classifier": True}
 PRESSES, FRAGMENTS = "presses", "fragments"
-PICTURE = "leak_delay.png"
-# Points from the mark, where labels of the chart would lie on each other.
-_LABEL_AT = {"ours, guard": (5, -12), "Asterisk squelch (model)": (5, -12), "rtpengine, relay": (5, -18)}
+PICTURE = "leak.png"
+# What the chart says of some sides, and where, in points from the mark: else labels would lie on each other.
+_LABELS = {
+    "no mute (as FreeSWITCH's start_dtmf)": ("no mute; rtpengine relay", (5, 8)),
+    "rtpengine, relay": ("", (0, 0)),
+    "Asterisk squelch (model)": ("Asterisk squelch (model)", (5, 5)),
+    "ours, guard": ("ours, guard", (5, -12)),
+}
 
 
 @dataclass(slots=True)
@@ -129,10 +134,12 @@ def draw(sides: list[Side], judged: dict[int, list[Judged]], path: Path) -> None
         leak.plot(side.delay_ms, most, "x", color=colour)
         best = 100 * max(result.accuracy for result in judged[index])
         attack.plot(side.delay_ms, best, "o", color=colour)
-        name = side.name.replace("block DTMF, delay-buffer", "buffer").replace("rtpengine, ", "rtpengine\n")
+        name = side.name.replace("rtpengine, block DTMF, delay-", "rtpengine, ").replace(", ", "\n", 1)
+        text, offset = _LABELS.get(side.name, (name, (5, 5)))
         for axes, height in ((leak, median), (attack, best)):
-            axes.annotate(name, (side.delay_ms, height), _LABEL_AT.get(side.name, (5, 5)), textcoords="offset points",
-                          fontsize=7, color=colour)  # fmt: skip
+            axes.annotate(
+                text, (side.delay_ms, height), offset, textcoords="offset points", fontsize=7, color=colour
+            )
     leak.set(
         ylabel="passed of a press, ms\n(dot: median, bar: to 95 %, cross: most)",
         ylim=(-8, 118),

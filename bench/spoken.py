@@ -26,4 +26,4 @@ def synthetic_speech() -> np.ndarray:
             pieces.append(resample_poly(samples, 8000, rate))
     speech = np.concatenate(pieces)
     active = np.abs(speech) > 0.01
-    return speech * (32767 * 10 ** (-26 / 20) / np.sqrt(np.mean(speech[active] ** 2)))
+    return np.asarray(speech * (32767 * 10 ** (-26 / 20) / np.sqrt(np.mean(speech[active] ** 2))))

@@ -45,12 +45,13 @@ class Row:
 
     def ratios(self, mode: str) -> NDArray[np.float64]:
         """Return ours over spandsp's, one for each round."""
-        return np.array(self.speeds[mode]) / np.array(self.speeds["spandsp"])
+        found: NDArray[np.float64] = np.array(self.speeds[mode]) / np.array(self.speeds["spandsp"])
+        return found
 
 
 def line_noise(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Return n samples of white noise at a level drawn from NOISE_DBM0."""
-    rms = P0 / np.sqrt(2) * 10 ** (rng.uniform(*NOISE_DBM0) / 20)
+    rms = float(P0 / np.sqrt(2)) * 10 ** (rng.uniform(*NOISE_DBM0) / 20)
     return rng.standard_normal(n) * rms
 
 

@@ -28,7 +28,7 @@ SILENCE = b"\xd5"  # A-law
 HEADER_BYTES = 12
 _START_TIME_MAX_S = 5.0
 _TAIL_S = 0.5
-BLOCK = {"DTMF-security": "silence"}
+BLOCK: dict[str, object] = {"DTMF-security": "silence"}
 SETTINGS: dict[str, dict[str, object] | None] = {
     "relay": None,
     "block DTMF": BLOCK,
@@ -147,7 +147,8 @@ def _port_in(answer: bytes) -> int:
 
 def _set_up(control: Control, name: str, index: int, sent: bytes) -> Call:
     """Offer, answer, and block DTMF of the caller where the setting says so."""
-    call = Call(name, sent, *(socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)))
+    caller, agent = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    call = Call(name, sent, caller, agent)
     for sock in (call.caller, call.agent):
         sock.bind(("127.0.0.1", 0))
         sock.setblocking(False)

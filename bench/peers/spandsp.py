@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
-import llvmlite.binding
+import llvmlite.binding  # type: ignore[import-untyped]  # it has no types
 import numba
 import numpy as np
 from numba import types
@@ -91,7 +91,7 @@ def load() -> Spandsp | None:
     return Spandsp(library)
 
 
-@numba.njit(nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True)
 def run_streams(
     receivers: NDArray[np.uintp],
     audio: NDArray[np.int16],

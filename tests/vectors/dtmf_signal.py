@@ -75,7 +75,7 @@ def tone_pair(key: str, n: int, recipe: Recipe, rng: np.random.Generator) -> NDA
         x[-ramp:] *= np.linspace(1.0, 0.0, ramp)
     if recipe.cut_ms:
         x[n // 2 : n // 2 + round(recipe.cut_ms * 8)] = 0.0
-    return P0 * x
+    return np.asarray(P0 * x)
 
 
 def key_stream(recipe: Recipe, seed: int, speech: NDArray[np.float64] | None = None) -> Stream:
