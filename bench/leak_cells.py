@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtmf_shield.media.codecs.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
-from tests.vectors.dtmf_signal import KEYS, Recipe, Stream, key_stream
+from tests.vectors.dtmf_signal import APART_MS, KEYS, Recipe, Stream, key_stream
 
 LEVELS_DBM0 = (-4, -10, -25, -32)
 SNRS_DB = (35, 25, 20, 15)
@@ -21,7 +21,7 @@ PRESSES_MS = (40, 50, 65, 80, 100)
 FRAGMENTS_MS = (2, 3, 5, 8, 13, 20, 30, 39)
 FRAGMENT_LEVELS_DBM0 = (-10, -25)
 FRAGMENT_SNRS_DB = (35, 20)
-GAP_MS = 180
+GAP_MS = APART_MS + 20
 CALL_PRESS_MS = 80
 # Fields of the recipe that span the cells, and what the report calls them.
 GRID = {"level_dbm0": "dBm0", "snr_db": "SNR", "twist_db": "twist"}

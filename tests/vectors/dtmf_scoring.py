@@ -84,7 +84,9 @@ def passed_samples(
     return same
 
 
-def leaked_samples(pcm: NDArray[np.int16], out: NDArray[np.int16], onset: int, end: int) -> int:
-    """Count samples of [onset, end) that left unreplaced, in runs of at least LEAK_RUN_MIN."""
-    span = slice(onset, min(end, len(out) - HOLD_BACK_SAMPLES))
-    return int(passed_samples(pcm[span], out[onset:], HOLD_BACK_SAMPLES).sum())
+def leaked_samples(
+    pcm: NDArray[np.int16], out: NDArray[np.int16], onset: int, end: int, held: int = HOLD_BACK_SAMPLES
+) -> int:
+    """Count samples of [onset, end) that left unreplaced, in runs of at least LEAK_RUN_MIN; `held`: 5 ms of samples."""
+    span = slice(onset, min(end, len(out) - held))
+    return int(passed_samples(pcm[span], out[onset:], held).sum())

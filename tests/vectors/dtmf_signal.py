@@ -16,6 +16,7 @@ P0 = 32767.0 * 10.0 ** (-3.14 / 20.0)
 ROWS_HZ = (697.0, 770.0, 852.0, 941.0)
 COLUMNS_HZ = (1209.0, 1336.0, 1477.0, 1633.0)
 KEYS = "123A456B789C*0#D"
+APART_MS = 160.0  # a gap that no mask of a key outlasts: the next key's first samples have to be found anew
 
 
 @dataclass(slots=True)
@@ -44,6 +45,11 @@ class Recipe:
     keys: str = KEYS
     same_key_twice: bool = False
     alaw: bool = False
+    sample_rate_hz: int = SAMPLE_RATE_HZ
+
+    def samples(self, duration_ms: float) -> int:
+        """Return how many samples `duration_ms` takes."""
+        return round(duration_ms * self.sample_rate_hz / 1000)
 
 
 @dataclass(slots=True)
@@ -59,7 +65,7 @@ class Stream:
 def tone_pair(key: str, n: int, recipe: Recipe, rng: np.random.Generator) -> NDArray[np.float64]:
     """Return n samples of `key` with random phases, float, full scale 32767."""
     row, column = divmod(KEYS.index(key), 4)
-    t = np.arange(n) / SAMPLE_RATE_HZ
+    t = np.arange(n) / recipe.sample_rate_hz
     row_hz = ROWS_HZ[row] * (1.0 + recipe.row_error) + recipe.error_hz + recipe.row_error_hz
     column_hz = COLUMNS_HZ[column] * (1.0 + recipe.column_error) + recipe.error_hz + recipe.column_error_hz
     phase = rng.uniform(0.0, 2.0 * np.pi, 2)
@@ -69,17 +75,17 @@ def tone_pair(key: str, n: int, recipe: Recipe, rng: np.random.Generator) -> NDA
     x += 10.0 ** ((recipe.level_dbm0 + recipe.twist_db / 2.0) / 20.0) * np.sin(
         2 * np.pi * column_hz * t + phase[1]
     )
-    ramp = int(recipe.ramp_ms * 8)
+    ramp = recipe.samples(recipe.ramp_ms)
     if ramp:
         x[:ramp] *= np.linspace(0.0, 1.0, ramp)
         x[-ramp:] *= np.linspace(1.0, 0.0, ramp)
     if recipe.cut_ms:
-        x[n // 2 : n // 2 + round(recipe.cut_ms * 8)] = 0.0
+        x[n // 2 : n // 2 + recipe.samples(recipe.cut_ms)] = 0.0
     return np.asarray(P0 * x)
 
 
 def key_stream(recipe: Recipe, seed: int, speech: NDArray[np.float64] | None = None) -> Stream:
-    """Synthesise `recipe`. `speech` (float, 8 kHz) is needed where speech_below_db is set."""
+    """Synthesise `recipe`. `speech` (float, at the recipe's rate) is needed where speech_below_db is set."""
     rng = np.random.default_rng(seed)
     order = list(recipe.keys) * recipe.repetitions
     rng.shuffle(order)
@@ -88,9 +94,9 @@ def key_stream(recipe: Recipe, seed: int, speech: NDArray[np.float64] | None = N
     parts: list[NDArray[np.float64]] = [np.zeros(400)]
     stream = Stream(np.zeros(0, np.int16))
     position = 400
-    n_on = round(recipe.on_ms * 8)
+    n_on = recipe.samples(recipe.on_ms)
     for key in order:
-        gap = round((recipe.gap_ms + rng.uniform(0.0, recipe.gap_spread_ms)) * 8)
+        gap = recipe.samples(recipe.gap_ms + rng.uniform(0.0, recipe.gap_spread_ms))
         stream.keys.append(key)
         stream.onsets.append(position)
         stream.ends.append(position + n_on)
@@ -108,10 +114,10 @@ def _degrade(
     """Add echo, dial tone, noise, speech, clipping and A-law, in that order."""
     power = P0**2 * 10.0 ** (recipe.level_dbm0 / 10.0) * np.cosh(np.log(10.0) * recipe.twist_db / 20.0)
     if recipe.echo_ms:
-        delay = round(recipe.echo_ms * 8)
+        delay = recipe.samples(recipe.echo_ms)
         x = x + 10.0 ** (recipe.echo_db / 20.0) * np.concatenate([np.zeros(delay), x[:-delay]])
     if recipe.dial_tone_db is not None:
-        t = np.arange(len(x)) / SAMPLE_RATE_HZ
+        t = np.arange(len(x)) / recipe.sample_rate_hz
         tone = np.sin(2 * np.pi * 350 * t) + np.sin(2 * np.pi * 440 * t + 1.0)
         x = x + P0 * 10.0 ** ((recipe.level_dbm0 + recipe.dial_tone_db) / 20.0) * tone
     if recipe.snr_db is not None:
