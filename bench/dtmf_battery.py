@@ -17,6 +17,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import resample_poly
 
 from bench.bounds import ONE_SIDED, share_bounds
 from bench.dtmf_conditions import BREAK, CORNERS, LIMITS, REJECT, Condition, conditions, corners
@@ -88,6 +89,12 @@ def with_losses(
     return packets.reshape(-1), lost
 
 
+def halved(pcm: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Return audio of 16 kHz at 8 kHz."""
+    half = resample_poly(pcm.astype(np.float64), 1, 2)
+    return np.clip(np.round(half), -32768, 32767).astype(np.int16)
+
+
 def detectors() -> dict[str, Callable[[NDArray[np.int16], int], Events]]:
     """Return the peers that tell when they heard a key, each fed in pieces of so many samples."""
     found: dict[str, Callable[[NDArray[np.int16], int], Events]] = {}
@@ -114,10 +121,19 @@ def measure(job: tuple[Condition, int, int]) -> Row:
     recipe = Recipe(**{"repetitions": max(1, n // 16), **condition.changes})  # type: ignore[arg-type]
     stream: Stream = key_stream(recipe, seed, speech() if recipe.speech_below_db is not None else None)
     n_keys = len(stream.keys)
-    audio, lost = whole_packets(stream.pcm, PACKET_SAMPLES), None
+    factor = recipe.sample_rate_hz // 8000
+    audio, lost = whole_packets(stream.pcm, PACKET_SAMPLES * factor), None
     if condition.loss:
         audio, lost = with_losses(stream.pcm, condition.loss, condition.loss_repeats, seed)
-    heard = listen(audio, lost=lost)[0]
+    heard = listen(
+        audio, packet_samples=PACKET_SAMPLES * factor, lost=lost, sample_rate_hz=recipe.sample_rate_hz
+    )[0]
+    if factor > 1:
+        # The peers hear 8 kHz only, and all times are counted there.
+        audio = halved(audio)
+        stream.onsets, stream.ends = (
+            [at // factor for at in times] for times in (stream.onsets, stream.ends)
+        )
     scores = {"ours": Score(*hits_and_extras(stream, [(h.key, h.registered) for h in heard]), n_keys)}
     for who, events in detectors().items():
         scores[who] = Score(*hits_and_extras(stream, events(audio, PACKET_SAMPLES)), n_keys)

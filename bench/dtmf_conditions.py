@@ -3,7 +3,7 @@
 Figures: ITU-T Q.24 (AT&T's column, NTT's ±1.8 %), ETSI's twist of ±6 dB, all quoted from secondary sources.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -154,11 +154,26 @@ def _lines() -> list[Condition]:
     return rows
 
 
+def _wideband(rows: list[Condition]) -> list[Condition]:
+    """Return some of the rows at 16 kHz; peers hear them at 8 kHz."""
+    chosen = {
+        "clean", "both +1.5 % and +2 Hz", "both -3.5 % (reject)", "row only -3.5 % (reject)", "twist -8 dB",
+        "twist +6 dB", "SNR 15 dB", "on 23 ms (reject)", "on 40 ms", "gap 40 ms, same key",
+        "100 ms cut by 10 ms (want 1)", "worst-legal A",
+    }  # fmt: skip
+    return [
+        replace(row, name=f"16 kHz: {row.name}", changes={**row.changes, "sample_rate_hz": 16_000})
+        for row in rows
+        if row.name in chosen
+    ]
+
+
 def conditions() -> list[Condition]:
-    """Return every named condition, the legal worst case A last."""
+    """Return every named condition, the legal worst case A and the rows at 16 kHz last."""
     worst = {"level_dbm0": -25, "snr_db": 15, "on_ms": 40, "gap_ms": 40}
     a = Condition("worst-legal A", {"row_error": 0.015, "column_error": -0.015, "twist_db": -6, **worst})
-    return [Condition("clean"), *_frequencies(), *_levels(), *_times(), *_lines(), a]
+    narrow = [Condition("clean"), *_frequencies(), *_levels(), *_times(), *_lines(), a]
+    return [*narrow, *_wideband(narrow)]
 
 
 def _drawn(rng: np.random.Generator, low: float, high: float) -> float:

@@ -21,6 +21,12 @@ from dtmf_shield.base.errors import ConfigurationError, OperatorError
 CALLS_MAX_LIMIT = 2_000
 """Rows one media shard is known to carry on one core with room to spare."""
 CONFIG_FILE_BYTES_MAX = 1_000_000
+MASK_LEVEL_DBM0_MIN = -65.0
+"""Below it little is left of any style on a G.711 line."""
+MASK_LEVEL_DBM0_MAX = -20.0
+"""As loud as speech; louder hurts an ear that expects it."""
+ECHO_HOLD_MS_MAX = 300
+"""Round trip over two packet legs."""
 
 
 def _ip_literal(value: str) -> str:
@@ -153,6 +159,14 @@ class MediaSection(_Section):
     """Last RTP port."""
     calls_max: Annotated[int, Field(ge=1, le=CALLS_MAX_LIMIT)] = 32
     """Calls at once; one more is refused with 503 and Retry-After."""
+    mask_style: Literal["noise", "silence", "tone", "beep"] = "noise"
+    """What is heard in place of a key, the same for every key: comfort noise, silence, a flat tone of 1000 Hz, or one
+    beep of 100 ms (keys within 200 ms share it) and noise around it. Recordings hold the same."""
+    mask_level_dbm0: Annotated[float, Field(ge=MASK_LEVEL_DBM0_MIN, le=MASK_LEVEL_DBM0_MAX)] = -50.0
+    """No style is louder. A tone or beep that people are to notice wants -30."""
+    echo_hold_ms: Annotated[int, Field(ge=0, le=ECHO_HOLD_MS_MAX)] = 60
+    """In a capture, so long after a key both legs stay masked, because its echo could be read; 0: the other leg is not
+    masked for a key. Up to 300 where echo comes back over two packet networks."""
 
     @model_validator(mode="after")
     def _enough_ports(self) -> MediaSection:

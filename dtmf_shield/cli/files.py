@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from dtmf_shield.cli.console import operator_errors, out
+from dtmf_shield.model.stream import MaskStyle
 
 
 class Mode(enum.StrEnum):
@@ -47,13 +48,14 @@ def mask(
     mode: Annotated[
         Mode, typer.Option(help="capture: lax thresholds; guard: outside captures.")
     ] = Mode.CAPTURE,
+    style: Annotated[MaskStyle, typer.Option(help="What is heard in place of a key.")] = MaskStyle.NOISE,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
 ) -> None:
     """Run the live masker over a file in 20 ms packets, as on a caller leg."""
     from dtmf_shield.service import file_analysis
 
     with operator_errors():
-        result = file_analysis.mask_file(source, destination, mode=mode.value)
+        result = file_analysis.mask_file(source, destination, mode=mode.value, style=style.value)
     if as_json:
         print(json.dumps(result))  # noqa: T201 - the machine's line
         return

@@ -4,10 +4,12 @@ A leg that is shielded needs no second detector: `masker.shield_packet` register
 """
 
 from math import log10
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dtmf_shield.media.dsp.half_band import forget_half_band, take_chunk
 from dtmf_shield.media.dsp.kernel import kernel
 from dtmf_shield.media.dsp.leg_state import (
     CHUNK_SAMPLES,
@@ -25,6 +27,7 @@ __all__ = [
     "SHIELD_STATE_DTYPE",
     "ShieldState",
     "detect_packet",
+    "detect_wideband_packet",
     "key_end_samples",
     "key_level_dbm0",
     "key_twist_db",
@@ -45,25 +48,23 @@ def detect_packet(state: ShieldState, row: int, pcm: NDArray[np.int16], keys: ND
     pcm: int16 (n,), raw, 8 kHz, n a multiple of 20 (any other length counts as not received).
     keys: uint8 (16,), the first (result) entries are ASCII codes of keys.
     """
-    leg = state[row]
-    n = len(pcm)
-    if n % STEP_SAMPLES != 0:
-        skip_chunk(leg, n - n % STEP_SAMPLES + STEP_SAMPLES)
-        return 0
-    n_keys = 0
-    first = 0
-    while first < n:
-        size = min(CHUNK_SAMPLES, n - first)
-        n_keys = listen_chunk(leg, pcm, first, size, MODE_GUARD, keys, n_keys)
-        first += size
-    return n_keys
+    return _detect(state[row], pcm, keys, 1)
+
+
+@kernel
+def detect_wideband_packet(
+    state: ShieldState, row: int, pcm: NDArray[np.int16], keys: NDArray[np.uint8]
+) -> int:
+    """Do as `detect_packet` does at 16 kHz: n a multiple of 40. Onsets and ends are told at 8 kHz."""
+    return _detect(state[row], pcm, keys, 2)
 
 
 @kernel
 def skip_packet(state: ShieldState, row: int, n: int) -> None:
-    """Let n samples pass that were not received; n is rounded up to a multiple of 20."""
+    """Let n samples at 8 kHz pass that were not received; n is rounded up to a multiple of 20."""
     steps = (n + STEP_SAMPLES - 1) // STEP_SAMPLES
     skip_chunk(state[row], steps * STEP_SAMPLES)
+    forget_half_band(state[row])
 
 
 @kernel
@@ -88,3 +89,22 @@ def key_twist_db(state: ShieldState, row: int) -> float:
     """Return column minus row level in dB, of the key registered last."""
     row_energy, column_energy = float(state[row]["key_row_energy"]), float(state[row]["key_column_energy"])
     return 10.0 * log10(max(column_energy, 1e-9) / max(row_energy, 1e-9))
+
+
+@kernel
+def _detect(leg: Any, pcm: NDArray[np.int16], keys: NDArray[np.uint8], factor: int) -> int:
+    """Judge one packet at factor * 8 kHz."""
+    n = len(pcm)
+    step = factor * STEP_SAMPLES
+    if n % step != 0:
+        skip_chunk(leg, (n + step - 1) // step * STEP_SAMPLES)
+        forget_half_band(leg)
+        return 0
+    n_keys = 0
+    first = 0
+    while first < n // factor:
+        size = min(CHUNK_SAMPLES, n // factor - first)
+        take_chunk(leg, pcm, first, size, factor)
+        n_keys = listen_chunk(leg, leg.heard, 0, size, MODE_GUARD, keys, n_keys)
+        first += size
+    return n_keys

@@ -1,9 +1,10 @@
-"""Masker: what a leg may say to the other side. Replaces every stretch that sounds like a key by comfort noise.
+"""Masker: what a leg may say to the other side. Replaces every stretch that sounds like a key by a filler.
 
-The only file that makes a `MaskedFrame`. Replacement is total: noise of one level, cut in hard, its content from a
-generator that never sees the input; no filter, attenuation or cross-fade, which all leave the key readable. Output
-lags input by a constant `HOLD_BACK_SAMPLES` in every mode, so that entering or leaving a capture splices nothing.
-Registration of keys runs on the raw audio in every mode.
+The only file that makes a `MaskedFrame`. Replacement is total: `dsp/filler.py`, cut in hard, its content never drawn
+from the input; no filter, attenuation or cross-fade, which all leave the key readable. Output
+lags input by a constant 5 ms in every mode, so that entering or leaving a capture splices nothing. Registration of
+keys runs on the raw audio in every mode. A 16 kHz leg is judged on its lower half band, 8 kHz, and what is suspect
+there is replaced in the whole band; a leg keeps to one rate until it is reset.
 """
 
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dtmf_shield.media.dsp.filler import LEVEL_DBM0, NOISE_PEAK, STYLES, ask_beep, fill, set_style
+from dtmf_shield.media.dsp.half_band import DELAY_SAMPLES, forget_half_band, take_chunk
 from dtmf_shield.media.dsp.kernel import kernel
 from dtmf_shield.media.dsp.leg_state import (
     CHUNK_SAMPLES,
@@ -21,7 +24,6 @@ from dtmf_shield.media.dsp.leg_state import (
     key_onset_samples,
     reset_row,
 )
-from dtmf_shield.media.dsp.levels import mean_square
 from dtmf_shield.media.dsp.listening import TAIL_SAMPLES, listen_chunk, skip_chunk
 from dtmf_shield.media.dsp.suspicion import MODE_CAPTURE, MODE_GUARD, MODE_MUTE
 from dtmf_shield.media.dsp.tables import HOP_SAMPLES, STEP_SAMPLES, WINDOW_SAMPLES
@@ -29,21 +31,30 @@ from dtmf_shield.media.frames import MaskedFrame
 
 __all__ = [
     "HOLD_BACK_SAMPLES",
+    "LEVEL_DBM0",
     "MODE_CAPTURE",
     "MODE_GUARD",
     "MODE_MUTE",
     "NOISE_PEAK",
     "SHIELD_STATE_DTYPE",
+    "STYLES",
     "ShieldState",
+    "beep_once",
     "conceal_packet",
+    "conceal_wideband_packet",
+    "echo_hold_samples",
     "force_mute",
     "key_onset_samples",
+    "key_sounds",
     "masked_frame",
     "masked_segments",
     "mute_open",
     "reset_shield",
     "samples_masked",
+    "set_echo_hold",
+    "set_style",
     "shield_packet",
+    "shield_wideband_packet",
 ]
 
 # A suspect window mutes from 3.25 ms before its start: one hop, and 2 ms that would name a key (6 dB under noise).
@@ -52,9 +63,12 @@ BACK_SAMPLES = 26
 # (9 ms of tone) it stays for TAIL_SAMPLES, over any weak spot of a key.
 SUSPECTS_FOR_TAIL = 4
 BRIEF_TAIL_SAMPLES = 32
-COMFORT_NOISE_DBM0 = -50.0
-# Uniform noise has a mean square of a third of its squared peak; the generator's top 16 bits span +-32768.
-NOISE_PEAK = int(np.sqrt(3.0 * mean_square(COMFORT_NOISE_DBM0)))
+# In a capture a tone that is surely one is muted for at least 120 ms and in whole steps of 20 ms, so that the mask does
+# not tell how long the key was pressed, and until its echo on the same line has died away.
+MUTE_MIN_SAMPLES = 960
+MUTE_STEP_SAMPLES = 160
+# Echo of a line (30-60 ms) on the leg itself and on the other one; two legs of packets take up to 300 ms.
+ECHO_HOLD_SAMPLES = 480
 
 reset_shield = reset_row
 
@@ -70,28 +84,28 @@ def shield_packet(
 ) -> int:
     """Judge one received packet and write what may leave; return how many keys registered in it.
 
-    pcm: int16 (n,), raw, 8 kHz, n a multiple of 20 (any other length is masked whole and not judged).
+    pcm: int16 (n,), raw, 8 kHz, n a multiple of 20 up to 60 ms (any other length is masked whole and not judged).
     out: int16 (n,), masked, HOLD_BACK_SAMPLES behind pcm.
     mode: MODE_MUTE (noise only), MODE_GUARD (outside a capture) or MODE_CAPTURE; any other value mutes.
     keys: uint8 (16,), the first (result) entries are ASCII codes of keys; at most 4 a packet.
     """
-    leg = state[row]
-    n = len(pcm)
-    leg.masked_in_packet_samples = 0
-    leg.segments = 0
-    if n % STEP_SAMPLES != 0:
-        _fill_whole(leg, out, n)
-        return 0
-    n_keys = 0
-    first = 0
-    while first < n:
-        size = min(CHUNK_SAMPLES, n - first)
-        _write_delayed(leg, pcm, out, first, size)
-        start = leg.position_samples
-        n_keys = listen_chunk(leg, pcm, first, size, mode, keys, n_keys)
-        _write_mask(leg, out, first, size, start, mode)
-        first += size
-    return n_keys
+    return _shield(state[row], pcm, out, mode, keys, 1)
+
+
+@kernel
+def shield_wideband_packet(
+    state: ShieldState,
+    row: int,
+    pcm: NDArray[np.int16],
+    out: NDArray[np.int16],
+    mode: int,
+    keys: NDArray[np.uint8],
+) -> int:
+    """Do as `shield_packet` does at 16 kHz: n a multiple of 40, `out` 2 * HOLD_BACK_SAMPLES behind.
+
+    `samples_masked` and `masked_segments` then count at 16 kHz; key onsets and positions stay at 8 kHz.
+    """
+    return _shield(state[row], pcm, out, mode, keys, 2)
 
 
 @kernel
@@ -102,14 +116,13 @@ def conceal_packet(state: ShieldState, row: int, n: int, out: NDArray[np.int16],
     freeze, and no window reaches over the gap. In a capture, or where a key may be sounding, the mute goes on for 5 ms
     after the gap. n is rounded up to a multiple of 20 for the detector.
     """
-    leg = state[row]
-    leg.masked_in_packet_samples = 0
-    leg.segments = 0
-    sounding = leg.position_samples <= leg.sustain_until_samples
-    _fill_whole(leg, out, n)
-    if sounding or mode != MODE_GUARD:
-        # The last 5 ms of a key may follow the gap: too short a piece to be judged, long enough to be read.
-        leg.mute_until_samples += WINDOW_SAMPLES
+    _conceal(state[row], n, out, mode, 1)
+
+
+@kernel
+def conceal_wideband_packet(state: ShieldState, row: int, n: int, out: NDArray[np.int16], mode: int) -> None:
+    """Do as `conceal_packet` does for n samples at 16 kHz; n is rounded up to a multiple of 40 for the detector."""
+    _conceal(state[row], n, out, mode, 2)
 
 
 @kernel
@@ -117,6 +130,30 @@ def force_mute(state: ShieldState, row: int, samples: int) -> None:
     """Keep the leg muted for at least the next `samples` received, and what is held now."""
     leg = state[row]
     leg.mute_until_samples = max(leg.mute_until_samples, leg.position_samples + samples)
+
+
+@kernel
+def beep_once(state: ShieldState, row: int) -> None:
+    """Let the mute that is open beep where the leg's style says so: for a key that was told, not heard."""
+    ask_beep(state[row], state[row].position_samples)
+
+
+@kernel
+def key_sounds(state: ShieldState, row: int) -> bool:
+    """Tell whether the last packet held a tone that is surely one (9 ms or more of it), key or not."""
+    return bool(state[row].key_sounds != 0)
+
+
+def set_echo_hold(state: ShieldState, samples: int) -> None:
+    """Set for every row of `state` how long after a key its echo is masked, at 8 kHz; 0 for no longer than a tail."""
+    state["echo_hold_samples"] = samples if samples > 0 else -1
+
+
+@kernel
+def echo_hold_samples(state: ShieldState, row: int) -> int:
+    """Return how long after a key its echo is masked, at 8 kHz; 0 for none."""
+    hold = int(state[row].echo_hold_samples)
+    return ECHO_HOLD_SAMPLES if hold == 0 else max(0, hold)
 
 
 @kernel
@@ -144,60 +181,125 @@ def masked_frame(out: NDArray[np.int16]) -> MaskedFrame:
 
 
 @kernel
-def _write_delayed(leg: Any, pcm: NDArray[np.int16], out: NDArray[np.int16], first: int, n: int) -> None:
-    """Write the held samples and all but the last HOLD_BACK_SAMPLES of this chunk to `out`; hold the rest.
+def _shield(
+    leg: Any, pcm: NDArray[np.int16], out: NDArray[np.int16], mode: int, keys: NDArray[np.uint8], factor: int
+) -> int:
+    """Shield one packet at factor * 8 kHz; all that is counted here and below is at 8 kHz unless it says otherwise."""
+    leg.masked_in_packet_samples = 0
+    leg.segments = 0
+    leg.key_sounds = 0
+    if len(pcm) % (factor * STEP_SAMPLES) != 0:
+        _fill_whole(leg, out, len(pcm), mode, factor)
+        return 0
+    n = len(pcm) // factor
+    n_keys = 0
+    first = 0
+    while first < n:
+        size = min(CHUNK_SAMPLES, n - first)
+        _write_delayed(leg, pcm, out, factor * first, factor * size, factor * HOLD_BACK_SAMPLES)
+        start = leg.position_samples
+        take_chunk(leg, pcm, first, size, factor)
+        n_keys = listen_chunk(leg, leg.heard, 0, size, mode, keys, n_keys)
+        _write_mask(leg, out, first, size, start, mode, factor)
+        first += size
+    return n_keys
+
+
+@kernel
+def _conceal(leg: Any, n: int, out: NDArray[np.int16], mode: int, factor: int) -> None:
+    """Fill a gap of n samples at factor * 8 kHz."""
+    leg.masked_in_packet_samples = 0
+    leg.segments = 0
+    leg.key_sounds = 0
+    sounding = leg.position_samples <= leg.sustain_until_samples
+    _fill_whole(leg, out, n, mode, factor)
+    if sounding or mode != MODE_GUARD:
+        # The last 5 ms of a key may follow the gap: too short a piece to be judged, long enough to be read.
+        leg.mute_until_samples += WINDOW_SAMPLES
+
+
+@kernel
+def _write_delayed(
+    leg: Any, pcm: NDArray[np.int16], out: NDArray[np.int16], first: int, n: int, n_held: int
+) -> None:
+    """Write the held samples and all but the last n_held of this chunk to `out`; hold the rest. All at the leg's rate.
 
     A chunk shorter than the hold-back moves through the held samples as through a pipe.
     """
     held = leg.held
-    from_held = min(n, HOLD_BACK_SAMPLES)
+    from_held = min(n, n_held)
     for i in range(from_held):
         out[first + i] = held[i]
     for i in range(n - from_held):
         out[first + from_held + i] = pcm[first + i]
-    for i in range(HOLD_BACK_SAMPLES - from_held):
+    for i in range(n_held - from_held):
         held[i] = held[from_held + i]
     for i in range(from_held):
-        held[HOLD_BACK_SAMPLES - from_held + i] = pcm[first + n - from_held + i]
+        held[n_held - from_held + i] = pcm[first + n - from_held + i]
 
 
 @kernel
-def _write_mask(leg: Any, out: NDArray[np.int16], first: int, n: int, start: int, mode: int) -> None:
-    """Replace in out[first:first + n], whose first sample is stream index start - HOLD_BACK_SAMPLES, what is muted."""
+def _write_mask(
+    leg: Any, out: NDArray[np.int16], first: int, n: int, start: int, mode: int, factor: int
+) -> None:
+    """Replace in the chunk of `out` at `first`, whose stream index is start - HOLD_BACK_SAMPLES, what is muted."""
     base = start - HOLD_BACK_SAMPLES
     if mode not in (MODE_GUARD, MODE_CAPTURE):
         leg.mute_until_samples = max(leg.mute_until_samples, base + n)
-    done = _replace(leg, out, first, 0, min(n, leg.mute_until_samples - base))
+        leg.beep_left = 0  # a leg that is silent altogether does not tell when keys sound on it
+    done = _replace_from(leg, out, first, 0, min(n, leg.mute_until_samples - base), base, factor)
     suspects = leg.suspect_hops
     hop = 0
     while suspects != 0:
         if suspects & np.uint32(1) != 0:
             end = start + (hop + 1) * HOP_SAMPLES
-            mute_from = end - WINDOW_SAMPLES - BACK_SAMPLES
-            if end > leg.mute_until_samples:
-                leg.mute_suspects = 0
-            leg.mute_suspects += 1
-            tail = TAIL_SAMPLES if leg.mute_suspects >= SUSPECTS_FOR_TAIL else BRIEF_TAIL_SAMPLES
-            leg.mute_until_samples = max(leg.mute_until_samples, end + tail)
+            # What the half-band filter lets be heard late began earlier; that it ends late as well harms nobody.
+            mute_from = end - WINDOW_SAMPLES - BACK_SAMPLES - (factor - 1) * DELAY_SAMPLES
+            _extend_mute(leg, mute_from, end, mode)
             last = min(n, leg.mute_until_samples - base)
-            done = _replace(leg, out, first, max(done, mute_from - base), last)
+            done = _replace_from(leg, out, first, max(done, mute_from - base), last, base, factor)
         suspects >>= np.uint32(1)
         hop += 1
 
 
 @kernel
-def _replace(leg: Any, out: NDArray[np.int16], first: int, begin: int, end: int) -> int:
-    """Overwrite out[first + begin:first + end] with comfort noise; return the larger of begin and end."""
-    noise = leg.filler
-    for i in range(begin, end):
-        # Numerical Recipes' 32-bit linear congruential generator; its high bits are white enough for noise.
-        noise = np.uint32(noise * np.uint32(1664525) + np.uint32(1013904223))
-        out[first + i] = ((np.int64(noise >> np.uint32(16)) - 32768) * NOISE_PEAK) >> 15
-    leg.filler = noise
+def _extend_mute(leg: Any, mute_from: int, end: int, mode: int) -> None:
+    """Count the suspect window that ends at `end` and move the mute's end on."""
+    if end > leg.suspected_until_samples:
+        leg.mute_suspects = 0
+        leg.mute_opened_samples = mute_from
+    leg.mute_suspects += 1
+    sure = leg.mute_suspects >= SUSPECTS_FOR_TAIL
+    leg.suspected_until_samples = end + (TAIL_SAMPLES if sure else BRIEF_TAIL_SAMPLES)
+    until = leg.suspected_until_samples
+    if sure:
+        leg.key_sounds = 1
+        if mode in (MODE_GUARD, MODE_CAPTURE):
+            ask_beep(leg, end)
+        if mode == MODE_CAPTURE:
+            hold = leg.echo_hold_samples if leg.echo_hold_samples != 0 else ECHO_HOLD_SAMPLES
+            length = max(MUTE_MIN_SAMPLES, max(until, end + hold) - leg.mute_opened_samples)
+            steps = (length + MUTE_STEP_SAMPLES - 1) // MUTE_STEP_SAMPLES
+            until = leg.mute_opened_samples + steps * MUTE_STEP_SAMPLES
+    leg.mute_until_samples = max(leg.mute_until_samples, until)
+
+
+@kernel
+def _replace_from(
+    leg: Any, out: NDArray[np.int16], first: int, begin: int, end: int, base: int, factor: int
+) -> int:
+    """Replace [begin, end) of the chunk at `first`, stream index `base`; return the larger of begin and end."""
     if end > begin:
-        leg.masked_in_packet_samples += end - begin
-        _note_segment(leg, first + begin, first + end)
+        _replace(leg, out, factor * (first + begin), factor * (first + end), base + begin, factor)
     return max(begin, end)
+
+
+@kernel
+def _replace(leg: Any, out: NDArray[np.int16], begin: int, end: int, at: int, factor: int) -> None:
+    """Replace out[begin:end], at the leg's rate, whose stream index is `at`, and note it."""
+    fill(leg, out, begin, end, at, factor)
+    leg.masked_in_packet_samples += end - begin
+    _note_segment(leg, begin, end)
 
 
 @kernel
@@ -213,10 +315,14 @@ def _note_segment(leg: Any, begin: int, end: int) -> None:
 
 
 @kernel
-def _fill_whole(leg: Any, out: NDArray[np.int16], n: int) -> None:
+def _fill_whole(leg: Any, out: NDArray[np.int16], n: int, mode: int, factor: int) -> None:
     """Replace all of out[:n], drop what is held, and let the stream move on by n samples unknown to the detector."""
-    steps = (n + STEP_SAMPLES - 1) // STEP_SAMPLES
-    skip_chunk(leg, steps * STEP_SAMPLES)
+    step = factor * STEP_SAMPLES
+    at = leg.position_samples - HOLD_BACK_SAMPLES
+    skip_chunk(leg, (n + step - 1) // step * STEP_SAMPLES)
+    forget_half_band(leg)
     leg.held[:] = 0
     leg.mute_until_samples = max(leg.mute_until_samples, leg.position_samples)
-    _replace(leg, out, 0, 0, n)
+    if mode not in (MODE_GUARD, MODE_CAPTURE):
+        leg.beep_left = 0
+    _replace(leg, out, 0, n, at, factor)

@@ -13,7 +13,7 @@ import msgspec
 
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureSpec
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
-from dtmf_shield.model.stream import LegStatistics, MediaPorts, ShieldMode, StreamParameters
+from dtmf_shield.model.stream import LegStatistics, MaskStyle, MediaPorts, ShieldMode, StreamParameters
 
 MESSAGE_BYTES_MAX = 65_536
 """No message is longer; SEQPACKET refuses rather than cuts."""
@@ -120,11 +120,15 @@ class ConfigureCde(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class ConfigureMedia(msgspec.Struct, frozen=True, tag=True):
     """First message to media; the one descriptor is the digit slots.
 
-    ``star_codes`` are key sequences of the configuration (``*1``), heard on agent legs.
+    ``star_codes`` are key sequences of the configuration (``*1``), heard on agent legs. The rest is [media] of the
+    configuration: what stands in place of a key, how loud at most, and how long its echo is masked.
     """
 
     calls_max: int
     star_codes: tuple[str, ...] = ()
+    mask_style: MaskStyle = MaskStyle.NOISE
+    mask_level_dbm0: float = -50.0
+    echo_hold_ms: int = 60
 
 
 # --- any child -> supervisor ------------------------------------------------------------------------------

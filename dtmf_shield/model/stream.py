@@ -22,15 +22,24 @@ class Codec(enum.StrEnum):
         return 0 if self is Codec.PCMU else 8
 
 
+class MaskStyle(enum.StrEnum):
+    """What is heard in place of a key."""
+
+    NOISE = "noise"
+    SILENCE = "silence"
+    TONE = "tone"
+    BEEP = "beep"
+
+
 class ShieldMode(enum.StrEnum):
     """How one leg's audio is treated on its way to the other side."""
 
     MUTE = "mute"
-    """Nothing but comfort noise passes. Every leg is born so."""
+    """Nothing but the filler passes. Every leg is born so."""
     GUARD = "guard"
     """Outside captures: keypad tones and events are removed, everything else passes."""
     CAPTURE = "capture"
-    """During a capture: lower thresholds, lower level gate, longer tails."""
+    """During a capture: lower thresholds and level gate, longer tails; a key mutes both legs until its echo is gone."""
 
 
 class Direction(enum.StrEnum):

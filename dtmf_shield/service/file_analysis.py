@@ -1,7 +1,7 @@
 """The live detector and masker over audio files, in 20 ms packets: what `detect` and `mask` of the command line do.
 
-Reads WAV (PCM16, µ-law, A-law) and headerless `.ul`/`.al` (8 kHz mono), mono or stereo, 8 or 16 kHz. At 16 kHz the
-judging is done on a copy at 8 kHz, and its verdicts are applied at the file's own rate.
+Reads WAV (PCM16, µ-law, A-law) and headerless `.ul`/`.al` (8 kHz mono), mono or stereo, 8 or 16 kHz. Each channel is
+a leg of its own, at the file's rate.
 """
 
 from dataclasses import dataclass
@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.media import detector, masker
 from dtmf_shield.media.codecs import g711
 from dtmf_shield.media.dsp.tables import SAMPLE_RATE_HZ
 
-PACKET_SAMPLES = 160  # 20 ms at 8 kHz, as from a trunk
+PACKET_MS = 20  # as from a trunk
 FLUSH_PACKETS = 5  # silence after the file, so that its last key can end
 FILE_OCTETS_MAX = 1 << 30  # about 9 hours of 16 kHz PCM16; the whole file is held in memory
 HIDDEN_DIGIT = "•"
@@ -26,7 +25,6 @@ SUBTYPES = ("PCM_16", "ULAW", "ALAW")
 SAMPLE_RATES_HZ = (8000, 16000)
 HEADERLESS_SUBTYPES = {".ul": "ULAW", ".al": "ALAW"}
 MODES = {"capture": masker.MODE_CAPTURE, "guard": masker.MODE_GUARD}
-_NOISE_SEED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +34,16 @@ class AudioFile:
     samples: NDArray[np.int16]
     sample_rate_hz: int
     subtype: str
+
+    @property
+    def factor(self) -> int:
+        """How many samples there are for one at 8 kHz."""
+        return self.sample_rate_hz // SAMPLE_RATE_HZ
+
+    @property
+    def packet_samples(self) -> int:
+        """Samples of a packet."""
+        return self.sample_rate_hz * PACKET_MS // 1000
 
 
 def detect_file(path: str | Path, reveal: bool = False) -> dict[str, Any]:
@@ -48,32 +56,36 @@ def detect_file(path: str | Path, reveal: bool = False) -> dict[str, Any]:
     n_channels = audio.samples.shape[1]
     digits: list[dict[str, Any]] = []
     for channel in range(n_channels):
-        found = _detect_channel(_at_8_khz(audio, channel), reveal)
+        found = _detect_channel(audio, channel, reveal)
         digits += [digit | {"channel": channel} for digit in found] if n_channels > 1 else found
     digits.sort(key=lambda digit: float(digit["start_ms"]))
     return {"file": str(path), "sample_rate_hz": audio.sample_rate_hz, "digits": digits}
 
 
-def mask_file(source: str | Path, destination: str | Path, mode: str = "capture") -> dict[str, Any]:
+def mask_file(
+    source: str | Path, destination: str | Path, mode: str = "capture", style: str = "noise"
+) -> dict[str, Any]:
     """Write `source`, masked as a caller leg in `mode` ("capture" or "guard") would be, to `destination`.
 
-    The result is as long as the source plus the hold-back. `masked_ms` lists where the *result* holds noise in place
-    of audio, in any channel. Raises OperatorError for files that cannot be read or written and for an unknown mode.
+    The result is as long as the source plus the hold-back. `masked_ms` lists where the *result* holds the filler
+    (`style`: one of masker.STYLES) in place of audio, in any channel. Raises OperatorError for files that cannot be
+    read or written and for an unknown mode or style.
     """
-    if mode not in MODES:
-        raise OperatorError(f"Unknown mode {mode!r}: choose one of {', '.join(MODES)}.")
+    for kind, chosen, known in (("mode", mode, MODES), ("style", style, masker.STYLES)):
+        if chosen not in known:
+            raise OperatorError(f"Unknown {kind} {chosen!r}: choose one of {', '.join(known)}.")
     audio = read_audio(source)
     _check_destination(destination, audio)
     columns, segments, n_keys = [], [], 0
     for channel in range(audio.samples.shape[1]):
-        masked, found, keys = _mask_channel(audio, channel, MODES[mode])
+        masked, found, keys = _mask_channel(audio, channel, MODES[mode], style)
         columns.append(masked)
         segments += found
         n_keys += keys
     write_audio(destination, AudioFile(np.stack(columns, axis=1), audio.sample_rate_hz, audio.subtype))
     return {
         "added_delay_ms": _ms(masker.HOLD_BACK_SAMPLES),
-        "masked_ms": [[_ms(begin), _ms(end)] for begin, end in _joined(segments)],
+        "masked_ms": [[_ms(begin, audio.factor), _ms(end, audio.factor)] for begin, end in _joined(segments)],
         "digits_registered": n_keys,
     }
 
@@ -152,38 +164,30 @@ def _encoded(pcm: NDArray[np.int16], subtype: str) -> NDArray[np.uint8]:
     return codes
 
 
-def _at_8_khz(audio: AudioFile, channel: int) -> NDArray[np.int16]:
-    """Return one channel, int16, at 8 kHz."""
-    samples = np.ascontiguousarray(audio.samples[:, channel])
-    if audio.sample_rate_hz == SAMPLE_RATE_HZ:
-        return samples
-    halved = resample_poly(samples.astype(np.float64), SAMPLE_RATE_HZ, audio.sample_rate_hz)
-    clipped: NDArray[np.int16] = np.clip(np.round(halved), -32768, 32767).astype(np.int16)
-    return clipped
-
-
-def _padded(pcm: NDArray[np.int16], extra_samples: int) -> NDArray[np.int16]:
-    """Return `pcm` with at least `extra_samples` of silence behind it, a whole number of packets."""
-    n_packets = -(-(len(pcm) + extra_samples) // PACKET_SAMPLES)
-    padded = np.zeros(n_packets * PACKET_SAMPLES, np.int16)
-    padded[: len(pcm)] = pcm
+def _padded(audio: AudioFile, channel: int, extra_samples: int) -> NDArray[np.int16]:
+    """Return a channel with at least `extra_samples` of silence behind it, a whole number of packets."""
+    size = len(audio.samples) + extra_samples
+    padded = np.zeros(size + -size % audio.packet_samples, np.int16)
+    padded[: len(audio.samples)] = audio.samples[:, channel]
     return padded
 
 
-def _detect_channel(pcm: NDArray[np.int16], reveal: bool) -> list[dict[str, Any]]:
-    """Run one leg's detector over `pcm`, 8 kHz; return its digits in the order of registration."""
-    padded = _padded(pcm, FLUSH_PACKETS * PACKET_SAMPLES)
+def _detect_channel(audio: AudioFile, channel: int, reveal: bool) -> list[dict[str, Any]]:
+    """Run one leg's detector over a channel; return its digits in the order of registration."""
+    size = audio.packet_samples
+    padded = _padded(audio, channel, FLUSH_PACKETS * size)
+    detect = detector.detect_packet if audio.factor == 1 else detector.detect_wideband_packet
     state = np.zeros(1, detector.SHIELD_STATE_DTYPE)
     keys = np.zeros(16, np.uint8)
     digits: list[dict[str, Any]] = []
     n_ended = 0
-    for start in range(0, len(padded), PACKET_SAMPLES):
-        end = start + PACKET_SAMPLES
-        n_keys = detector.detect_packet(state, 0, padded[start:end], keys)
+    for start in range(0, len(padded), size):
+        n_keys = detect(state, 0, padded[start : start + size], keys)
         if detector.keys_ended(state, 0) > n_ended:
             # A key that ends in the packet in which the next one registers ended before it.
             digits[n_ended]["end_ms"] = _ms(detector.key_end_samples(state, 0))
             n_ended = detector.keys_ended(state, 0)
+        end = (start + size) // audio.factor
         digits += [_digit(state, i, chr(keys[i]) if reveal else HIDDEN_DIGIT, end) for i in range(n_keys)]
         keys[:n_keys] = 0
     return digits
@@ -202,39 +206,26 @@ def _digit(state: detector.ShieldState, index: int, shown: str, packet_end: int)
 
 
 def _mask_channel(
-    audio: AudioFile, channel: int, mode: int
+    audio: AudioFile, channel: int, mode: int, style: str
 ) -> tuple[NDArray[np.int16], list[tuple[int, int]], int]:
-    """Run one leg's masker; return its audio at the file's rate, what was replaced at 8 kHz, and the number of keys."""
-    pcm = _at_8_khz(audio, channel)
-    padded = _padded(pcm, masker.HOLD_BACK_SAMPLES)
+    """Run one leg's masker; return its audio and what was replaced, both at the file's rate, and the number of keys."""
+    size, held = audio.packet_samples, audio.factor * masker.HOLD_BACK_SAMPLES
+    padded = _padded(audio, channel, held)
+    shield = masker.shield_packet if audio.factor == 1 else masker.shield_wideband_packet
     out = np.zeros_like(padded)
     state = np.zeros(1, masker.SHIELD_STATE_DTYPE)
+    masker.set_style(state, style)
     keys = np.zeros(16, np.uint8)
     segments, n_keys = [], 0
-    for start in range(0, len(padded), PACKET_SAMPLES):
-        packet = slice(start, start + PACKET_SAMPLES)
-        n_keys += masker.shield_packet(state, 0, padded[packet], out[packet], mode, keys)
+    for start in range(0, len(padded), size):
+        packet = slice(start, start + size)
+        n_keys += shield(state, 0, padded[packet], out[packet], mode, keys)
         segments += [(start + begin, start + end) for begin, end in masker.masked_segments(state, 0)]
     keys[:] = 0
-    n_out = len(pcm) + masker.HOLD_BACK_SAMPLES
+    n_out = len(audio.samples) + held
     # The first hold-back of the result was never audio: the masker fills it, but it replaces nothing.
-    segments = [(max(begin, masker.HOLD_BACK_SAMPLES), min(end, n_out)) for begin, end in segments]
-    segments = [(begin, end) for begin, end in segments if end > begin]
-    if audio.sample_rate_hz == SAMPLE_RATE_HZ:
-        return out[:n_out], segments, n_keys
-    return _applied(audio, channel, segments), segments, n_keys
-
-
-def _applied(audio: AudioFile, channel: int, segments: list[tuple[int, int]]) -> NDArray[np.int16]:
-    """Delay one channel by the hold-back at its own rate and replace `segments`, given at 8 kHz, by comfort noise."""
-    factor = audio.sample_rate_hz // SAMPLE_RATE_HZ
-    held = masker.HOLD_BACK_SAMPLES * factor
-    delayed = np.concatenate([np.zeros(held, np.int16), audio.samples[:, channel]])
-    noise = np.random.default_rng(_NOISE_SEED)
-    for begin, end in segments:
-        stretch = delayed[begin * factor : end * factor]
-        stretch[:] = noise.integers(-masker.NOISE_PEAK, masker.NOISE_PEAK, len(stretch), endpoint=True)
-    return delayed
+    segments = [(max(begin, held), min(end, n_out)) for begin, end in segments]
+    return out[:n_out], [(begin, end) for begin, end in segments if end > begin], n_keys
 
 
 def _joined(segments: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -248,6 +239,6 @@ def _joined(segments: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return joined
 
 
-def _ms(samples: int) -> float:
-    """Return `samples` at 8 kHz in milliseconds."""
-    return 1000.0 * samples / SAMPLE_RATE_HZ
+def _ms(samples: int, factor: int = 1) -> float:
+    """Return `samples` at factor * 8 kHz in milliseconds."""
+    return 1000.0 * samples / (factor * SAMPLE_RATE_HZ)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from dtmf_shield.account_data.slots import SLOTS_MAX
 from dtmf_shield.base.log import get_logger
-from dtmf_shield.media.frames import FRAME_SAMPLES_MAX
+from dtmf_shield.media.frames import FRAME_MS_MAX
 from dtmf_shield.media.io.rings import ShardEvent
 from dtmf_shield.media.io.shard import Shard, pack_address
 from dtmf_shield.media.masker import MODE_CAPTURE, MODE_GUARD, MODE_MUTE
@@ -45,7 +45,7 @@ from dtmf_shield.model.messages import (
 from dtmf_shield.model.stream import Codec, Direction, LegStatistics, ShieldMode
 
 PTIME_MS_MIN: Final = 10
-PTIME_MS_MAX: Final = FRAME_SAMPLES_MAX // SAMPLES_A_MS
+PTIME_MS_MAX: Final = FRAME_MS_MAX
 """A ptime outside these is taken as the nearer one."""
 SOCKADDR_IN_BYTES: Final = 16
 

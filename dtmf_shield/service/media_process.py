@@ -19,9 +19,11 @@ import numpy as np
 from dtmf_shield.account_data.slots import Region, create_region
 from dtmf_shield.base.errors import InvariantError, OperatorError
 from dtmf_shield.base.log import get_logger
+from dtmf_shield.media import masker
 from dtmf_shield.media.io.arena import Arena, ArenaMeasure
 from dtmf_shield.media.io.shard import Shard
 from dtmf_shield.media.recorder import RecordingFinished, RecordingWriter, make_tap_ring
+from dtmf_shield.media.rtp.clock import SAMPLES_A_MS
 from dtmf_shield.media.session.legs import Tables, make_tables
 from dtmf_shield.model.messages import (
     HEARTBEAT_INTERVAL_S,
@@ -179,6 +181,8 @@ def build_shard(configure: ConfigureMedia, slots: Region) -> tuple[Arena, Tables
     make_tables(configure.calls_max, configure.star_codes, view, taps, measure.take)
     arena = Arena(measure.size_bytes)
     tables = make_tables(configure.calls_max, configure.star_codes, view, taps, arena.take)
+    masker.set_style(tables.shields, configure.mask_style, configure.mask_level_dbm0)
+    masker.set_echo_hold(tables.shields, configure.echo_hold_ms * SAMPLES_A_MS)
     shard = Shard(tables)
     shard.compile()
     return arena, tables, shard

@@ -39,6 +39,7 @@ from dtmf_shield.model.messages import (
     StopService,
     ToSupervisor,
 )
+from dtmf_shield.model.stream import MaskStyle
 from dtmf_shield.service.channel import CHANNEL_DESCRIPTORS_MAX, connect_pair
 from dtmf_shield.service.child import Child
 from dtmf_shield.service.sockets import HeldSockets
@@ -159,9 +160,15 @@ class Supervisor:
 
     def _configure_media(self, child: Child) -> None:
         star_codes = (self._config.capture.star_code,)
-        child.send(
-            ConfigureMedia(calls_max=self._config.media.calls_max, star_codes=star_codes), (self._slots_fd,)
+        media = self._config.media
+        configure = ConfigureMedia(
+            calls_max=media.calls_max,
+            star_codes=star_codes,
+            mask_style=MaskStyle(media.mask_style),
+            mask_level_dbm0=media.mask_level_dbm0,
+            echo_hold_ms=media.echo_hold_ms,
         )
+        child.send(configure, (self._slots_fd,))
         indexes = sorted(self._sockets.rtp)
         for start in range(0, len(indexes), CHANNEL_DESCRIPTORS_MAX):
             batch = tuple(indexes[start : start + CHANNEL_DESCRIPTORS_MAX])

@@ -12,9 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from dtmf_shield.media import KERNEL_FOLDER
+from dtmf_shield.media import KERNEL_FOLDER, detector, masker
 from dtmf_shield.media.codecs import g711
-from dtmf_shield.media.masker import MODE_GUARD, SHIELD_STATE_DTYPE, conceal_packet, force_mute, shield_packet
 from dtmf_shield.service.media_process import load_kernels
 
 OLDER_KEPT_S: Final = 3600.0
@@ -24,10 +23,13 @@ OLDER_KEPT_S: Final = 3600.0
 def warm_files() -> None:
     """Compile what the commands `detect` and `mask` and the test phone call by themselves."""
     pcm, out, codes = np.zeros(160, np.int16), np.zeros(160, np.int16), np.zeros(160, np.uint8)
-    state = np.zeros(1, SHIELD_STATE_DTYPE)
-    shield_packet(state, 0, pcm, out, MODE_GUARD, np.zeros(16, np.uint8))
-    conceal_packet(state, 0, 160, out, MODE_GUARD)
-    force_mute(state, 0, 160)
+    state, keys = np.zeros(1, masker.SHIELD_STATE_DTYPE), np.zeros(16, np.uint8)
+    masker.shield_packet(state, 0, pcm, out, masker.MODE_GUARD, keys)
+    masker.shield_wideband_packet(state, 0, pcm, out, masker.MODE_GUARD, keys)
+    masker.conceal_packet(state, 0, 160, out, masker.MODE_GUARD)
+    masker.force_mute(state, 0, 160)
+    detector.detect_packet(state, 0, pcm, keys)
+    detector.detect_wideband_packet(state, 0, pcm, keys)
     for encode, decode in ((g711.encode_ulaw, g711.decode_ulaw), (g711.encode_alaw, g711.decode_alaw)):
         encode(pcm, codes)
         decode(codes, pcm)

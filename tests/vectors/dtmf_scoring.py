@@ -36,14 +36,17 @@ def run(
     mode: int = MODE_CAPTURE,
     packet_samples: int = 160,
     lost: NDArray[np.bool_] | None = None,
+    sample_rate_hz: int = 8000,
 ) -> Listened:
-    """Run one fresh leg over `pcm`, int16 at 8 kHz; what it puts out is HOLD_BACK_SAMPLES late."""
+    """Run one fresh leg over `pcm`, int16 at 8 or 16 kHz; what it puts out is 5 ms late. Times of keys: at 8 kHz."""
+    factor = sample_rate_hz // 8000
     padded = whole_packets(pcm, packet_samples)
     out, replaced = np.zeros_like(padded), np.zeros(len(padded), np.uint8)
     heard = np.zeros(len(padded) // packet_samples + 16, HEARD_DTYPE)
     losses = np.zeros(len(padded) // packet_samples, np.bool_) if lost is None else lost
-    n = run_leg(np.zeros(1, SHIELD_STATE_DTYPE), padded, losses, packet_samples, mode, out, replaced, heard)
-    keys = [Heard(chr(h["key"]), int(h["registered"]), int(h["onset"])) for h in heard[:n]]
+    state = np.zeros(1, SHIELD_STATE_DTYPE)
+    n = run_leg(state, padded, losses, packet_samples, factor == 2, mode, out, replaced, heard)
+    keys = [Heard(chr(h["key"]), int(h["registered"]) // factor, int(h["onset"])) for h in heard[:n]]
     return Listened(keys, out[: len(pcm)], replaced[: len(pcm)])
 
 
@@ -52,9 +55,10 @@ def listen(
     mode: int = MODE_CAPTURE,
     packet_samples: int = 160,
     lost: NDArray[np.bool_] | None = None,
+    sample_rate_hz: int = 8000,
 ) -> tuple[list[Heard], NDArray[np.int16]]:
     """Return the keys and the masked audio of `run`."""
-    listened = run(pcm, mode, packet_samples, lost)
+    listened = run(pcm, mode, packet_samples, lost, sample_rate_hz)
     return listened.heard, listened.out
 
 

@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtmf_shield.media.dsp.kernel import kernel
-from dtmf_shield.media.masker import ShieldState, conceal_packet, key_onset_samples, shield_packet
+from dtmf_shield.media.masker import (
+    ShieldState,
+    conceal_packet,
+    conceal_wideband_packet,
+    key_onset_samples,
+    shield_packet,
+    shield_wideband_packet,
+)
 
 KEYS_PER_PACKET_MAX = 16
 HEARD_DTYPE = np.dtype([("key", np.uint8), ("registered", np.int64), ("onset", np.int64)])
@@ -40,12 +47,15 @@ def run_leg(
     pcm: NDArray[np.int16],
     lost: NDArray[np.bool_],
     packet_samples: int,
+    wideband: bool,
     mode: int,
     out: NDArray[np.int16],
     masked: NDArray[np.uint8],
     heard: NDArray[np.void],
 ) -> int:
     """Run row 0 of `state` over `pcm`, shape (n_samples,), whole packets; return how many keys were heard.
+
+    wideband: `pcm` is at 16 kHz.
 
     lost: bool (n_packets,). out, masked: (n_samples,); masked is set to 1 where `out` was replaced. heard: HEARD_DTYPE,
     filled up to its length.
@@ -56,10 +66,16 @@ def run_leg(
         start = number * packet_samples
         end = start + packet_samples
         if lost[number]:
-            conceal_packet(state, 0, packet_samples, out[start:end], mode)
+            if wideband:
+                conceal_wideband_packet(state, 0, packet_samples, out[start:end], mode)
+            else:
+                conceal_packet(state, 0, packet_samples, out[start:end], mode)
             _note_masked(state[0], masked, start)
             continue
-        n_keys = shield(state, 0, pcm[start:end], out[start:end], mode, keys)
+        if wideband:
+            n_keys = shield_wideband_packet(state, 0, pcm[start:end], out[start:end], mode, keys)
+        else:
+            n_keys = shield(state, 0, pcm[start:end], out[start:end], mode, keys)
         _note_masked(state[0], masked, start)
         for i in range(n_keys):
             if n_heard < len(heard):

@@ -1,7 +1,8 @@
-"""The whole state of one shielded leg as one record of fixed size: all-zero bytes are a freshly reset leg.
+"""The whole state of one shielded leg as one record of fixed size: all-zero bytes are a fresh leg.
 
 A table of n legs is `numpy.zeros(n, SHIELD_STATE_DTYPE)` (or a view of locked memory of that size). Every field is
-red: it holds caller audio or what was heard in it. Sample indices count from the leg's first sample at 8 kHz.
+red: it holds caller audio or what was heard in it. Positions, onsets and ends count samples at 8 kHz from the leg's
+first, for 16 kHz legs too.
 """
 
 import numpy as np
@@ -15,6 +16,7 @@ CHUNK_HOPS = CHUNK_SAMPLES // HOP_SAMPLES
 RING_STEPS = 6  # of registration
 RING_SAMPLES = RING_STEPS * STEP_SAMPLES  # 15 ms
 HOLD_BACK_SAMPLES = WINDOW_SAMPLES  # 5 ms: what must be heard before a tone is told is what must be held
+HELD_SAMPLES_MAX = 2 * HOLD_BACK_SAMPLES  # the same 5 ms at 16 kHz
 N_FEATURES = 7  # of a suspicion window
 KEYS_PER_PACKET_MAX = 4  # a key takes at least 31 ms to register, a packet has at most 60 ms
 SEGMENTS_PER_PACKET_MAX = 8  # two mutes lie at least 10 ms apart, a packet has at most 60 ms
@@ -27,7 +29,9 @@ SHIELD_STATE_DTYPE = np.dtype(
         # Stream.
         ("position_samples", np.int64),  # samples received or concealed so far
         ("known_samples", np.int64),  # samples received since the last gap
-        ("held", np.int16, (HOLD_BACK_SAMPLES,)),  # raw audio not yet sent
+        ("held", np.int16, (HELD_SAMPLES_MAX,)),  # raw audio not yet sent, at the leg's own rate
+        ("half_band", np.float64, (6,)),  # filter of a 16 kHz leg
+        ("heard", np.int16, (CHUNK_SAMPLES,)),  # this chunk at 8 kHz
         # Front end: the last 4 hops, then those of this chunk.
         ("samples", np.float32, (CHUNK_SAMPLES,)),
         ("hops", np.float32, (WINDOW_HOPS + CHUNK_HOPS, 2 * N_TONES)),
@@ -68,16 +72,29 @@ SHIELD_STATE_DTYPE = np.dtype(
         ("keys_registered", np.int64),
         # Mask.
         ("mute_until_samples", np.int64),
-        ("mute_suspects", np.int32),  # suspect hops of the mute that is open
+        ("mute_suspects", np.int32),  # suspect hops of the tone that is heard
+        ("suspected_until_samples", np.int64),  # a suspect hop up to here belongs to that tone
+        ("mute_opened_samples", np.int64),  # where the mute for that tone began
+        ("key_sounds", np.int32),  # 1 where the last packet held a tone that is surely one
         ("sustain_until_samples", np.int64),
         # Of this chunk: bit h is set where the 5 ms that end with hop h are suspect.
         ("suspect_hops", np.uint32),
-        ("masked_in_packet_samples", np.int64),
-        # How many stretches of the last packet were replaced, and which: [begin, end).
+        ("masked_in_packet_samples", np.int64),  # at the leg's own rate
+        # How many stretches of the last packet were replaced, and which: [begin, end), at the leg's own rate.
         ("segments", np.int32),
         ("segment_begins", np.int32, (SEGMENTS_PER_PACKET_MAX,)),
         ("segment_ends", np.int32, (SEGMENTS_PER_PACKET_MAX,)),
-        ("filler", np.uint32),
+        # What replaces (dsp/filler.py). The first four are settings: a reset keeps them.
+        ("style", np.int32),
+        ("noise_peak", np.int32),
+        ("tone_peak", np.int32),
+        ("echo_hold_samples", np.int32),  # 0 for the default, -1 for none
+        ("noise", np.uint32),
+        ("tone_phase", np.int32),
+        ("beep_left", np.int32),  # at 16 kHz, for 8 kHz legs too
+        ("beep_asked_samples", np.int64),
+        ("beep_barred_until_samples", np.int64),
+        ("filled_until_samples", np.int64),
     ],
     align=True,
 )
@@ -85,9 +102,15 @@ SHIELD_STATE_DTYPE = np.dtype(
 
 @kernel
 def reset_row(state: ShieldState, row: int) -> None:
-    """Wipe `row`: audio, counters and mask; the leg is then as new."""
+    """Wipe `row`: audio, counters and mask; the leg is then as new, its settings kept."""
+    leg = state[row]
+    style, noise_peak, tone_peak, hold = leg.style, leg.noise_peak, leg.tone_peak, leg.echo_hold_samples
     octets = state[row : row + 1].view(np.uint8)
     octets[:] = 0
+    leg.style = style
+    leg.noise_peak = noise_peak
+    leg.tone_peak = tone_peak
+    leg.echo_hold_samples = hold
 
 
 @kernel

@@ -7,8 +7,18 @@ packets pass in arrival order, late ones do not pass, but a late event is still 
 from typing import Final
 
 from dtmf_shield.media.codecs.g711 import decode_alaw, decode_ulaw
-from dtmf_shield.media.frames import FRAME_SAMPLES_MAX
-from dtmf_shield.media.masker import force_mute, key_onset_samples, masked_frame, reset_shield, shield_packet
+from dtmf_shield.media.frames import FRAME_MS_MAX
+from dtmf_shield.media.masker import (
+    MODE_CAPTURE,
+    beep_once,
+    echo_hold_samples,
+    force_mute,
+    key_onset_samples,
+    key_sounds,
+    masked_frame,
+    reset_shield,
+    shield_packet,
+)
 from dtmf_shield.media.rtp.clock import (
     NS_A_SAMPLE,
     SAMPLE_RATE_HZ,
@@ -41,6 +51,8 @@ LATE_RUN_MAX: Final = 10
 """So many packets in sequence, all too late: the timelines have drifted apart, ours follows."""
 EVENT_TAIL_SAMPLES: Final = 40 * SAMPLES_A_MS
 """Audio stays muted so long after the last packet of an event: the tone beside it may end later."""
+ECHO_JITTER_SAMPLES: Final = 20 * SAMPLES_A_MS
+"""Packets of the other phone may come this much later than their audio was spoken, and catch up at once."""
 SOURCE_CHANGE_MUTE_SAMPLES: Final = 20 * SAMPLES_A_MS
 """A new source may start in the middle of a tone that the fresh detector has not heard begin."""
 
@@ -129,7 +141,7 @@ def _follow_sequence(tables: Tables, index: int, header: RtpHeader, now_ns: int)
 def _receive_audio(tables: Tables, index: int, header: RtpHeader, now_ns: int) -> None:
     leg, target = tables.legs[index], tables.legs[index ^ 1]
     n = header.payload_bytes
-    if n < 1 or n > FRAME_SAMPLES_MAX:
+    if n < 1 or n > FRAME_MS_MAX * SAMPLES_A_MS:
         leg.malformed += 1
         return
     leg.received += 1
@@ -190,10 +202,25 @@ def _shield_and_send(tables: Tables, index: int, header: RtpHeader, now_ns: int)
     for at in range(n_keys):
         onset = key_onset_samples(tables.shields, index, at)
         take_key(tables, index, octet(tables.keys, at), onset, DOOR_INBAND, now_ns)
+    if key_sounds(tables.shields, index):
+        _hold_echo(tables, index)
     tables.keys[:] = 0
     raw[:] = 0
     timestamp = (header.timestamp + leg.timestamp_offset) % TIMESTAMP_MODULUS
     send_frame(tables, index, masked_frame(out), timestamp, now_ns)
+
+
+@kernel
+def _hold_echo(tables: Tables, index: int) -> None:
+    """Mute what the peer's phone says while a key sounds here and an echo of it may come back, in a capture.
+
+    Whole, not where it sounds like the key: an echo under speech can be read and cannot be told. What the peer sends
+    next was begun up to a frame before this packet ended.
+    """
+    peer = index ^ 1
+    hold = echo_hold_samples(tables.shields, index)
+    if hold > 0 and tables.legs[index].mode == MODE_CAPTURE and tables.legs[peer].mode == MODE_CAPTURE:
+        force_mute(tables.shields, peer, hold + tables.legs[peer].frame_samples + ECHO_JITTER_SAMPLES)
 
 
 @kernel
@@ -215,6 +242,8 @@ def _receive_event(tables: Tables, index: int, header: RtpHeader, now_ns: int) -
         now_ns,
     )
     force_mute(tables.shields, index, EVENT_TAIL_SAMPLES)
+    beep_once(tables.shields, index)
+    _hold_echo(tables, index)
     ahead = timestamp_distance(header.timestamp + leg.timestamp_offset, target.send_timestamp)
     if code != NO_KEY:
         onset = tables.shields[index].position_samples + ahead

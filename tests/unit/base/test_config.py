@@ -105,3 +105,11 @@ def test_a_wrong_type_is_told_in_the_words_of_the_file(tmp_path):
 
     allowed = {finding.key: finding.allowed for finding in caught.value.exceptions}
     assert allowed == {"api.listen": "text in quotes", "media.calls_max": "less than or equal to 2000"}
+
+
+@pytest.mark.parametrize("line", ['mask_style = "song"', "mask_level_dbm0 = -10.0", "echo_hold_ms = 301"])
+def test_masks_outside_the_limits_are_refused(tmp_path, line):
+    (finding,) = findings(tmp_path, f"[media]\n{line}\n")
+
+    assert finding.key == "media." + line.split(" = ")[0]
+    assert finding.line == 2
