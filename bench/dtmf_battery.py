@@ -17,14 +17,13 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from bench.bounds import ONE_SIDED, share_bounds
 from bench.dtmf_conditions import BREAK, CORNERS, LIMITS, REJECT, Condition, conditions, corners
 from bench.peers import asterisk_model, multimon, spandsp
 from bench.processes import workers
 from bench.result import keep, parser, progress
-from bench.spoken import synthetic_speech
+from bench.spoken import halved, synthetic_speech
 from tests.vectors.dtmf_scoring import hits_and_extras, listen
 from tests.vectors.dtmf_signal import Recipe, Stream, key_stream, whole_packets
 
@@ -87,12 +86,6 @@ def with_losses(
     for number in np.flatnonzero(lost):
         packets[number] = packets[number - 1] if repeat and number else 0
     return packets.reshape(-1), lost
-
-
-def halved(pcm: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Return audio of 16 kHz at 8 kHz."""
-    half = resample_poly(pcm.astype(np.float64), 1, 2)
-    return np.clip(np.round(half), -32768, 32767).astype(np.int16)
 
 
 def detectors() -> dict[str, Callable[[NDArray[np.int16], int], Events]]:

@@ -11,6 +11,7 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from bench.leak_view import KeyView, views
 from bench.peers import asterisk_model, rtpengine
 from bench.processes import workers
 from bench.result import keep, parser, progress
-from bench.spoken import synthetic_speech
+from bench.spoken import halved, synthetic_speech
 from bench.talkoff import Tally, mute_row, tally_mute
 from dtmf_shield.media.codecs.g711 import ALAW_DECODE, encode_alaw
 from dtmf_shield.media.masker import HOLD_BACK_SAMPLES, MODE_CAPTURE, MODE_GUARD
@@ -44,38 +45,52 @@ def speech() -> NDArray[np.float64]:
     return synthetic_speech()
 
 
-def masked(mode: int) -> Callable[[Pcm], Pcm]:
-    """Return what the masker puts out in `mode`."""
-    return lambda pcm: run(pcm, mode).out
+def masked(mode: int) -> Callable[[Pcm, int], Pcm]:
+    """Return what the masker puts out in `mode`, by rate."""
+    return lambda pcm, rate_hz: run(pcm, mode, rate_hz // 50, sample_rate_hz=rate_hz).out
 
 
-# What makes the agent's audio of the caller's, samples of delay, and whether it goes through the codec once more.
-SIDES: dict[str, tuple[Callable[[Pcm], Pcm], int, bool]] = {
-    NO_MUTE: (lambda pcm: pcm, 0, True),
-    OURS: (masked(MODE_CAPTURE), HOLD_BACK_SAMPLES, True),
-    RECORDING: (masked(MODE_CAPTURE), HOLD_BACK_SAMPLES, False),
-    GUARD: (masked(MODE_GUARD), HOLD_BACK_SAMPLES, True),
-    SQUELCH: (asterisk_model.squelched, 0, True),
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """What makes the agent's audio of the caller's; its delay in samples at 8 kHz; codec once more; at 16 kHz too."""
+
+    make: Callable[[Pcm, int], Pcm]
+    delay_samples: int = 0
+    is_coded: bool = True
+    is_wideband: bool = True
+
+
+SIDES = {
+    NO_MUTE: Maker(lambda pcm, _: pcm),
+    OURS: Maker(masked(MODE_CAPTURE), HOLD_BACK_SAMPLES),
+    RECORDING: Maker(masked(MODE_CAPTURE), HOLD_BACK_SAMPLES, is_coded=False),
+    GUARD: Maker(masked(MODE_GUARD), HOLD_BACK_SAMPLES),
+    SQUELCH: Maker(lambda pcm, _: asterisk_model.squelched(pcm), is_wideband=False),
 }
 
 
 def attack_cell(cell: Cell) -> dict[str, list[KeyView]]:
-    """Return the views of one stream on each side."""
-    stream = cell.stream(np.zeros(0))
-    stream.pcm = whole_packets(stream.pcm, 160)
+    """Return the views of one stream on each side; attackers work at 8 kHz, where all of a key is."""
+    stream, codec = cell.stream(np.zeros(0)), CODECS[cell.codec]
+    factor = codec.sample_rate_hz // 8000
+    pcm = whole_packets(stream.pcm, 160 * factor)
+    stream.onsets, stream.ends = ([at // factor for at in times] for times in (stream.onsets, stream.ends))
     found = {}
-    for name, (make, delay, is_coded) in SIDES.items():
-        out = make(stream.pcm)
-        passed = passed_samples(stream.pcm, out, delay)
-        wire = CODECS[cell.codec](out) if is_coded else out
-        found[name] = views(stream, wire[delay:], passed, np.random.default_rng(cell.seed))
+    for name, side in SIDES.items():
+        if factor > 1 and not side.is_wideband:
+            continue
+        out, delay = side.make(pcm, codec.sample_rate_hz), side.delay_samples * factor
+        passed = passed_samples(pcm, out, delay).reshape(-1, factor).any(axis=1)
+        wire = (codec.through(out) if side.is_coded else out)[delay:]
+        heard = halved(wire) if factor > 1 else wire
+        found[name] = views(stream, heard, passed, np.random.default_rng(cell.seed))
     return found
 
 
 def odd_cell(cell: Cell) -> list[KeyView]:
     """Return what passes of one stream in a capture, without attackers."""
     stream = cell.stream(speech() if cell.spoken_around else np.zeros(0))
-    passed = passed_samples(stream.pcm, masked(MODE_CAPTURE)(stream.pcm), HOLD_BACK_SAMPLES)
+    passed = passed_samples(stream.pcm, masked(MODE_CAPTURE)(stream.pcm, 8000), HOLD_BACK_SAMPLES)
     return [
         KeyView(KEYS.index(key), int(passed[onset:end].sum()), (), np.zeros(0, np.float32))
         for key, onset, end in zip(stream.keys, stream.onsets, stream.ends, strict=True)
@@ -106,8 +121,8 @@ def kernel_sides(n: int, processes: int) -> tuple[list[Side], Side]:
         task = bar.add_task("attack: ours and models", total=sum(map(len, cells.values())) + len(odd))
         for kind, of_kind in cells.items():
             by_name = {
-                name: Side(name, kind, delay / 8, name.startswith("ours"))
-                for name, (_, delay, _) in SIDES.items()
+                name: Side(name, kind, side.delay_samples / 8, name.startswith("ours"))
+                for name, side in SIDES.items()
             }
             sides += by_name.values()
             for cell, found in zip(of_kind, mapped(attack_cell, of_kind), strict=True):

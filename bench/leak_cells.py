@@ -57,10 +57,18 @@ def through_g711(
     return through
 
 
-# Codecs at 8 kHz by name. A wideband codec joins here together with a masker and streams at its rate.
-CODECS: dict[str, Callable[[Pcm], Pcm]] = {
-    "A-law": through_g711(encode_alaw, decode_alaw),
-    "µ-law": through_g711(encode_ulaw, decode_ulaw),
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """The rate a codec works at, and what it makes of PCM there and back."""
+
+    sample_rate_hz: int
+    through: Callable[[Pcm], Pcm]
+
+
+CODECS = {
+    "A-law": Codec(8_000, through_g711(encode_alaw, decode_alaw)),
+    "µ-law": Codec(8_000, through_g711(encode_ulaw, decode_ulaw)),
+    "linear 16 kHz": Codec(16_000, lambda pcm: pcm),
 }
 
 
@@ -77,10 +85,12 @@ class Cell:
 
     def stream(self, speech: NDArray[np.float64]) -> Stream:
         """Synthesise it; its PCM is what the codec delivers."""
-        stream = key_stream(Recipe(repetitions=self.repetitions, **self.changes), self.seed)  # type: ignore[arg-type]
+        codec = CODECS[self.codec]
+        changes = {"repetitions": self.repetitions, "sample_rate_hz": codec.sample_rate_hz, **self.changes}
+        stream = key_stream(Recipe(**changes), self.seed)  # type: ignore[arg-type]
         if self.spoken_around:
             _speak_around(stream, speech, self.seed)
-        stream.pcm = CODECS[self.codec](stream.pcm)
+        stream.pcm = codec.through(stream.pcm)
         return stream
 
 
