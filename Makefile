@@ -6,10 +6,11 @@ STAMP := $(VENV)/.up-to-date
 OUT ?= demo-out
 DOOR ?= all
 CONFIG ?=
+BENCH ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench format packages
+.PHONY: help setup demo serve test check bench bench-dtmf format packages bench-packages
 
 help:  ## Show this list
 	@echo "make demo     real calls through the service: a card keyed by each door, an agent who hears none of it"
@@ -17,6 +18,7 @@ help:  ## Show this list
 	@echo "make serve    run the service on loopback with the embedded test gateway (CONFIG=file.toml for your own)"
 	@echo "make check    style, types, import contracts, configuration, flows"
 	@echo "make bench    the measured claims, with the peers', into bench/results"
+	@echo "make bench-dtmf   only those about keys (about 20 minutes); BENCH=--quick for a smoke run"
 	@echo "make setup    make .venv (every other target does it when needed)"
 
 setup: $(STAMP)  ## Make .venv and warm the kernel cache; does nothing when up to date
@@ -57,5 +59,11 @@ format: setup
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: setup packages  ## The measured claims
-	@$(BIN)/python -m bench
+bench: setup bench-packages  ## The measured claims
+	@$(BIN)/python -m bench $(BENCH)
+
+bench-dtmf: setup bench-packages  ## The measured claims about keys
+	@$(BIN)/python -m bench --dtmf $(BENCH)
+
+bench-packages:
+	@sh tests/packages.sh bench

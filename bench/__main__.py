@@ -1,59 +1,72 @@
-"""Run every bench and keep what they print in bench/results: ``python -m bench``."""
+"""Run the benches one after the other, each keeping its result: ``python -m bench [--quick] [--dtmf]``.
 
+Two at once would measure each other. --quick is a smoke run of a few minutes whose figures prove nothing; it keeps its
+results in a folder of its own. --dtmf leaves out what is not about keys.
+"""
+
+import argparse
+import os
 import subprocess
 import sys
+import tempfile
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-# Each bench and the name its result is kept by.
-BENCHES = {
-    "dtmf_battery": "dtmf",
-    "leak_scores": "leak_scores",
-    "leak_delay": "leak_delay",
-    "talkoff": "talkoff",
-    "relay_cpu": "relay_cpu",
-    "g722": "g722",
-}
-RESULTS = Path(__file__).parent / "results"
-BENCH_TIME_MAX_S = 1_800
+from bench.result import RESULTS
+
+BENCH_TIME_MAX_S = 3_600
 
 
-def media_commit() -> str:
-    """Return the commit that last changed what is measured, marked + where files differ from it."""
-    media = ["--", "dtmf_shield/media"]
-    commit = subprocess.run(
-        ["git", "log", "-1", "--format=%h", *media], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    changed = subprocess.run(["git", "diff", "--quiet", "HEAD", *media], check=False).returncode
-    return f"{commit or 'unknown'}{'+' if changed else ''}"
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One bench: its arguments for publishing and for a smoke run, and how long the former takes on two idle cores."""
+
+    name: str
+    publishing: tuple[str, ...]
+    quick: tuple[str, ...]
+    minutes: int
+    is_dtmf: bool = True
+
+
+BENCHES = (
+    Bench("throughput", ("--n", "9"), ("--n", "3", "--seconds", "200"), 2),
+    Bench("dtmf_battery", ("--n", "3200"), ("--n", "32"), 7),
+    Bench("leak_attack", ("--n", "3200"), ("--n", "64"), 9),
+    Bench("talkoff", (), ("--synthetic", "--n", "1"), 3),
+    Bench("g722", ("--n", "7"), ("--n", "1", "--seconds", "1"), 1, is_dtmf=False),
+    Bench("relay_cpu", (), ("--calls", "2", "--seconds", "0.5"), 1, is_dtmf=False),
+)
 
 
 def main() -> int:
-    """Run them one after the other: two at once would measure each other."""
-    console = Console()
-    RESULTS.mkdir(exist_ok=True)
+    """Run them; return 1 where one failed."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a smoke run of a few minutes")
+    parser.add_argument("--dtmf", action="store_true", help="only what is about keys")
+    given = parser.parse_args()
+    console = Console(stderr=True)
+    chosen = [bench for bench in BENCHES if bench.is_dtmf or not given.dtmf]
+    folder = Path(tempfile.mkdtemp(prefix="dtmf-shield-bench-")) if given.quick else RESULTS
+    if not given.quick:
+        console.print(f"about {sum(bench.minutes for bench in chosen)} minutes on two idle cores")
     failed = []
-    for name, kept in BENCHES.items():
-        with console.status(f"bench {name}"):
-            run = subprocess.run(
-                [sys.executable, "-m", f"bench.{name}"],
-                capture_output=True,
-                text=True,
-                timeout=BENCH_TIME_MAX_S,
-                check=False,
-            )
-        if run.returncode:
-            failed.append(name)
-            console.print(run.stderr[-2_000:], markup=False)
-            continue
-        # Benches that print markdown begin with its title; the others are kept as they look in a terminal.
-        printed = run.stdout.rstrip()
-        body = printed if printed.startswith("# ") else f"```\n{printed}\n```"
-        source = f"Measured by `python -m bench.{name}`, media code of commit {media_commit()}."
-        (RESULTS / f"{kept}.md").write_text(f"{body}\n\n{source}\n")
-        console.print(run.stdout.rstrip(), markup=False, highlight=False)
-        console.print(f"[green]kept in bench/results/{kept}.md[/green]")
+    for bench in chosen:
+        expected = "" if given.quick else f", about {bench.minutes} min"
+        console.print(f"[bold]{bench.name}[/bold]{expected}")
+        started_s = time.monotonic()
+        arguments = [*(bench.quick if given.quick else bench.publishing), "--out", str(folder)]
+        command = [sys.executable, "-m", f"bench.{bench.name}", *arguments]
+        # More BLAS threads than cores that are free wait for each other by spinning.
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+        if subprocess.run(command, env=environment, timeout=BENCH_TIME_MAX_S, check=False).returncode:
+            failed.append(bench.name)
+        console.print(f"{bench.name}: {time.monotonic() - started_s:.0f} s")
+    console.print(
+        f"[red]failed: {', '.join(failed)}[/red]" if failed else f"[green]all kept in {folder}[/green]"
+    )
     return 1 if failed else 0
 
 

@@ -1,26 +1,26 @@
 """Claim: our G.722 costs no more than libspandsp's. Prints microseconds a frame of 20 ms for both, in one process.
 
-Usage: python -m bench.g722 [seconds]. Both code the same ten seconds of the test phone's speech at 16 kHz in one call,
-so that neither pays for calls from Python; turns alternate, the best of each is kept. Below: what a packet of 20 ms
-costs besides where the other leg speaks G.711. Octets are compared: a faster coder of another result would be no peer.
+Usage: python -m bench.g722 [--n 7] [--seconds 10] ; n = rounds. Both code the same seconds of the test phone's speech
+at 16 kHz in one call, so that neither pays for calls from Python; turns alternate, the best of each is kept. Below:
+what a packet costs besides where the other leg speaks G.711. Octets are compared: a faster coder of another result
+would be no peer.
 """
 
+import argparse
 import sys
 import time
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 from scipy import signal
 
+from bench.result import keep, parser
 from dtmf_shield.media.codecs.g722 import G722_STATE_DTYPE, decode_g722, encode_g722
 from dtmf_shield.media.codecs.resampling import DOUBLING_STATE_DTYPE, HALVING_STATE_DTYPE, double, halve
 from dtmf_shield.phone.voices import Voice, voice
 from tests.vectors.spandsp_g722 import SpandspG722
 
-ROUNDS = 7
 FRAME_SAMPLES = 320
 
 
@@ -31,10 +31,10 @@ def speech(seconds: int) -> NDArray[np.int16]:
     return np.asarray(wide, np.int16)
 
 
-def best_us(works: dict[str, Callable[[], object]], n_frames: int) -> dict[str, float]:
-    """Return microseconds a frame of each work: the best of ROUNDS, by turns."""
+def best_us(works: dict[str, Callable[[], object]], n_frames: int, rounds: int) -> dict[str, float]:
+    """Return microseconds a frame of each work: the best of `rounds`, by turns."""
     best = dict.fromkeys(works, np.inf)
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, work in works.items():
             began_s = time.perf_counter()
             work()
@@ -42,9 +42,26 @@ def best_us(works: dict[str, Callable[[], object]], n_frames: int) -> dict[str, 
     return best
 
 
+def arguments() -> argparse.Namespace:
+    """Parse the command line."""
+    found = parser("g722", __doc__ or "", n=7)
+    found.add_argument("--seconds", type=int, default=10)
+    return found.parse_args()
+
+
+def table(us: dict[str, float]) -> list[str]:
+    """Return the markdown table of `best_us`."""
+    lines = ["| a frame of 20 ms | ours, us | spandsp, us | spandsp / ours |", f"|{'---|' * 4}"]
+    for name in ("encode", "decode"):
+        theirs = us[f"{name}, spandsp"]
+        lines.append(f"| {name} | {us[name]:.1f} | {theirs:.1f} | {theirs / us[name]:.2f} |")
+    return [*lines, *(f"| {name} | {us[name]:.1f} | | |" for name in ("16 to 8 kHz", "8 to 16 kHz"))]
+
+
 def main() -> int:
-    """Measure and print."""
-    pcm = speech(int(sys.argv[1]) if len(sys.argv) > 1 else 10)
+    """Measure and keep."""
+    given = arguments()
+    pcm = speech(given.seconds)
     codes, heard = np.zeros(len(pcm) // 2, np.uint8), np.zeros(len(pcm), np.int16)
     narrow = np.zeros(len(pcm) // 2, np.int16)
     encoder, decoder = np.zeros(1, G722_STATE_DTYPE), np.zeros(1, G722_STATE_DTYPE)
@@ -63,14 +80,10 @@ def main() -> int:
             "8 to 16 kHz": lambda: double(doubling, 0, narrow, heard),
         },
         len(pcm) // FRAME_SAMPLES,
+        given.n,
     )
-    table = Table("a frame of 20 ms", "ours, us", "spandsp, us", "spandsp / ours")
-    for name in ("encode", "decode"):
-        theirs = us[f"{name}, spandsp"]
-        table.add_row(name, f"{us[name]:.1f}", f"{theirs:.1f}", f"{theirs / us[name]:.2f}")
-    for name in ("16 to 8 kHz", "8 to 16 kHz"):
-        table.add_row(name, f"{us[name]:.1f}", "-", "-")
-    Console().print(table)
+    command = f"python -m bench.g722 --n {given.n} --seconds {given.seconds}"
+    keep("g722", ["# G.722 beside libspandsp's", "", *table(us)], command, given.out)
     return 0
 
 

@@ -1,7 +1,8 @@
 """Public speech and music of Debian packages, fetched into the user's cache (never into the repository) and decoded.
 
-Packages are fetched with apt-get download and unpacked with dpkg -x; nothing is installed. Files that decode to equal
-samples count once. Beeps, screeches and modem signals are a kind of their own: they are no speech.
+A package that is installed is read where it lies; others are fetched with apt-get download and unpacked with dpkg -x,
+and nothing is installed. Files that decode to equal samples count once. Beeps, screeches and modem signals are a kind
+of their own: they are no speech.
 """
 
 import hashlib
@@ -65,6 +66,16 @@ def _unpacked(package: str) -> Path:
     return folder
 
 
+def _files(package: str) -> list[Path]:
+    """Return the package's audio files."""
+    listing = subprocess.run(["dpkg", "-L", package], capture_output=True, text=True, check=False)
+    if listing.returncode == 0:
+        paths = [Path(line) for line in listing.stdout.splitlines()]
+    else:
+        paths = list(_unpacked(package).rglob("*"))
+    return sorted(path for path in paths if path.suffix in (".wav", ".raw") and path.is_file())
+
+
 def _decoded(path: Path) -> NDArray[np.int16]:
     """Return int16 at 8 kHz of a wav or headerless file, first channel."""
     if path.suffix == ".raw":
@@ -87,12 +98,12 @@ def recordings() -> list[Recording]:
     seen: set[bytes] = set()
     for package, kind in PACKAGES.items():
         try:
-            folder = _unpacked(package)
+            paths = _files(package)
         except (subprocess.SubprocessError, StopIteration) as error:
             raise SystemExit(
                 f"cannot fetch Debian package {package} (apt-get update first?): {error}"
             ) from error
-        for path in sorted(p for p in folder.rglob("*") if p.suffix in (".wav", ".raw") and p.is_file()):
+        for path in paths:
             pcm = _decoded(path)
             is_signal = _SIGNALS.search(path.name) or "/octave/" in str(path)
             # Every language set carries the same beeps and screeches, differently dithered: those are told by name.

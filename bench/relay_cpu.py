@@ -1,10 +1,11 @@
 """Claim: a shielded packet costs little more than a bare one. Prints CPU a packet of the shard's thread, over loopback.
 
-Usage: python -m bench.relay_cpu [calls] [seconds]. The peer is the same loop without a shield: receive, send on. CPU
-is the thread's own, from /proc/self/task/TID/schedstat; loopback charges delivery to the sender, for both alike.
-Runs alternate, all are printed; on a busy machine trust the ratio alone.
+Usage: python -m bench.relay_cpu [--calls 10] [--seconds 3]. The peer is the same loop without a shield: receive, send
+on. CPU is the thread's own, from /proc/self/task/TID/schedstat; loopback charges delivery to the sender, for both
+alike. Runs alternate, all are printed; on a busy machine trust the ratio alone.
 """
 
+import argparse
 import socket
 import struct
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.result import keep, parser
 from dtmf_shield.account_data.slots import REGION_BYTES
 from dtmf_shield.media.codecs.g711 import encode_ulaw
 from dtmf_shield.media.io.libc import MSG_DONTWAIT, MSG_NOSIGNAL, c_epoll_wait, c_recvfrom, c_sendto
@@ -167,28 +169,46 @@ def measure(
     return Result(used / 1000 / max(received, 1), sent, received)
 
 
+def arguments() -> argparse.Namespace:
+    """Parse the command line."""
+    found = parser("relay_cpu", __doc__ or "", n=ROUNDS)
+    found.add_argument("--calls", type=int, default=10)
+    found.add_argument(
+        "--seconds", type=float, default=3.0, help="of talk a run; --n counts the runs of each"
+    )
+    return found.parse_args()
+
+
 def main() -> int:
     """Measure the three in turn."""
-    n_calls = int(sys.argv[1]) if len(sys.argv) > 1 else 10
-    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 3.0
+    given = arguments()
     kinds = {
         "bare loop": (None, run_bare),
         "shield, guard": (MODE_GUARD, None),
         "shield, capture": (MODE_CAPTURE, None),
     }
     results: dict[str, list[Result]] = {name: [] for name in kinds}
-    for _ in range(ROUNDS):
+    for _ in range(given.n):
         for name, (mode, loop) in kinds.items():
-            results[name].append(measure(n_calls, seconds, mode, loop))
-    print(f"{n_calls} calls, both sides talking, {seconds:g} s a run, {ROUNDS} runs each, 20 ms PCMU")
+            results[name].append(measure(given.calls, given.seconds, mode, loop))
+    lines = ["# CPU of a shielded packet beside a bare one", ""]
+    lines += [
+        f"{given.calls} calls, both sides talking, {given.seconds:g} s a run, {given.n} runs each, 20 ms PCMU.",
+        "",
+    ]
+    lines += ["| loop | µs a packet, median (runs) | x bare | not back in time |", "|---|---|---|---|"]
     bare = float(np.median([result.us_a_packet for result in results["bare loop"]]))
     for name, runs in results.items():
         median = float(np.median([result.us_a_packet for result in runs]))
         each = ", ".join(f"{result.us_a_packet:.1f}" for result in runs)
-        lost = sum(result.sent - result.received for result in runs)
-        print(
-            f"{name:16} {median:6.1f} us a packet ({each})  {median / bare:.2f} x bare  {lost} not back in time"
-        )
+        late = sum(result.sent - result.received for result in runs)
+        lines.append(f"| {name} | {median:.1f} ({each}) | {median / bare:.2f} | {late} |")
+    keep(
+        "relay_cpu",
+        lines,
+        f"python -m bench.relay_cpu --calls {given.calls} --seconds {given.seconds:g}",
+        given.out,
+    )
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Speech made on the spot by espeak-ng, for benches that need a voice around or under keys. No recording involved."""
+"""Speech made on the spot by espeak-ng, for benches that need a voice around or under keys, and audio at half rate."""
 
 import subprocess
 from pathlib import Path
@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 
@@ -26,4 +27,10 @@ def synthetic_speech() -> np.ndarray:
             pieces.append(resample_poly(samples, 8000, rate))
     speech = np.concatenate(pieces)
     active = np.abs(speech) > 0.01
-    return speech * (32767 * 10 ** (-26 / 20) / np.sqrt(np.mean(speech[active] ** 2)))
+    return np.asarray(speech * (32767 * 10 ** (-26 / 20) / np.sqrt(np.mean(speech[active] ** 2))))
+
+
+def halved(pcm: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Return audio of 16 kHz at 8 kHz."""
+    half = resample_poly(pcm.astype(np.float64), 1, 2)
+    return np.clip(np.round(half), -32768, 32767).astype(np.int16)

@@ -1,12 +1,17 @@
 #!/bin/sh
-# Debian packages that the tests drive as independent peers. Root on Debian: install what is missing. Elsewhere: name
-# it once; the tests that need it fail, they do not hide.
+# Debian packages that the tests (or with "bench": the benches) drive as independent peers. Root on Debian: install what
+# is missing. Elsewhere: name it once; the tests that need it fail, they do not hide, and a bench leaves its column out.
 set -u
 needed=""
 command -v sipp >/dev/null 2>&1 || needed="$needed sip-tester"
 command -v multimon-ng >/dev/null 2>&1 || needed="$needed multimon-ng"
+command -v espeak-ng >/dev/null 2>&1 || needed="$needed espeak-ng"
 command -v cc >/dev/null 2>&1 || needed="$needed gcc libc6-dev"
 ldconfig -p 2>/dev/null | grep -q libspandsp.so.2 || [ -e /usr/lib/x86_64-linux-gnu/libspandsp.so.2 ] || needed="$needed libspandsp2"
+if [ "${1:-test}" = bench ]; then
+  # Public recordings are fetched by bench/public_audio.py, without installing them.
+  command -v rtpengine >/dev/null 2>&1 || needed="$needed rtpengine-daemon"
+fi
 [ -z "$needed" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   echo "[packages] installing$needed"
@@ -17,4 +22,4 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   fi
   tail -n 5 "$log"
 fi
-echo "[packages] missing:$needed. The tests that need them will fail. On Debian: sudo apt-get install$needed"
+echo "[packages] missing:$needed. What needs them will fail or be left out. On Debian: sudo apt-get install$needed"

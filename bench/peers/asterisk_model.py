@@ -1,7 +1,8 @@
 """A model of Asterisk's in-band DTMF detector, rebuilt from its published constants; it is not Asterisk itself.
 
 Blocks of 102 samples; a block hits where the strongest row and column are over the level, within the twist, 8 dB over
-the rest of their group and hold 42/51 of the block's energy. 2 equal blocks begin a key, 3 others end it.
+the rest of their group and hold 42/51 of the block's energy. 2 equal blocks begin a key, 3 others end it. Its squelch
+zeroes, without any delay, a block either side of a block that hits, as far as that lies in the frame at hand.
 """
 
 from typing import Final
@@ -17,7 +18,7 @@ MISSES_TO_END: Final = 3
 THRESHOLD: Final = 8.0e7  # squared Goertzel output: -42 dBm0
 ROW_OVER_COLUMN_MAX: Final = 6.31  # 8 dB ("normal twist")
 COLUMN_OVER_ROW_MAX: Final = 2.51  # 4 dB ("reverse twist")
-PEAK_MIN: Final = 6.31  # 8 dB over every other tone of the group
+PEAK_MIN: Final = 6.3  # 8 dB over every other tone of the group
 TO_TOTAL_ENERGY_MIN: Final = 42.0
 
 
@@ -60,3 +61,30 @@ def events(pcm: NDArray[np.int16]) -> list[tuple[str, int]]:
             current, misses = hit, 0
             found.append((hit, number * BLOCK_SAMPLES))
     return found
+
+
+def squelched(pcm: NDArray[np.int16], frame_samples: int = 160) -> NDArray[np.int16]:
+    """Return what a channel with the detector on passes on: nothing is late, so what went before is not taken back.
+
+    Within a frame a hit mutes from one block before its part of the frame (or the frame's start) to one block after
+    it; the rest of that mute goes on in the next frame.
+    """
+    out = pcm.copy()
+    hits = _block_hits(pcm)
+    muted_until = 0
+    for start in range(0, len(pcm), frame_samples):
+        end = min(start + frame_samples, len(pcm))
+        out[start : min(muted_until, end)] = 0
+        open_at, open_until = start, min(muted_until, end)
+        # Blocks that end in this frame, as a block is judged with its last sample.
+        for block in range(start // BLOCK_SAMPLES, end // BLOCK_SAMPLES):
+            last = (block + 1) * BLOCK_SAMPLES
+            if block >= len(hits) or not hits[block] or last <= start:
+                continue
+            part = max(block * BLOCK_SAMPLES, start)
+            if open_until < part - BLOCK_SAMPLES:
+                open_at = max(part - BLOCK_SAMPLES, start)
+            open_until = last + BLOCK_SAMPLES
+            out[open_at : min(open_until, end)] = 0
+            muted_until = max(muted_until, open_until)
+    return out

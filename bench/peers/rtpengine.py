@@ -1,8 +1,8 @@
-"""rtpengine as a real process between two RTP sockets: what of a key passes, and how late. Debian: rtpengine-daemon.
+"""rtpengine as a real process between two RTP sockets: what the agent gets, and how late. Debian: rtpengine-daemon.
 
-Each setting is a call of its own through one process (no kernel module). Every packet is A-law, 20 ms; a low noise
-runs through the call, so each stretch of sent bytes is unlike any other and is found again in what the agent gets,
-whatever sequence numbers and timestamps say. It does not judge what a listener could make of a leak.
+Each stream is a call of its own in each setting, all through one process (no kernel module). Every packet is A-law,
+20 ms; a low noise runs through the call, so each packet sent is unlike any other and is found again in what the agent
+gets, whatever sequence numbers and timestamps say. It does not judge what a listener could make of a leak.
 """
 
 import shutil
@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,12 +20,15 @@ from numpy.typing import NDArray
 
 PACKET_SAMPLES = 160
 PACKET_S = 0.02
-PIECE_SAMPLES = 20  # what passes is looked for in pieces of 2.5 ms
+ALIKE_SHARE_MIN = (
+    0.9  # of the packets found again, those that agree on one shift; else the call is not judged
+)
 PAYLOAD_PCMA = 8
+SILENCE = b"\xd5"  # A-law
 HEADER_BYTES = 12
 _START_TIME_MAX_S = 5.0
 _TAIL_S = 0.5
-BLOCK = {"DTMF-security": "silence"}
+BLOCK: dict[str, object] = {"DTMF-security": "silence"}
 SETTINGS: dict[str, dict[str, object] | None] = {
     "relay": None,
     "block DTMF": BLOCK,
@@ -35,9 +39,10 @@ Bencoded = str | int | list["Bencoded"] | dict[str, "Bencoded"]
 
 @dataclass(slots=True)
 class Call:
-    """One call: its setting's name, the two phones' sockets, where to send, and what the agent got."""
+    """One call: its setting's name, what is sent, the two phones' sockets, where to send, and what the agent got."""
 
     name: str
+    sent: bytes
     caller: socket.socket
     agent: socket.socket
     target: tuple[str, int] = ("127.0.0.1", 0)
@@ -47,10 +52,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """What a setting let pass: ms of each key, the median delay of the audio, and packets got of those sent."""
+    """What the agent got of one call, A-law bytes in the place of those sent; the median delay; packets got, sent.
+
+    `alaw` is empty where packets of the agent's could not be put in place.
+    """
 
     name: str
-    leaked_ms: list[float]
+    alaw: bytes
     delay_ms: float
     packets: int
     sent: int
@@ -105,7 +113,7 @@ def running() -> Iterator[Control]:
     """Run the process on loopback; end it with the block."""
     port = _free_port()
     arguments = ["--config-file=none", "--table=-1", "--interface=127.0.0.1", f"--listen-ng=127.0.0.1:{port}"]
-    arguments += ["--port-min=41000", "--port-max=42000", "--num-threads=1", "--foreground", "--log-stderr"]
+    arguments += ["--port-min=40000", "--port-max=44000", "--num-threads=1", "--foreground", "--log-stderr"]
     process = subprocess.Popen(
         ["rtpengine", *arguments, "--log-level=3", "--no-fallback"],
         stdout=subprocess.DEVNULL,
@@ -137,21 +145,24 @@ def _port_in(answer: bytes) -> int:
     return int(answer.split(b"m=audio ")[1].split()[0])
 
 
-def _set_up(control: Control, name: str, setting: dict[str, object] | None) -> Call:
+def _set_up(control: Control, name: str, index: int, sent: bytes) -> Call:
     """Offer, answer, and block DTMF of the caller where the setting says so."""
-    call = Call(name, *(socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)))
+    caller, agent = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    call = Call(name, sent, caller, agent)
     for sock in (call.caller, call.agent):
         sock.bind(("127.0.0.1", 0))
         sock.setblocking(False)
-    common = {"call-id": name, "from-tag": "caller", "flags": ["trust-address"], "rtcp-mux": ["remove"]}
+    call_id = f"{name} {index}"
+    common = {"call-id": call_id, "from-tag": "caller", "flags": ["trust-address"], "rtcp-mux": ["remove"]}
     common["replace"] = ["origin", "session-connection"]
     control.command("offer", **common, sdp=_sdp(call.caller.getsockname()[1]))
     answer = control.command(
         "answer", **common, **{"to-tag": "agent", "sdp": _sdp(call.agent.getsockname()[1])}
     )
     call.target = ("127.0.0.1", _port_in(answer))
+    setting = SETTINGS[name]
     if setting is not None:
-        control.command("block DTMF", **{"call-id": name, "from-tag": "caller"}, **setting)
+        control.command("block DTMF", **{"call-id": call_id, "from-tag": "caller"}, **setting)
     return call
 
 
@@ -166,13 +177,12 @@ def _collect(calls: list[Call]) -> None:
             call.payloads.append(packet[HEADER_BYTES:])
 
 
-def _send_all(calls: list[Call], sent: bytes) -> list[float]:
-    """Send `sent` through every call at 20 ms a packet; return when each packet left."""
+def _send_all(calls: list[Call]) -> list[float]:
+    """Send every call's bytes at 20 ms a packet; return when each round of packets left."""
     left_s = []
     began_s = time.monotonic()
-    n_packets = len(sent) // PACKET_SAMPLES
-    for number in range(n_packets):
-        payload = sent[number * PACKET_SAMPLES : (number + 1) * PACKET_SAMPLES]
+    for number in range(len(calls[0].sent) // PACKET_SAMPLES):
+        part = slice(number * PACKET_SAMPLES, (number + 1) * PACKET_SAMPLES)
         while time.monotonic() < began_s + number * PACKET_S:
             _collect(calls)
             time.sleep(0.0005)
@@ -181,7 +191,7 @@ def _send_all(calls: list[Call], sent: bytes) -> list[float]:
             header = struct.pack(
                 "!BBHII", 0x80, PAYLOAD_PCMA, number, number * PACKET_SAMPLES, 0x1000 + index
             )
-            call.caller.sendto(header + payload, call.target)
+            call.caller.sendto(header + call.sent[part], call.target)
     until_s = time.monotonic() + _TAIL_S
     while time.monotonic() < until_s:
         _collect(calls)
@@ -189,38 +199,47 @@ def _send_all(calls: list[Call], sent: bytes) -> list[float]:
     return left_s
 
 
-def _passed(call: Call, sent: bytes, left_s: list[float], keys: list[tuple[int, int]]) -> Passed:
-    """Find what passed of each key [onset, end) in what the agent got, and how late audio came."""
-    got = b"".join(call.payloads)
-    leaked_ms = []
-    for onset, end in keys:
-        pieces = [
-            sent[at : at + PIECE_SAMPLES] for at in range(onset, end - PIECE_SAMPLES + 1, PIECE_SAMPLES)
-        ]
-        leaked_ms.append(sum(piece in got for piece in pieces) * PIECE_SAMPLES / 8)
-    delays_s = []
-    for payload, arrived_s in zip(call.payloads, call.arrived_s, strict=True):
-        at = sent.find(payload[-PIECE_SAMPLES:])
-        if at >= 0:
-            delays_s.append(arrived_s - left_s[at // PACKET_SAMPLES])
-    delay_ms = 1_000 * float(np.median(delays_s)) if delays_s else float("nan")
-    return Passed(call.name, leaked_ms, delay_ms, len(call.payloads), len(left_s))
+def _passed(call: Call, left_s: list[float]) -> Passed:
+    """Put the packets the agent got in their place by those that passed whole."""
+    n = len(left_s)
+    places = {call.sent[i * PACKET_SAMPLES : (i + 1) * PACKET_SAMPLES]: i for i in range(n)}
+    found = [(places[payload], got) for got, payload in enumerate(call.payloads) if payload in places]
+    if not found:
+        return Passed(call.name, b"", float("nan"), len(call.payloads), n)
+    shifts = Counter(place - got for place, got in found)
+    shift, agreeing = shifts.most_common(1)[0]
+    delay_ms = 1_000 * float(np.median([call.arrived_s[got] - left_s[place] for place, got in found]))
+    if agreeing < ALIKE_SHARE_MIN * len(found):
+        return Passed(call.name, b"", delay_ms, len(call.payloads), n)
+    audio = bytearray(SILENCE * len(call.sent))
+    for got, payload in enumerate(call.payloads):
+        if 0 <= got + shift < n and len(payload) == PACKET_SAMPLES:
+            audio[(got + shift) * PACKET_SAMPLES : (got + shift + 1) * PACKET_SAMPLES] = payload
+    return Passed(call.name, bytes(audio), delay_ms, len(call.payloads), n)
 
 
-def measure(alaw: NDArray[np.uint8], keys: list[tuple[int, int]]) -> tuple[list[Passed], float]:
-    """Send A-law bytes with keys at [onset, end) through every setting at once; takes as long as the audio.
+def measure(streams: list[NDArray[np.uint8]]) -> tuple[dict[str, list[Passed]], float]:
+    """Send A-law streams of one length, each through every setting, all at once; takes as long as the audio.
 
-    Returns what passed, and by how many ms the latest packet left late: a late sender spoils what others are scored by.
+    Returns by setting what passed of each stream, and by how many ms the latest round of packets left late: a late
+    sender spoils what others are scored by.
     """
-    sent = alaw[: len(alaw) // PACKET_SAMPLES * PACKET_SAMPLES].tobytes()
+    whole = min(map(len, streams)) // PACKET_SAMPLES * PACKET_SAMPLES
     with running() as control:
-        calls = [_set_up(control, name, setting) for name, setting in SETTINGS.items()]
+        calls = [
+            _set_up(control, name, index, stream[:whole].tobytes())
+            for name in SETTINGS
+            for index, stream in enumerate(streams)
+        ]
         try:
-            left_s = _send_all(calls, sent)
+            left_s = _send_all(calls)
         finally:
             for call in calls:
                 call.caller.close()
                 call.agent.close()
     due_s = left_s[0] + np.arange(len(left_s)) * PACKET_S
     late_ms = 1_000 * float((np.array(left_s) - due_s).max())
-    return [_passed(call, sent, left_s, keys) for call in calls], late_ms
+    found: dict[str, list[Passed]] = {name: [] for name in SETTINGS}
+    for call in calls:
+        found[call.name].append(_passed(call, left_s))
+    return found, late_ms

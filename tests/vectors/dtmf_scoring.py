@@ -5,17 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dtmf_shield.media.masker import (
-    HOLD_BACK_SAMPLES,
-    MODE_CAPTURE,
-    SHIELD_STATE_DTYPE,
-    conceal_packet,
-    conceal_wideband_packet,
-    key_onset_samples,
-    shield_packet,
-    shield_wideband_packet,
-)
+from dtmf_shield.media.masker import HOLD_BACK_SAMPLES, MODE_CAPTURE, SHIELD_STATE_DTYPE
 from tests.vectors.dtmf_signal import Stream, whole_packets
+from tests.vectors.masked_leg import HEARD_DTYPE, run_leg
 
 LATEST_AFTER_END_SAMPLES = 70 * 8  # a key counts as hit until 70 ms after its end
 LEAK_RUN_MIN = 3  # noise may equal a sample by chance; three in a row do not
@@ -30,6 +22,40 @@ class Heard:
     onset: int
 
 
+@dataclass(frozen=True, slots=True)
+class Listened:
+    """What one leg made of a signal of n samples: keys, masked audio, and 1 where it was replaced, both (n,)."""
+
+    heard: list[Heard]
+    out: NDArray[np.int16]
+    replaced: NDArray[np.uint8]
+
+
+def run(
+    pcm: NDArray[np.int16],
+    mode: int = MODE_CAPTURE,
+    packet_samples: int = 160,
+    lost: NDArray[np.bool_] | None = None,
+    sample_rate_hz: int = 8000,
+    mutes: NDArray[np.int64] | None = None,
+) -> Listened:
+    """Run one fresh leg over `pcm`, int16 at 8 or 16 kHz; what it puts out is 5 ms late. Times of keys: at 8 kHz.
+
+    mutes: int64 (n_packets,), for how many samples at 8 kHz the decoder asks for silence from each packet on.
+    """
+    factor = sample_rate_hz // 8000
+    padded = whole_packets(pcm, packet_samples)
+    out, replaced = np.zeros_like(padded), np.zeros(len(padded), np.uint8)
+    heard = np.zeros(len(padded) // packet_samples + 16, HEARD_DTYPE)
+    losses = np.zeros(len(padded) // packet_samples, np.bool_) if lost is None else lost
+    state = np.zeros(1, SHIELD_STATE_DTYPE)
+    if mutes is None:
+        mutes = np.zeros(len(losses), np.int64)
+    n = run_leg(state, padded, losses, mutes, packet_samples, factor == 2, mode, out, replaced, heard)
+    keys = [Heard(chr(h["key"]), int(h["registered"]) // factor, int(h["onset"])) for h in heard[:n]]
+    return Listened(keys, out[: len(pcm)], replaced[: len(pcm)])
+
+
 def listen(
     pcm: NDArray[np.int16],
     mode: int = MODE_CAPTURE,
@@ -37,24 +63,9 @@ def listen(
     lost: NDArray[np.bool_] | None = None,
     sample_rate_hz: int = 8000,
 ) -> tuple[list[Heard], NDArray[np.int16]]:
-    """Run one leg over `pcm`; return the keys (times at 8 kHz) and the masked audio (as long as pcm, 5 ms late)."""
-    factor = sample_rate_hz // 8000
-    shield, conceal = ((shield_packet, conceal_packet), (shield_wideband_packet, conceal_wideband_packet))[
-        factor - 1
-    ]
-    padded = whole_packets(pcm, packet_samples)
-    out = np.zeros_like(padded)
-    state = np.zeros(1, SHIELD_STATE_DTYPE)
-    keys = np.zeros(16, np.uint8)
-    heard: list[Heard] = []
-    for number, start in enumerate(range(0, len(padded), packet_samples)):
-        end = start + packet_samples
-        if lost is not None and lost[number]:
-            conceal(state, 0, packet_samples, out[start:end], mode)
-            continue
-        n_keys = shield(state, 0, padded[start:end], out[start:end], mode, keys)
-        heard += [Heard(chr(keys[i]), end // factor, key_onset_samples(state, 0, i)) for i in range(n_keys)]
-    return heard, out[: len(pcm)]
+    """Return the keys and the masked audio of `run`."""
+    listened = run(pcm, mode, packet_samples, lost, sample_rate_hz)
+    return listened.heard, listened.out
 
 
 def hits_and_extras(stream: Stream, events: list[tuple[str, int]]) -> tuple[int, int]:
@@ -69,12 +80,23 @@ def hits_and_extras(stream: Stream, events: list[tuple[str, int]]) -> tuple[int,
     return hits, len(events) - len(used)
 
 
+def passed_samples(
+    pcm: NDArray[np.int16], out: NDArray[np.int16], delay_samples: int = HOLD_BACK_SAMPLES
+) -> NDArray[np.bool_]:
+    """Tell of each sample of `pcm` whether it left unreplaced in `out`, in a run of at least LEAK_RUN_MIN."""
+    n = min(len(pcm), len(out) - delay_samples)
+    same = np.zeros(len(pcm), np.bool_)
+    same[:n] = out[delay_samples : delay_samples + n] == pcm[:n]
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]]).astype(np.int8)))
+    for begin, end in zip(edges[::2], edges[1::2], strict=True):
+        if end - begin < LEAK_RUN_MIN:
+            same[begin:end] = False
+    return same
+
+
 def leaked_samples(
     pcm: NDArray[np.int16], out: NDArray[np.int16], onset: int, end: int, held: int = HOLD_BACK_SAMPLES
 ) -> int:
     """Count samples of [onset, end) that left unreplaced, in runs of at least LEAK_RUN_MIN; `held`: 5 ms of samples."""
-    last = min(end, len(out) - held)
-    same = out[onset + held : last + held] == pcm[onset:last]
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]]).astype(np.int8)))
-    runs = edges[1::2] - edges[::2]
-    return int(runs[runs >= LEAK_RUN_MIN].sum())
+    span = slice(onset, min(end, len(out) - held))
+    return int(passed_samples(pcm[span], out[onset:], held).sum())

@@ -3,6 +3,7 @@
 0 dBm0 peaks at P0 = 32767 * 10^(-3.14/20). A key is P0 * [10^((L - w/2)/20) sin(row) + 10^((L + w/2)/20) sin(column)]
 with random phases and hard edges; L is the mean level of a tone in dBm0, w the twist column - row in dB. A stream is
 400 zeros, shuffled keys each followed by a gap with a random part (no detector's grid can lock on), 1,600 zeros.
+A cut is silence from the middle of a key on.
 """
 
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ class Recipe:
     row_error: float = 0.0
     column_error: float = 0.0
     error_hz: float = 0.0
+    row_error_hz: float = 0.0
+    column_error_hz: float = 0.0
     on_ms: float = 50.0
     gap_ms: float = 50.0
     gap_spread_ms: float = 12.0
@@ -63,9 +66,8 @@ def tone_pair(key: str, n: int, recipe: Recipe, rng: np.random.Generator) -> NDA
     """Return n samples of `key` with random phases, float, full scale 32767."""
     row, column = divmod(KEYS.index(key), 4)
     t = np.arange(n) / recipe.sample_rate_hz
-    error_hz = recipe.error_hz
-    row_hz = ROWS_HZ[row] * (1.0 + recipe.row_error) + error_hz
-    column_hz = COLUMNS_HZ[column] * (1.0 + recipe.column_error) + error_hz
+    row_hz = ROWS_HZ[row] * (1.0 + recipe.row_error) + recipe.error_hz + recipe.row_error_hz
+    column_hz = COLUMNS_HZ[column] * (1.0 + recipe.column_error) + recipe.error_hz + recipe.column_error_hz
     phase = rng.uniform(0.0, 2.0 * np.pi, 2)
     x = 10.0 ** ((recipe.level_dbm0 - recipe.twist_db / 2.0) / 20.0) * np.sin(
         2 * np.pi * row_hz * t + phase[0]
@@ -78,9 +80,8 @@ def tone_pair(key: str, n: int, recipe: Recipe, rng: np.random.Generator) -> NDA
         x[:ramp] *= np.linspace(0.0, 1.0, ramp)
         x[-ramp:] *= np.linspace(1.0, 0.0, ramp)
     if recipe.cut_ms:
-        half = recipe.samples(recipe.cut_ms / 2)
-        x[n // 2 - half : n // 2 + half] = 0.0
-    return P0 * x
+        x[n // 2 : n // 2 + recipe.samples(recipe.cut_ms)] = 0.0
+    return np.asarray(P0 * x)
 
 
 def key_stream(recipe: Recipe, seed: int, speech: NDArray[np.float64] | None = None) -> Stream:

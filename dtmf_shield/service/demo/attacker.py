@@ -19,6 +19,8 @@ from scipy import signal
 from dtmf_shield.service.demo.independent import COLUMNS_HZ, KEYPAD, ROWS_HZ, SAMPLE_RATE_HZ, HeardKey
 
 FREQUENCY_ERRORS: Final = (-0.012, 0.0, 0.012)
+FINE_FREQUENCY_ERRORS: Final = (-0.012, -0.006, 0.0, 0.006, 0.012)
+"""Over 10 ms the errors must be finer: steps of at most 1 / (2 T), which these are up to 50 ms."""
 _SINGULAR_SHARE_MIN: Final = 1e-3
 FRAGMENT_SAMPLES: Final = 80
 """10 ms: the attacker for short leaks looks through every such window of a press."""
@@ -66,11 +68,51 @@ def _basis(n_samples: int) -> NDArray[np.float64]:
     return bases
 
 
+def explained_energies(samples: NDArray[np.float64], at: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return how much of `samples`, taken at sample times `at` (in order, gaps allowed), each key explains at best.
+
+    at: spans at most SPAN_SAMPLES_MAX. Result: (16,), the squared norm of the projection on the two tones, the most
+    over the frequency errors.
+    """
+    errors = FREQUENCY_ERRORS if at[-1] - at[0] < FRAGMENT_SAMPLES else FINE_FREQUENCY_ERRORS
+    model = _tones(errors)[at - at[0]]
+    gram, matched = model.T @ model, model.T @ samples
+    columns = _pair_columns(len(errors))
+    # In a basis of eigenvectors the thin singular value decomposition of each pair's own four columns.
+    squares, turned = np.linalg.eigh(gram[columns[:, :, None], columns[:, None, :]])
+    along = np.einsum("pij,pi->pj", turned, matched[columns]) ** 2
+    usable = squares > _SINGULAR_SHARE_MIN**2 * squares[:, -1:]
+    explained = np.where(usable, along / np.where(usable, squares, 1.0), 0.0).sum(axis=1)
+    best: NDArray[np.float64] = explained.reshape(len(KEYPAD), -1).max(axis=1)
+    return best
+
+
+@functools.cache
+def _tones(errors: tuple[float, ...]) -> NDArray[np.float64]:
+    """Return cosine and sine of each tone with each error, shape (SPAN_SAMPLES_MAX, 16 * n_errors)."""
+    tones_hz = np.outer([*ROWS_HZ, *COLUMNS_HZ], 1 + np.array(errors)).ravel()
+    angles = np.outer(np.arange(SPAN_SAMPLES_MAX), 2 * np.pi / SAMPLE_RATE_HZ * tones_hz)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=2).reshape(SPAN_SAMPLES_MAX, -1)
+
+
+@functools.cache
+def _pair_columns(n_errors: int) -> NDArray[np.int64]:
+    """Return the columns of the model of all tones that each key's pairs use, shape (16 * n_errors^2, 4)."""
+    found = []
+    for key in range(len(KEYPAD)):
+        row, column = divmod(key, len(COLUMNS_HZ))
+        for row_error in range(n_errors):
+            for column_error in range(n_errors):
+                first = 2 * (row * n_errors + row_error)
+                second = 2 * ((len(ROWS_HZ) + column) * n_errors + column_error)
+                found.append([first, first + 1, second, second + 1])
+    return np.array(found)
+
+
 def guess_key(pcm: NDArray[np.int16]) -> str:
     """Return the key that explains most of `pcm` (int16 at 8 kHz, shape (n,)) as a whole."""
     samples = pcm[:SPAN_SAMPLES_MAX].astype(np.float64)
-    projected = np.einsum("kens,n->kes", _basis(len(samples)), samples)
-    return KEYPAD[int((projected**2).sum(axis=2).max(axis=1).argmax())]
+    return KEYPAD[int(explained_energies(samples, np.arange(len(samples))).argmax())]
 
 
 def guess_key_from_fragments(pcm: NDArray[np.int16]) -> str:
@@ -79,7 +121,9 @@ def guess_key_from_fragments(pcm: NDArray[np.int16]) -> str:
         ::_FRAGMENT_STEP
     ]
     energy = (windows**2).sum(axis=1) + 1e3
-    projected = np.einsum("kens,wn->wkes", _basis(FRAGMENT_SAMPLES), windows)
+    bases = _basis(FRAGMENT_SAMPLES)
+    flat = bases.transpose(2, 0, 1, 3).reshape(FRAGMENT_SAMPLES, -1)
+    projected = (windows @ flat).reshape(len(windows), *bases.shape[:2], -1)
     explained = (projected**2).sum(axis=3).max(axis=2)
     # The best likelihood ratio with unknown noise: unexplained energy counts against a window.
     ratio = explained / np.maximum(energy[:, None] - explained, 1e-3 * energy[:, None])
