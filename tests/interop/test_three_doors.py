@@ -7,6 +7,7 @@ are the positive control: there the same ears hear every key.
 from __future__ import annotations
 
 import itertools
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ pytestmark = pytest.mark.interop
 
 SPEECH_MIN_S = 1.5
 """Of the caller's voice around the keys; it speaks for some three seconds and more in each call."""
+CLOSING_S = 3.0
+"""While keys sound the agent's side is muted too: after them it has to be heard."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ def shielded(
             service.wait_for_field(calls[door], "pan", "waiting")
             callers[door].go()
         outcomes = {door: service.wait_for_outcome(calls[door]) for door in DOORS}
+        time.sleep(CLOSING_S)
         for door in DOORS:
             heard = agents[door].call
             wait_until(lambda heard=heard: speech_seconds(heard.heard) > SPEECH_MIN_S, f"{door}: a voice")  # type: ignore[misc]
