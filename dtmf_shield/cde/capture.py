@@ -357,6 +357,7 @@ class Capture:
     def _flush_waiting(self) -> None:
         self._zero(slots.WAITING_KEYS_AT, slots.WAITING_KEYS_MAX)
         self._waiting_from = self._waiting_to = 0
+        self._joiner.wipe()
 
     def _press(self, code: int, now_s: float) -> None:
         star_before, self._star_before = self._star_before, code == _STAR
@@ -387,6 +388,7 @@ class Capture:
         place, _ = _PLACES[kind]
         self._counts[kind] -= self._counts[kind] if whole else 1
         self._zero(place + self._counts[kind], _PLACES[kind][1] - self._counts[kind])
+        self._joiner.wipe()
         self._note(Change.LATER)
         if self._counts[kind] == 0:
             self._move(Input.EMPTIED)
@@ -513,6 +515,8 @@ class Capture:
     def _forget_field(self, field: FieldSpec) -> None:
         place, capacity = _PLACES[field.kind]
         self._zero(place, capacity)
+        if self._counts[field.kind]:
+            self._joiner.wipe()
         self._counts[field.kind] = 0
         if field.name in self._accepted:
             self._accepted.remove(field.name)
@@ -523,7 +527,8 @@ class Capture:
         self._page[start : start + length] = _ZEROS[:length]
 
     def _end(self, outcome: CaptureOutcome) -> None:
-        # Generation, state and head stay until the slot is given back: media still looks at them.
+        # Generation, state and head stay until the slot is given back: media still looks at them. The joiner's cells
+        # go with the rest.
         self._zero(slots.RING_AT, slots.SLOT_BYTES - slots.RING_AT)
         self._counts = dict.fromkeys(FieldKind, 0)
         self._waiting_from = self._waiting_to = 0

@@ -4,6 +4,9 @@ Media joins its own two doors. Here keys of media and keys of INFO are paired by
 door, arrived within PAIR_WINDOW_S, each key in one pair at most. An INFO sent at the release tells how long the key
 was held; its press began so much earlier. Codes of keys that may still find their pair lie in the slot; arrival times
 and doors lie beside them as plain values.
+
+Digits that are wiped from a field are wiped here too. What stays says only that a key came, when and by which door: it
+pairs with a key of any code, so that the late second arrival of a wiped key does not begin the next entry.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ two lost in a row, and a second for the way. A long window joins no two presses:
 INFO every press has one, so each pair leaves its key counted once, whichever of two equal presses it was."""
 HELD_S_MAX: Final = 5.0
 """Longest hold believed of an INFO sent at the release."""
+_WIPED: Final = 0
+"""In the cell of an unpaired key: its code is gone. No key has it."""
 
 
 class Door(enum.Enum):
@@ -27,7 +32,7 @@ class Door(enum.Enum):
 
 
 class KeyJoiner:
-    """The joiner of one capture. ``cells`` is its part of the slot, one code a byte; zero is empty."""
+    """The joiner of one capture. ``cells`` is its part of the slot, one code a byte; zero: empty or wiped."""
 
     __slots__ = ("_arrivals", "_cells")
 
@@ -43,7 +48,8 @@ class KeyJoiner:
         self.forget(now_s)
         reach_s = PAIR_WINDOW_S + min(held_s, HELD_S_MAX)
         for index, (other, arrived_s) in enumerate(self._arrivals):
-            if other is not door and self._cells[index] == code and now_s - arrived_s <= reach_s:
+            fits = self._cells[index] in (code, _WIPED)
+            if other is not door and fits and now_s - arrived_s <= reach_s:
                 # Older unpaired keys lost their pair: arrivals of one door keep their order.
                 self._drop(index + 1)
                 return False
@@ -60,6 +66,11 @@ class KeyJoiner:
             old += 1
         if old:
             self._drop(old)
+
+    def wipe(self) -> None:
+        """Zero all codes at once; each unpaired key still finds its pair, by order alone."""
+        for index in range(len(self._cells)):
+            self._cells[index] = _WIPED
 
     @property
     def next_timer_s(self) -> float | None:

@@ -88,6 +88,10 @@ class Line:
     def number(self) -> bytes:
         return bytes(self.slot[slots.CARD_NUMBER_AT : slots.CARD_NUMBER_AT + 19]).rstrip(b"\0")
 
+    def unpaired(self) -> bytes:
+        """The codes kept for joining doors."""
+        return bytes(self.slot[slots.UNPAIRED_KEYS_AT :][: slots.UNPAIRED_KEYS_MAX]).rstrip(b"\0")
+
     def empty(self) -> bool:
         return bytes(self.slot[slots.RING_AT :]) == bytes(slots.SLOT_BYTES - slots.RING_AT)
 
@@ -360,6 +364,48 @@ def test_field_asked_again_is_wiped_and_a_new_number_wipes_the_code() -> None:
     assert line.capture.progress().accepted == (EXPIRY,)
     assert line.number() == b""
     assert bytes(line.slot[slots.SECURITY_CODE_AT : slots.SECURITY_CODE_AT + 8]) == bytes(8)
+
+
+@pytest.mark.parametrize("wipe", ["asked again", "refused", "undone", "ahead, then asked again"])
+def test_digits_kept_for_joining_doors_go_with_their_field(wipe: str) -> None:
+    line = Line().armed()
+    if wipe != "ahead, then asked again":
+        line.collect(PAN)
+    line.key("42424242", gap_s=0.1)
+    assert line.unpaired() == b"42424242"
+
+    if wipe == "undone":
+        line.key("**")
+    elif wipe == "refused":
+        line.key("#")
+    else:
+        line.collect(PAN).collect(PAN)
+
+    assert line.number() == b""
+    assert line.unpaired() == b""
+
+
+def test_digits_kept_for_joining_doors_go_with_a_code_wiped_by_a_number_and_with_keys_ahead_overrun() -> None:
+    code = Line().armed().collect(CODE).key("1234")
+    ahead = Line().armed().key("4242")
+    assert (code.unpaired(), ahead.unpaired()) == (b"1234", b"4242")
+
+    code.collect(PAN)
+    ahead.capture.take_media_keys(ahead.head, True, ahead.now_s)
+
+    assert (code.unpaired(), ahead.unpaired()) == (b"", b"")
+
+
+def test_late_info_of_the_wiped_entry_does_not_begin_the_next() -> None:
+    line = Line().armed().collect(PAN).key("42", gap_s=0.1).collect(PAN)
+
+    for code in b"42":
+        line.capture.take_info_key(code, 0.0, line.now_s + 1.0)
+    assert (line.state, line.number()) == (CaptureState.WAITING, b"")
+
+    line.key("5", gap_s=1.2)
+    line.capture.take_info_key(ord("5"), 0.0, line.now_s + 0.1)
+    assert line.number() == b"5"
 
 
 @pytest.mark.parametrize(

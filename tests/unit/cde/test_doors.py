@@ -94,6 +94,61 @@ def test_codes_leave_memory_when_their_time_is_over() -> None:
     assert joiner.next_timer_s is None
 
 
+def wiped_after(keys: str, door: Door) -> tuple[KeyJoiner, bytearray]:
+    """A joiner to which one door told keys, 0.1 s apart from 0.0 on; then it was wiped."""
+    cells = bytearray(16)
+    joiner = KeyJoiner(memoryview(cells))
+    assert all(joiner.is_new(ord(key), door, 0.1 * index) for index, key in enumerate(keys))
+    assert bytes(cells[: len(keys)]) == keys.encode()
+    joiner.wipe()
+    return joiner, cells
+
+
+def test_wipe_leaves_no_digit() -> None:
+    joiner, cells = wiped_after("471", Door.MEDIA)
+
+    assert cells == bytes(16)
+    assert joiner._arrivals == [(Door.MEDIA, 0.1 * index) for index in range(3)]
+
+
+@pytest.mark.parametrize(("first", "late"), [(Door.MEDIA, Door.INFO), (Door.INFO, Door.MEDIA)])
+def test_late_info_of_a_wiped_key_is_swallowed(first: Door, late: Door) -> None:
+    joiner, _ = wiped_after("47", first)
+
+    assert not joiner.is_new(ord("4"), late, 1.0)
+    assert not joiner.is_new(ord("7"), late, 1.1)
+    assert joiner.is_new(ord("4"), late, 1.2)
+
+
+def test_a_fresh_key_by_both_doors_counts_once_after_a_wipe() -> None:
+    joiner, _ = wiped_after("47", Door.MEDIA)
+
+    assert joiner.is_new(ord("5"), Door.MEDIA, 0.5)
+    late = [joiner.is_new(ord(key), Door.INFO, 1.0 + 0.1 * index) for index, key in enumerate("475")]
+    assert late == [False, False, False]
+
+
+def test_a_fresh_key_counts_once_after_a_wipe_though_the_old_info_never_comes() -> None:
+    joiner, _ = wiped_after("4", Door.MEDIA)
+
+    assert [joiner.is_new(ord("5"), door, 0.5) for door in (Door.INFO, Door.MEDIA)] == [False, True]
+
+
+def test_a_key_after_the_window_of_a_wiped_one_is_new() -> None:
+    joiner, _ = wiped_after("4", Door.MEDIA)
+
+    assert joiner.is_new(ord("4"), Door.INFO, PAIR_WINDOW_S + 0.01)
+
+
+def test_a_wiped_key_is_forgotten_in_its_time() -> None:
+    joiner, _ = wiped_after("4", Door.MEDIA)
+    assert joiner.next_timer_s == PAIR_WINDOW_S + HELD_S_MAX
+
+    joiner.forget(PAIR_WINDOW_S + HELD_S_MAX + 0.01)
+
+    assert joiner.next_timer_s is None
+
+
 def test_more_keys_than_cells_forget_the_oldest() -> None:
     assert len(joined([(str(index % 10), Door.MEDIA, 0.001 * index) for index in range(40)])) == 40
 
