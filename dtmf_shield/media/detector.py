@@ -13,7 +13,6 @@ from dtmf_shield.media.dsp.half_band import forget_half_band, take_chunk
 from dtmf_shield.media.dsp.kernel import kernel
 from dtmf_shield.media.dsp.leg_state import (
     CHUNK_SAMPLES,
-    RING_SAMPLES,
     SHIELD_STATE_DTYPE,
     ShieldState,
     reset_row,
@@ -21,7 +20,7 @@ from dtmf_shield.media.dsp.leg_state import (
 from dtmf_shield.media.dsp.levels import mean_square
 from dtmf_shield.media.dsp.listening import listen_chunk, skip_chunk
 from dtmf_shield.media.dsp.suspicion import MODE_GUARD
-from dtmf_shield.media.dsp.tables import STEP_SAMPLES
+from dtmf_shield.media.dsp.tables import RING_SAMPLES, STEP_SAMPLES
 
 __all__ = [
     "SHIELD_STATE_DTYPE",
@@ -105,6 +104,6 @@ def _detect(leg: Any, pcm: NDArray[np.int16], keys: NDArray[np.uint8], factor: i
     while first < n // factor:
         size = min(CHUNK_SAMPLES, n // factor - first)
         take_chunk(leg, pcm, first, size, factor)
-        n_keys = listen_chunk(leg, leg.heard, 0, size, MODE_GUARD, keys, n_keys)
+        n_keys = listen_chunk(leg, size, MODE_GUARD, keys, n_keys)
         first += size
     return n_keys

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from dtmf_shield.media.dsp.filler import LEVEL_DBM0, NOISE_PEAK, STYLES, ask_beep, fill, set_style
 from dtmf_shield.media.dsp.half_band import DELAY_SAMPLES, forget_half_band, take_chunk
 from dtmf_shield.media.dsp.kernel import kernel
+from dtmf_shield.media.dsp.lanes import move_samples
 from dtmf_shield.media.dsp.leg_state import (
     CHUNK_SAMPLES,
     HOLD_BACK_SAMPLES,
@@ -207,7 +208,7 @@ def _shield(
         _write_delayed(leg, pcm, out, factor * first, factor * size, factor * HOLD_BACK_SAMPLES)
         start = leg.position_samples
         take_chunk(leg, pcm, first, size, factor)
-        n_keys = listen_chunk(leg, leg.heard, 0, size, mode, keys, n_keys)
+        n_keys = listen_chunk(leg, size, mode, keys, n_keys)
         _write_mask(leg, out, first, size, start, mode, factor)
         first += size
     return n_keys
@@ -236,14 +237,10 @@ def _write_delayed(
     """
     held = leg.held
     from_held = min(n, n_held)
-    for i in range(from_held):
-        out[first + i] = held[i]
-    for i in range(n - from_held):
-        out[first + from_held + i] = pcm[first + i]
-    for i in range(n_held - from_held):
-        held[i] = held[from_held + i]
-    for i in range(from_held):
-        held[n_held - from_held + i] = pcm[first + n - from_held + i]
+    move_samples(out, first, held, 0, from_held)
+    move_samples(out, first + from_held, pcm, first, n - from_held)
+    move_samples(held, 0, held, from_held, n_held - from_held)
+    move_samples(held, n_held - from_held, pcm, first + n - from_held, from_held)
 
 
 @kernel

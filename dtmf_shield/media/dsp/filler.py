@@ -77,14 +77,22 @@ def ask_beep(leg: Any, at_samples: int) -> None:
 
 @kernel
 def _fill_noise(leg: Any, out: NDArray[np.int16], begin: int, end: int) -> None:
-    """Write uniform noise; the generator's top 16 bits span +-32768."""
-    peak = leg.noise_peak if leg.noise_peak > 0 else NOISE_PEAK
-    noise = leg.noise
-    for i in range(begin, end):
-        # Numerical Recipes' 32-bit linear congruential generator; its high bits are white enough for noise.
-        noise = np.uint32(noise * np.uint32(1664525) + np.uint32(1013904223))
-        out[i] = ((np.int64(noise >> np.uint32(16)) - 32768) * peak) >> 15
-    leg.noise = noise
+    """Write uniform noise: a count, mixed (the 32-bit finalizer of MurmurHash3); its top 16 bits span +-32768.
+
+    Every sample is made by itself, so that eight are made at a time.
+    """
+    peak = np.int32(leg.noise_peak if leg.noise_peak > 0 else NOISE_PEAK)
+    count = leg.noise
+    stretch = out[begin:end]
+    for i in range(len(stretch)):
+        mixed = np.uint32(count + np.uint32(i))
+        mixed = np.uint32((mixed ^ (mixed >> np.uint32(16))) * np.uint32(0x85EBCA6B))
+        mixed = np.uint32((mixed ^ (mixed >> np.uint32(13))) * np.uint32(0xC2B2AE35))
+        mixed = np.uint32(mixed ^ (mixed >> np.uint32(16)))
+        stretch[i] = np.int16(
+            (np.int32(np.int32(mixed >> np.uint32(16)) - np.int32(32768)) * peak) >> np.int32(15)
+        )
+    leg.noise = np.uint32(count + np.uint32(end - begin))
 
 
 @kernel

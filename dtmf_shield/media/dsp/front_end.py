@@ -1,178 +1,233 @@
-"""Front end of detector and masker: one small matrix product a hop, then 5 ms windows and 15 ms halves from its rows.
+"""Front end of detector and masker: correlations with the eight tones hop by hop, then 5 ms windows and 15 ms halves.
 
-Works on one `SHIELD_STATE_DTYPE` record ("leg"). Judges nothing: the thresholds live in `registration.py` and
-`suspicion.py`.
+Works on one `SHIELD_STATE_DTYPE` record ("leg"), eight tones a register. Judges nothing: the thresholds live in
+`registration.py` and `suspicion.py`. Correlations are counted from the middle of what they span, so that cosines are
+even and sines odd, and a hop of 10 samples costs 5 products a tone and part.
 """
 
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dtmf_shield.media.dsp.kernel import vector_kernel
-from dtmf_shield.media.dsp.leg_state import RING_STEPS
+from dtmf_shield.media.dsp.lanes import (
+    correlate10,
+    larger8,
+    load8,
+    lower_four,
+    lower_two,
+    move_samples,
+    pair_products,
+    splat8,
+    store8,
+    sum8,
+    sum_rows,
+    transpose8,
+)
+from dtmf_shield.media.dsp.leg_state import CHUNK_HOPS, CHUNK_SAMPLES, CHUNK_STEPS
 from dtmf_shield.media.dsp.tables import (
-    HOP_PRODUCT,
+    COSINE_INVERSES,
+    COSINE_NORMS,
+    HOP_COSINES,
     HOP_SAMPLES,
+    HOP_SINES,
     N_TONES,
-    PAIR_INVERSE,
-    ROTATION,
-    ROTATION_HOPS,
-    WINDOW_HOPS,
-    WINDOW_MIX,
+    RING_COSINES,
+    RING_HOPS,
+    RING_SINES,
+    SINE_INVERSES,
+    SINE_NORMS,
+    STEP_SAMPLES,
+    WINDOW_COSINES,
+    WINDOW_SAMPLES,
+    WINDOW_SINES,
 )
 
+_LANES = N_TONES
+_STEP_HOPS = STEP_SAMPLES // HOP_SAMPLES
+HISTORY_HOPS = RING_HOPS  # one more than a window of 15 ms reaches back
+_POWER_TO_ENERGY = 2.0 / WINDOW_SAMPLES  # of one tone fitted alone, within 5 %
+
 
 @vector_kernel
-def load_chunk(leg: Any, pcm: NDArray[np.int16], first: int, n: int, quiet_energy: float) -> float:
-    """Analyse samples [first, first + n) of `pcm` into hops 4 and up; return the largest energy of a hop.
+def analyse_chunk(leg: Any, n_hops: int, between: bool) -> None:
+    """Compute the chunk's hops and windows, and first those of a history that was screened out.
 
-    n is a multiple of 20 and at most 160. A chunk that stays under `quiet_energy` is not multiplied out: its hops
-    become zero, which no gate of the service tells from what they were.
+    between: also the windows that end in the middle of a step.
     """
-    hops, energies, samples = leg.hops, leg.hop_energies, leg.samples
+    if leg.hops_known == 0:
+        for hop in range(CHUNK_HOPS - HISTORY_HOPS, CHUNK_HOPS):
+            _correlate_hop(leg, hop)
+        _measure_windows(leg, CHUNK_HOPS // 2 + 1, 4, 4, leg.window_rows, leg.window_columns)
+        leg.hops_known = 1
+    for hop in range(CHUNK_HOPS, CHUNK_HOPS + n_hops):
+        _correlate_hop(leg, hop)
+    n_steps = n_hops // _STEP_HOPS
+    _measure_windows(leg, CHUNK_HOPS + 1, n_steps, CHUNK_STEPS, leg.window_rows, leg.window_columns)
+    if between:
+        _measure_windows(leg, CHUNK_HOPS, n_steps, 0, leg.between_rows, leg.between_columns)
+        _measure_between(leg, n_steps)
+
+
+@vector_kernel
+def keep_history(leg: Any, n: int) -> None:
+    """Make the last 20 ms the history of the next chunk, after one of n samples."""
+    move_samples(leg.samples, 0, leg.samples, n, CHUNK_SAMPLES)
+    n_steps = n // STEP_SAMPLES
+    energies = leg.window_energies
+    store8(energies, 0, load8(energies, n_steps))
+    if leg.hops_known == 0:
+        return
+    re, im, rows, columns = leg.hops_re, leg.hops_im, leg.window_rows, leg.window_columns
+    store8(rows, 0, load8(rows, n_steps))
+    store8(columns, 0, load8(columns, n_steps))
+    # No window reaches back further than 15 ms; of a short chunk's history more is kept for the next.
     n_hops = n // HOP_SAMPLES
-    lags = leg.hop_lags
-    for i in range(n):
-        samples[i] = np.float32(pcm[first + i])
-    loudest = np.float32(0.0)
-    for hop in range(n_hops):
-        start = hop * HOP_SAMPLES
-        energy = samples[start] * samples[start]
-        lag = samples[start] * (samples[start - 1] if hop > 0 else leg.last_sample)
-        for i in range(start + 1, start + HOP_SAMPLES):
-            energy += samples[i] * samples[i]
-            lag += samples[i] * samples[i - 1]
-        energies[WINDOW_HOPS + hop] = energy
-        lags[WINDOW_HOPS + hop] = lag
-        loudest = energy if energy > loudest else loudest
-    leg.last_sample = samples[n - 1]
-    if loudest < quiet_energy:
-        hops[WINDOW_HOPS : WINDOW_HOPS + n_hops, :] = np.float32(0.0)
-        return float(loudest)
-    for hop in range(n_hops):
-        _multiply_hop(samples, hop * HOP_SAMPLES, hops, WINDOW_HOPS + hop)
-    return float(loudest)
+    for hop in range(CHUNK_HOPS - HISTORY_HOPS, CHUNK_HOPS):
+        store8(re, _LANES * hop, load8(re, _LANES * (n_hops + hop)))
+        store8(im, _LANES * hop, load8(im, _LANES * (n_hops + hop)))
 
 
 @vector_kernel
-def _multiply_hop(samples: Any, start: int, hops: Any, hop: int) -> None:
-    """Set row `hop` of `hops` to samples[start:start + 10] times HOP_PRODUCT.
+def _correlate_hop(leg: Any, hop: int) -> None:
+    """Set row `hop` of hops_re and hops_im, HOP_SCALE times the correlations counted from the hop's middle."""
+    at = HOP_SAMPLES * hop
+    store8(leg.hops_re, _LANES * hop, correlate10(leg.samples, at, HOP_COSINES, 0))
+    store8(leg.hops_im, _LANES * hop, correlate10(leg.samples, at, HOP_SINES, 0))
 
-    Written out because only so do the 16 sums stay in vector registers: 5 times as fast as a BLAS call of this size.
+
+@vector_kernel
+def _measure_between(leg: Any, n_steps: int) -> None:
+    """Set between_energies: sums of squares of the 5 ms that end in the middle of each step of the chunk."""
+    samples, block = leg.samples, leg.block
+    for step in range(n_steps):
+        at = CHUNK_SAMPLES + STEP_SAMPLES * step + HOP_SAMPLES - WINDOW_SAMPLES
+        store8(block, _LANES * step, window_products(samples, at, at))
+    store8(leg.between_energies, 0, sum_rows(block))
+
+
+@vector_kernel
+def window_products(samples: Any, at: int, other_at: int) -> Any:
+    """Return lanes whose sum is that of samples[at + i] * samples[other_at + i] over 5 ms."""
+    first = pair_products(samples, at, samples, other_at) + pair_products(
+        samples, at + 16, samples, other_at + 16
+    )
+    return first + lower_four(pair_products(samples, at + 32, samples, other_at + 32))
+
+
+@vector_kernel
+def turn_window(leg: Any, end_hop: int) -> None:
+    """Set u and v: the 5 ms that end with `end_hop` correlated with cosine and sine of each tone, from its middle."""
+    re, im = leg.hops_re, leg.hops_im
+    at = _LANES * end_hop
+    r0, r1, r2, r3 = load8(re, at - 24), load8(re, at - 16), load8(re, at - 8), load8(re, at)
+    i0, i1, i2, i3 = load8(im, at - 24), load8(im, at - 16), load8(im, at - 8), load8(im, at)
+    outer_c, inner_c = load8(WINDOW_COSINES, 0), load8(WINDOW_COSINES, 8)
+    outer_s, inner_s = load8(WINDOW_SINES, 0), load8(WINDOW_SINES, 8)
+    store8(leg.u, 0, outer_c * (r0 + r3) - outer_s * (i0 - i3) + inner_c * (r1 + r2) - inner_s * (i1 - i2))
+    store8(leg.v, 0, outer_c * (i0 + i3) + outer_s * (r0 - r3) + inner_c * (i1 + i2) + inner_s * (r1 - r2))
+
+
+@vector_kernel
+def _measure_windows(leg: Any, end_hop: int, n: int, at: int, rows: Any, columns: Any) -> None:
+    """Set rows and columns [at, at + n) of n windows that end with end_hop, end_hop + 2, ...; up to at + 8 is scratch.
+
+    The energy of the strongest row tone and of the strongest column tone, each by itself.
     """
-    p = HOP_PRODUCT
-    x0, x1, x2, x3, x4 = (
-        samples[start], samples[start + 1], samples[start + 2], samples[start + 3], samples[start + 4],
-    )  # fmt: skip
-    x5, x6, x7, x8, x9 = (
-        samples[start + 5], samples[start + 6], samples[start + 7], samples[start + 8], samples[start + 9],
-    )  # fmt: skip
-    for k in range(2 * N_TONES):
-        older = x0 * p[0, k] + x1 * p[1, k] + x2 * p[2, k] + x3 * p[3, k] + x4 * p[4, k]
-        newer = x5 * p[5, k] + x6 * p[6, k] + x7 * p[7, k] + x8 * p[8, k] + x9 * p[9, k]
-        hops[hop, k] = older + newer
+    block = leg.block
+    for window in range(n):
+        turn_window(leg, end_hop + _STEP_HOPS * window)
+        u, v = load8(leg.u, 0), load8(leg.v, 0)
+        store8(block, _LANES * window, u * u + v * v)
+    transpose8(block, 0)
+    scale = splat8(np.float32(_POWER_TO_ENERGY))
+    lower = larger8(larger8(load8(block, 0), load8(block, 8)), larger8(load8(block, 16), load8(block, 24)))
+    upper = larger8(larger8(load8(block, 32), load8(block, 40)), larger8(load8(block, 48), load8(block, 56)))
+    store8(rows, at, scale * lower)
+    store8(columns, at, scale * upper)
 
 
 @vector_kernel
-def keep_last_hops(leg: Any, n_hops: int) -> None:
-    """Make the last 4 of `n_hops` new hops the history of the next chunk."""
-    for hop in range(WINDOW_HOPS):
-        leg.hop_energies[hop] = leg.hop_energies[n_hops + hop]
-        leg.hop_lags[hop] = leg.hop_lags[n_hops + hop]
-        for k in range(2 * N_TONES):
-            leg.hops[hop, k] = leg.hops[n_hops + hop, k]
+def fit_window(leg: Any, end_hop: int) -> int:
+    """Fit one row and one column tone together to the 5 ms that end with hop `end_hop`; return 4 * row + column.
 
-
-@vector_kernel
-def measure_window(leg: Any, end_hop: int) -> None:
-    """Fit one row and one column tone to the 5 ms that end with hop `end_hop` (history included, from 4 to 20).
-
-    Sets window_energy, window_explained (least squares, both tones together) and the energy of either tone.
+    Sets window_energy, window_explained (least squares) and the energy of either tone and of the second strongest
+    of its group.
     """
-    first = end_hop - WINDOW_HOPS
-    coordinates, hops = leg.coordinates, leg.hops
-    energy = np.float32(0.0)
-    for hop in range(WINDOW_HOPS):
-        energy += leg.hop_energies[first + hop]
-    leg.window_energy = energy
-    for k in range(N_TONES):
-        u = np.float32(0.0)
-        v = np.float32(0.0)
-        for hop in range(WINDOW_HOPS):
-            re, im = hops[first + hop, k], hops[first + hop, N_TONES + k]
-            u += WINDOW_MIX[hop, 0, k] * re + WINDOW_MIX[hop, 1, k] * im
-            v += WINDOW_MIX[hop, 2, k] * re + WINDOW_MIX[hop, 3, k] * im
-        coordinates[0, k] = u
-        coordinates[1, k] = v
-    row, column = _strongest(leg, 0), _strongest(leg, 4)
-    _fit_pair(leg, row, column)
+    turn_window(leg, end_hop)
+    leg.window_energy = energy_of_window(leg, end_hop)
+    row, second_row = _strongest(leg, 0)
+    column, second_column = _strongest(leg, 4)
+    leg.window_second_row, leg.window_second_column = second_row, second_column
+    u, v = leg.u, leg.v
+    even, odd = COSINE_INVERSES[row, column - 4], SINE_INVERSES[row, column - 4]
+    u_row, u_column = even[0] * u[row] + even[1] * u[column], even[1] * u[row] + even[2] * u[column]
+    v_row, v_column = odd[0] * v[row] + odd[1] * v[column], odd[1] * v[row] + odd[2] * v[column]
+    explained = u[row] * u_row + u[column] * u_column + v[row] * v_row + v[column] * v_column
+    leg.window_explained = explained
+    leg.window_row_energy = u_row * u_row / COSINE_NORMS[row] + v_row * v_row / SINE_NORMS[row]
+    leg.window_column_energy = (
+        u_column * u_column / COSINE_NORMS[column] + v_column * v_column / SINE_NORMS[column]
+    )
+    return int(4 * row + column - 4)
 
 
 @vector_kernel
-def _strongest(leg: Any, first: int) -> int:
-    """Return the strongest of tones first to first + 3, each fitted alone; keep the energy of the second strongest."""
-    c = leg.coordinates
+def energy_of_window(leg: Any, end_hop: int) -> float:
+    """Return the sum of squares of the 5 ms that end with `end_hop`, a hop of the chunk."""
+    step, middle = (end_hop - CHUNK_HOPS) // _STEP_HOPS, (end_hop - CHUNK_HOPS) % _STEP_HOPS == 0
+    return float(leg.between_energies[step] if middle else leg.window_energies[CHUNK_STEPS + step])
+
+
+@vector_kernel
+def newer_energy(leg: Any, end_hop: int) -> float:
+    """Return the sum of squares of the newer half of the 5 ms that end with `end_hop`, a hop of the chunk."""
+    at = HOP_SAMPLES * (end_hop + 1) - STEP_SAMPLES
+    samples = leg.samples
+    first = pair_products(samples, at, samples, at)
+    store8(leg.folded, 0, first + lower_two(pair_products(samples, at + 16, samples, at + 16)))
+    return float(sum8(leg.folded))
+
+
+@vector_kernel
+def lag_product(leg: Any, end_hop: int) -> float:
+    """Return the sum of x[n] * x[n - 1] over the 5 ms that end with `end_hop`."""
+    at = HOP_SAMPLES * (end_hop + 1) - WINDOW_SAMPLES
+    store8(leg.folded, 0, window_products(leg.samples, at, at - 1))
+    return float(sum8(leg.folded))
+
+
+@vector_kernel
+def _strongest(leg: Any, first: int) -> tuple[int, float]:
+    """Return the strongest of tones first to first + 3, each fitted alone, and the energy of the second strongest."""
+    u, v = leg.u, leg.v
     strongest = first
-    largest = second = np.float32(-1.0)
+    largest = second = -1.0
     for k in range(first, first + 4):
-        energy = c[0, k] * c[0, k] + c[1, k] * c[1, k]
+        energy = u[k] * u[k] * COSINE_NORMS[k] + v[k] * v[k] * SINE_NORMS[k]
         if energy > largest:
             strongest, second, largest = k, largest, energy
         elif energy > second:
             second = energy
-    if first == 0:
-        leg.window_second_row = second
-    else:
-        leg.window_second_column = second
-    return strongest
+    return strongest, second
 
 
 @vector_kernel
-def _fit_pair(leg: Any, row: int, column: int) -> None:
-    """Solve the 4x4 least squares of one row and one column tone from their window coordinates."""
-    inverse = PAIR_INVERSE[row, column - 4]
-    c = leg.coordinates
-    a, b, p, q = c[0, row], c[1, row], c[0, column], c[1, column]
-    w0 = inverse[0, 0] * a + inverse[0, 1] * b + inverse[0, 2] * p + inverse[0, 3] * q
-    w1 = inverse[1, 0] * a + inverse[1, 1] * b + inverse[1, 2] * p + inverse[1, 3] * q
-    w2 = inverse[2, 0] * a + inverse[2, 1] * b + inverse[2, 2] * p + inverse[2, 3] * q
-    w3 = inverse[3, 0] * a + inverse[3, 1] * b + inverse[3, 2] * p + inverse[3, 3] * q
-    leg.window_explained = a * w0 + b * w1 + p * w2 + q * w3
-    leg.window_row_energy = w0 * w0 + w1 * w1
-    leg.window_column_energy = w2 * w2 + w3 * w3
-
-
-@vector_kernel
-def push_step(leg: Any, end_hop: int, position_samples: int) -> int:
-    """Put the two hops that end with `end_hop` into the 15 ms ring at absolute phase; return its slot.
-
-    position_samples is the stream index just after the step.
-    """
-    slot = (position_samples // (2 * HOP_SAMPLES)) % RING_STEPS
-    turn = (position_samples // HOP_SAMPLES - 2) % ROTATION_HOPS
-    hops, ring = leg.hops, leg.ring
-    for k in range(N_TONES):
-        re, im = hops[end_hop - 2, k], hops[end_hop - 2, N_TONES + k]
-        c, s = ROTATION[turn, k], ROTATION[turn, N_TONES + k]
-        re2, im2 = hops[end_hop - 1, k], hops[end_hop - 1, N_TONES + k]
-        c2, s2 = ROTATION[turn + 1, k], ROTATION[turn + 1, N_TONES + k]
-        ring[slot, k] = re * c - im * s + re2 * c2 - im2 * s2
-        ring[slot, N_TONES + k] = re * s + im * c + re2 * s2 + im2 * c2
-    leg.ring_energies[slot] = leg.hop_energies[end_hop - 2] + leg.hop_energies[end_hop - 1]
-    return slot
-
-
-@vector_kernel
-def sum_halves(leg: Any, newest_slot: int) -> None:
-    """Set halves[0] and halves[1] to the older and the newer 7.5 ms sums of the ring."""
-    ring, halves = leg.ring, leg.halves
-    s1, s2, s3 = (
-        (newest_slot + 1) % RING_STEPS,
-        (newest_slot + 2) % RING_STEPS,
-        (newest_slot + 3) % RING_STEPS,
-    )
-    s4, s5 = (newest_slot + 4) % RING_STEPS, (newest_slot + 5) % RING_STEPS
-    for k in range(2 * N_TONES):
-        halves[0, k] = ring[s1, k] + ring[s2, k] + ring[s3, k]
-        halves[1, k] = ring[s4, k] + ring[s5, k] + ring[newest_slot, k]
+def sum_halves(leg: Any, end_hop: int) -> None:
+    """Set older_* and newer_* to the two 7.5 ms sums of the 15 ms that end with `end_hop`, both from its middle."""
+    re, im = leg.hops_re, leg.hops_im
+    half = RING_HOPS // 2
+    first = end_hop + 1 - RING_HOPS
+    for part in range(2):
+        total_re = total_im = splat8(np.float32(0.0))
+        for hop in range(half * part, half * part + half):
+            c, s = load8(RING_COSINES, _LANES * hop), load8(RING_SINES, _LANES * hop)
+            r, i = load8(re, _LANES * (first + hop)), load8(im, _LANES * (first + hop))
+            total_re = total_re + (c * r + s * i)
+            total_im = total_im + (c * i - s * r)
+        if part == 0:
+            store8(leg.older_re, 0, total_re)
+            store8(leg.older_im, 0, total_im)
+        else:
+            store8(leg.newer_re, 0, total_re)
+            store8(leg.newer_im, 0, total_im)

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtmf_shield.media.dsp.kernel import kernel
+from dtmf_shield.media.dsp.lanes import move_samples
+from dtmf_shield.media.dsp.leg_state import CHUNK_SAMPLES
 
 ALL_PASSES = 4  # two a path: stop band 48 dB down, pass band flat within 0.001 dB
 # 3,400 Hz pass, 4,600 Hz stop: what folds from above lands over 3,400 Hz, an octave above the highest tone.
@@ -47,16 +49,14 @@ _A0, _B0, _A1, _B1 = (float(c) for c in ALL_PASS_COEFFICIENTS)
 
 @kernel
 def take_chunk(leg: Any, pcm: NDArray[np.int16], first: int, n: int, factor: int) -> None:
-    """Put the n samples at 8 kHz that begin with pcm[first * factor] into leg.heard[:n].
+    """Put the n samples at 8 kHz that begin with pcm[first * factor] behind the leg's 20 ms of history.
 
     factor: 1 for `pcm` at 8 kHz (copied), 2 for 16 kHz (halved; leg.half_band carries the filter on).
     """
-    heard = leg.heard
     if factor == 1:
-        for i in range(n):
-            heard[i] = pcm[first + i]
-        return
-    _halve(leg.half_band, pcm, 2 * first, heard, n)
+        move_samples(leg.samples, CHUNK_SAMPLES, pcm, first, n)
+    else:
+        _halve(leg.half_band, pcm, 2 * first, leg.samples, n)
 
 
 @kernel
@@ -66,8 +66,8 @@ def forget_half_band(leg: Any) -> None:
 
 
 @kernel
-def _halve(z: Any, pcm: NDArray[np.int16], start: int, heard: Any, n: int) -> None:
-    """Filter pcm[start : start + 2 n] and write every second sample. z: float64 (6,), carried on."""
+def _halve(z: Any, pcm: NDArray[np.int16], start: int, samples: Any, n: int) -> None:
+    """Filter pcm[start : start + 2 n] and write every second sample behind the history. z: float64 (6,), carried on."""
     z0, z1, z2, z3, z4, z5 = z[0], z[1], z[2], z[3], z[4], z[5]
     for i in range(n):
         newer, older = float(pcm[start + 2 * i + 1]), float(pcm[start + 2 * i])
@@ -78,7 +78,7 @@ def _halve(z: Any, pcm: NDArray[np.int16], start: int, heard: Any, n: int) -> No
         middle = _B0 * (older - z4) + z3
         path_1 = _B1 * (middle - z5) + z4
         z3, z4, z5 = older, middle, path_1
-        heard[i] = np.int16(min(max(np.rint(0.5 * (path_0 + path_1)), -32768.0), 32767.0))
+        samples[CHUNK_SAMPLES + i] = np.int16(min(max(np.rint(0.5 * (path_0 + path_1)), -32768.0), 32767.0))
     z[0], z[1], z[2], z[3], z[4], z[5] = z0, z1, z2, z3, z4, z5
     for at in range(6):
         if abs(z[at]) < _TAIL_MIN:

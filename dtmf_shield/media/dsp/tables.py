@@ -1,7 +1,7 @@
-"""Constant arrays of the DTMF front end: hop products, phase rotations, 5 ms least-squares bases.
+"""Constant arrays of the DTMF front end: hop products, rotations of hops into windows, least-squares norms.
 
 Frequencies are those of ITU-T Q.23. Everything is derived here from the frequencies and three lengths; nothing is
-pasted. Column order of every (…, 16) table: cosines of the 8 frequencies, then minus sines of the same 8.
+pasted. A row of eight holds one number for each frequency, rows first: one register of `lanes`.
 """
 
 import numpy as np
@@ -16,70 +16,64 @@ HOP_SAMPLES = 10  # 1.25 ms: the finest grid on which suspicion is judged
 STEP_SAMPLES = 20  # 2.5 ms: the grid on which registration is judged
 WINDOW_HOPS = 4  # 5 ms: the suspicion window, as long as the hold-back
 WINDOW_SAMPLES = WINDOW_HOPS * HOP_SAMPLES
-# Whole-Hz frequencies at 8 kHz return to the same phase after 800 hops of 10 samples (8,000 samples, one second).
-ROTATION_HOPS = SAMPLE_RATE_HZ // HOP_SAMPLES
+RING_HOPS = 12  # 15 ms: the registration window
+RING_SAMPLES = RING_HOPS * HOP_SAMPLES
 
 KEY_CODES = np.frombuffer(b"123A456B789C*0#D", dtype=np.uint8).copy()
 """ASCII code of the key at 4 * row + column."""
 
 _FREQUENCIES_HZ = np.array(ROW_FREQUENCIES_HZ + COLUMN_FREQUENCIES_HZ, dtype=np.float64)
-TONE_HZ: NDArray[np.float32] = _FREQUENCIES_HZ.astype(np.float32)
+TONE_HZ: NDArray[np.float64] = _FREQUENCIES_HZ
+_TURN_A_SAMPLE = 2.0 * np.pi * _FREQUENCIES_HZ / SAMPLE_RATE_HZ  # radians
 
 
-def _phases(n_samples: int) -> NDArray[np.float64]:
-    """Return 2 pi f n / fs, shape (n_samples, 8)."""
-    return 2.0 * np.pi * np.outer(np.arange(n_samples), _FREQUENCIES_HZ) / SAMPLE_RATE_HZ
+def _centred(n_samples: int) -> NDArray[np.float64]:
+    """Return the phases of n samples counted from their middle, shape (n_samples, 8): sums split into even and odd."""
+    return np.outer(np.arange(n_samples) - (n_samples - 1) / 2.0, _TURN_A_SAMPLE)
 
 
-def _hop_product() -> NDArray[np.float32]:
-    """Return the (10, 16) matrix that turns a row of 10 samples into 8 complex correlations."""
-    phases = _phases(HOP_SAMPLES)
-    return np.ascontiguousarray(np.hstack([np.cos(phases), -np.sin(phases)]).astype(np.float32))
+def _flat(rows: NDArray[np.float64]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(rows, dtype=np.float32).ravel()
 
 
-def _rotation() -> NDArray[np.float32]:
-    """Return exp(-i 2 pi f 10 h / fs) for each hop h of a second, shape (800, 16)."""
-    phases = _phases(SAMPLE_RATE_HZ)[::HOP_SAMPLES]
-    return np.hstack([np.cos(phases), -np.sin(phases)]).astype(np.float32)
+HOP_SCALE = 4096
+"""Hop products are int16 of this size, so that ten times a full-scale sample stays within int32. Exact to -78 dB."""
 
 
-def _window_bases() -> list[NDArray[np.float64]]:
-    """Return for each tone an orthonormal (40, 2) basis of its cosine and sine over 5 ms."""
-    phases = _phases(WINDOW_SAMPLES)
-    pairs = [np.stack([np.cos(column), np.sin(column)], axis=1) for column in phases.T]
-    return [np.linalg.qr(pair)[0] for pair in pairs]
+def _pairs(rows: NDArray[np.float64]) -> NDArray[np.int16]:
+    """Return (10, 8) numbers scaled, rounded and in the order of `lanes.correlate10`: pair, tone, which of the two."""
+    paired = np.round(HOP_SCALE * rows).reshape(HOP_SAMPLES // 2, 2, N_TONES).transpose(0, 2, 1)
+    return np.ascontiguousarray(paired, dtype=np.int16).ravel()
 
 
-def _window_mix() -> NDArray[np.float32]:
-    """Return shape (4 hops, 4, 8): the 2x2 matrices that turn hop correlations into window coordinates.
+HOP_COSINES = _pairs(np.cos(_centred(HOP_SAMPLES)))
+HOP_SINES = _pairs(-np.sin(_centred(HOP_SAMPLES)))
+WINDOW_COSINES = _flat(np.cos(np.outer((15.0, 5.0), _TURN_A_SAMPLE)) / HOP_SCALE)
+"""Shape (2 * 8,): the middle of an outer and an inner hop lies 15 and 5 samples from the middle of a window."""
+WINDOW_SINES = _flat(np.sin(np.outer((15.0, 5.0), _TURN_A_SAMPLE)) / HOP_SCALE)
+RING_COSINES = _flat(np.cos(np.outer(10.0 * np.arange(RING_HOPS) - 55.0, _TURN_A_SAMPLE)) / HOP_SCALE)
+"""Shape (12 * 8,): the middle of each hop from the middle of 15 ms."""
+RING_SINES = _flat(np.sin(np.outer(10.0 * np.arange(RING_HOPS) - 55.0, _TURN_A_SAMPLE)) / HOP_SCALE)
 
-    coordinate 0 of tone k = sum over hops of mix[hop, 0, k] * re + mix[hop, 1, k] * im; coordinate 1 uses rows 2, 3.
-    The basis restricted to a hop lies in the span of that hop's own cosine and sine, so the mix is exact.
+_COSINES, _SINES = np.cos(_centred(WINDOW_SAMPLES)), np.sin(_centred(WINDOW_SAMPLES))
+COSINE_NORMS = 1.0 / np.sum(_COSINES**2, axis=0)
+"""Shape (8,): energy in a 5 ms window = u^2 * COSINE_NORMS + v^2 * SINE_NORMS for one tone fitted alone."""
+SINE_NORMS = 1.0 / np.sum(_SINES**2, axis=0)
+
+
+def _pair_inverses(bases: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return shape (4, 4, 3): the inverse Gram matrix (rr, rc, cc) of each row basis beside each column basis.
+
+    Counted from the window's middle cosines are even and sines odd, so a fit of four functions is two fits of two.
     """
-    mix = np.zeros((WINDOW_HOPS, 4, N_TONES))
-    phases = _phases(HOP_SAMPLES)
-    for tone, basis in enumerate(_window_bases()):
-        hop_pair = np.stack([np.cos(phases[:, tone]), -np.sin(phases[:, tone])], axis=1)
-        for hop in range(WINDOW_HOPS):
-            part = basis[hop * HOP_SAMPLES : (hop + 1) * HOP_SAMPLES]
-            weights = np.linalg.lstsq(hop_pair, part, rcond=None)[0]
-            mix[hop, 0, tone], mix[hop, 1, tone] = weights[:, 0]
-            mix[hop, 2, tone], mix[hop, 3, tone] = weights[:, 1]
-    return mix.astype(np.float32)
-
-
-def _pair_inverses() -> NDArray[np.float32]:
-    """Return shape (4 rows, 4 columns, 4, 4): inverse Gram matrix of a row basis beside a column basis."""
-    bases = _window_bases()
-    inverses = np.zeros((4, 4, 4, 4))
+    inverses = np.zeros((4, 4, 3))
     for row in range(4):
         for column in range(4):
-            both = np.hstack([bases[row], bases[4 + column]])
-            inverses[row, column] = np.linalg.inv(both.T @ both)
-    return inverses.astype(np.float32)
+            both = bases[:, [row, 4 + column]]
+            inverse = np.linalg.inv(both.T @ both)
+            inverses[row, column] = inverse[0, 0], inverse[0, 1], inverse[1, 1]
+    return inverses
 
 
-HOP_PRODUCT = _hop_product()
-ROTATION = _rotation()
-WINDOW_MIX = _window_mix()
-PAIR_INVERSE = _pair_inverses()
+COSINE_INVERSES = _pair_inverses(_COSINES)
+SINE_INVERSES = _pair_inverses(_SINES)

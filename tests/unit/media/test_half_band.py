@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import lfilter
 
 from dtmf_shield.media.dsp.half_band import ALL_PASS_COEFFICIENTS, take_chunk
-from dtmf_shield.media.dsp.leg_state import SHIELD_STATE_DTYPE
+from dtmf_shield.media.dsp.leg_state import CHUNK_SAMPLES, SHIELD_STATE_DTYPE
 from dtmf_shield.media.dsp.tables import COLUMN_FREQUENCIES_HZ, ROW_FREQUENCIES_HZ
 
 PEAK = 20_000.0
@@ -18,7 +18,7 @@ def halved(pcm, chunk=160):
     for first in range(0, len(out), chunk):
         n = min(chunk, len(out) - first)
         take_chunk(leg[0], pcm, first, n, 2)
-        out[first : first + n] = leg[0]["heard"][:n]
+        out[first : first + n] = leg[0]["samples"][CHUNK_SAMPLES : CHUNK_SAMPLES + n]
     return out
 
 

@@ -29,6 +29,9 @@ SHIELDED_KEYS = {
     "39 ms fragments": {"on_ms": 39, "snr_db": 30},
     "20 ms fragments": {"on_ms": 20, "snr_db": 30},
     "8 ms fragments": {"on_ms": 8, "snr_db": 30},
+    "6 ms fragments": {"on_ms": 6, "snr_db": 30, "gap_ms": 160},
+    "5 ms fragments": {"on_ms": 5, "snr_db": 30, "gap_ms": 160},
+    "3 ms fragments": {"on_ms": 3, "snr_db": 30, "gap_ms": 160},
 }
 
 
@@ -49,6 +52,17 @@ def test_no_sample_of_a_key_leaves_during_a_capture(changes):
 
     leaks = [leaked_samples(stream.pcm, out, a, b) for a, b in zip(stream.onsets, stream.ends, strict=True)]
     assert max(leaks) == 0
+
+
+def test_hardly_a_sample_of_a_2_ms_fragment_leaves_during_a_capture():
+    """At SNR 30 dB one in 300 loses 3 samples at an edge: too few to tell the key by."""
+    stream = key_stream(Recipe(repetitions=10, on_ms=2, snr_db=30, gap_ms=160), 24)
+
+    out = listen(stream.pcm, MODE_CAPTURE)[1]
+
+    leaks = [leaked_samples(stream.pcm, out, a, b) for a, b in zip(stream.onsets, stream.ends, strict=True)]
+    assert np.count_nonzero(leaks) <= 1
+    assert max(leaks) <= 4
 
 
 def test_the_leak_measure_sees_a_leak():
