@@ -21,6 +21,8 @@ import pytest
 
 RESPONSE_LIMIT_MS = 10_000
 GO_LIMIT_MS = 40_000
+STARTS_MAX = 3
+STARTING_S = 0.25
 RUN_LIMIT_S = 90
 
 _SDP = (
@@ -274,21 +276,45 @@ class SippCaller:
         if "play_pcap_audio" in xml and os.geteuid() != 0:
             pytest.fail("SIPp plays telephone events by raw sockets: run this test as root")
         self._family = socket.AF_INET6 if ":" in local else socket.AF_INET
-        self._local, self.port = local, free_port(local)
+        self._local = local
         self._goes = 0
         self._name = secrets.token_hex(4)
         self._directory = directory / f"sipp-{self._name}"
         self._directory.mkdir(parents=True)
         (self._directory / "caller.xml").write_text(xml, "utf-8")
         host = f"[{service[0]}]" if ":" in service[0] else service[0]
-        command = [program, f"{host}:{service[1]}", "-sf", "caller.xml", "-s", dialled]
-        command += ["-i", local, "-p", str(self.port), "-mi", local, "-mp", str(free_port(local))]
+        command = [
+            program,
+            f"{host}:{service[1]}",
+            "-sf",
+            "caller.xml",
+            "-s",
+            dialled,
+            "-i",
+            local,
+            "-mi",
+            local,
+        ]
         command += ["-m", str(calls), "-l", str(calls), "-r", str(calls), "-cid_str", f"%u-{self._name}"]
         command += ["-nostdin", "-trace_err", "-error_file", "errors.log", "-timeout", f"{RUN_LIMIT_S}s"]
-        command += ["-timeout_error", "-max_retrans", "5", "-cp", str(free_port("127.0.0.1"))]
-        self._process = subprocess.Popen(
-            command, cwd=self._directory, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+        command += ["-timeout_error", "-max_retrans", "5"]
+        for _ in range(STARTS_MAX):
+            self.port = free_port(local)
+            ports = ["-p", str(self.port), "-mp", str(free_port(local)), "-cp", str(free_port("127.0.0.1"))]
+            self._process = subprocess.Popen(
+                command + ports, cwd=self._directory, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            )
+            if not self._ends_at_once():
+                return
+            self.stop()
+        pytest.fail(f"SIPp does not start: {self._errors()}")
+
+    def _ends_at_once(self) -> bool:
+        """Tell whether it gave up while starting: somebody took one of its ports."""
+        try:
+            return self._process.wait(STARTING_S) != 0
+        except subprocess.TimeoutExpired:
+            return False
 
     def go(self, call_number: int = 1) -> None:
         """Let a call that waits go on."""
