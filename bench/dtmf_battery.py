@@ -111,7 +111,7 @@ def speech() -> NDArray[np.float64]:
 def measure(job: tuple[Condition, int, int]) -> Row:
     """Return the row of (condition, keys, seed): the same audio through all."""
     condition, n, seed = job
-    recipe = Recipe(**{"repetitions": max(1, n // 16), **condition.changes})  # type: ignore[arg-type]
+    recipe = Recipe(**{"repetitions": max(1, n // 16), **condition.changes})  # type: ignore[arg-type]  # fields of many types
     stream: Stream = key_stream(recipe, seed, speech() if recipe.speech_below_db is not None else None)
     n_keys = len(stream.keys)
     factor = recipe.sample_rate_hz // 8000

@@ -119,7 +119,7 @@ class Cell:
         """Synthesise it in whole packets; its PCM is what goes into the codec."""
         codec = CODECS[self.codec]
         changes = {"repetitions": self.repetitions, "sample_rate_hz": codec.sample_rate_hz, **self.changes}
-        stream = key_stream(Recipe(**changes), self.seed)  # type: ignore[arg-type]
+        stream = key_stream(Recipe(**changes), self.seed)  # type: ignore[arg-type]  # fields of many types
         if self.spoken_around:
             _speak_around(stream, speech, self.seed)
         stream.pcm = whole_packets(stream.pcm, PACKET_TICKS * codec.sample_rate_hz // 8000)

@@ -52,7 +52,7 @@ class Input(enum.Enum):
     REFUSED = "refused"
     SUBMIT = "submit"
     TOKEN = "token"  # noqa: S105 - the name of an input
-    NO_TOKEN = "no_token"  # noqa: S105
+    NO_TOKEN = "no_token"  # noqa: S105 - likewise
     STOP = "stop"
 
 
