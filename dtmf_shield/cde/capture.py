@@ -90,7 +90,7 @@ _PLACES: Final = {
 }
 """Where a field lies in the slot and how many keys it can have."""
 _RESULTS: Final = {
-    GatewayResultKind.TOKEN: CaptureResult.TOKEN,
+    GatewayResultKind.APPROVED: CaptureResult.TOKEN,
     GatewayResultKind.DECLINED: CaptureResult.DECLINED,
     GatewayResultKind.REFUSED: CaptureResult.REFUSED,
     GatewayResultKind.FAILED_BEFORE_SEND: CaptureResult.GATEWAY_UNREACHABLE,
@@ -204,7 +204,7 @@ class Capture:
 
     def settle(self, answer: GatewayResult) -> None:
         """Take the gateway's answer."""
-        token = answer.kind is GatewayResultKind.TOKEN
+        token = answer.kind is GatewayResultKind.APPROVED
         self._move(Input.TOKEN if token else Input.NO_TOKEN)
         known = self._stopped is None
         self._end(

@@ -20,7 +20,7 @@ from dtmf_shield.store.ledger_rows import LedgerRows
 _log = get_logger("ledger")
 
 _STATES: Final = {
-    GatewayResultKind.TOKEN: "approved",
+    GatewayResultKind.APPROVED: "approved",
     GatewayResultKind.DECLINED: "declined",
     GatewayResultKind.REFUSED: "declined",
     GatewayResultKind.FAILED_BEFORE_SEND: "failed_before_send",

@@ -6,7 +6,7 @@ import enum
 
 import msgspec
 
-from dtmf_shield.model.ids import CaptureId, Token
+from dtmf_shield.model.ids import CaptureId, OperationId, Token
 
 
 class FieldKind(enum.StrEnum):
@@ -25,6 +25,10 @@ class CaptureState(enum.StrEnum):
     KEYING = "keying"
     HELD = "held"
     SENDING = "sending"
+    PAYING = "paying"
+    """The gateway has the card as a token, the digits are wiped, money is about to move."""
+    SETTLING = "settling"
+    """No believable answer: the gateway is asked what it did. No digit is held."""
     DONE = "done"
     FAILED = "failed"
 
@@ -46,7 +50,14 @@ class CaptureResult(enum.StrEnum):
     """How a capture ended. A closed set; ``unknown`` is never to be read as declined."""
 
     TOKEN = "token"  # noqa: S105 - the name of an outcome
+    """The card was exchanged or verified; no money moved."""
+    APPROVED = "approved"
+    """Authorized or charged."""
     DECLINED = "declined"
+    ACTION_REQUIRED = "action_required"
+    """The gateway wants a step that a telephone has not: another card is needed."""
+    VELOCITY = "velocity"
+    """Stopped by a rule against card testing; nothing was sent."""
     GATEWAY_UNREACHABLE = "gateway_unreachable"
     UNKNOWN = "unknown"
     ATTEMPTS_USED = "attempts_used"
@@ -117,4 +128,6 @@ class CaptureOutcome(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     brand: str = ""
     last4: str = ""
     gateway_code: str = ""
+    operation_id: OperationId = OperationId("")
+    """Of the authorization or charge, to capture, refund or void it by."""
     test: bool = False

@@ -14,6 +14,9 @@ CaptureId = NewType("CaptureId", str)
 Token = NewType("Token", str)
 """What a gateway gave in exchange for a card. Worth money only together with the merchant's credentials."""
 
+OperationId = NewType("OperationId", str)
+"""One operation at a gateway: random, chosen by whoever asks for it."""
+
 
 class LegRole(enum.StrEnum):
     """Which side of the call a leg faces."""

@@ -32,7 +32,7 @@ from dtmf_shield.cde.gateways.base import (
     GatewayResult,
     GatewayResultKind,
     Idempotency,
-    TokenizeOrder,
+    Order,
 )
 from dtmf_shield.cde.gateways.generic import GenericConnector
 from dtmf_shield.cde.gateways.sender import (
@@ -44,6 +44,7 @@ from dtmf_shield.cde.gateways.sender import (
     tls_context,
 )
 from dtmf_shield.cde.ledger import Ledger
+from dtmf_shield.cde.payments import Payments
 from dtmf_shield.model.capture import CaptureOutcome
 from dtmf_shield.model.ids import CallId, CaptureId
 from dtmf_shield.model.messages import (
@@ -53,6 +54,7 @@ from dtmf_shield.model.messages import (
     ConfigureCde,
     ControlToCde,
     GatewayHealth,
+    GatewaySettings,
     Heartbeat,
     MediaToCde,
     PeerConnected,
@@ -61,6 +63,7 @@ from dtmf_shield.model.messages import (
     Shutdown,
     SupervisorToCde,
 )
+from dtmf_shield.model.payment import OperationKind
 from dtmf_shield.service.channel import Channel
 from dtmf_shield.service.entry import run_process
 from dtmf_shield.service.hardening import harden, refuse_leaking_environment
@@ -102,10 +105,13 @@ class CdeProcess:
         self._sending: set[asyncio.Task[None]] = set()
         self._leave = asyncio.Event()
         self._health = GatewayHealth(up=True, reason="ok")
-        self._sender = _sender(configure, pages)
+        primary = configure.gateways[0]
+        self._sender = _sender(primary, pages)
+        connector = GenericConnector(primary.name, Idempotency(primary.idempotency), primary.path)
+        self._payments = Payments(connector, self._sender)
         state_directory = Path(configure.state_directory)
         rows = LedgerRows(state_directory / LEDGER_FILE)
-        self._ledger = Ledger(rows, clock, gateway=configure.gateway_name, test=configure.test)
+        self._ledger = Ledger(rows, clock, gateway=primary.name, test=configure.test)
         self._captures = Captures(
             slots,
             mailbox,
@@ -172,9 +178,8 @@ class CdeProcess:
         reference: str,
     ) -> None:
         """Begin an exchange with the gateway."""
-        order = TokenizeOrder(
-            key=self._ledger.tokenize_key(call_id, capture_id), card=card, reference=reference
-        )
+        key = self._ledger.tokenize_key(call_id, capture_id)
+        order = Order(OperationKind.TOKENIZE, key, card=card, reference=reference)
         task = self._loop.create_task(self._tokenize(capture_id, order, expiry))
         self._sending.add(task)
         task.add_done_callback(functools.partial(self._sent, capture_id))
@@ -262,9 +267,9 @@ class CdeProcess:
 
     # --- gateway ------------------------------------------------------------------------------------------
 
-    async def _tokenize(self, capture_id: CaptureId, order: TokenizeOrder, expiry: tuple[int, int]) -> None:
+    async def _tokenize(self, capture_id: CaptureId, order: Order, expiry: tuple[int, int]) -> None:
         if self._ledger.intend(capture_id, order.key, expiry):
-            result = await self._sender.tokenize(order)
+            result = await self._payments.perform(order)
             self._ledger.settle(order.key, result)
         else:
             result = _NOT_WRITTEN
@@ -280,16 +285,14 @@ class CdeProcess:
             self.to_control(health)
 
 
-def _sender(configure: ConfigureCde, pages: Region) -> GatewaySender:
+def _sender(settings: GatewaySettings, pages: Region) -> GatewaySender:
     endpoint = Endpoint(
-        ip=configure.gateway_ip,
-        port=configure.gateway_port,
-        server_name=configure.gateway_server_name,
-        path=configure.gateway_path,
-        authorization=basic_authorization(Path(configure.gateway_user_file)),
+        ip=settings.addresses[0],
+        port=settings.port,
+        server_name=settings.server_name,
+        authorization=basic_authorization(Path(settings.credentials_file)),
     )
-    connector = GenericConnector(configure.gateway_name, Idempotency(configure.gateway_idempotency))
-    return GatewaySender(endpoint, tls_context(Path(configure.gateway_ca_file)), connector, pages)
+    return GatewaySender(endpoint, tls_context(Path(settings.ca_file)), settings.name, pages)
 
 
 def _configuration(supervisor: Channel[SupervisorToCde]) -> tuple[ConfigureCde, int, int]:

@@ -17,7 +17,7 @@ from dtmf_shield.base.config import Config, load_config, split_host_port
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.flow.loader import load_flow
-from dtmf_shield.model.messages import ConfigureCde, ConfigureControl
+from dtmf_shield.model.messages import ConfigureCde, ConfigureControl, GatewaySettings
 from dtmf_shield.service.dev_certificates import SERVER_NAME
 from dtmf_shield.service.hardening import leaks_of_environment
 from dtmf_shield.service.sockets import bind_all
@@ -204,20 +204,18 @@ def _api_key(state: Path) -> str:
 def _embedded_gateway(
     config: Config, state: Path, gateway: TestGatewayProcess, scan_mode: bool
 ) -> ConfigureCde:
-    return ConfigureCde(
-        state_directory=str(state),
-        gateway_name="embedded-test",
-        gateway_ip="127.0.0.1",
-        gateway_port=gateway.port,
-        gateway_server_name=SERVER_NAME,
-        gateway_ca_file=str(gateway.files.ca_file),
-        gateway_path=EMBEDDED_PATH,
-        gateway_user_file=str(gateway.files.gateway_user_file),
-        gateway_idempotency="replay",
-        star_codes=(config.capture.star_code,),
-        test=True,
-        scan_mode=scan_mode,
+    settings = GatewaySettings(
+        name="embedded-test",
+        template="generic",
+        addresses=("127.0.0.1",),
+        port=gateway.port,
+        server_name=SERVER_NAME,
+        ca_file=str(gateway.files.ca_file),
+        credentials_file=str(gateway.files.gateway_user_file),
+        path=EMBEDDED_PATH,
+        idempotency="replay",
     )
+    return _configure_cde(config, state, settings, scan_mode, test=True)
 
 
 def _configured_gateway(config: Config, base: Path, state: Path, scan_mode: bool) -> ConfigureCde:
@@ -225,15 +223,27 @@ def _configured_gateway(config: Config, base: Path, state: Path, scan_mode: bool
     if gateway.address is None or gateway.ca_file is None or gateway.credentials_file is None:
         raise OperatorError("gateway: address, ca_file and credentials_file are needed")
     host, port = split_host_port(gateway.address)
+    settings = GatewaySettings(
+        name=gateway.kind,
+        template=gateway.kind,
+        addresses=(host,),
+        port=port,
+        server_name=gateway.server_name,
+        ca_file=str(base / gateway.ca_file),
+        credentials_file=str(base / gateway.credentials_file),
+        path=gateway.path,
+        idempotency="none",
+    )
+    return _configure_cde(config, state, settings, scan_mode, test=False)
+
+
+def _configure_cde(
+    config: Config, state: Path, gateway: GatewaySettings, scan_mode: bool, *, test: bool
+) -> ConfigureCde:
     return ConfigureCde(
         state_directory=str(state),
-        gateway_name=gateway.kind,
-        gateway_ip=host,
-        gateway_port=port,
-        gateway_server_name=gateway.server_name,
-        gateway_ca_file=str(base / gateway.ca_file),
-        gateway_path=gateway.path,
-        gateway_user_file=str(base / gateway.credentials_file),
+        gateways=(gateway,),
         star_codes=(config.capture.star_code,),
+        test=test,
         scan_mode=scan_mode,
     )

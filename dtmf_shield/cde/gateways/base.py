@@ -1,7 +1,7 @@
-"""What every gateway connector is made of: an order, a body template, and the closed set of results.
+"""What connector, transport and payment engine say to each other: orders, requests, answers, results.
 
-A connector is data and one answer parser: it says which literals and which parts of the slot follow each other in
-the body, and reads the answer. It sends nothing: every card number takes the one measured way in ``sender.py``.
+A connector turns an Order into a Request (where card data stands as names of slot parts, never as values) and an answer
+into a GatewayResult. It sends nothing: every card number takes the one measured way in ``sender.py``.
 """
 
 from __future__ import annotations
@@ -13,48 +13,55 @@ from typing import Final, Protocol
 
 from dtmf_shield.account_data import slots
 from dtmf_shield.base.errors import InvariantError
+from dtmf_shield.model.payment import DeclineCode, OperationKind
 
-DECLINE_CODES: Final = frozenset(
-    {
-        "card_declined",
-        "insufficient_funds",
-        "incorrect_cvc",
-        "incorrect_number",
-        "expired_card",
-        "processing_error",
-        "test_card_required",
-    }
-)
-"""What may be told of a refusal. Anything else a gateway says becomes ``other``: its text may echo the card."""
-OTHER_CODE: Final = "other"
 TOKEN_CHARACTERS_MAX: Final = 200
+_DECLINE_CODES: Final = {code.value: code for code in DeclineCode}
 
 
 class GatewayResultKind(enum.StrEnum):
-    """How an exchange with a gateway ended."""
+    """How an operation ended, as far as it is known."""
 
-    TOKEN = "token"  # noqa: S105 - the name of a result
+    APPROVED = "approved"
     DECLINED = "declined"
+    ACTION_REQUIRED = "action_required"
+    """The gateway wants a 3-D Secure step, which a telephone order has not: another card is needed."""
     REFUSED = "refused"
-    """The gateway refused us, not the card: credentials, request, configuration."""
+    """The gateway refused us, not the card: credentials, request, configuration. Nothing was done."""
+    BUSY = "busy"
+    """The gateway did nothing and may be asked again (429)."""
     FAILED_BEFORE_SEND = "failed_before_send"
+    NOT_FOUND = "not_found"
+    """Of a lookup: the gateway knows no such operation."""
     UNKNOWN = "unknown"
     """Bytes left and no answer can be believed. Never read as declined."""
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayResult:
-    """``code``: of DECLINE_CODES or a word of ours; ``token`` only for TOKEN."""
+    """``code``: a DeclineCode where DECLINED, else a word of ours. ``token`` where the operation gave one.
+
+    ``reference`` is the gateway's name of this operation, for capture, refund, void and lookup. ``avs`` and
+    ``cvc_check`` are ``pass``, ``fail`` or ``unchecked``. ``voided``: approved, and taken back since.
+    """
 
     kind: GatewayResultKind
     token: str = ""
     code: str = ""
+    reference: str = ""
+    auth_code: str = ""
+    network_transaction_id: str = ""
+    avs: str = ""
+    cvc_check: str = ""
+    retry_after_s: float = 0.0
+    voided: bool = False
 
 
 class Idempotency(enum.StrEnum):
     """What the gateway does with a key it has seen. Only REPLAY allows asking again after bytes left."""
 
     REPLAY = "replay"
+    SUCCESS_ONLY = "success_only"
     NONE = "none"
 
 
@@ -64,6 +71,7 @@ class SlotField(enum.Enum):
     NUMBER = "number"
     EXPIRY_MONTH = "expiry_month"
     EXPIRY_YEAR = "expiry_year"
+    """Two digits."""
     SECURITY_CODE = "security_code"
 
 
@@ -87,16 +95,68 @@ class CardInSlot:
         return self.slot[start : start + length]
 
 
-@dataclass(frozen=True, slots=True)
-class TokenizeOrder:
-    """One tokenisation. ``key`` is the idempotency key, the same for every re-send."""
-
-    key: str
-    card: CardInSlot
-    reference: str = ""
-
-
 BodyPart = bytes | SlotField
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One operation as the engine wants it done.
+
+    ``key`` is the idempotency key, the same for every re-send. Either ``card`` or ``token`` for what takes a card;
+    ``gateway_reference`` names the earlier operation for CAPTURE, REFUND, VOID and, where known, LOOKUP.
+    ``of``: for LOOKUP, the kind asked about. ``customer``: an opaque name of the payer, for gateways that store cards.
+    """
+
+    kind: OperationKind
+    key: str
+    card: CardInSlot | None = None
+    token: str = ""
+    amount_minor: int = 0
+    currency: str = ""
+    reference: str = ""
+    gateway_reference: str = ""
+    of: OperationKind | None = None
+    customer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request. Headers come beside Host, Content-Length and what the transport adds; never account data."""
+
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: tuple[BodyPart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete HTTP answer. ``retry_after_s``: of Retry-After, 0 without one."""
+
+    status: int
+    body: bytes
+    retry_after_s: float = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Answer {self.status}, {len(self.body)} bytes>"  # a gateway may echo what it was sent
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """No complete answer. ``sent``: a byte may have left. ``reason``: refused timeout tls pin reset garbage."""
+
+    reason: str
+    sent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a gateway can do. ``key_ttl_s``: how long it knows an idempotency key."""
+
+    operations: frozenset[OperationKind]
+    idempotency: Idempotency
+    key_ttl_s: float = 0.0
+    token_binds_cvc: bool = False
 
 
 class Connector(Protocol):
@@ -107,17 +167,25 @@ class Connector(Protocol):
         """Name in the configuration and the ledger."""
 
     @property
-    def idempotency(self) -> Idempotency:
-        """What it does with a repeated key."""
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
 
-    def tokenize_headers(self, order: TokenizeOrder) -> tuple[tuple[str, str], ...]:
-        """Return headers beside Host, Content-Length and Authorization. Never account data: they become text."""
+    def request(self, order: Order) -> Request:
+        """Return the request of ``order``, byte for byte the same each time. Raises InvariantError beyond abilities."""
 
-    def tokenize_body(self, order: TokenizeOrder) -> tuple[BodyPart, ...]:
-        """Return the body's parts in order."""
-
-    def tokenize_result(self, status: int, body: bytes) -> GatewayResult:
+    def result(self, order: Order, answer: Answer) -> GatewayResult:
         """Read the answer. Never raises for what a peer can send."""
+
+
+class Exchange(Protocol):
+    """The transport to one gateway."""
+
+    @property
+    def health(self) -> str:
+        """``ok`` or why not: refused timeout tls pin."""
+
+    async def exchange(self, request: Request, card: CardInSlot | None) -> Answer | Unanswered:
+        """Send once and wait for the answer, within the transport's time limits. Never raises for peer or network."""
 
 
 def json_text(value: str) -> bytes:
@@ -125,11 +193,19 @@ def json_text(value: str) -> bytes:
     return json.dumps(value).encode("ascii")
 
 
-def build_body(page: memoryview, parts: tuple[BodyPart, ...], card: CardInSlot) -> memoryview:
-    """Join ``parts`` in ``page``, locked memory. Return the filled view. Raises InvariantError if it is too long."""
+def build_body(page: memoryview, parts: tuple[BodyPart, ...], card: CardInSlot | None) -> memoryview:
+    """Join ``parts`` in ``page``, locked memory. Return the filled view.
+
+    Raises InvariantError if it is too long, or names a part of a card that is not there.
+    """
     end = 0
     for part in parts:
-        view = card.part(part) if isinstance(part, SlotField) else memoryview(part)
+        if isinstance(part, SlotField):
+            if card is None:
+                raise InvariantError("a body names card data and has no card")
+            view = card.part(part)
+        else:
+            view = memoryview(part)
         if end + len(view) > len(page):
             raise InvariantError("a body is longer than its build page")
         page[end : end + len(view)] = view
@@ -137,6 +213,6 @@ def build_body(page: memoryview, parts: tuple[BodyPart, ...], card: CardInSlot) 
     return page[:end]
 
 
-def decline_code(code: str) -> str:
-    """Return ``code`` where it is one of the closed list."""
-    return code if code in DECLINE_CODES else OTHER_CODE
+def decline_code(code: str) -> DeclineCode:
+    """Return ``code`` where it is one of the closed list, else OTHER."""
+    return _DECLINE_CODES.get(code, DeclineCode.OTHER)

@@ -13,15 +13,18 @@ import msgspec
 
 from dtmf_shield.cde.gateways.base import (
     TOKEN_CHARACTERS_MAX,
-    BodyPart,
+    Answer,
+    Capabilities,
     GatewayResult,
     GatewayResultKind,
     Idempotency,
+    Order,
+    Request,
     SlotField,
-    TokenizeOrder,
     decline_code,
     json_text,
 )
+from dtmf_shield.model.payment import OperationKind
 
 _TOKEN: Final = re.compile(rf"[A-Za-z0-9_.:~+/=-]{{1,{TOKEN_CHARACTERS_MAX}}}")
 _CARD_LIKE: Final = re.compile(r"[0-9]{12,}")
@@ -38,10 +41,11 @@ class _Answer(msgspec.Struct):
 class GenericConnector:
     """One configured gateway that speaks this language."""
 
-    __slots__ = ("_idempotency", "_name")
+    __slots__ = ("_capabilities", "_name", "_path")
 
-    def __init__(self, name: str, idempotency: Idempotency) -> None:
-        self._name, self._idempotency = name, idempotency
+    def __init__(self, name: str, idempotency: Idempotency, path: str) -> None:
+        self._name, self._path = name, path
+        self._capabilities = Capabilities(frozenset({OperationKind.TOKENIZE}), idempotency)
 
     @property
     def name(self) -> str:
@@ -49,22 +53,19 @@ class GenericConnector:
         return self._name
 
     @property
-    def idempotency(self) -> Idempotency:
-        """As configured: the format says nothing of it."""
-        return self._idempotency
+    def capabilities(self) -> Capabilities:
+        """Idempotency as configured: the format says nothing of it."""
+        return self._capabilities
 
-    def tokenize_headers(self, order: TokenizeOrder) -> tuple[tuple[str, str], ...]:
+    def request(self, order: Order) -> Request:
         """JSON both ways, and the key once more as a header for gateways that read it there."""
-        return (
+        key, reference = json_text(order.key), json_text(order.reference)
+        headers = (
             ("Content-Type", "application/json"),
             ("Accept", "application/json"),
             ("Idempotency-Key", order.key),
         )
-
-    def tokenize_body(self, order: TokenizeOrder) -> tuple[BodyPart, ...]:
-        """Return the parts; the keyed ones stay names until they are joined in locked memory."""
-        key, reference = json_text(order.key), json_text(order.reference)
-        return (
+        body = (
             b'{"transaction_id":' + key + b',"method":"tokenize","cardnumber":"',
             SlotField.NUMBER,
             b'","cvv":"',
@@ -75,23 +76,24 @@ class GenericConnector:
             SlotField.EXPIRY_YEAR,
             b'","postal_code":null,"description":' + reference + b',"parameters":{}}',
         )
+        return Request("POST", self._path, headers, body)
 
-    def tokenize_result(self, status: int, body: bytes) -> GatewayResult:
+    def result(self, order: Order, answer: Answer) -> GatewayResult:
         """Read the answer: a token, a refusal of the card, a refusal of us, or nothing that can be believed."""
-        if status in (400, 401, 403, 404, 405, 413, 415, 422):
+        if answer.status in (400, 401, 403, 404, 405, 413, 415, 422):
             # Refused before anything was done: sending again would meet the same answer.
-            return GatewayResult(GatewayResultKind.REFUSED, code=f"http_{status}")
-        if status != 200:
+            return GatewayResult(GatewayResultKind.REFUSED, code=f"http_{answer.status}")
+        if answer.status != 200:
             return _UNKNOWN
         try:
-            answer = msgspec.json.decode(body, type=_Answer)
+            read = msgspec.json.decode(answer.body, type=_Answer)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return _UNKNOWN
-        if answer.error_code is not None:
-            return GatewayResult(GatewayResultKind.DECLINED, code=decline_code(str(answer.error_code)))
-        if not isinstance(answer.token_id, str) or _TOKEN.fullmatch(answer.token_id) is None:
+        if read.error_code is not None:
+            return GatewayResult(GatewayResultKind.DECLINED, code=decline_code(str(read.error_code)))
+        if not isinstance(read.token_id, str) or _TOKEN.fullmatch(read.token_id) is None:
             return _UNKNOWN
-        if _CARD_LIKE.search(answer.token_id):
+        if _CARD_LIKE.search(read.token_id):
             # A "token" made of the card's digits would leave the red side: format-preserving tokens are refused.
             return GatewayResult(GatewayResultKind.REFUSED, code="token_like_card")
-        return GatewayResult(GatewayResultKind.TOKEN, token=answer.token_id)
+        return GatewayResult(GatewayResultKind.APPROVED, token=read.token_id)

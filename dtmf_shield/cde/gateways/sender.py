@@ -21,11 +21,10 @@ from dtmf_shield.account_data.slots import Region
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.cde.gateways.base import (
-    Connector,
-    GatewayResult,
-    GatewayResultKind,
-    Idempotency,
-    TokenizeOrder,
+    Answer,
+    CardInSlot,
+    Request,
+    Unanswered,
     build_body,
 )
 
@@ -49,7 +48,6 @@ class Endpoint:
     ip: str
     port: int
     server_name: str
-    path: str
     authorization: str
 
     def __repr__(self) -> str:
@@ -87,32 +85,23 @@ def basic_authorization(user_file: Path) -> str:
 
 
 class GatewaySender:
-    """Sends orders of one connector to one endpoint. ``health``: ok, refused, timeout or tls, of the last try."""
+    """Sends requests to one endpoint. ``health``: ok, refused, timeout or tls, of the last try."""
 
-    def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext, connector: Connector, pages: Region) -> None:
-        """``pages``: locked memory of BUILD_PAGES x BUILD_PAGE_BYTES."""
-        self._endpoint, self._tls, self._connector, self._region = endpoint, tls, connector, pages
+    def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext, name: str, pages: Region) -> None:
+        """``pages``: locked memory of BUILD_PAGES x BUILD_PAGE_BYTES. ``name``: of the gateway, for the log."""
+        self._endpoint, self._tls, self._name, self._region = endpoint, tls, name, pages
         self._free_pages = list(range(BUILD_PAGES))
         self._page_free = asyncio.Semaphore(BUILD_PAGES)
         self.health = "ok"
 
-    async def tokenize(self, order: TokenizeOrder) -> GatewayResult:
-        """Exchange the card for a token. Never raises for what a peer or the network does."""
+    async def exchange(self, request: Request, card: CardInSlot | None) -> Answer | Unanswered:
+        """Send once and wait for the answer. Never raises for what a peer or the network does."""
         async with self._page_free:
             page = self._free_pages.pop()
             try:
-                result = await self._exchange(order, page)
-                if (
-                    result.kind is GatewayResultKind.UNKNOWN
-                    and self._connector.idempotency is Idempotency.REPLAY
-                ):
-                    # Same key, same bytes, once: the gateway answers with what it did the first time.
-                    _log.info("gateway_asked_again", gateway=self._connector.name, key=order.key)
-                    again = await self._exchange(order, page)
-                    result = again if again.kind is not GatewayResultKind.FAILED_BEFORE_SEND else result
+                return await self._exchange(request, card, page)
             finally:
                 self._free_pages.append(page)
-        return result
 
     async def probe(self) -> str:
         """Connect and leave. Return the health."""
@@ -121,39 +110,36 @@ class GatewaySender:
             connected[1].close()
         return self.health
 
-    async def _exchange(self, order: TokenizeOrder, page: int) -> GatewayResult:
+    async def _exchange(self, request: Request, card: CardInSlot | None, page: int) -> Answer | Unanswered:
         connected = await self._connect_patiently()
         if connected is None:
-            return GatewayResult(GatewayResultKind.FAILED_BEFORE_SEND, code=self.health)
+            return Unanswered(self.health, sent=False)
         reader, writer = connected
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                http = await self._send(writer, order, page)
-                status, body = await _receive(http, reader)
+                http = await self._send(writer, request, card, page)
+                return await _receive(http, reader)
         except TimeoutError:
-            return self._no_answer("timeout", order)
+            return self._no_answer("timeout")
         except OSError:
-            return self._no_answer("reset", order)
+            return self._no_answer("reset")
         except (_NoAnswerError, h11.RemoteProtocolError):
-            return self._no_answer("garbage", order)
+            return self._no_answer("garbage")
         finally:
             writer.transport.abort()
-        return self._connector.tokenize_result(status, body)
 
-    def _no_answer(self, reason: str, order: TokenizeOrder) -> GatewayResult:
-        _log.warning("gateway_no_answer", gateway=self._connector.name, key=order.key, reason=reason)
-        return GatewayResult(GatewayResultKind.UNKNOWN, code=reason)
+    def _no_answer(self, reason: str) -> Unanswered:
+        _log.warning("gateway_no_answer", gateway=self._name, reason=reason)
+        return Unanswered(reason, sent=True)
 
-    async def _send(self, writer: asyncio.StreamWriter, order: TokenizeOrder, page: int) -> h11.Connection:
+    async def _send(
+        self, writer: asyncio.StreamWriter, request: Request, card: CardInSlot | None, page: int
+    ) -> h11.Connection:
         http = h11.Connection(our_role=h11.CLIENT)
         start = page * BUILD_PAGE_BYTES
         try:
-            body = build_body(
-                self._region.view[start : start + BUILD_PAGE_BYTES],
-                self._connector.tokenize_body(order),
-                order.card,
-            )
-            writer.write(http.send(self._head(order, len(body))) or b"")
+            body = build_body(self._region.view[start : start + BUILD_PAGE_BYTES], request.body, card)
+            writer.write(http.send(self._head(request, len(body))) or b"")
             for view in http.send_with_data_passthrough(h11.Data(data=body)) or ():  # type: ignore[arg-type]
                 writer.write(view)
             http.send(h11.EndOfMessage())
@@ -162,15 +148,15 @@ class GatewaySender:
             self._region.wipe_range(start, BUILD_PAGE_BYTES)
         return http
 
-    def _head(self, order: TokenizeOrder, length: int) -> h11.Request:
+    def _head(self, request: Request, length: int) -> h11.Request:
         headers = [
             ("Host", self._endpoint.server_name),
             ("Authorization", self._endpoint.authorization),
             ("Content-Length", str(length)),
             ("Connection", "close"),
-            *self._connector.tokenize_headers(order),
+            *request.headers,
         ]
-        return h11.Request(method="POST", target=self._endpoint.path, headers=headers)
+        return h11.Request(method=request.method, target=request.path, headers=headers)
 
     async def _connect_patiently(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         for left in reversed(range(CONNECT_TRIES)):
@@ -193,7 +179,7 @@ class GatewaySender:
         except TimeoutError:
             self.health = "timeout"
         except ssl.SSLError as error:
-            _log.warning("gateway_tls_failed", gateway=self._connector.name, reason=error.reason)
+            _log.warning("gateway_tls_failed", gateway=self._name, reason=error.reason)
             self.health = "tls"
         except OSError:
             self.health = "refused"
@@ -203,8 +189,8 @@ class GatewaySender:
         return None
 
 
-async def _receive(http: h11.Connection, reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """Return status and body. Raises _NoAnswerError, h11.RemoteProtocolError, OSError."""
+async def _receive(http: h11.Connection, reader: asyncio.StreamReader) -> Answer:
+    """Return the complete answer. Raises _NoAnswerError, h11.RemoteProtocolError, OSError."""
     status, body = 0, bytearray()
     while True:
         event = http.next_event()
@@ -217,6 +203,6 @@ async def _receive(http: h11.Connection, reader: asyncio.StreamReader) -> tuple[
             if len(body) > ANSWER_BYTES_MAX:
                 raise _NoAnswerError("too long")
         elif isinstance(event, h11.EndOfMessage):
-            return status, bytes(body)
+            return Answer(status, bytes(body))
         elif isinstance(event, h11.ConnectionClosed) or event is h11.PAUSED:
             raise _NoAnswerError("closed")

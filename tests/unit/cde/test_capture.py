@@ -115,7 +115,7 @@ def in_state(state: CaptureState) -> Line:
     line = held_card()
     line.capture.submit()
     if state is CaptureState.DONE:
-        line.capture.settle(GatewayResult(GatewayResultKind.TOKEN, token="tok_1"))
+        line.capture.settle(GatewayResult(GatewayResultKind.APPROVED, token="tok_1"))
     return line
 
 
@@ -162,7 +162,7 @@ def test_whole_card_is_held_and_its_slot_wiped_after_the_token() -> None:
     assert bytes(card.part(SlotField.EXPIRY_YEAR)) == b"30"
     assert bytes(card.part(SlotField.SECURITY_CODE)) == b"123"
 
-    line.capture.settle(GatewayResult(GatewayResultKind.TOKEN, token="tok_1"))
+    line.capture.settle(GatewayResult(GatewayResultKind.APPROVED, token="tok_1"))
 
     outcome = line.capture.outcome
     assert (outcome.result, outcome.token, outcome.brand, outcome.last4) == (
@@ -424,7 +424,7 @@ def test_cancel_while_sending_waits_for_the_answer_and_hands_out_no_token() -> N
     line.capture.stop(CaptureResult.CALLER_GONE)
     assert line.state is CaptureState.SENDING
 
-    line.capture.settle(GatewayResult(GatewayResultKind.TOKEN, token="tok_1"))
+    line.capture.settle(GatewayResult(GatewayResultKind.APPROVED, token="tok_1"))
 
     assert (line.capture.outcome.result, line.capture.outcome.token) == (CaptureResult.CALLER_GONE, "")
 

@@ -229,7 +229,9 @@ def test_submitted_card_is_sealed_sent_and_settled() -> None:
     assert room.sent == ["c1"]
     assert room.region.view[arm.slot * slots.SLOT_BYTES + slots.STATE_AT] == slots.STATE_SEALED
 
-    room.captures.gateway_answered(CaptureId("c1"), GatewayResult(GatewayResultKind.TOKEN, token="tok"), 3.0)
+    room.captures.gateway_answered(
+        CaptureId("c1"), GatewayResult(GatewayResultKind.APPROVED, token="tok"), 3.0
+    )
     assert room.outcomes() == [CaptureResult.TOKEN]
     assert bytes(room.region.view) == bytes(len(room.region.view))
 

@@ -11,29 +11,32 @@ from hypothesis import strategies as st
 from dtmf_shield.account_data import slots
 from dtmf_shield.base.errors import InvariantError
 from dtmf_shield.cde.gateways.base import (
+    Answer,
     CardInSlot,
     GatewayResult,
     GatewayResultKind,
     Idempotency,
-    TokenizeOrder,
+    Order,
     build_body,
 )
 from dtmf_shield.cde.gateways.generic import GenericConnector
+from dtmf_shield.model.payment import OperationKind
 
-CONNECTOR = GenericConnector("embedded", Idempotency.REPLAY)
+CONNECTOR = GenericConnector("embedded", Idempotency.REPLAY, "/pay")
 
 
-def order(reference: str = "", code: bytes = b"123") -> TokenizeOrder:
+def order(reference: str = "", code: bytes = b"123") -> Order:
     slot = bytearray(slots.SLOT_BYTES)
     slot[slots.CARD_NUMBER_AT : slots.CARD_NUMBER_AT + 16] = b"4242424242424242"
     slot[slots.EXPIRY_AT : slots.EXPIRY_AT + 4] = b"1230"
     slot[slots.SECURITY_CODE_AT : slots.SECURITY_CODE_AT + len(code)] = code
-    return TokenizeOrder("key-1", CardInSlot(memoryview(slot), 16, 4, len(code)), reference)
+    card = CardInSlot(memoryview(slot), 16, 4, len(code))
+    return Order(OperationKind.TOKENIZE, "key-1", card=card, reference=reference)
 
 
-def body(order: TokenizeOrder) -> bytes:
+def body(order: Order) -> bytes:
     page = memoryview(bytearray(4096))
-    return bytes(build_body(page, CONNECTOR.tokenize_body(order), order.card))
+    return bytes(build_body(page, CONNECTOR.request(order).body, order.card))
 
 
 def test_body_is_the_documented_json() -> None:
@@ -70,18 +73,18 @@ def test_body_longer_than_its_page_is_our_mistake() -> None:
 
 def test_no_part_of_an_order_shows_a_digit() -> None:
     one = order()
-    shown = repr(one) + repr(CONNECTOR.tokenize_body(one)) + repr(CONNECTOR.tokenize_headers(one))
+    shown = repr(one) + repr(CONNECTOR.request(one))
     assert "4242" not in shown
 
 
 def test_key_stands_in_the_header_too() -> None:
-    assert ("Idempotency-Key", "key-1") in CONNECTOR.tokenize_headers(order())
+    assert ("Idempotency-Key", "key-1") in CONNECTOR.request(order()).headers
 
 
 @pytest.mark.parametrize(
     ("status", "answer", "kind", "code"),
     [
-        (200, b'{"token_id":"tok_1","error_code":null,"error_message":null}', GatewayResultKind.TOKEN, ""),
+        (200, b'{"token_id":"tok_1","error_code":null,"error_message":null}', GatewayResultKind.APPROVED, ""),
         (200, b'{"token_id":null,"error_code":"card_declined"}', GatewayResultKind.DECLINED, "card_declined"),
         (200, b'{"token_id":null,"error_code":"bad card 4242"}', GatewayResultKind.DECLINED, "other"),
         (200, b'{"token_id":null,"error_code":51}', GatewayResultKind.DECLINED, "other"),
@@ -100,11 +103,11 @@ def test_key_stands_in_the_header_too() -> None:
     ],
 )
 def test_answer_is_read(status: int, answer: bytes, kind: GatewayResultKind, code: str) -> None:
-    result = CONNECTOR.tokenize_result(status, answer)
+    result = CONNECTOR.result(order(), Answer(status, answer))
 
     assert (result.kind, result.code) == (kind, code)
 
 
 @given(st.integers(100, 599), st.binary(max_size=200))
 def test_any_answer_gives_a_result(status: int, answer: bytes) -> None:
-    assert isinstance(CONNECTOR.tokenize_result(status, answer), GatewayResult)
+    assert isinstance(CONNECTOR.result(order(), Answer(status, answer)), GatewayResult)
