@@ -151,12 +151,37 @@ class Unanswered:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a gateway can do. ``key_ttl_s``: how long it knows an idempotency key."""
+    """What a gateway can do. ``key_ttl_s``: how long it knows an idempotency key.
+
+    ``by_card`` and ``by_token``: operations that take a card or a token. ``lookup_by_key`` and ``lookup_by_reference``:
+    kinds that can be asked about by our key or by the gateway's reference. ``voids``: kinds that a VOID can take back;
+    the others need a REFUND.
+    """
 
     operations: frozenset[OperationKind]
     idempotency: Idempotency
     key_ttl_s: float = 0.0
     token_binds_cvc: bool = False
+    by_card: frozenset[OperationKind] = frozenset()
+    by_token: frozenset[OperationKind] = frozenset()
+    lookup_by_key: frozenset[OperationKind] = frozenset()
+    lookup_by_reference: frozenset[OperationKind] = frozenset()
+    voids: frozenset[OperationKind] = frozenset()
+
+    @property
+    def tokenizes(self) -> bool:
+        """Whether it gives a token for a card."""
+        return OperationKind.TOKENIZE in self.by_card
+
+    @property
+    def charges_token(self) -> bool:
+        """Whether a charge can be made with a token alone, after the digits are gone."""
+        return OperationKind.CHARGE in self.by_token
+
+    @property
+    def charges_card(self) -> bool:
+        """Whether a charge can be made with the card itself (`direct`)."""
+        return OperationKind.CHARGE in self.by_card
 
 
 class Connector(Protocol):

@@ -45,7 +45,9 @@ class GenericConnector:
 
     def __init__(self, name: str, idempotency: Idempotency, path: str) -> None:
         self._name, self._path = name, path
-        self._capabilities = Capabilities(frozenset({OperationKind.TOKENIZE}), idempotency)
+        self._capabilities = Capabilities(
+            frozenset({OperationKind.TOKENIZE}), idempotency, by_card=frozenset({OperationKind.TOKENIZE})
+        )
 
     @property
     def name(self) -> str:
