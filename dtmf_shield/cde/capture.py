@@ -1,13 +1,8 @@
 """The capture machine: fields keyed one by one into one slot, checked, held and handed to the gateway.
 
-::
-
-    IDLE --armed--> HELD --collect--> WAITING --digit--> KEYING --accepted--> HELD --submit--> SENDING --token--> DONE
-                                         ^                 |                                      |
-                                         +----refused------+          stop: -> FAILED             +--no_token-> FAILED
-
-Keys live in the slot and nowhere else: this file handles one code at a time and otherwise counts. It reads no
-clock and does no I/O: it takes ``now_s``, changes the slot, and tells by ``take_change`` that there is news.
+Its states and inputs are the table in capture_table.py. Keys live in the slot and nowhere else: this file handles one
+code at a time and otherwise counts. It reads no clock and does no I/O: it takes ``now_s``, changes the slot, and tells
+by ``take_change`` that there is news.
 """
 
 from __future__ import annotations
@@ -18,6 +13,7 @@ from typing import Final
 from dtmf_shield.account_data import slots
 from dtmf_shield.base.errors import InvariantError
 from dtmf_shield.cde import card
+from dtmf_shield.cde.capture_table import AT_GATEWAY, ENDED, FIELD_OPEN, TAKING_KEYS, TRANSITIONS, Input
 from dtmf_shield.cde.card import Brand, IinTable
 from dtmf_shield.cde.doors import Door, KeyJoiner
 from dtmf_shield.cde.gateways.base import CardInSlot, GatewayResult, GatewayResultKind
@@ -32,56 +28,14 @@ from dtmf_shield.model.capture import (
     RejectReason,
     UndoKey,
 )
-from dtmf_shield.model.ids import CaptureId, Token
+from dtmf_shield.model.ids import NO_OPERATION, NO_TOKEN, CaptureId, OperationId, Token
+from dtmf_shield.model.payment import OperationKind
 
-FIELDS_MAX: Final = len(FieldKind)
 EXPIRY_LENGTH: Final = 4
 EXPIRY_LONG_LENGTH: Final = 6
 SECURITY_CODE_LENGTHS: Final = (3, 4)
 LAST4: Final = 4
 
-
-class Input(enum.Enum):
-    """What can happen to a capture."""
-
-    ARMED = "armed"
-    COLLECT = "collect"
-    DIGIT = "digit"
-    EMPTIED = "emptied"
-    ACCEPTED = "accepted"
-    REFUSED = "refused"
-    SUBMIT = "submit"
-    TOKEN = "token"  # noqa: S105 - the name of an input
-    NO_TOKEN = "no_token"  # noqa: S105 - likewise
-    STOP = "stop"
-
-
-_S = CaptureState
-_I = Input
-TRANSITIONS: Final[dict[tuple[CaptureState, Input], CaptureState]] = {
-    (_S.IDLE, _I.ARMED): _S.HELD,
-    (_S.IDLE, _I.STOP): _S.FAILED,
-    (_S.HELD, _I.COLLECT): _S.WAITING,
-    (_S.HELD, _I.SUBMIT): _S.SENDING,
-    (_S.HELD, _I.STOP): _S.FAILED,
-    (_S.WAITING, _I.COLLECT): _S.WAITING,
-    (_S.WAITING, _I.DIGIT): _S.KEYING,
-    (_S.WAITING, _I.REFUSED): _S.WAITING,
-    (_S.WAITING, _I.STOP): _S.FAILED,
-    (_S.KEYING, _I.COLLECT): _S.WAITING,
-    (_S.KEYING, _I.DIGIT): _S.KEYING,
-    (_S.KEYING, _I.EMPTIED): _S.WAITING,
-    (_S.KEYING, _I.ACCEPTED): _S.HELD,
-    (_S.KEYING, _I.REFUSED): _S.WAITING,
-    (_S.KEYING, _I.STOP): _S.FAILED,
-    (_S.SENDING, _I.TOKEN): _S.DONE,
-    (_S.SENDING, _I.NO_TOKEN): _S.FAILED,
-    # The request is on its way and cannot be called back: its answer ends the capture, as stopped.
-    (_S.SENDING, _I.STOP): _S.SENDING,
-}
-ENDED: Final = frozenset({CaptureState.DONE, CaptureState.FAILED})
-_TAKING_KEYS: Final = frozenset({CaptureState.HELD, CaptureState.WAITING, CaptureState.KEYING})
-_FIELD_OPEN: Final = frozenset({CaptureState.WAITING, CaptureState.KEYING})
 
 _PLACES: Final = {
     FieldKind.CARD_NUMBER: (slots.CARD_NUMBER_AT, card.CARD_NUMBER_LENGTH_MAX),
@@ -90,12 +44,18 @@ _PLACES: Final = {
 }
 """Where a field lies in the slot and how many keys it can have."""
 _RESULTS: Final = {
-    GatewayResultKind.APPROVED: CaptureResult.TOKEN,
     GatewayResultKind.DECLINED: CaptureResult.DECLINED,
+    GatewayResultKind.ACTION_REQUIRED: CaptureResult.ACTION_REQUIRED,
     GatewayResultKind.REFUSED: CaptureResult.REFUSED,
+    GatewayResultKind.BUSY: CaptureResult.GATEWAY_UNREACHABLE,
     GatewayResultKind.FAILED_BEFORE_SEND: CaptureResult.GATEWAY_UNREACHABLE,
+    GatewayResultKind.NOT_FOUND: CaptureResult.UNKNOWN,
     GatewayResultKind.UNKNOWN: CaptureResult.UNKNOWN,
 }
+_GOOD: Final = frozenset({CaptureResult.TOKEN, CaptureResult.APPROVED})
+_MONEY: Final = frozenset({OperationKind.AUTHORIZE, OperationKind.CHARGE})
+SENDING_S_MAX: Final = 60.0
+"""Digits are held no longer at the gateway: connect, answer, one more try and a second gateway take 40 s at most."""
 _STAR: Final = ord("*")
 _HASH: Final = ord("#")
 _DIGITS: Final = frozenset(b"0123456789")
@@ -138,7 +98,7 @@ class Capture:
     ) -> None:
         """``page``: the slot. ``today``: (year, month) at UTC-12. Raises InvariantError for a spec beyond limits."""
         kinds = [field.kind for field in spec.fields]
-        if not 0 < len(kinds) <= FIELDS_MAX or len(set(kinds)) != len(kinds):
+        if not 0 < len(kinds) <= 3 or len(set(kinds)) != len(kinds):
             raise InvariantError("a capture has one to three fields, each kind once")
         self.capture_id, self.state, self.outcome = capture_id, CaptureState.IDLE, _NO_OUTCOME
         self._spec, self._page, self._table, self._today, self._test = spec, page, table, today, test
@@ -155,6 +115,8 @@ class Capture:
         self._waiting_from = self._waiting_to = 0
         self._star_before = self._swallow_hash = self._enough_keys = False
         self._stopped: CaptureResult | None = None
+        self._moves_money = False
+        self._resume_to, self._paused_s = Input.RESUME_HELD, 0.0
         self._change = Change.NONE
 
     # --- what control asks ------------------------------------------------------------------------------
@@ -169,7 +131,10 @@ class Capture:
         if field is None:
             raise InvariantError("no such field in this capture")
         again = field is self._field or name in self._accepted
+        was_paused = self.state is CaptureState.PAUSED
         self._move(Input.COLLECT)
+        if was_paused:
+            self._end_pause(now_s)
         self._forget_field(field)
         if field.kind is FieldKind.CARD_NUMBER:
             # PCI DSS 3.3.1: a code belongs to the card it was keyed for.
@@ -180,12 +145,31 @@ class Capture:
         self._expect_first_key(now_s)
         self._serve_waiting(now_s)
 
-    def submit(self) -> CardInSlot:
+    def pause(self, now_s: float) -> None:
+        """Drop keys and stop the timers; what was keyed so far stays."""
+        if self.state not in TAKING_KEYS:
+            self._move(Input.PAUSE)  # refused, nothing changed
+        self._resume_to = {
+            CaptureState.HELD: Input.RESUME_HELD,
+            CaptureState.WAITING: Input.RESUME_WAITING,
+            CaptureState.KEYING: Input.RESUME_KEYING,
+        }[self.state]
+        self._move(Input.PAUSE)
+        self._paused_s = now_s
+
+    def resume(self, now_s: float) -> None:
+        """Go on where the pause began: the timers have as long to run as they had."""
+        self._move(self._resume_to)
+        self._end_pause(now_s)
+
+    def submit(self, now_s: float, operation: OperationKind = OperationKind.TOKENIZE) -> CardInSlot:
         """Hand the card over. Media must be sealed first. Raises InvariantError where a field is missing."""
         if len(self._accepted) != len(self._spec.fields):
             raise InvariantError("a field is missing")
         self._move(Input.SUBMIT)
+        self._moves_money = operation in _MONEY
         self._silence_s = None
+        self._total_s = now_s + SENDING_S_MAX
         self._flush_waiting()
         return CardInSlot(
             slot=self._page,
@@ -195,28 +179,73 @@ class Capture:
         )
 
     def stop(self, result: CaptureResult) -> None:
-        """Cancelled, caller gone, timed out, interrupted. While sending, the gateway's answer still ends it."""
+        """Cancelled, caller gone, timed out, interrupted. At the gateway, its answer still ends the capture."""
         self._move(Input.STOP)
-        if self.state is CaptureState.SENDING:
-            self._stopped = result
+        if self.state in AT_GATEWAY:
+            self._stopped = self._stopped or result
         else:
             self._end(CaptureOutcome(capture_id=self.capture_id, result=result, test=self._test))
 
-    def settle(self, answer: GatewayResult) -> None:
-        """Take the gateway's answer."""
-        token = answer.kind is GatewayResultKind.APPROVED
-        self._move(Input.TOKEN if token else Input.NO_TOKEN)
-        known = self._stopped is None
+    # --- what the payment engine tells -------------------------------------------------------------------
+
+    def tokenized(self) -> None:
+        """The gateway has the card as a token and money is about to move: no digit is needed any more."""
+        self._move(Input.TOKENIZED)
+        self._wipe()
+
+    def settling(self) -> None:
+        """There was no believable answer; the gateway is asked what it did. No digit is needed for that."""
+        self._move(Input.SETTLING)
+        self._wipe()
+
+    def velocity_stopped(self) -> None:
+        """A rule against card testing stopped it; nothing was sent."""
+        self._move(Input.VELOCITY)
+        self._end(self._outcome_of_card(CaptureResult.VELOCITY))
+
+    def settle(self, answer: GatewayResult, operation_id: OperationId = NO_OPERATION) -> None:
+        """Take the end at the gateway: the last answer, which says what became of money where some was asked for."""
+        result = self._result(answer)
+        self._move(Input.APPROVED if result in _GOOD else Input.NOT_APPROVED)
         self._end(
-            CaptureOutcome(
-                capture_id=self.capture_id,
-                result=self._stopped or _RESULTS[answer.kind],
-                token=Token(answer.token) if token and known else Token(""),
-                brand=self._shown_brand,
-                last4=self._last4,
+            self._outcome_of_card(
+                result,
+                token=Token(answer.token) if result in _GOOD else NO_TOKEN,
                 gateway_code=answer.code,
-                test=self._test,
+                operation_id=operation_id,
             )
+        )
+
+    def _result(self, answer: GatewayResult) -> CaptureResult:
+        """Say how a capture ends that may have been stopped meanwhile: the truth about money wins."""
+        if answer.kind is GatewayResultKind.APPROVED:
+            if answer.voided:
+                return self._stopped or CaptureResult.CANCELLED
+            if self._moves_money:
+                return CaptureResult.APPROVED
+            return self._stopped or CaptureResult.TOKEN
+        result = _RESULTS[answer.kind]
+        if result is CaptureResult.UNKNOWN and self._moves_money:
+            return result
+        return self._stopped or result
+
+    def _outcome_of_card(
+        self,
+        result: CaptureResult,
+        *,
+        token: Token = NO_TOKEN,
+        gateway_code: str = "",
+        operation_id: OperationId = NO_OPERATION,
+    ) -> CaptureOutcome:
+        return CaptureOutcome(
+            capture_id=self.capture_id,
+            result=result,
+            token=token,
+            brand=self._shown_brand,
+            last4=self._last4,
+            gateway_code=gateway_code,
+            operation_id=operation_id,
+            test=self._test,
         )
 
     # --- what the caller keys ---------------------------------------------------------------------------
@@ -230,7 +259,7 @@ class Capture:
             tail = (tail + 1) % slots.RING_KEYS
             self._page[slots.TAIL_AT] = tail
             self._arrive(code, Door.MEDIA, now_s)
-        if overrun and self.state in _FIELD_OPEN:
+        if overrun and self.state in FIELD_OPEN:
             self._refuse(RejectReason.FORMAT, now_s)
         elif overrun:
             self._flush_waiting()
@@ -246,22 +275,29 @@ class Capture:
         """When ``handle_timer`` has something to do, None: never."""
         if self.state in ENDED:
             return None
-        times = [self._silence_s, self._joiner.next_timer_s]
-        times.append(self._total_s if self.state is not CaptureState.SENDING else None)
-        return min((time_s for time_s in times if time_s is not None), default=None)
+        return min((time_s for time_s in self._timers_s() if time_s is not None), default=None)
+
+    def _timers_s(self) -> tuple[float | None, ...]:
+        joiner_s = self._joiner.next_timer_s
+        if self.state is CaptureState.PAUSED:
+            return joiner_s, self._paused_s + self._spec.pause_timeout_ms / 1000
+        if self.state in (CaptureState.PAYING, CaptureState.SETTLING):
+            return (joiner_s,)  # how long the gateway is waited for, the engine knows
+        return joiner_s, self._silence_s, self._total_s
 
     def handle_timer(self, now_s: float) -> None:
         """Do what is due."""
         self._joiner.forget(now_s)
-        if self.state in ENDED or self.state is CaptureState.SENDING:
+        if self.state in ENDED or not any(due_s is not None and due_s <= now_s for due_s in self._timers_s()):
             return
-        if now_s >= self._total_s:
+        if self.state is CaptureState.SENDING:
+            self.settling()
+        elif self.state is CaptureState.PAUSED or now_s >= self._total_s:
             self.stop(CaptureResult.TIMED_OUT)
-        elif self._silence_s is not None and now_s >= self._silence_s:
-            if self.state is CaptureState.KEYING and self._enough_keys:
-                self._check(now_s, by_key=False)
-            else:
-                self._refuse(RejectReason.TIMEOUT, now_s)
+        elif self.state is CaptureState.KEYING and self._enough_keys:
+            self._check(now_s, by_key=False)
+        else:
+            self._refuse(RejectReason.TIMEOUT, now_s)
 
     # --- news -------------------------------------------------------------------------------------------
 
@@ -289,10 +325,10 @@ class Capture:
 
     def expiry_month_year(self) -> tuple[int, int]:
         """Return (month, two-digit year) of the accepted expiry, (0, 0) without one. PCI DSS lets it be kept."""
-        if self._counts[FieldKind.EXPIRY] != EXPIRY_LENGTH:
+        if self._counts[FieldKind.EXPIRY] != EXPIRY_LONG_LENGTH:
             return 0, 0
         expiry = self._page[slots.EXPIRY_AT :]
-        return card.digits_value(expiry, 0, 2), card.digits_value(expiry, 2, 2)
+        return card.digits_value(expiry, 0, 2), card.digits_value(expiry, 4, 2)
 
     @property
     def accepted_brand(self) -> str:
@@ -321,7 +357,7 @@ class Capture:
         self._change = max(self._change, change)
 
     def _arrive(self, code: int, door: Door, now_s: float, held_s: float = 0.0) -> None:
-        if self.state not in _TAKING_KEYS or not code or not self._joiner.is_new(code, door, now_s, held_s):
+        if self.state not in TAKING_KEYS or not code or not self._joiner.is_new(code, door, now_s, held_s):
             return
         swallow, self._swallow_hash = self._swallow_hash, False
         if swallow and code == _HASH:
@@ -333,7 +369,7 @@ class Capture:
             self._waiting_to += 1
 
     def _serve_waiting(self, now_s: float) -> None:
-        while self._waiting_from < self._waiting_to and self.state in _FIELD_OPEN:
+        while self._waiting_from < self._waiting_to and self.state in FIELD_OPEN:
             place = slots.WAITING_KEYS_AT + self._waiting_from
             code = self._page[place]
             self._page[place] = 0
@@ -484,10 +520,12 @@ class Capture:
     def _fault_of_expiry(self, count: int) -> RejectReason | None:
         expiry = self._page[slots.EXPIRY_AT :][: slots.EXPIRY_BYTES]
         reason = card.check_expiry(expiry, count, self._today)
-        if reason is None and count == EXPIRY_LONG_LENGTH:
-            expiry[2], expiry[3] = expiry[4], expiry[5]
-            self._zero(slots.EXPIRY_AT + EXPIRY_LENGTH, slots.EXPIRY_BYTES - EXPIRY_LENGTH)
-            self._counts[FieldKind.EXPIRY] = EXPIRY_LENGTH
+        if reason is None and count == EXPIRY_LENGTH:
+            # Kept as MMYYYY: gateways want the year short or long.
+            expiry[4], expiry[5] = expiry[2], expiry[3]
+            century = self._today[0] // 100
+            expiry[2], expiry[3] = ord("0") + century // 10, ord("0") + century % 10
+            self._counts[FieldKind.EXPIRY] = EXPIRY_LONG_LENGTH
         return reason
 
     def _refuse(self, reason: RejectReason, now_s: float) -> None:
@@ -503,7 +541,7 @@ class Capture:
         self._expect_first_key(now_s)
 
     def _open_field(self) -> FieldSpec:
-        if self._field is None or self.state not in _FIELD_OPEN:
+        if self._field is None or self.state not in FIELD_OPEN:
             raise InvariantError(f"capture {self.capture_id}: no field is open")
         return self._field
 
@@ -526,15 +564,24 @@ class Capture:
     def _zero(self, start: int, length: int) -> None:
         self._page[start : start + length] = _ZEROS[:length]
 
+    def _end_pause(self, now_s: float) -> None:
+        paused_s = now_s - self._paused_s
+        self._total_s += paused_s
+        if self._silence_s is not None:
+            self._silence_s += paused_s
+
     def _end(self, outcome: CaptureOutcome) -> None:
+        self._wipe()
+        self.outcome = outcome
+        self._note(Change.NOW)
+
+    def _wipe(self) -> None:
         # Generation, state and head stay until the slot is given back: media still looks at them. The joiner's cells
         # go with the rest.
         self._zero(slots.RING_AT, slots.SLOT_BYTES - slots.RING_AT)
         self._counts = dict.fromkeys(FieldKind, 0)
         self._waiting_from = self._waiting_to = 0
         self._silence_s = None
-        self.outcome = outcome
-        self._note(Change.NOW)
 
     def __repr__(self) -> str:
         return f"<Capture {self.capture_id} {self.state.value}>"

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import dtmf_shield.cde.capture as capture_module
 from dtmf_shield.account_data import slots
 from dtmf_shield.base.errors import InvariantError
-from dtmf_shield.cde.capture import ENDED, TRANSITIONS, Capture, Change, Input
+from dtmf_shield.cde.capture import Capture, Change
+from dtmf_shield.cde.capture_table import ENDED, TRANSITIONS, Input
 from dtmf_shield.cde.card import IinTable
 from dtmf_shield.cde.gateways.base import GatewayResult, GatewayResultKind, SlotField
 from dtmf_shield.model.capture import (
@@ -106,6 +107,9 @@ def in_state(state: CaptureState) -> Line:
     if state is CaptureState.FAILED:
         line.capture.stop(CaptureResult.CANCELLED)
         return line
+    if state is CaptureState.PAUSED:
+        line.capture.pause(line.now_s)
+        return line
     line.collect(PAN)
     if state is CaptureState.WAITING:
         return line
@@ -113,7 +117,11 @@ def in_state(state: CaptureState) -> Line:
     if state is CaptureState.KEYING:
         return line
     line = held_card()
-    line.capture.submit()
+    line.capture.submit(line.now_s)
+    if state is CaptureState.PAYING:
+        line.capture.tokenized()
+    if state is CaptureState.SETTLING:
+        line.capture.settling()
     if state is CaptureState.DONE:
         line.capture.settle(GatewayResult(GatewayResultKind.APPROVED, token="tok_1"))
     return line
@@ -156,7 +164,7 @@ def test_nothing_leaves_an_ended_state() -> None:
 
 def test_whole_card_is_held_and_its_slot_wiped_after_the_token() -> None:
     line = held_card()
-    card = line.capture.submit()
+    card = line.capture.submit(line.now_s)
     assert bytes(card.part(SlotField.NUMBER)).decode() == VISA
     assert bytes(card.part(SlotField.EXPIRY_MONTH)) == b"12"
     assert bytes(card.part(SlotField.EXPIRY_YEAR)) == b"30"
@@ -185,7 +193,7 @@ def test_whole_card_is_held_and_its_slot_wiped_after_the_token() -> None:
 )
 def test_gateway_results_end_the_capture(kind: GatewayResultKind, result: CaptureResult) -> None:
     line = held_card()
-    line.capture.submit()
+    line.capture.submit(line.now_s)
 
     line.capture.settle(GatewayResult(kind, code="card_declined"))
 
@@ -198,7 +206,7 @@ def test_submit_with_a_field_missing_is_refused() -> None:
     line = Line().armed().collect(PAN).key(MASTERCARD)
 
     with pytest.raises(InvariantError):
-        line.capture.submit()
+        line.capture.submit(line.now_s)
     assert line.state is CaptureState.HELD
 
 
@@ -420,7 +428,7 @@ def test_cancel_wipes_and_ends(state: CaptureState) -> None:
 
 def test_cancel_while_sending_waits_for_the_answer_and_hands_out_no_token() -> None:
     line = held_card()
-    line.capture.submit()
+    line.capture.submit(line.now_s)
     line.capture.stop(CaptureResult.CALLER_GONE)
     assert line.state is CaptureState.SENDING
 
@@ -431,7 +439,7 @@ def test_cancel_while_sending_waits_for_the_answer_and_hands_out_no_token() -> N
 
 def test_keys_while_sending_are_dropped() -> None:
     line = held_card()
-    card = line.capture.submit()
+    card = line.capture.submit(line.now_s)
     line.key("999")
     assert bytes(card.part(SlotField.NUMBER)).decode() == VISA
     assert bytes(line.slot[slots.RING_AT : slots.RING_AT + slots.RING_KEYS]) == bytes(slots.RING_KEYS)

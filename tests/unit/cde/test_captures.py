@@ -12,7 +12,8 @@ from dtmf_shield.account_data.mailbox import Mailbox
 from dtmf_shield.account_data.slots import Region, create_region
 from dtmf_shield.cde.captures import ARM_TIMEOUT_S, OUTCOMES_KEPT, PROGRESS_INTERVAL_S, SLOT_REST_S, Captures
 from dtmf_shield.cde.card import IinTable
-from dtmf_shield.cde.gateways.base import CardInSlot, GatewayResult, GatewayResultKind
+from dtmf_shield.cde.gateways.base import GatewayResult, GatewayResultKind
+from dtmf_shield.cde.submission import Submission
 from dtmf_shield.model.capture import (
     CaptureOutcome,
     CaptureProgress,
@@ -56,7 +57,8 @@ class Room:
         self.media_there = True
         self.control: list[CdeToControl] = []
         self.media: list[CdeToMedia] = []
-        self.sent: list[CaptureId] = []
+        self.sent: list[Submission] = []
+        self.stopped_at_gateway: list[tuple[CaptureId, bool]] = []
         self.captures = Captures(
             self.region,
             Mailbox(self.mailbox_fd),
@@ -80,15 +82,11 @@ class Room:
     def ended(self, outcome: CaptureOutcome) -> None:
         pass
 
-    def send(
-        self,
-        capture_id: CaptureId,
-        call_id: CallId,
-        card: CardInSlot,
-        expiry: tuple[int, int],
-        reference: str,
-    ) -> None:
-        self.sent.append(capture_id)
+    def send(self, submission: Submission) -> None:
+        self.sent.append(submission)
+
+    def stopped(self, capture_id: CaptureId, *, caller_gone: bool) -> None:
+        self.stopped_at_gateway.append((capture_id, caller_gone))
 
     def today(self) -> tuple[int, int]:
         return 2026, 11
@@ -226,7 +224,7 @@ def test_submitted_card_is_sealed_sent_and_settled() -> None:
     room.key(arm, "5555555555554444", 1.0)
 
     room.captures.control_message(SubmitCapture(CaptureId("c1"), "order"), 2.0)
-    assert room.sent == ["c1"]
+    assert [each.capture_id for each in room.sent] == ["c1"]
     assert room.region.view[arm.slot * slots.SLOT_BYTES + slots.STATE_AT] == slots.STATE_SEALED
 
     room.captures.gateway_answered(
