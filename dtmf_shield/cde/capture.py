@@ -17,7 +17,8 @@ from dtmf_shield.cde.capture_table import AT_GATEWAY, ENDED, FIELD_OPEN, TAKING_
 from dtmf_shield.cde.card import Brand, IinTable
 from dtmf_shield.cde.doors import Door, KeyJoiner
 from dtmf_shield.cde.fields import Field, Plan, Rules, card_in_slot, lay_out
-from dtmf_shield.cde.gateways.base import CardInSlot, GatewayResult, GatewayResultKind
+from dtmf_shield.cde.gateways.base import CardInSlot, GatewayResult
+from dtmf_shield.cde.results import GOOD, result_of
 from dtmf_shield.cde.type_ahead import TypeAhead
 from dtmf_shield.model.capture import (
     CaptureOutcome,
@@ -37,19 +38,15 @@ from dtmf_shield.model.ids import NO_OPERATION, NO_TOKEN, CaptureId, OperationId
 from dtmf_shield.model.payment import OperationKind
 
 LAST4: Final = 4
-_RESULTS: Final = {
-    GatewayResultKind.DECLINED: CaptureResult.DECLINED,
-    GatewayResultKind.ACTION_REQUIRED: CaptureResult.ACTION_REQUIRED,
-    GatewayResultKind.REFUSED: CaptureResult.REFUSED,
-    GatewayResultKind.BUSY: CaptureResult.GATEWAY_UNREACHABLE,
-    GatewayResultKind.FAILED_BEFORE_SEND: CaptureResult.GATEWAY_UNREACHABLE,
-    GatewayResultKind.NOT_FOUND: CaptureResult.UNKNOWN,
-    GatewayResultKind.UNKNOWN: CaptureResult.UNKNOWN,
-}
-_GOOD: Final = frozenset({CaptureResult.TOKEN, CaptureResult.APPROVED})
 _MONEY: Final = frozenset({OperationKind.AUTHORIZE, OperationKind.CHARGE})
 SENDING_S_MAX: Final = 60.0
 """Digits are held no longer at the gateway: connect, answer, one more try and a second gateway take 40 s at most."""
+_HEARING_KEYS: Final = TAKING_KEYS | {CaptureState.PAUSED}
+_RESUMING: Final = {
+    CaptureState.HELD: Input.RESUME_HELD,
+    CaptureState.WAITING: Input.RESUME_WAITING,
+    CaptureState.KEYING: Input.RESUME_KEYING,
+}
 _STAR: Final = ord("*")
 _HASH: Final = ord("#")
 _NO_KEY: Final = 0
@@ -124,6 +121,8 @@ class Capture:
         self._move(Input.COLLECT)
         if was_paused:
             self._end_pause(now_s)
+        if self._field is not None and not self._field.accepted:
+            self._forget_field(self._field)  # half keyed, and nobody waits for the rest
         self._forget_field(field)
         if field.kind is FieldKind.CARD_NUMBER:
             # PCI DSS 3.3.1: a code belongs to the card it was keyed for.
@@ -136,14 +135,9 @@ class Capture:
 
     def pause(self, now_s: float) -> None:
         """Drop keys and stop the timers; what was keyed so far stays."""
-        if self.state not in TAKING_KEYS:
-            self._move(Input.PAUSE)  # refused, nothing changed
-        self._resume_to = {
-            CaptureState.HELD: Input.RESUME_HELD,
-            CaptureState.WAITING: Input.RESUME_WAITING,
-            CaptureState.KEYING: Input.RESUME_KEYING,
-        }[self.state]
+        before = self.state
         self._move(Input.PAUSE)
+        self._resume_to = _RESUMING[before]
         self._paused_s = now_s
 
     def resume(self, now_s: float) -> None:
@@ -189,29 +183,16 @@ class Capture:
 
     def settle(self, answer: GatewayResult, operation_id: OperationId = NO_OPERATION) -> None:
         """Take the end at the gateway: the last answer, which says what became of money where some was asked for."""
-        result = self._result(answer)
-        self._move(Input.APPROVED if result in _GOOD else Input.NOT_APPROVED)
+        result = result_of(answer, self._stopped, moves_money=self._moves_money)
+        self._move(Input.APPROVED if result in GOOD else Input.NOT_APPROVED)
         self._end(
             self._outcome_of_card(
                 result,
-                token=Token(answer.token) if result in _GOOD else NO_TOKEN,
+                token=Token(answer.token) if result in GOOD else NO_TOKEN,
                 gateway_code=answer.code,
                 operation_id=operation_id,
             )
         )
-
-    def _result(self, answer: GatewayResult) -> CaptureResult:
-        """Say how a capture ends that may have been stopped meanwhile: the truth about money wins."""
-        if answer.kind is GatewayResultKind.APPROVED:
-            if answer.voided:
-                return self._stopped or CaptureResult.CANCELLED
-            if self._moves_money:
-                return CaptureResult.APPROVED
-            return self._stopped or CaptureResult.TOKEN
-        result = _RESULTS[answer.kind]
-        if result is CaptureResult.UNKNOWN and self._moves_money:
-            return result
-        return self._stopped or result
 
     def _outcome_of_card(
         self,
@@ -347,7 +328,11 @@ class Capture:
         self._change = max(self._change, change)
 
     def _arrive(self, code: int, door: Door, now_s: float, held_s: float = 0.0) -> None:
-        if self.state not in TAKING_KEYS or not code or not self._joiner.is_new(code, door, now_s, held_s):
+        if self.state not in _HEARING_KEYS or not code or not self._joiner.is_new(code, door, now_s, held_s):
+            return
+        if self.state is CaptureState.PAUSED:
+            # Dropped; its arrival by the other door is not to count after the pause.
+            self._joiner.wipe()
             return
         swallow, self._swallow_submit = self._swallow_submit, False
         if swallow and code == self._submit_code:
@@ -444,7 +429,7 @@ class Capture:
         self._accepted.append(field.spec.name)
         if field.kind is FieldKind.CARD_NUMBER:
             self._know_card(field)
-        if not field.spec.sensitive:
+        if field.count and not field.spec.sensitive:
             value = str(field.view[: field.count], "ascii")  # not sensitive, and too short for a card number
             self._values[field.spec.name] = KeyedValue(field.spec.name, value)
 
