@@ -13,6 +13,7 @@ import msgspec
 
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureSpec
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.keys import KekSettings
 from dtmf_shield.model.stream import LegStatistics, MaskStyle, MediaPorts, ShieldMode, StreamParameters
 
 MESSAGE_BYTES_MAX = 65_536
@@ -113,6 +114,7 @@ class ConfigureCde(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     gateway_user_file: str
     gateway_idempotency: str = "none"
     star_codes: tuple[str, ...] = ("*1",)
+    keys: KekSettings = KekSettings()
     test: bool = False
     scan_mode: bool = False
 

@@ -32,6 +32,13 @@ CREATE INDEX operations_by_state ON operations(state);
 CREATE TABLE installation (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 """
 
+_DEK_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS deks (
+  id TEXT PRIMARY KEY, created REAL NOT NULL, kek_id TEXT NOT NULL, wrapped BLOB NOT NULL
+) STRICT;
+"""
+"""Added to a ledger of any schema version: it stands beside the other tables and changes none."""
+
 
 def open_ledger_database(path: Path) -> sqlite3.Connection:
     """Open ``path``, made with mode 0600 where missing.
@@ -57,5 +64,6 @@ def _prepare(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA {pragma}")
     if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
         connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+    connection.executescript(_DEK_SCHEMA)
     connection.execute("INSERT OR IGNORE INTO installation VALUES ('opened', '')")
     connection.execute("SELECT count(*) FROM installation").fetchone()
