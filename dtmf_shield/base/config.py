@@ -283,6 +283,10 @@ class KeysSection(_Section):
     """For `pkcs11`: file with the user PIN on one line, mode 0600."""
     key_label: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "dtmf-shield-kek"
     """For `pkcs11`: label of the AES-256 keys; the one with the highest id is active."""
+    module_environment: list[Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]] = Field(
+        default=[], max_length=16
+    )
+    """For `pkcs11`: names of environment variables that the library reads, such as SOFTHSM2_CONF."""
 
     @model_validator(mode="after")
     def _complete(self) -> KeysSection:

@@ -11,7 +11,7 @@ class KekSettings(msgspec.Struct, frozen=True, kw_only=True):
     """[keys] of the configuration with every path made absolute.
 
     ``file``: the key file of kind ``file`` or ``credential``. ``module`` (PKCS #11 library), ``token`` (its label),
-    ``pin_file`` and ``key_label`` are for ``pkcs11`` alone.
+    ``pin_file``, ``key_label`` and ``module_environment`` (variables that the library reads) are for ``pkcs11`` alone.
     """
 
     kek: Literal["file", "credential", "pkcs11"] = "file"
@@ -20,3 +20,4 @@ class KekSettings(msgspec.Struct, frozen=True, kw_only=True):
     token: str = ""
     pin_file: str = ""
     key_label: str = ""
+    module_environment: dict[str, str] = {}

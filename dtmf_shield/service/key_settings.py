@@ -35,4 +35,7 @@ def kek_settings(keys: KeysSection, base: Path, state: Path, environment: Mappin
         token=keys.token or "",
         pin_file=str((base / keys.pin_file).absolute()) if keys.pin_file else "",
         key_label=keys.key_label,
+        module_environment={
+            name: environment[name] for name in keys.module_environment if name in environment
+        },
     )

@@ -40,17 +40,13 @@ class FileRing:
         self._path, self._read_only = path, read_only
         self.place = str(path)
 
-    def exists(self) -> bool:
-        """Whether there is a file."""
-        return self._path.exists()
+    def may_begin(self) -> bool:
+        """Whether a first start may make the file."""
+        return not self._read_only and not self._path.exists()
 
     def ids(self) -> tuple[str, ...]:
         """Return the names of all keys, the active one last."""
         return tuple(entry.id for entry in self._read())
-
-    def created(self, kek_id: str) -> str:
-        """Return the day a key was made, YYYY-MM-DD, empty where it is not there."""
-        return next((entry.created for entry in self._read() if entry.id == kek_id), "")
 
     def get(self, kek_id: str) -> MemoryKek:
         """Return one key. Raises OperatorError where it is not there."""
@@ -122,8 +118,11 @@ def _replace(path: Path, entries: Sequence[_Entry]) -> None:
     beside = path.with_name(path.name + ".new")
     try:
         beside.unlink(missing_ok=True)
+        owner = path.stat() if path.exists() else path.parent.stat()
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
+            if os.geteuid() == 0:
+                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)  # root keeps it the service's
             file.write(msgspec.json.encode(_Ring(VERSION, list(entries))) + b"\n")
             file.flush()
             os.fsync(file.fileno())

@@ -44,13 +44,14 @@ class TokenCipher:
     """Seals and opens tokens. Made by ``open_token_cipher`` before the seal."""
 
     def __init__(self, deks: Mapping[str, bytes], clock: Clock) -> None:
-        """``deks``: all live data keys by name, any order. Raises InvariantError where there is none."""
+        """``deks``: all live data keys by name; of two for one day the last one seals. Raises InvariantError where
+        there is none.
+        """
         if not deks:
             raise InvariantError("a token cipher needs at least one data key")
         self._clock = clock
         self._ciphers = {dek_id: AESGCM(key) for dek_id, key in deks.items()}
-        # Of two keys for one day the first by name is taken, in every process alike.
-        self._by_day = {dek_day(dek_id): dek_id for dek_id in sorted(deks, reverse=True)}
+        self._by_day = {dek_day(dek_id): dek_id for dek_id in deks}
         self._days = sorted(self._by_day)
 
     @property

@@ -13,31 +13,15 @@ from hypothesis import strategies as st
 
 from dtmf_shield.base.errors import InvariantError, OperatorError
 from dtmf_shield.cde.keys.file_ring import FileRing
-from dtmf_shield.cde.keys.opening import DAY_S, PREPARED_DAYS, UNUSED_KEPT_DAYS, open_token_cipher
+from dtmf_shield.cde.keys.opening import open_token_cipher
+from dtmf_shield.cde.keys.preparation import DAY_S, PREPARED_DAYS, UNUSED_KEPT_DAYS
 from dtmf_shield.cde.keys.token_cipher import TOKEN_BYTES_MAX, TokenCipher, TokenOpenError, dek_day
-from dtmf_shield.model.keys import KekSettings
 from dtmf_shield.store.dek_rows import DekRows
-
-NOON_S = 1_800_014_400.0  # 2027-01-15 12:00 UTC
-
-
-class StoppedClock:
-    def __init__(self, wall_s: float = NOON_S) -> None:
-        self.wall = wall_s
-
-    def now_s(self) -> float:
-        return 5.0
-
-    def wall_s(self) -> float:
-        return self.wall
-
-
-def settings(directory: Path) -> KekSettings:
-    return KekSettings(file=str(directory / "kek.json"))
+from tests.unit.cde.keys.sealed_ledger import NOON_S, StoppedClock, settings_in
 
 
 def cipher_in(directory: Path, clock: StoppedClock | None = None) -> TokenCipher:
-    return open_token_cipher(settings(directory), directory / "ledger.sqlite3", clock or StoppedClock())
+    return open_token_cipher(settings_in(directory), directory / "ledger.sqlite3", clock or StoppedClock())
 
 
 MEMORY = TokenCipher(
@@ -132,11 +116,13 @@ def test_clock_set_back_behind_every_key_still_seals(tmp_path: Path) -> None:
 def test_past_keys_that_sealed_nothing_are_forgotten(tmp_path: Path) -> None:
     cipher_in(tmp_path)
 
-    cipher_in(tmp_path, StoppedClock(NOON_S + 30 * DAY_S))
+    cipher_in(tmp_path, StoppedClock(NOON_S + 500 * DAY_S))
 
     days = [dek_day(row.dek_id) for row in DekRows(tmp_path / "ledger.sqlite3").all()]
-    assert days[0] == "2027-02-07"
-    assert len(days) == PREPARED_DAYS + 1 + UNUSED_KEPT_DAYS
+    assert days[0] == "2027-04-25"
+    assert days[-1] == "2029-07-03"
+    # Those of 100 days are gone; the first process made keys for 400 days and this one for today and 400 more.
+    assert len(days) == 2 * (PREPARED_DAYS + 1) - (500 - UNUSED_KEPT_DAYS)
 
 
 def test_neither_the_ledger_nor_the_cipher_s_text_shows_a_key(tmp_path: Path) -> None:
