@@ -265,6 +265,37 @@ class ApiSection(_Section):
         return self
 
 
+class KeysSection(_Section):
+    """[keys]: the key that encrypts the keys of tokens at rest (KEK)."""
+
+    kek: Literal["file", "credential", "pkcs11"] = "file"
+    """Where it is: a file of mode 0600, a systemd credential, or a PKCS #11 token (HSM) that it never leaves."""
+    file: str = "kek.json"
+    """For `file`: relative to the state directory unless absolute; made at the first start. Keep a backup elsewhere:
+    without it no stored token opens."""
+    credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "dtmf-shield-kek"
+    """For `credential`: its name in LoadCredential= or LoadCredentialEncrypted= of the unit."""
+    module: str | None = None
+    """For `pkcs11`: the maker's library, such as /usr/lib/softhsm/libsofthsm2.so."""
+    token: Annotated[str, Field(max_length=32)] | None = None
+    """For `pkcs11`: label of the token."""
+    pin_file: str | None = None
+    """For `pkcs11`: file with the user PIN on one line, mode 0600."""
+    key_label: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "dtmf-shield-kek"
+    """For `pkcs11`: label of the AES-256 keys; the one with the highest id is active."""
+    module_environment: list[Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]] = Field(
+        default=[], max_length=16
+    )
+    """For `pkcs11`: names of environment variables that the library reads, such as SOFTHSM2_CONF."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> KeysSection:
+        missing = [key for key in ("module", "token", "pin_file") if getattr(self, key) is None]
+        if self.kek == "pkcs11" and missing:
+            raise ValueError(f'kek = "pkcs11" with {", ".join(missing)} beside it, or kek = "file"')
+        return self
+
+
 class StateSection(_Section):
     """[state]: where files are kept."""
 
@@ -292,6 +323,7 @@ class Config(_Section):
     capture: CaptureSection = CaptureSection()
     gateway: GatewaySection = GatewaySection()
     api: ApiSection = ApiSection()
+    keys: KeysSection = KeysSection()
     state: StateSection = StateSection()
 
     @model_validator(mode="after")

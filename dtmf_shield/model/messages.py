@@ -13,6 +13,7 @@ import msgspec
 
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureSpec
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole, OperationId
+from dtmf_shield.model.keys import KekSettings
 from dtmf_shield.model.payment import OperationKind, OperationState
 from dtmf_shield.model.stream import LegStatistics, MaskStyle, MediaPorts, ShieldMode, StreamParameters
 
@@ -128,6 +129,7 @@ class ConfigureCde(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     state_directory: str
     gateways: tuple[GatewaySettings, ...]
     star_codes: tuple[str, ...] = ("*1",)
+    keys: KekSettings = KekSettings()
     test: bool = False
     scan_mode: bool = False
 

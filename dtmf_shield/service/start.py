@@ -20,6 +20,7 @@ from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.messages import ConfigureCde, ConfigureControl, GatewaySettings
 from dtmf_shield.service.dev_certificates import SERVER_NAME
 from dtmf_shield.service.hardening import leaks_of_environment
+from dtmf_shield.service.key_settings import kek_settings
 from dtmf_shield.service.sockets import bind_all
 from dtmf_shield.service.supervisor import Supervisor
 from dtmf_shield.service.test_gateway.launch import TestGatewayProcess
@@ -143,7 +144,7 @@ async def serve(
         lock = _hold(state)
         if config.gateway.kind == "embedded":
             gateway = await TestGatewayProcess.start(state, log=log)
-            configure_cde = _embedded_gateway(config, state, gateway, scan_mode)
+            configure_cde = _embedded_gateway(config, base, state, gateway, scan_mode)
         else:
             configure_cde = _configured_gateway(config, base, state, scan_mode)
         ticket, api_key = secrets.token_urlsafe(SECRET_BYTES), _api_key(state)
@@ -202,7 +203,7 @@ def _api_key(state: Path) -> str:
 
 
 def _embedded_gateway(
-    config: Config, state: Path, gateway: TestGatewayProcess, scan_mode: bool
+    config: Config, base: Path, state: Path, gateway: TestGatewayProcess, scan_mode: bool
 ) -> ConfigureCde:
     settings = GatewaySettings(
         name="embedded-test",
@@ -215,7 +216,7 @@ def _embedded_gateway(
         path=EMBEDDED_PATH,
         idempotency="replay",
     )
-    return _configure_cde(config, state, settings, scan_mode, test=True)
+    return _configure_cde(config, base, state, settings, scan_mode, test=True)
 
 
 def _configured_gateway(config: Config, base: Path, state: Path, scan_mode: bool) -> ConfigureCde:
@@ -234,16 +235,17 @@ def _configured_gateway(config: Config, base: Path, state: Path, scan_mode: bool
         path=gateway.path,
         idempotency="none",
     )
-    return _configure_cde(config, state, settings, scan_mode, test=False)
+    return _configure_cde(config, base, state, settings, scan_mode, test=False)
 
 
 def _configure_cde(
-    config: Config, state: Path, gateway: GatewaySettings, scan_mode: bool, *, test: bool
+    config: Config, base: Path, state: Path, gateway: GatewaySettings, scan_mode: bool, *, test: bool
 ) -> ConfigureCde:
     return ConfigureCde(
         state_directory=str(state),
         gateways=(gateway,),
         star_codes=(config.capture.star_code,),
+        keys=kek_settings(config.keys, base, state, os.environ),
         test=test,
         scan_mode=scan_mode,
     )

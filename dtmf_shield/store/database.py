@@ -15,6 +15,13 @@ from dtmf_shield.store.ledger_schema import SCHEMA_VERSION, migrate
 
 BUSY_TIMEOUT_MS: Final = 2_000
 
+_DEK_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS deks (
+  id TEXT PRIMARY KEY, created REAL NOT NULL, kek_id TEXT NOT NULL, wrapped BLOB NOT NULL
+) STRICT;
+"""
+"""Added to a ledger of any schema version: it stands beside the other tables and changes none."""
+
 
 def open_ledger_database(path: Path) -> sqlite3.Connection:
     """Open ``path``, made with mode 0600 where missing, brought to the schema of this version where it is older.
@@ -39,6 +46,7 @@ def _prepare(connection: sqlite3.Connection) -> int:
         connection.execute(f"PRAGMA {pragma}")
     version = migrate(connection)
     if version == SCHEMA_VERSION:
+        connection.executescript(_DEK_SCHEMA)
         # One write and one read: the write-ahead log and its shared memory are open from here on.
         connection.execute("INSERT OR IGNORE INTO installation VALUES ('opened', '')")
         connection.execute("SELECT count(*) FROM installation").fetchone()
