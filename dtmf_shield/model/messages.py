@@ -115,6 +115,8 @@ class ConfigureCde(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     star_codes: tuple[str, ...] = ("*1",)
     test: bool = False
     scan_mode: bool = False
+    require: tuple[str, ...] = ()
+    """Steps of the seal without which cde must not serve."""
 
 
 class ConfigureMedia(msgspec.Struct, frozen=True, tag=True):
@@ -139,7 +141,7 @@ class ProcessReady(msgspec.Struct, frozen=True, tag=True):
 
     process: ProcessName
     weaker: tuple[str, ...] = ()
-    """Protections this kernel could not give, each by its name, for the log and ``doctor``."""
+    """Protections this kernel could not give, each as ``name: why``, for log and status."""
 
 
 class Heartbeat(msgspec.Struct, frozen=True, tag=True):

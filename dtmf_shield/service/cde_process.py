@@ -1,4 +1,4 @@
-"""The cde process: hardened, one thread, one loop; joins channels, timers, ledger and gateway to the captures.
+"""The cde process: sealed, one thread, one loop; joins channels, timers, ledger and gateway to the captures.
 
 ``python -m dtmf_shield.service.cde_process`` with the supervisor's channel as descriptor DTMF_SHIELD_CHANNEL_FD. The
 first message is ConfigureCde with two descriptors: digit slots and INFO mailbox.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import encodings.idna  # noqa: F401 - used by asyncio's TLS; a sealed process cannot import it later
 import functools
 import os
 import secrets
@@ -63,7 +62,10 @@ from dtmf_shield.model.messages import (
 )
 from dtmf_shield.service.channel import Channel
 from dtmf_shield.service.entry import run_process
-from dtmf_shield.service.hardening import harden, refuse_leaking_environment
+from dtmf_shield.service.seal.doors import close_doors
+from dtmf_shield.service.seal.environment import refuse_leaking_environment
+from dtmf_shield.service.seal.process_rights import give_up_rights
+from dtmf_shield.service.seal.step import Step, refuse_without, told
 from dtmf_shield.store.ledger_rows import LedgerRows
 
 CONFIGURE_TIMEOUT_S: Final = 30.0
@@ -303,19 +305,23 @@ def _configuration(supervisor: Channel[SupervisorToCde]) -> tuple[ConfigureCde, 
 async def _serve(supervisor: Channel[SupervisorToCde]) -> None:
     refuse_leaking_environment(os.environ)
     configure, slots_fd, mailbox_fd = _configuration(supervisor)
-    weaker = list(harden(os.environ, scan_mode=configure.scan_mode))
+    steps = give_up_rights(os.environ, scan_mode=configure.scan_mode)
     slots, mailbox = Region(slots_fd), Mailbox(mailbox_fd)
     # A cde that died left its last captures in the slots, and bodies nobody will read in the mailbox.
     slots.wipe()
     mailbox.wipe_all()
     pages_fd, secret = create_region(BUILD_PAGES * BUILD_PAGE_BYTES, allow_secret=not configure.scan_mode)
     pages = Region(pages_fd, BUILD_PAGES * BUILD_PAGE_BYTES)
-    if not secret or not slots.secret:
-        weaker.append("memfd_secret")
-    if not (slots.locked and mailbox.locked and pages.locked):
-        weaker.append("mlock")
+    hidden = slots.secret and secret
+    steps += (
+        Step("memfd_secret", "" if hidden else "slots or build pages lie in ordinary memory"),
+        Step("mlock", "" if slots.locked and mailbox.locked and pages.locked else "mlock was refused"),
+    )
     process = CdeProcess(configure, supervisor, slots, mailbox, pages, SystemClock())
-    await process.run(tuple(weaker))
+    # Everything that takes a file is open. From here on there are none.
+    steps += close_doors({configure.gateway_port})
+    refuse_without(configure.require, steps)
+    await process.run(told(steps))
 
 
 def main() -> int:

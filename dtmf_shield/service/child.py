@@ -12,6 +12,7 @@ from typing import IO, Any, Final
 
 from dtmf_shield.model.messages import ProcessName, ToSupervisor
 from dtmf_shield.service.channel import CHANNEL_FD_VARIABLE, Channel, connect_pair
+from dtmf_shield.service.seal.environment import SCRIBBLE_ON_FREE
 
 MODULES: Final = {
     ProcessName.CONTROL: "dtmf_shield.service.control",
@@ -20,15 +21,10 @@ MODULES: Final = {
 }
 
 _COMMON_ENVIRONMENT: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-_SCRIBBLE_ON_FREE: Final = {
-    # Both are needed: frees into the thread cache are not overwritten.
-    "PYTHONMALLOC": "malloc",
-    "GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0",
-}
 ENVIRONMENT: Final[Mapping[ProcessName, Mapping[str, str]]] = {
     ProcessName.CONTROL: _COMMON_ENVIRONMENT,
     ProcessName.MEDIA: _COMMON_ENVIRONMENT,
-    ProcessName.CDE: _COMMON_ENVIRONMENT | _SCRIBBLE_ON_FREE,
+    ProcessName.CDE: _COMMON_ENVIRONMENT | SCRIBBLE_ON_FREE,
 }
 
 
@@ -40,6 +36,8 @@ class Child:
         ours, theirs = connect_pair()
         self.name = name
         self.ready = False
+        self.weaker: tuple[str, ...] = ()
+        """Protections it told to be missing, each as ``name: why``."""
         self.last_heard_s = 0.0
         variables = {
             **os.environ,
@@ -99,4 +97,4 @@ class Child:
 
     def describe(self) -> dict[str, Any]:
         """For the status file."""
-        return {"pid": self.pid, "ready": self.ready}
+        return {"pid": self.pid, "ready": self.ready, "protection_missing": list(self.weaker)}

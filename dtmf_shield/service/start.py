@@ -19,7 +19,7 @@ from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.messages import ConfigureCde, ConfigureControl
 from dtmf_shield.service.dev_certificates import SERVER_NAME
-from dtmf_shield.service.hardening import leaks_of_environment
+from dtmf_shield.service.seal.environment import leaks_of_environment
 from dtmf_shield.service.sockets import bind_all
 from dtmf_shield.service.supervisor import Supervisor
 from dtmf_shield.service.test_gateway.launch import TestGatewayProcess
@@ -217,6 +217,7 @@ def _embedded_gateway(
         star_codes=(config.capture.star_code,),
         test=True,
         scan_mode=scan_mode,
+        require=tuple(config.cde.require),
     )
 
 
@@ -236,4 +237,5 @@ def _configured_gateway(config: Config, base: Path, state: Path, scan_mode: bool
         gateway_user_file=str(base / gateway.credentials_file),
         star_codes=(config.capture.star_code,),
         scan_mode=scan_mode,
+        require=tuple(config.cde.require),
     )

@@ -206,8 +206,9 @@ class Supervisor:
         match message:
             case ProcessReady(weaker=weaker):
                 child.ready = True
-                for protection in weaker:
-                    _log.warning("protection_missing", name=child.name, protection=protection)
+                child.weaker = weaker
+                for protection, _, why in (each.partition(": ") for each in weaker):
+                    _log.warning("protection_missing", name=child.name, protection=protection, why=why)
                 self._write_status()
                 self._announce()
             case StopService(reason=reason):

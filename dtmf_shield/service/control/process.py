@@ -70,6 +70,8 @@ from dtmf_shield.service.control.capture_port import CdeCaptures
 from dtmf_shield.service.control.desk import Desk
 from dtmf_shield.service.control.mailbox import MailboxWriter
 from dtmf_shield.service.control.media_port import MediaRows
+from dtmf_shield.service.seal.process_rights import give_up_common_rights
+from dtmf_shield.service.seal.step import told
 from dtmf_shield.signalling.udp import UdpShell
 from dtmf_shield.sip.events import Address
 from dtmf_shield.store.calls import CallRegistry
@@ -170,6 +172,7 @@ class ControlProcess:
         self._cde_channel: Channel[CdeToControl] | None = None
         self._ports_complete = False
         self._core_stands = False
+        self._weaker: tuple[str, ...] = ()
         self._waiting: dict[ProcessName, socket.socket] = {}
         self._recordings: dict[CallId, int] = {}
 
@@ -197,6 +200,7 @@ class ControlProcess:
         self._audit = AuditLog(self._state / "audit.jsonl")
 
     async def _serve(self, message: ConfigureControl) -> None:
+        self._weaker = told(give_up_common_rights())
         loop = asyncio.get_running_loop()
         local = [Address(*sock.getsockname()[:2]) for sock in self._sip]
         self._core = CallCore(
@@ -224,7 +228,7 @@ class ControlProcess:
         self._audit_event("control_started", restored=restored)
         serving = asyncio.create_task(self._serve_http(app))
         beating = asyncio.create_task(self._beat())
-        self._supervisor.send(ProcessReady(ProcessName.CONTROL))
+        self._supervisor.send(ProcessReady(ProcessName.CONTROL, self._weaker))
         try:
             await self._leaving.wait()
         finally:

@@ -14,6 +14,7 @@ from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureRe
 from dtmf_shield.model.ids import CaptureId, LegRole
 from dtmf_shield.model.messages import CancelCapture, DisarmSlot, StarCodeKeyed, SubmitCapture
 from dtmf_shield.service.dev_certificates import ensure_dev_certificates
+from dtmf_shield.service.seal.environment import SCRIBBLE_ON_FREE
 from tests.leak.memory_scanner import scan
 from tests.unit.service.cde_driver import CODE, PAN, CdeDriver, Gateway
 
@@ -219,17 +220,30 @@ def test_star_code_of_the_agent_by_info_is_recognised(cde: CdeDriver) -> None:
     assert cde.wait_for(StarCodeKeyed).code_index == 0
 
 
-def test_missing_protections_are_named(cde: CdeDriver) -> None:
-    assert {"landlock", "seccomp"} <= set(cde.weaker)
+def test_missing_protections_are_named_with_their_reasons(cde: CdeDriver) -> None:
+    missing = dict(each.split(": ", 1) for each in cde.weaker)
+
+    assert "dumpable" in missing, "a memory scan reads it"
+    assert not {"landlock", "landlock_tcp", "seccomp", "one_thread"} & set(missing)
+    assert all(missing.values())
 
 
-def test_memory_of_others_is_closed_without_scan_mode(tmp_path: Path, gateway: Gateway) -> None:
-    cde = CdeDriver(tmp_path, gateway, scan_mode=False)
+def test_sealed_process_with_nothing_missing_takes_a_card(tmp_path: Path, gateway: Gateway) -> None:
+    cde = CdeDriver(tmp_path, gateway, scan_mode=False, environment=dict(SCRIBBLE_ON_FREE))
     try:
-        assert "dumpable" not in cde.weaker
+        assert cde.weaker == ()
         assert cde.pay("secret-1", VISA).result is CaptureResult.TOKEN
+        status = Path(f"/proc/{cde.process.pid}/status").read_text()
+        assert "Seccomp:\t2\n" in status
+        assert "NoNewPrivs:\t1\n" in status
+        assert "Threads:\t1\n" in status
     finally:
         cde.close()
+
+
+def test_step_that_is_required_and_missing_stops_the_start(tmp_path: Path, gateway: Gateway) -> None:
+    with pytest.raises(OSError, match=r"StopService.*cde\.require: dumpable.*doctor.*left with 2"):
+        CdeDriver(tmp_path, gateway, require=("dumpable", "seccomp"))
 
 
 def test_environment_that_leaks_is_refused(tmp_path: Path, gateway: Gateway) -> None:
