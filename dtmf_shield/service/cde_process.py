@@ -47,10 +47,13 @@ from dtmf_shield.model.capture import CaptureOutcome
 from dtmf_shield.model.ids import CallId, CaptureId
 from dtmf_shield.model.messages import (
     HEARTBEAT_INTERVAL_S,
+    CapturesPaused,
     CdeToControl,
     CdeToMedia,
     ConfigureCde,
     ControlToCde,
+    Drain,
+    Drained,
     GatewayHealth,
     Heartbeat,
     MediaToCde,
@@ -164,6 +167,7 @@ class CdeProcess:
             code=outcome.gateway_code,
             test=outcome.test,
         )
+        self._loop.call_soon(self._tell_if_drained)
 
     def send(
         self,
@@ -184,6 +188,7 @@ class CdeProcess:
     def _sent(self, capture_id: CaptureId, task: asyncio.Task[None]) -> None:
         """An exchange that broke, by a mistake of ours, must not leave its card in the slot for ever."""
         self._sending.discard(task)
+        self._loop.call_soon(self._tell_if_drained)
         if not task.cancelled() and (error := task.exception()) is not None:
             # The error's text may speak of what was sent: its type says enough.
             _log.error("exchange_broken", capture_id=capture_id, error=type(error).__name__)
@@ -201,12 +206,20 @@ class CdeProcess:
         match message:
             case Shutdown():
                 self._leave.set()
+            case Drain():
+                self._captures.draining = True
+                self.to_control(CapturesPaused())
+                self._tell_if_drained()
             case PeerConnected(peer=ProcessName.CONTROL):
                 self._control_connected(socket.socket(fileno=fds[0]))
             case PeerConnected(peer=ProcessName.MEDIA):
                 self._media_connected(socket.socket(fileno=fds[0]))
             case _:
                 _log.error("supervisor_message_unexpected", message=type(message).__name__)
+
+    def _tell_if_drained(self) -> None:
+        if self._captures.draining and self._captures.idle and not self._sending:
+            self._supervisor.send(Drained())
 
     def _control_connected(self, sock: socket.socket) -> None:
         if self._control is not None:
@@ -215,6 +228,8 @@ class CdeProcess:
         self._control = channel
         channel.attach(self._loop, self._control_message, lambda: None)
         self.to_control(self._health)
+        if self._captures.draining:
+            self.to_control(CapturesPaused())
         self._captures.control_connected()
 
     def _media_connected(self, sock: socket.socket) -> None:
@@ -302,10 +317,20 @@ def _configuration(supervisor: Channel[SupervisorToCde]) -> tuple[ConfigureCde, 
     return message, fds[0], fds[1]
 
 
+def _rehearse(configure: ConfigureCde, steps: tuple[Step, ...]) -> None:
+    """Read what the configuration names, and seal. Raises OperatorError."""
+    pages_fd, _ = create_region(BUILD_PAGES * BUILD_PAGE_BYTES)
+    _sender(configure, Region(pages_fd, BUILD_PAGES * BUILD_PAGE_BYTES))
+    refuse_without(configure.require, (*steps, *close_doors({configure.gateway_port})))
+
+
 async def _serve(supervisor: Channel[SupervisorToCde]) -> None:
     refuse_leaking_environment(os.environ)
     configure, slots_fd, mailbox_fd = _configuration(supervisor)
     steps = give_up_rights(os.environ, scan_mode=configure.scan_mode)
+    if configure.rehearsal:
+        _rehearse(configure, steps)
+        return
     slots, mailbox = Region(slots_fd), Mailbox(mailbox_fd)
     # A cde that died left its last captures in the slots, and bodies nobody will read in the mailbox.
     slots.wipe()

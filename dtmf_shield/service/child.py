@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -39,6 +40,11 @@ class Child:
         self.weaker: tuple[str, ...] = ()
         """Protections it told to be missing, each as ``name: why``."""
         self.last_heard_s = 0.0
+        self.drained = asyncio.Event()
+        """Told that it holds nothing any more."""
+        self.leaving = asyncio.Event()
+        """Asked to leave for another to take its place: its end is no accident."""
+        self.ended = asyncio.Event()
         variables = {
             **os.environ,
             **ENVIRONMENT[name],
@@ -76,7 +82,12 @@ class Child:
             loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
             self.process.wait()
+            with contextlib.suppress(EOFError):
+                # Its last words may say why.
+                while (left := self.channel.receive_now()) is not None:
+                    on_message(*left)
             self.channel.close()
+            self.ended.set()
             on_exit(self)
 
         loop.add_reader(self._pidfd, ended)

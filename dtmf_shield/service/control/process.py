@@ -45,6 +45,7 @@ from dtmf_shield.model.messages import (
     HEARTBEAT_INTERVAL_S,
     CallClosed,
     CaptureArmed,
+    CapturesPaused,
     CdeToControl,
     CellFreed,
     ConfigureControl,
@@ -319,6 +320,7 @@ class ControlProcess:
         again = self._cde_channel is not None
         self._cde_channel = channel
         self._captures.connect(channel)
+        self._desk.captures_paused(paused=False)
         channel.attach(
             asyncio.get_running_loop(),
             lambda message, _fds: self._cde_message(message),
@@ -371,6 +373,8 @@ class ControlProcess:
                 self._audit_event("capture_ended", capture=message.capture_id, result=message.result.value)
             case StarCodeKeyed():
                 self._core.star_code_keyed(now_s, message)
+            case CapturesPaused():
+                self._desk.captures_paused(paused=True)
             case CellFreed(cell=cell):
                 self._captures.cell_freed(cell)
             case GatewayHealth(up=up):

@@ -34,9 +34,9 @@ STEPS: Final = {
         "no core dump, and no other process of the same user reads its memory",
         "leave --scan-mode out; no kernel lacks it",
     ),
-    "no_executable_memory": About("no memory becomes executable after it was written", "Linux 6.3 or newer"),
     "no_huge_pages": About("the kernel makes no copy of pages to join them", "Linux 3.15 or newer"),
     "no_core": About("RLIMIT_CORE 0: no core file by any way", "let the service set its own RLIMIT_CORE"),
+    "no_executable_memory": About("no memory becomes executable after it was written", "Linux 6.3 or newer"),
     "scribble_on_free": About(
         "freed memory is overwritten at once",
         "glibc; start cde by the service, which sets PYTHONMALLOC and GLIBC_TUNABLES",

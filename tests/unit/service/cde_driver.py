@@ -119,6 +119,7 @@ class CdeDriver:
         ca_file: Path | None = None,
         scan_mode: bool = True,
         require: tuple[str, ...] = (),
+        rehearsal: bool = False,
     ) -> None:
         slots_fd, _ = create_region(allow_secret=not scan_mode)
         mailbox_fd, _ = create_region(MAILBOX_BYTES, allow_secret=not scan_mode)
@@ -136,10 +137,13 @@ class CdeDriver:
         configure = self._configure(
             state_directory, gateway, gateway_port or gateway.port, ca_file, idempotency, scan_mode
         )
-        self.supervisor.send(replace(configure, require=require), (slots_fd, mailbox_fd))
+        self.supervisor.send(replace(configure, require=require, rehearsal=rehearsal), (slots_fd, mailbox_fd))
         os.close(slots_fd)
         os.close(mailbox_fd)
-        ready, _ = self.supervisor.receive(20)
+        try:
+            ready, _ = self.supervisor.receive(20)
+        except EOFError:
+            ready = None  # it said nothing
         if not isinstance(ready, ProcessReady):
             self.supervisor.close()
             assert self.process.stderr is not None

@@ -12,9 +12,15 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from dtmf_shield.base.config import Protection
+from dtmf_shield.base.errors import OperatorError
+from dtmf_shield.service.seal.landlock import forbid_files_and_other_ports
+from dtmf_shield.service.seal.seccomp import allow_listed_calls_only
+from dtmf_shield.service.seal.step import STEPS, Step, refuse_without
 from tests.unit.service.seal.sealed import LIMIT_S, command, environment, run
 
 FORBIDDEN = {
@@ -266,3 +272,58 @@ def test_a_crash_leaves_no_core(tmp_path: Path, seal: bool) -> None:
 
     assert os.WTERMSIG(waited[1]) == signal.SIGSEGV
     assert os.WCOREDUMP(waited[1]) is not seal
+
+
+@pytest.mark.parametrize("abi", range(1, 8))
+def test_older_landlock_gives_what_it_has_and_names_what_it_has_not(
+    abi: int, listeners: tuple[int, int]
+) -> None:
+    """Down to ABI 1 (Linux 5.13), which knows files only; ABI 4 knows TCP ports, ABI 6 signals."""
+    gateway, other = listeners
+    lines = f"""
+from dtmf_shield.service.seal.landlock import forbid_files_and_other_ports
+give_up_rights(os.environ, scan_mode=False)
+steps = forbid_files_and_other_ports({{{gateway}}}, abi={abi})
+def connect():
+    with socket.socket() as sock:
+        sock.connect(("127.0.0.1", {other}))
+print(json.dumps([
+    [step.name for step in steps if step.missing],
+    [tried(lambda: open("/etc/passwd").close()), tried(connect), tried(lambda: os.kill(os.getppid(), 0))],
+]))
+"""
+
+    missing, results = run(lines, seal=False)
+
+    assert missing == [name for name, needs in (("landlock_tcp", 4), ("landlock_scope", 6)) if abi < needs]
+    assert results == [
+        "PermissionError",
+        "PermissionError" if abi >= 4 else "done",
+        "PermissionError" if abi >= 6 else "done",
+    ]
+
+
+def test_kernel_without_landlock_and_machine_without_libseccomp_are_told() -> None:
+    steps = [*forbid_files_and_other_ports({443}, abi=0), allow_listed_calls_only(None)]
+
+    assert [step.name for step in steps if step.missing] == [
+        "landlock",
+        "landlock_tcp",
+        "landlock_scope",
+        "seccomp",
+    ]
+    assert "libseccomp.so.2" in steps[-1].missing
+    Path("/etc/passwd").read_bytes()  # and nothing was taken from this process
+
+
+def test_required_step_that_is_missing_is_refused_with_its_remedy() -> None:
+    steps = [Step("landlock", "this kernel has no Landlock"), Step("seccomp")]
+
+    refuse_without(["seccomp"], steps)
+    with pytest.raises(OperatorError, match=r"cde\.require: landlock .*no Landlock.*Linux 5\.13.*doctor"):
+        refuse_without(["seccomp", "landlock"], steps)
+
+
+def test_every_step_is_described_and_may_be_required() -> None:
+    assert set(STEPS) == set(get_args(Protection))
+    assert all(about.purpose and about.remedy for about in STEPS.values())
