@@ -82,6 +82,21 @@ HostPort = Annotated[str, AfterValidator(_host_port)]
 Listen = Annotated[str, AfterValidator(_listen)]
 StarCode = Annotated[str, AfterValidator(_star_code)]
 CodecName = Literal["PCMU", "PCMA", "G722"]
+Protection = Literal[
+    "no_new_privs",
+    "dumpable",
+    "no_executable_memory",
+    "no_huge_pages",
+    "no_core",
+    "scribble_on_free",
+    "memfd_secret",
+    "mlock",
+    "one_thread",
+    "landlock",
+    "landlock_tcp",
+    "landlock_scope",
+    "seccomp",
+]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 
 
@@ -296,6 +311,14 @@ class KeysSection(_Section):
         return self
 
 
+class CdeSection(_Section):
+    """[cde]: the sealed process that holds card data."""
+
+    require: list[Protection] = []
+    """Steps of the seal without which the service refuses to start; ``dtmf-shield doctor`` shows what this machine
+    gives. Not named here, a missing one is logged as ``protection_missing`` at each start."""
+
+
 class StateSection(_Section):
     """[state]: where files are kept."""
 
@@ -322,6 +345,7 @@ class Config(_Section):
     recording: RecordingSection = RecordingSection()
     capture: CaptureSection = CaptureSection()
     gateway: GatewaySection = GatewaySection()
+    cde: CdeSection = CdeSection()
     api: ApiSection = ApiSection()
     keys: KeysSection = KeysSection()
     state: StateSection = StateSection()

@@ -128,6 +128,13 @@ class Captures:
         self._resting: deque[tuple[float, int]] = deque()
         self._outcomes: deque[CaptureOutcome] = deque(earlier, maxlen=OUTCOMES_KEPT)
         self._agent_codes: OrderedDict[CallId, StarCodes] = OrderedDict()
+        self.draining = False
+        """True: no new capture is taken, for another process is to take our place."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether no capture runs."""
+        return not self._running
 
     # --- messages in ------------------------------------------------------------------------------------
 
@@ -239,7 +246,7 @@ class Captures:
     def _start(self, message: StartCapture, now_s: float) -> None:
         if message.capture_id in self._running:
             return
-        if not self._clear_row(message, now_s) or not self._free_slots:
+        if self.draining or not self._clear_row(message, now_s) or not self._free_slots:
             _log.warning("capture_refused", capture_id=message.capture_id, running=len(self._running))
             self._finish(self._outcome(message.capture_id, CaptureResult.REFUSED))
             return

@@ -7,6 +7,7 @@ import typer
 from dtmf_shield.cli.audit import app as audit_app
 from dtmf_shield.cli.check import check
 from dtmf_shield.cli.demo import demo
+from dtmf_shield.cli.doctor import doctor
 from dtmf_shield.cli.files import detect, mask
 from dtmf_shield.cli.keys import app as keys_app
 from dtmf_shield.cli.serve import serve
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(demo)
 app.command()(check)
+app.command()(doctor)
 app.command()(detect)
 app.command()(mask)
 app.add_typer(audit_app, name="audit")

@@ -76,6 +76,10 @@ class Shutdown(msgspec.Struct, frozen=True, tag=True):
     """Leave: hang up what is yours, close files, exit 0."""
 
 
+class Drain(msgspec.Struct, frozen=True, tag=True):
+    """To cde: another one is to take its place. Take no new capture; say Drained when the last has ended."""
+
+
 class ConfigureControl(msgspec.Struct, frozen=True, tag=True):
     """First message to control. ``config_json`` is the checked configuration; the one descriptor is the mailbox."""
 
@@ -132,6 +136,10 @@ class ConfigureCde(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     keys: KekSettings = KekSettings()
     test: bool = False
     scan_mode: bool = False
+    require: tuple[str, ...] = ()
+    """Steps of the seal without which cde must not serve."""
+    rehearsal: bool = False
+    """Read everything, seal, and leave with 0: nothing live is touched."""
 
 
 class ConfigureMedia(msgspec.Struct, frozen=True, tag=True):
@@ -156,7 +164,11 @@ class ProcessReady(msgspec.Struct, frozen=True, tag=True):
 
     process: ProcessName
     weaker: tuple[str, ...] = ()
-    """Protections this kernel could not give, each by its name, for the log and ``doctor``."""
+    """Protections this kernel could not give, each as ``name: why``, for log and status."""
+
+
+class Drained(msgspec.Struct, frozen=True, tag=True):
+    """Answers Drain: no capture runs and nothing is being sent."""
 
 
 class Heartbeat(msgspec.Struct, frozen=True, tag=True):
@@ -396,6 +408,10 @@ class VelocityStopped(msgspec.Struct, frozen=True, tag=True):
     rule: str
 
 
+class CapturesPaused(msgspec.Struct, frozen=True, tag=True):
+    """cde is about to be replaced and starts no capture any more; the next one starts them again."""
+
+
 class GatewayHealth(msgspec.Struct, frozen=True, tag=True):
     """Whether the gateway answers; ``reason`` from a closed set: ok, refused, timeout, tls, pin."""
 
@@ -445,8 +461,8 @@ class KeysWritten(msgspec.Struct, frozen=True, tag=True):
 ToChild = PeerConnected | SocketsPassed | Shutdown
 ToControl = ConfigureControl | PortsAvailable | ToChild
 SupervisorToMedia = ConfigureMedia | PeerConnected | SocketsPassed | Shutdown
-SupervisorToCde = ConfigureCde | PeerConnected | Shutdown
-ToSupervisor = ProcessReady | Heartbeat | PeerLost | StopService
+SupervisorToCde = ConfigureCde | PeerConnected | Drain | Shutdown
+ToSupervisor = ProcessReady | Heartbeat | PeerLost | StopService | Drained
 ControlToMedia = OpenCall | SetStream | SetShield | StartRecording | CloseCall | AskStatistics
 MediaToControl = ShieldChanged | StarCodeKeyed | RecordingClosed | CallStatistics | CallClosed
 ControlToCde = (
@@ -465,6 +481,7 @@ CdeToControl = (
     | CaptureOutcome
     | StarCodeKeyed
     | CellFreed
+    | CapturesPaused
     | GatewayHealth
     | PaymentChanged
     | VelocityStopped

@@ -1,4 +1,4 @@
-"""The cde process: hardened, one thread, one loop; joins channels, timers, ledger and gateway to the captures.
+"""The cde process: sealed, one thread, one loop; joins channels, timers, ledger and gateway to the captures.
 
 ``python -m dtmf_shield.service.cde_process`` with the supervisor's channel as descriptor DTMF_SHIELD_CHANNEL_FD. The
 first message is ConfigureCde with two descriptors: digit slots and INFO mailbox.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import encodings.idna  # noqa: F401 - used by asyncio's TLS; a sealed process cannot import it later
 import functools
 import os
 import secrets
@@ -49,10 +48,13 @@ from dtmf_shield.model.capture import CaptureOutcome
 from dtmf_shield.model.ids import CallId, CaptureId
 from dtmf_shield.model.messages import (
     HEARTBEAT_INTERVAL_S,
+    CapturesPaused,
     CdeToControl,
     CdeToMedia,
     ConfigureCde,
     ControlToCde,
+    Drain,
+    Drained,
     GatewayHealth,
     GatewaySettings,
     Heartbeat,
@@ -66,7 +68,10 @@ from dtmf_shield.model.messages import (
 from dtmf_shield.model.payment import OperationKind
 from dtmf_shield.service.channel import Channel
 from dtmf_shield.service.entry import run_process
-from dtmf_shield.service.hardening import harden, refuse_leaking_environment
+from dtmf_shield.service.seal.doors import close_doors
+from dtmf_shield.service.seal.environment import refuse_leaking_environment
+from dtmf_shield.service.seal.process_rights import give_up_rights
+from dtmf_shield.service.seal.step import Step, refuse_without, told
 from dtmf_shield.store.ledger_rows import LedgerRows
 
 CONFIGURE_TIMEOUT_S: Final = 30.0
@@ -168,6 +173,7 @@ class CdeProcess:
             code=outcome.gateway_code,
             test=outcome.test,
         )
+        self._loop.call_soon(self._tell_if_drained)
 
     def send(self, submission: Submission) -> None:
         """Begin an exchange with the gateway."""
@@ -184,6 +190,7 @@ class CdeProcess:
     def _sent(self, capture_id: CaptureId, task: asyncio.Task[None]) -> None:
         """An exchange that broke, by a mistake of ours, must not leave its card in the slot for ever."""
         self._sending.discard(task)
+        self._loop.call_soon(self._tell_if_drained)
         if not task.cancelled() and (error := task.exception()) is not None:
             # The error's text may speak of what was sent: its type says enough.
             _log.error("exchange_broken", capture_id=capture_id, error=type(error).__name__)
@@ -201,12 +208,20 @@ class CdeProcess:
         match message:
             case Shutdown():
                 self._leave.set()
+            case Drain():
+                self._captures.draining = True
+                self.to_control(CapturesPaused())
+                self._tell_if_drained()
             case PeerConnected(peer=ProcessName.CONTROL):
                 self._control_connected(socket.socket(fileno=fds[0]))
             case PeerConnected(peer=ProcessName.MEDIA):
                 self._media_connected(socket.socket(fileno=fds[0]))
             case _:
                 _log.error("supervisor_message_unexpected", message=type(message).__name__)
+
+    def _tell_if_drained(self) -> None:
+        if self._captures.draining and self._captures.idle and not self._sending:
+            self._supervisor.send(Drained())
 
     def _control_connected(self, sock: socket.socket) -> None:
         if self._control is not None:
@@ -215,6 +230,8 @@ class CdeProcess:
         self._control = channel
         channel.attach(self._loop, self._control_message, lambda: None)
         self.to_control(self._health)
+        if self._captures.draining:
+            self.to_control(CapturesPaused())
         self._captures.control_connected()
 
     def _media_connected(self, sock: socket.socket) -> None:
@@ -300,22 +317,36 @@ def _configuration(supervisor: Channel[SupervisorToCde]) -> tuple[ConfigureCde, 
     return message, fds[0], fds[1]
 
 
+def _rehearse(configure: ConfigureCde, steps: tuple[Step, ...]) -> None:
+    """Read what the configuration names, and seal. Raises OperatorError."""
+    pages_fd, _ = create_region(BUILD_PAGES * BUILD_PAGE_BYTES)
+    _sender(configure, Region(pages_fd, BUILD_PAGES * BUILD_PAGE_BYTES))
+    refuse_without(configure.require, (*steps, *close_doors({configure.gateway_port})))
+
+
 async def _serve(supervisor: Channel[SupervisorToCde]) -> None:
     refuse_leaking_environment(os.environ)
     configure, slots_fd, mailbox_fd = _configuration(supervisor)
-    weaker = list(harden(os.environ, scan_mode=configure.scan_mode))
+    steps = give_up_rights(os.environ, scan_mode=configure.scan_mode)
+    if configure.rehearsal:
+        _rehearse(configure, steps)
+        return
     slots, mailbox = Region(slots_fd), Mailbox(mailbox_fd)
     # A cde that died left its last captures in the slots, and bodies nobody will read in the mailbox.
     slots.wipe()
     mailbox.wipe_all()
     pages_fd, secret = create_region(BUILD_PAGES * BUILD_PAGE_BYTES, allow_secret=not configure.scan_mode)
     pages = Region(pages_fd, BUILD_PAGES * BUILD_PAGE_BYTES)
-    if not secret or not slots.secret:
-        weaker.append("memfd_secret")
-    if not (slots.locked and mailbox.locked and pages.locked):
-        weaker.append("mlock")
+    hidden = slots.secret and secret
+    steps += (
+        Step("memfd_secret", "" if hidden else "slots or build pages lie in ordinary memory"),
+        Step("mlock", "" if slots.locked and mailbox.locked and pages.locked else "mlock was refused"),
+    )
     process = CdeProcess(configure, supervisor, slots, mailbox, pages, SystemClock())
-    await process.run(tuple(weaker))
+    # Everything that takes a file is open. From here on there are none.
+    steps += close_doors({configure.gateway_port})
+    refuse_without(configure.require, steps)
+    await process.run(told(steps))
 
 
 def main() -> int:

@@ -15,12 +15,13 @@ from typing import IO, Any, Final
 from dtmf_shield.api.login import login_url
 from dtmf_shield.base.config import Config, load_config, split_host_port
 from dtmf_shield.base.errors import OperatorError
+from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.messages import ConfigureCde, ConfigureControl, GatewaySettings
 from dtmf_shield.service.dev_certificates import SERVER_NAME
-from dtmf_shield.service.hardening import leaks_of_environment
 from dtmf_shield.service.key_settings import kek_settings
+from dtmf_shield.service.seal.environment import leaks_of_environment
 from dtmf_shield.service.sockets import bind_all
 from dtmf_shield.service.supervisor import Supervisor
 from dtmf_shield.service.test_gateway.launch import TestGatewayProcess
@@ -31,6 +32,10 @@ FLOWS_MAX: Final = 200
 API_KEY_FILE: Final = "api.key"
 SECRET_BYTES: Final = 32
 EMBEDDED_PATH: Final = "/pay"
+RELOADED: Final = frozenset({"gateway", "cde"})
+"""Sections that SIGHUP brings into force; the others wait for a restart, and the log says so."""
+
+_log = get_logger("start")
 
 
 def read_config(path: Path | None) -> tuple[Config, Path]:
@@ -132,11 +137,13 @@ async def serve(
     log: IO[bytes] | None = None,
     scan_mode: bool = False,
     on_status: Callable[[str, dict[str, Any]], None] = lambda _name, _details: None,
+    reread: Callable[[], tuple[Config, Path]] | None = None,
 ) -> None:
-    """Run the service until SIGTERM or SIGINT. Raises OperatorError that says what to change."""
-    findings = check(config, base)
-    if findings:
-        raise OperatorError("; ".join(findings))
+    """Run the service until SIGTERM or SIGINT. Raises OperatorError that says what to change.
+
+    ``reread`` reads the configuration anew at SIGHUP.
+    """
+    _refuse_findings(config, base)
     state = state_directory_of(config, base, state_directory)
     sockets = bind_all(config)
     gateway, lock = None, -1
@@ -144,9 +151,7 @@ async def serve(
         lock = _hold(state)
         if config.gateway.kind == "embedded":
             gateway = await TestGatewayProcess.start(state, log=log)
-            configure_cde = _embedded_gateway(config, base, state, gateway, scan_mode)
-        else:
-            configure_cde = _configured_gateway(config, base, state, scan_mode)
+        configure_cde = _configure_cde(config, base, state, gateway, scan_mode)
         ticket, api_key = secrets.token_urlsafe(SECRET_BYTES), _api_key(state)
         configure_control = ConfigureControl(
             config_json=json.dumps(_resolved(config, base)).encode(),
@@ -175,6 +180,7 @@ async def serve(
             scan_mode=scan_mode,
             log=log,
             on_status=lambda name, more: on_status(name, {**details, **more}),
+            reread=lambda: _cde_again(config, reread or (lambda: (config, base)), state, gateway, scan_mode),
         )
         await supervisor.run()
     finally:
@@ -183,6 +189,43 @@ async def serve(
             await gateway.stop()
         if lock >= 0:
             os.close(lock)
+
+
+def _refuse_findings(config: Config, base: Path) -> None:
+    findings = check(config, base)
+    if findings:
+        raise OperatorError("; ".join(findings))
+
+
+def _configure_cde(
+    config: Config, base: Path, state: Path, gateway: TestGatewayProcess | None, scan_mode: bool
+) -> ConfigureCde:
+    if config.gateway.kind != "embedded":
+        return _configured_gateway(config, base, state, scan_mode)
+    if gateway is None:
+        raise OperatorError(
+            "gateway.kind: the embedded TEST gateway starts with the service only; start it anew"
+        )
+    return _embedded_gateway(config, base, state, gateway, scan_mode)
+
+
+def _cde_again(
+    running: Config,
+    reread: Callable[[], tuple[Config, Path]],
+    state: Path,
+    gateway: TestGatewayProcess | None,
+    scan_mode: bool,
+) -> ConfigureCde:
+    """Read the configuration anew, for cde alone. Raises OperatorError, one or a group of them."""
+    config, base = reread()
+    _refuse_findings(config, base)
+    waiting = [name for name in Config.model_fields if name not in RELOADED]
+    waiting = [name for name in waiting if getattr(config, name) != getattr(running, name)]
+    if waiting:
+        _log.warning("reload_needs_restart", sections=waiting)
+    # The others go on with what they have: cde must agree with them.
+    agreed = config.model_copy(update={"capture": running.capture})
+    return _configure_cde(agreed, base, state, gateway, scan_mode)
 
 
 def _resolved(config: Config, base: Path) -> dict[str, Any]:
@@ -216,7 +259,7 @@ def _embedded_gateway(
         path=EMBEDDED_PATH,
         idempotency="replay",
     )
-    return _configure_cde(config, base, state, settings, scan_mode, test=True)
+    return _cde_settings(config, base, state, settings, scan_mode, test=True)
 
 
 def _configured_gateway(config: Config, base: Path, state: Path, scan_mode: bool) -> ConfigureCde:
@@ -235,10 +278,10 @@ def _configured_gateway(config: Config, base: Path, state: Path, scan_mode: bool
         path=gateway.path,
         idempotency="none",
     )
-    return _configure_cde(config, base, state, settings, scan_mode, test=False)
+    return _cde_settings(config, base, state, settings, scan_mode, test=False)
 
 
-def _configure_cde(
+def _cde_settings(
     config: Config, base: Path, state: Path, gateway: GatewaySettings, scan_mode: bool, *, test: bool
 ) -> ConfigureCde:
     return ConfigureCde(
@@ -248,4 +291,5 @@ def _configure_cde(
         keys=kek_settings(config.keys, base, state, os.environ),
         test=test,
         scan_mode=scan_mode,
+        require=tuple(config.cde.require),
     )

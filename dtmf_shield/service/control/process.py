@@ -45,6 +45,7 @@ from dtmf_shield.model.messages import (
     HEARTBEAT_INTERVAL_S,
     CallClosed,
     CaptureArmed,
+    CapturesPaused,
     CdeToControl,
     CellFreed,
     ConfigureControl,
@@ -70,6 +71,8 @@ from dtmf_shield.service.control.capture_port import CdeCaptures
 from dtmf_shield.service.control.desk import Desk
 from dtmf_shield.service.control.mailbox import MailboxWriter
 from dtmf_shield.service.control.media_port import MediaRows
+from dtmf_shield.service.seal.process_rights import give_up_common_rights
+from dtmf_shield.service.seal.step import told
 from dtmf_shield.signalling.udp import UdpShell
 from dtmf_shield.sip.events import Address
 from dtmf_shield.store.calls import CallRegistry
@@ -170,6 +173,7 @@ class ControlProcess:
         self._cde_channel: Channel[CdeToControl] | None = None
         self._ports_complete = False
         self._core_stands = False
+        self._weaker: tuple[str, ...] = ()
         self._waiting: dict[ProcessName, socket.socket] = {}
         self._recordings: dict[CallId, int] = {}
 
@@ -197,6 +201,7 @@ class ControlProcess:
         self._audit = AuditLog(self._state / "audit.jsonl")
 
     async def _serve(self, message: ConfigureControl) -> None:
+        self._weaker = told(give_up_common_rights())
         loop = asyncio.get_running_loop()
         local = [Address(*sock.getsockname()[:2]) for sock in self._sip]
         self._core = CallCore(
@@ -224,7 +229,7 @@ class ControlProcess:
         self._audit_event("control_started", restored=restored)
         serving = asyncio.create_task(self._serve_http(app))
         beating = asyncio.create_task(self._beat())
-        self._supervisor.send(ProcessReady(ProcessName.CONTROL))
+        self._supervisor.send(ProcessReady(ProcessName.CONTROL, self._weaker))
         try:
             await self._leaving.wait()
         finally:
@@ -315,6 +320,7 @@ class ControlProcess:
         again = self._cde_channel is not None
         self._cde_channel = channel
         self._captures.connect(channel)
+        self._desk.captures_paused(paused=False)
         channel.attach(
             asyncio.get_running_loop(),
             lambda message, _fds: self._cde_message(message),
@@ -367,6 +373,8 @@ class ControlProcess:
                 self._audit_event("capture_ended", capture=message.capture_id, result=message.result.value)
             case StarCodeKeyed():
                 self._core.star_code_keyed(now_s, message)
+            case CapturesPaused():
+                self._desk.captures_paused(paused=True)
             case CellFreed(cell=cell):
                 self._captures.cell_freed(cell)
             case GatewayHealth(up=up):

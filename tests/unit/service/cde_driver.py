@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from dtmf_shield.account_data import slots
 from dtmf_shield.account_data.slots import Region, create_region
 from dtmf_shield.model.capture import (
@@ -117,6 +119,8 @@ class CdeDriver:
         gateway_port: int | None = None,
         ca_file: Path | None = None,
         scan_mode: bool = True,
+        require: tuple[str, ...] = (),
+        rehearsal: bool = False,
     ) -> None:
         slots_fd, _ = create_region(allow_secret=not scan_mode)
         mailbox_fd, _ = create_region(MAILBOX_BYTES, allow_secret=not scan_mode)
@@ -131,15 +135,16 @@ class CdeDriver:
         )
         theirs.close()
         self.supervisor: Channel[ToSupervisor] = Channel(ours, ToSupervisor)
-        self.supervisor.send(
-            self._configure(
-                state_directory, gateway, gateway_port or gateway.port, ca_file, idempotency, scan_mode
-            ),
-            (slots_fd, mailbox_fd),
+        configure = self._configure(
+            state_directory, gateway, gateway_port or gateway.port, ca_file, idempotency, scan_mode
         )
+        self.supervisor.send(replace(configure, require=require, rehearsal=rehearsal), (slots_fd, mailbox_fd))
         os.close(slots_fd)
         os.close(mailbox_fd)
-        ready, _ = self.supervisor.receive(20)
+        try:
+            ready, _ = self.supervisor.receive(20)
+        except EOFError:
+            ready = None  # it said nothing
         if not isinstance(ready, ProcessReady):
             self.supervisor.close()
             assert self.process.stderr is not None

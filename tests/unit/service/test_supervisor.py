@@ -51,6 +51,7 @@ class PaperChild:
         self.name, self.ready, self.last_heard_s, self.pid = name, False, 0.0, 1
         self.process = PaperProcess()
         self.told: list[object] = []
+        self.drained, self.leaving, self.ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     def send(self, message, fds=()):
         self.told.append(message)
