@@ -14,7 +14,6 @@ from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.cde.gateways.base import (
     Answer,
-    CardInSlot,
     Connector,
     Exchange,
     GatewayResult,

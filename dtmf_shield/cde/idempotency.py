@@ -30,20 +30,20 @@ class Keys:
         card_attempt: int = 1,
     ) -> str:
         """Return the key of what a capture asks for. ``card_attempt``: 1, as a capture sends one card once."""
-        return self._key(
-            "capture", call_id, capture_id, kind, amount_minor, currency, card_attempt, gateway
-        )
+        return self._key("capture", call_id, capture_id, kind, amount_minor, currency, card_attempt, gateway)
 
-    def of_order(self, operation_id: OperationId, kind: OperationKind, amount_minor: int, currency: str) -> str:
+    def of_order(
+        self, operation_id: OperationId, kind: OperationKind, amount_minor: int, currency: str
+    ) -> str:
         """Return the key of what control orders under ``operation_id``."""
         return self._key("order", operation_id, kind, amount_minor, currency)
 
     def operation_id(self, key: str) -> OperationId:
-        """Return the name of an operation of our own for others to see: the key itself stays between us and the gateway."""
+        """Return the name of an operation of our own: the key itself stays between us and the gateway."""
         return OperationId(self._key("operation", key))
 
     def take_back_id(self, parent_id: OperationId, kind: OperationKind, number: int) -> OperationId:
-        """Return the name of the void or refund that takes ``parent_id`` back. ``number``: of tries that failed before."""
+        """Return the name of the void or refund that takes ``parent_id`` back. ``number``: of tries before."""
         return OperationId(self._key("take back", parent_id, kind, number))
 
     def customer(self, capture_id: CaptureId) -> str:

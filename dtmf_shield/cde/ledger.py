@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol
 
@@ -56,20 +56,16 @@ class TokenCipher(Protocol):
 class Ledger:
     """One installation's ledger, as one process writes it."""
 
-    def __init__(self, rows: LedgerRows, clock: Clock, cipher: TokenCipher, *, test: bool, owner: str) -> None:
-        """``owner``: this process, in the rows that it has open."""
-        self._rows, self._clock, self._cipher = rows, clock, cipher
-        self._test, self._owner = test, owner
+    def __init__(self, rows: LedgerRows, clock: Clock, cipher: TokenCipher, *, test: bool) -> None:
+        """``test``: everything goes to the TEST gateway, and every row says so."""
+        self._rows, self._clock, self._cipher, self._test = rows, clock, cipher, test
         self.keys = Keys(uuid.UUID(rows.installation_value("idempotency_namespace", uuid.uuid4().hex)))
         self._unsaved: OrderedDict[str, Settlement] = OrderedDict()
         self._seal_clear_tokens()
 
-    def take_over(self, alive: Set[str] = frozenset()) -> tuple[CaptureOutcome, ...]:
-        """End what processes that died left open. Return how their captures have ended, for control.
-
-        ``alive``: owners that still run, such as a process that is being drained.
-        """
-        abandoned = self._rows.abandon(self._rows.owners() - alive - {self._owner}, self._clock.wall_s())
+    def take_over(self) -> tuple[CaptureOutcome, ...]:
+        """End what a process that died left open. Return how its captures have ended, for control."""
+        abandoned = self._rows.abandon(self._clock.wall_s())
         if abandoned:
             _log.warning("ledger_captures_abandoned", count=len(abandoned))
         return tuple(
@@ -92,7 +88,7 @@ class Ledger:
         self, capture_id: CaptureId, call_id: str, *, flow: str = "", caller: str = "", agent: str = ""
     ) -> NewCapture:
         """Return the row of a capture of this process."""
-        return NewCapture(capture_id, call_id, flow, caller, agent, self._owner, self._test)
+        return NewCapture(capture_id, call_id, flow, caller, agent, self._test)
 
     def capture_ended(self, outcome: CaptureOutcome) -> None:
         """Note a capture's end."""
@@ -134,7 +130,7 @@ class Ledger:
         """Write the intent. None: it is not on disk (or the key was used), and nothing may be sent."""
         wall_s = self._clock.wall_s()
         with self._logged(new.operation_id):
-            self._rows.operations.insert(new, owner=self._owner, wall_s=wall_s)
+            self._rows.operations.insert(new, wall_s=wall_s)
             return OperationRow(
                 **{name: getattr(new, name) for name in new.__slots__},
                 state=OperationState.INTENT.value,

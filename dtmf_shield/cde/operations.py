@@ -105,7 +105,10 @@ class Operations:
         """Write and tell an outcome, unless a person was faster."""
         if not self.ledger.settle(row, result):
             _log.error(
-                "payment_settled_before", operation_id=row.operation_id, answer=result.kind.value, code=result.code
+                "payment_settled_before",
+                operation_id=row.operation_id,
+                answer=result.kind.value,
+                code=result.code,
             )
             return
         if STATES[result.kind] is not OperationState.UNKNOWN or row.state != OperationState.UNKNOWN.value:
@@ -126,9 +129,7 @@ class Operations:
         if kind in _BY_TOKEN and parent is not None:
             order = replace(order, token=self.ledger.token(parent))
         if kind in _BY_REFERENCE and parent is not None:
-            order = replace(
-                order, gateway_reference=self.reference(parent), of=OperationKind(parent.kind)
-            )
+            order = replace(order, gateway_reference=self.reference(parent), of=OperationKind(parent.kind))
         if order.card is None and not order.token and not order.gateway_reference:
             raise InvariantError(f"operation {row.operation_id}: no card, token or reference to send it with")
         return order

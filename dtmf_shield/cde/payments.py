@@ -16,7 +16,13 @@ from typing import Final, Protocol
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.cde.delivery import Gateway
-from dtmf_shield.cde.gateways.base import Capabilities, CardInSlot, GatewayResult, GatewayResultKind, SlotField
+from dtmf_shield.cde.gateways.base import (
+    Capabilities,
+    CardInSlot,
+    GatewayResult,
+    GatewayResultKind,
+    SlotField,
+)
 from dtmf_shield.cde.operations import NOT_WRITTEN, Operations
 from dtmf_shield.cde.reconciler import Reconciler
 from dtmf_shield.cde.submission import Submission
@@ -35,6 +41,7 @@ the 60 s after which captures wipe the digits whatever happens."""
 DIRECT_SENDS_S_MAX: Final = 10.0
 """The same where the card itself is charged: its security code is held to the outcome."""
 
+NO_OPERATION: Final = OperationId("")
 _MONEY: Final = frozenset({OperationKind.AUTHORIZE, OperationKind.CHARGE})
 _CERTAINLY_NOTHING: Final = frozenset({GatewayResultKind.FAILED_BEFORE_SEND, GatewayResultKind.BUSY})
 _CANNOT: Final = GatewayResult(GatewayResultKind.REFUSED, code="gateway_cannot")
@@ -75,7 +82,7 @@ class _Payment:
 
     submission: Submission
     begun_s: float
-    operation_id: OperationId = OperationId("")
+    operation_id: OperationId = NO_OPERATION
     """Of the last operation: what the capture's outcome names."""
     stopped: bool = False
     caller_gone: bool = False
@@ -133,7 +140,7 @@ class Payments:
             self._operations.ledger.settle(row, unsent)
 
     def stopped(self, capture_id: CaptureId, *, caller_gone: bool) -> None:
-        """A stop came for a capture at the gateway: no money is asked for any more, and what was is perhaps unwanted."""
+        """A stop came for a capture at the gateway: no money is asked for any more; what was is perhaps unwanted."""
         payment = self._running.get(capture_id)
         if payment is None:
             return
@@ -170,9 +177,7 @@ class Payments:
             )
 
     def _stop(self, payment: _Payment, rule: Rule) -> None:
-        _log.warning(
-            "velocity_stopped", capture_id=payment.capture_id, rule=rule.name, per=rule.per.value
-        )
+        _log.warning("velocity_stopped", capture_id=payment.capture_id, rule=rule.name, per=rule.per.value)
         self._tell(VelocityStopped(payment.capture_id, rule.name))
         self._captures.velocity_stopped(payment.capture_id, self._clock.now_s())
 
@@ -207,9 +212,7 @@ class Payments:
         submission = payment.submission
         row = self._prepared.pop(payment.capture_id, None)
         if row is None or row.gateway != gateway.name:
-            new = self._new_token(
-                gateway, payment.capture_id, submission.call_id, submission.order.reference
-            )
+            new = self._new_token(gateway, payment.capture_id, submission.call_id, submission.order.reference)
             row = self._operations.ledger.intend(new)
         if row is None:
             return None, NOT_WRITTEN
@@ -238,7 +241,7 @@ class Payments:
         return replace(outcome, token=outcome.token or result.token)
 
     async def _direct(self, gateway: Gateway, payment: _Payment) -> GatewayResult:
-        new = self._new_money(gateway, payment, OperationId(""))
+        new = self._new_money(gateway, payment, NO_OPERATION)
         self._operations.ledger.note_expiry(payment.capture_id, payment.submission.expiry)
         return await self._money(
             payment,

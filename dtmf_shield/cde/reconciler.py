@@ -68,7 +68,12 @@ class Reconciler:
         clock: Clock,
         take_back: Callable[[OperationRow], Awaitable[GatewayResult | None]],
     ) -> None:
-        self._operations, self._delivery, self._clock, self._take_back = operations, delivery, clock, take_back
+        self._operations, self._delivery, self._clock, self._take_back = (
+            operations,
+            delivery,
+            clock,
+            take_back,
+        )
         self._watched: dict[OperationId, _Watched] = {}
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -106,7 +111,9 @@ class Reconciler:
                 self._wake.clear()
                 self._start_what_is_due()
                 with_time = [each.due_s for each in self._watched.values() if not each.busy]
-                until_s = min([self._sweep_at_s, *with_time]) if len(self._tasks) < AT_ONCE else self._sweep_at_s
+                until_s = (
+                    min([self._sweep_at_s, *with_time]) if len(self._tasks) < AT_ONCE else self._sweep_at_s
+                )
                 try:
                     async with asyncio.timeout(max(0.001, until_s - self._clock.now_s())):
                         await self._wake.wait()
@@ -187,7 +194,7 @@ class Reconciler:
         return replace(result, voided=result.voided or was_voided)
 
     async def _step(self, operation_id: OperationId, watched: _Watched) -> tuple[GatewayResult, float | None]:
-        """Look once. Returns how the operation ended and, where it is still UNKNOWN, when to look next if not as usual."""
+        """Look once. Returns how the operation ended; where it is UNKNOWN, when to look next if not as usual."""
         row = self._operations.ledger.operation(operation_id)
         if row is None:
             return GatewayResult(GatewayResultKind.NOT_FOUND), None

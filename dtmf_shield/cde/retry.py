@@ -153,5 +153,5 @@ def key_is_known(age_s: float, key_ttl_s: float) -> bool:
 
 def wait_s(sends: int, *, retry_after_s: float, jitter: float) -> float:
     """Return how long to wait after ``sends`` sends. ``jitter``: random, 0 to 1."""
-    base = min(WAIT_S_FIRST * 2 ** (sends - 1), WAIT_S_MAX)
+    base = min(WAIT_S_FIRST * 2.0 ** (sends - 1), WAIT_S_MAX)
     return max(base * (0.5 + jitter / 2), retry_after_s)

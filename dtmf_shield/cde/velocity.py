@@ -53,7 +53,7 @@ class Rule:
 
 
 Subject = Mapping[Per, bytes]
-"""Names of counters, made by ``Velocity.subject``. What is not known (no caller number) is not there and not counted."""
+"""Names of counters, made by ``Velocity.subject``. What is not known (no caller number) is not counted."""
 
 
 @dataclass(slots=True)

@@ -123,6 +123,16 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     parameters: tuple[tuple[str, str], ...] = ()
 
 
+class VelocityRule(msgspec.Struct, frozen=True, kw_only=True):
+    """At most ``limit`` attempts or declines for one caller, agent, flow or BIN within ``window_s``."""
+
+    name: str
+    per: str
+    counted: str
+    limit: int
+    window_s: float
+
+
 class ConfigureCde(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The first message cde gets; comes with two file descriptors: digit slots, INFO mailbox.
 
@@ -134,6 +144,9 @@ class ConfigureCde(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     gateways: tuple[GatewaySettings, ...]
     star_codes: tuple[str, ...] = ("*1",)
     keys: KekSettings = KekSettings()
+    velocity: tuple[VelocityRule, ...] = ()
+    on_hang_up: str = "void"
+    """What becomes of money when the caller hung up before he was told of it: ``void`` or ``keep``."""
     test: bool = False
     scan_mode: bool = False
     require: tuple[str, ...] = ()

@@ -6,7 +6,6 @@ Each call is one committed transaction: when it returns the row is on disk.
 
 from __future__ import annotations
 
-from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +15,13 @@ from dtmf_shield.store.operation_rows import OperationRows
 
 @dataclass(frozen=True, slots=True)
 class NewCapture:
-    """What is known of a capture when it starts. ``owner``: the process that runs it."""
+    """What is known of a capture when it starts. ``caller``: a keyed hash."""
 
     capture_id: str
     call_id: str
     flow: str = ""
     caller: str = ""
     agent: str = ""
-    owner: str = ""
     test: bool = False
 
 
@@ -69,15 +67,14 @@ class LedgerRows:
     def start_capture(self, new: NewCapture, *, wall_s: float) -> None:
         """Store that a capture runs. A repeated id changes nothing."""
         self._database.execute(
-            "INSERT OR IGNORE INTO captures (id, call_id, flow, caller, agent, owner, started, state, test)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, 'running', ?)",
+            "INSERT OR IGNORE INTO captures (id, call_id, flow, caller, agent, started, state, test)"
+            " VALUES (?, ?, ?, ?, ?, ?, 'running', ?)",
             (
                 new.capture_id,
                 new.call_id,
                 new.flow,
                 new.caller,
                 new.agent,
-                new.owner,
                 wall_s,
                 int(new.test),
             ),
@@ -96,38 +93,22 @@ class LedgerRows:
             (wall_s, result, brand, last4, capture_id),
         )
 
-    def owners(self) -> frozenset[str]:
-        """Return the processes that have captures or intents open."""
-        rows = self._database.execute(
-            "SELECT owner FROM captures WHERE state = 'running' UNION"
-            " SELECT owner FROM operations WHERE state = 'intent'"
-        )
-        return frozenset(str(row[0]) for row in rows)
-
-    def abandon(self, dead: Set[str], wall_s: float) -> tuple[AbandonedCapture, ...]:
-        """End what ``dead`` processes left running: captures interrupted, intents ``unknown``. Oldest first.
+    def abandon(self, wall_s: float) -> tuple[AbandonedCapture, ...]:
+        """End what a process that died left running: captures interrupted, intents ``unknown``. Oldest first.
 
         A capture without money in doubt is ``interrupted``: a token that was lost costs nothing.
         """
-        marks = ", ".join("?" * len(dead))
-        owners = tuple(sorted(dead))
         with self.operations.transaction():
             rows = self._database.execute(
-                f"SELECT id, {_MONEY_IN_DOUBT} FROM captures"  # noqa: S608 - marks only
-                f" WHERE state = 'running' AND owner IN ({marks}) ORDER BY started",
-                owners,
+                f"SELECT id, {_MONEY_IN_DOUBT} FROM captures WHERE state = 'running' ORDER BY started"  # noqa: S608
             )
             abandoned = tuple(AbandonedCapture(row[0], bool(row[1])) for row in rows)
             self._database.execute(
-                "UPDATE captures SET state = 'ended', ended = ?, result ="  # noqa: S608 - marks only
-                f" CASE WHEN {_MONEY_IN_DOUBT} THEN 'unknown' ELSE 'interrupted' END"
-                f" WHERE state = 'running' AND owner IN ({marks})",
-                (wall_s, *owners),
+                "UPDATE captures SET state = 'ended', ended = ?, result ="  # noqa: S608 - own text
+                f" CASE WHEN {_MONEY_IN_DOUBT} THEN 'unknown' ELSE 'interrupted' END WHERE state = 'running'",
+                (wall_s,),
             )
-            self._database.execute(
-                f"UPDATE operations SET state = 'unknown' WHERE state = 'intent' AND owner IN ({marks})",  # noqa: S608
-                owners,
-            )
+            self._database.execute("UPDATE operations SET state = 'unknown' WHERE state = 'intent'")
         return abandoned
 
     def attempts_since(self, wall_s: float, limit: int) -> tuple[PastAttempt, ...]:
@@ -140,7 +121,7 @@ class LedgerRows:
             " GROUP BY capture_id ORDER BY min(sent_at) DESC LIMIT ?",
             (wall_s, limit),
         ).fetchall()
-        return tuple(PastAttempt(*row[:3], bool(row[3]), row[4]) for row in reversed(rows))
+        return tuple(PastAttempt(*row) for row in reversed(rows))
 
     def capture_result(self, capture_id: str) -> str | None:
         """Return how a capture ended, None while it runs or where it is not known."""

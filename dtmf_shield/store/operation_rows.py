@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from typing import Final
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
 
 ROWS_MAX: Final = 10_000
 """Rows of one answer: more unknown operations than that are taken up in turns."""
@@ -108,18 +108,20 @@ class OperationRows:
                 self._database.execute("ROLLBACK")
             raise
 
-    def insert(self, new: NewOperation, *, owner: str, wall_s: float) -> None:
+    def insert(self, new: NewOperation, *, wall_s: float) -> None:
         """Store an intent. Raises sqlite3.IntegrityError for a key or an id that was used."""
         values = [getattr(new, name) for name in _NEW_COLUMNS]
         self._database.execute(
-            f"INSERT INTO operations ({', '.join(_NEW_COLUMNS)}, state, owner, sent_at)"  # noqa: S608 - own names
-            f" VALUES ({', '.join('?' * len(values))}, 'intent', ?, ?)",
-            (*values, owner, wall_s),
+            f"INSERT INTO operations ({', '.join(_NEW_COLUMNS)}, state, sent_at)"  # noqa: S608 - own names
+            f" VALUES ({', '.join('?' * len(values))}, 'intent', ?)",
+            (*values, wall_s),
         )
 
     def count_attempt(self, idem_key: str) -> None:
         """Note that the same bytes are about to be sent once more."""
-        self._database.execute("UPDATE operations SET attempts = attempts + 1 WHERE idem_key = ?", (idem_key,))
+        self._database.execute(
+            "UPDATE operations SET attempts = attempts + 1 WHERE idem_key = ?", (idem_key,)
+        )
 
     def settle(self, idem_key: str, settlement: Settlement, *, wall_s: float) -> bool:
         """Store an outcome. False: the row is settled already, or is not there; it stays as it is."""
@@ -195,4 +197,9 @@ class OperationRows:
             f"SELECT {_COLUMNS} FROM operations WHERE {where} ORDER BY id LIMIT {ROWS_MAX}",  # noqa: S608 - own text
             values,
         )
-        return tuple(OperationRow(*row[:15], bool(row[15]), *row[16:18], bool(row[18])) for row in rows)
+        return tuple(_row(row) for row in rows)
+
+
+def _row(values: tuple[Any, ...]) -> OperationRow:
+    row = OperationRow(*values)
+    return replace(row, unwanted=bool(row.unwanted), test=bool(row.test))

@@ -26,6 +26,7 @@ from dtmf_shield.cde.gateways.base import (
 )
 from dtmf_shield.model.payment import OperationKind
 
+KEY_TTL_S: Final = 24 * 3_600.0
 _TOKEN: Final = re.compile(rf"[A-Za-z0-9_.:~+/=-]{{1,{TOKEN_CHARACTERS_MAX}}}")
 _CARD_LIKE: Final = re.compile(r"[0-9]{12,}")
 _UNKNOWN: Final = GatewayResult(GatewayResultKind.UNKNOWN)
@@ -46,7 +47,10 @@ class GenericConnector:
     def __init__(self, name: str, idempotency: Idempotency, path: str) -> None:
         self._name, self._path = name, path
         self._capabilities = Capabilities(
-            frozenset({OperationKind.TOKENIZE}), idempotency, by_card=frozenset({OperationKind.TOKENIZE})
+            frozenset({OperationKind.TOKENIZE}),
+            idempotency,
+            KEY_TTL_S,
+            by_card=frozenset({OperationKind.TOKENIZE}),
         )
 
     @property

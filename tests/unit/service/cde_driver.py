@@ -26,6 +26,7 @@ from dtmf_shield.model.capture import (
     FieldSpec,
 )
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.keys import KekSettings
 from dtmf_shield.model.messages import (
     MAILBOX_BYTES,
     MAILBOX_CELL_BYTES,
@@ -180,6 +181,7 @@ class CdeDriver:
                     idempotency=idempotency,
                 ),
             ),
+            keys=KekSettings(file=str(state_directory / "kek.json")),
             test=True,
             scan_mode=scan_mode,
         )
