@@ -30,7 +30,7 @@ from dtmf_shield.cde.take_back import TakeBack
 from dtmf_shield.cde.velocity import Rule, Subject, Velocity
 from dtmf_shield.model.ids import CallId, CaptureId, OperationId
 from dtmf_shield.model.messages import VelocityStopped
-from dtmf_shield.model.payment import OperationKind
+from dtmf_shield.model.payment import OperationKind, OperationState
 from dtmf_shield.store.operation_rows import NewOperation, OperationRow
 
 PAYMENT_TIME_MAX_S: Final = 40.0
@@ -192,7 +192,8 @@ class Payments:
                 return _STOPPED
             result = await self._at(gateway, payment)
             time_left = self._clock.now_s() < payment.begun_s + CARD_SENDS_S_MAX
-            if result.kind not in _CERTAINLY_NOTHING or not payment.digits_held or not time_left:
+            nothing_done = result.kind in _CERTAINLY_NOTHING and result not in (_TOKEN_LOST, _STOPPED)
+            if not nothing_done or not payment.digits_held or not time_left:
                 break
         return result
 
@@ -210,10 +211,14 @@ class Payments:
         self, gateway: Gateway, payment: _Payment
     ) -> tuple[OperationRow | None, GatewayResult]:
         submission = payment.submission
-        row = self._prepared.pop(payment.capture_id, None)
-        if row is None or row.gateway != gateway.name:
-            new = self._new_token(gateway, payment.capture_id, submission.call_id, submission.order.reference)
-            row = self._operations.ledger.intend(new)
+        row = self._prepared.get(payment.capture_id)
+        if row is not None and row.gateway == gateway.name:
+            del self._prepared[payment.capture_id]
+            self._operations.tell(row, OperationState.INTENT)
+        else:
+            row = self._operations.intend(
+                self._new_token(gateway, payment.capture_id, submission.call_id, submission.order.reference)
+            )
         if row is None:
             return None, NOT_WRITTEN
         payment.operation_id = OperationId(row.operation_id)

@@ -95,7 +95,6 @@ class Room:
 
     def stopped(self, capture_id: CaptureId, *, caller_gone: bool) -> None:
         self.stopped_at_gateway.append((capture_id, caller_gone))
-        self.last_fields: list[CaptureId] = []
 
     def today(self) -> tuple[int, int]:
         return 2026, 11
