@@ -231,6 +231,8 @@ def _cde_again(
 def _resolved(config: Config, base: Path) -> dict[str, Any]:
     data = config.model_dump()
     data["capture"]["flows_directory"] = str(flow_files(config, base)[0].parent)
+    if config.audit.anchor_file:
+        data["audit"]["anchor_file"] = str((base / config.audit.anchor_file).absolute())
     return data
 
 

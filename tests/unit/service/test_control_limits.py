@@ -1,7 +1,6 @@
 """Control in long runs and on a full disk: tables that end, records and audit rows that cannot be written."""
 
 import asyncio
-import errno
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -106,18 +105,6 @@ def test_a_record_that_cannot_be_written_costs_the_record_and_not_the_process(tm
 
     registry.put(Record())
     registry.remove(CallId("c1"))
-
-
-class FullDisk:
-    def append(self, *_arguments, **_facts):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-
-def test_an_audit_row_that_cannot_be_written_does_not_stop_a_call():
-    process = ControlProcess.__new__(ControlProcess)
-    process._clock, process._audit = HandClock(), FullDisk()
-
-    process._audit_event("call_answered", call="c1")
 
 
 def test_calls_taken_up_again_are_recorded_again_where_media_died_too(monkeypatch):
