@@ -20,7 +20,7 @@ from dtmf_shield.account_data.slots import Region
 from dtmf_shield.base.errors import InvariantError
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.cde.gateways.base import Answer, CardInSlot, Request, Unanswered
-from dtmf_shield.cde.gateways.connection import Connection, Peer, PinMismatchError
+from dtmf_shield.cde.gateways.connection import Connection, HandshakeError, Peer, PinMismatchError
 from dtmf_shield.cde.gateways.http_exchange import (
     GarbageError,
     Identity,
@@ -81,6 +81,8 @@ class GatewaySender:
         self._idle: list[Connection] = []
         self._expected = 0
         """Exchanges announced by ``warm`` and not yet begun."""
+        self._opening = 0
+        """Connections that ``warm`` is opening."""
         self._warming: set[asyncio.Task[None]] = set()
         self.health = "ok"
 
@@ -166,8 +168,12 @@ class GatewaySender:
 
     async def _warm(self) -> None:
         await self._drop_unusable()
-        while len(self._idle) < self._expected:
-            connection = await self._connect()
+        while len(self._idle) + self._opening < self._expected:
+            self._opening += 1
+            try:
+                connection = await self._connect()
+            finally:
+                self._opening -= 1
             if connection is None:
                 return
             self._keep(connection)
@@ -231,7 +237,7 @@ def _reason_before(error: Exception) -> str:
             return "timeout"
         case PinMismatchError():
             return "pin"
-        case ssl.SSLError():
+        case ssl.SSLError() | HandshakeError():
             return "tls"
         case _:
             return "refused"
