@@ -150,6 +150,18 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class Signature:
+    """The gateway wants ``header`` to hold the HMAC of the body, in hexadecimal, by ``algorithm`` (of hashlib).
+
+    The transport signs the filled build page (``hmac.digest`` on the view copies nothing), where the credentials file
+    has a signing secret.
+    """
+
+    header: str
+    algorithm: str
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request. Headers come beside Host, Content-Length and what the transport adds; never account data."""
 
@@ -157,6 +169,7 @@ class Request:
     path: str
     headers: tuple[tuple[str, str], ...] = ()
     body: tuple[BodyPart, ...] = ()
+    signature: Signature | None = None
 
 
 @dataclass(frozen=True, slots=True)
