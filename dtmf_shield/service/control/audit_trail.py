@@ -18,6 +18,7 @@ from dtmf_shield.base.log import get_logger
 from dtmf_shield.call.events import CallSnapshot
 from dtmf_shield.model.capture import CaptureOutcome
 from dtmf_shield.model.ids import CallId, CaptureId
+from dtmf_shield.model.messages import PaymentChanged
 
 AUDIT_FILE: Final = "audit.jsonl"
 CAPTURES_KNOWN_MAX: Final = 4_096
@@ -86,6 +87,22 @@ class AuditTrail:
             return
         facts = {"call": known[0], "flow": known[1]} if known else {}
         self.note("capture_ended", capture=outcome.capture_id, result=outcome.result.value, **facts)
+
+    def payment_changed(self, payment: PaymentChanged) -> None:
+        """Note what an operation at a gateway has become."""
+        self.note(
+            "payment",
+            operation=payment.operation_id,
+            kind=payment.kind.value,
+            state=payment.state.value,
+            parent=payment.parent_id,
+            capture=payment.capture_id,
+            amount_minor=payment.amount_minor,
+            currency=payment.currency,
+            gateway=payment.gateway,
+            code=payment.code,
+            test=int(payment.test),
+        )
 
     def close(self) -> None:
         """Write the last root and close the log."""

@@ -53,6 +53,7 @@ from dtmf_shield.model.messages import (
     GatewayHealth,
     Heartbeat,
     MediaToControl,
+    PaymentChanged,
     PeerConnected,
     PeerLost,
     PortsAvailable,
@@ -65,6 +66,7 @@ from dtmf_shield.model.messages import (
     SocketsPassed,
     StarCodeKeyed,
     ToControl,
+    VelocityStopped,
 )
 from dtmf_shield.model.stream import Codec, LegStatistics
 from dtmf_shield.service.channel import Channel
@@ -125,7 +127,7 @@ class Registry:
         self._registry.clear()
 
 
-def settings_of(config: Config, flows: dict[str, Flow]) -> CallSettings:
+def settings_of(config: Config, flows: dict[str, Flow], caller_key: bytes = b"") -> CallSettings:
     """The configuration as the call core needs it."""
     agents = {}
     for agent in config.agents:
@@ -149,6 +151,7 @@ def settings_of(config: Config, flows: dict[str, Flow]) -> CallSettings:
         calls_max=config.media.calls_max,
         ring_limit_s=float(config.sip.ring_limit_s),
         mask_tail_s=config.capture.mask_tail_s,
+        caller_key=caller_key,
     )
 
 
@@ -207,7 +210,7 @@ class ControlProcess:
         loop = asyncio.get_running_loop()
         local = [Address(*sock.getsockname()[:2]) for sock in self._sip]
         self._core = CallCore(
-            settings=settings_of(self._config, self._flows),
+            settings=settings_of(self._config, self._flows, message.session_key),
             local=local,
             media=self._rows,
             capture=self._captures,
@@ -380,6 +383,11 @@ class ControlProcess:
                 self._desk.captures_paused(paused=True)
             case CellFreed(cell=cell):
                 self._captures.cell_freed(cell)
+            case PaymentChanged():
+                self._audit.payment_changed(message)
+            case VelocityStopped(capture_id=capture_id, rule=rule):
+                self._audit.note("velocity_stopped", capture=capture_id, rule=rule)
+                _log.warning("velocity_stopped", capture_id=capture_id, rule=rule)
             case GatewayHealth(up=up):
                 self._desk.gateway_changed(up=up)
         self._shell.settle()
