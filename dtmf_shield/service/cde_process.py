@@ -31,10 +31,8 @@ from dtmf_shield.cde.gateways.base import (
     CardInSlot,
     GatewayResult,
     GatewayResultKind,
-    Idempotency,
     Order,
 )
-from dtmf_shield.cde.gateways.generic import GenericConnector
 from dtmf_shield.cde.gateways.sender import (
     BUILD_PAGE_BYTES,
     BUILD_PAGES,
@@ -43,6 +41,7 @@ from dtmf_shield.cde.gateways.sender import (
     basic_authorization,
     tls_context,
 )
+from dtmf_shield.cde.gateways.template import open_connector
 from dtmf_shield.cde.ledger import Ledger
 from dtmf_shield.cde.payments import Payments
 from dtmf_shield.model.capture import CaptureOutcome
@@ -107,8 +106,7 @@ class CdeProcess:
         self._health = GatewayHealth(up=True, reason="ok")
         primary = configure.gateways[0]
         self._sender = _sender(primary, pages)
-        connector = GenericConnector(primary.name, Idempotency(primary.idempotency), primary.path)
-        self._payments = Payments(connector, self._sender)
+        self._payments = Payments(open_connector(primary), self._sender)
         state_directory = Path(configure.state_directory)
         rows = LedgerRows(state_directory / LEDGER_FILE)
         self._ledger = Ledger(rows, clock, gateway=primary.name, test=configure.test)
