@@ -262,7 +262,7 @@ def _operation(table: TomlTable, context: _Context) -> Operation:
         method=table.choice("method", ("POST", "GET", "PUT", "PATCH", "DELETE")),
         path=_path(table, kind, source, context.parameters),
         encoding=encoding,
-        body=body,
+        body=body or NoBody(),
         answers=context.answers.get(answers_name, AnswerSet(())),
         answers_name=answers_name,
         headers=(*context.headers, *_headers(table.table("headers"), context.parameters)),
@@ -293,22 +293,24 @@ def _path(table: TomlTable, kind: OperationKind, source: str, parameters: Collec
     return _text(table, "path", path, [PATH, *names])
 
 
-def _body(table: TomlTable, encoding: str, names: Collection[str]) -> Body:
+def _body(table: TomlTable, encoding: str, names: Collection[str]) -> Body | None:
+    """Return the body; None after a finding, so that nothing is checked against it."""
     source = table.text("body", "")
     if (encoding == "none") == bool(source.strip()):
-        table.finding(
-            "body", "a body" if source else "nothing", "a body where encoding is json or form, and only there"
-        )
-        return NoBody()
+        allowed = "a body where encoding is json or form, and only there"
+        table.finding("body", "a body" if source else "nothing", allowed)
+        return None
     if encoding == "none":
         return NoBody()
     try:
         body: Body = parse_json(source, names) if encoding == "json" else parse_form(source, names)
         _try(body, names)
     except TextError as error:
+        lines = source.splitlines()
+        offset = next((at for at, line in enumerate(lines) if error.found in line), error.line_offset)
         begins_below = table.file.begins_below((*table.location, "body"))
-        table.finding("body", error.found, error.allowed, error.line_offset + begins_below)
-        return NoBody()
+        table.finding("body", error.found, error.allowed, offset + begins_below)
+        return None
     return body
 
 
@@ -333,7 +335,7 @@ class _Dummy(Filling):
         return SLOT_FIELDS.get(name) or self.values[name]
 
 
-def _moto(table: TomlTable, source: str, body: Body) -> tuple[str, str]:
+def _moto(table: TomlTable, source: str, body: Body | None) -> tuple[str, str]:
     """Return the flag's name and why there is none. Whatever takes a card or a token says one of the two."""
     moto, because = table.text("moto", ""), table.text("no_moto_because", "")
     if source not in (CARD, TOKEN):
@@ -346,7 +348,7 @@ def _moto(table: TomlTable, source: str, body: Body) -> tuple[str, str]:
         table.finding(
             "moto", found, 'the body\'s field that says telephone order, or no_moto_because = "..."'
         )
-    elif moto and not body.literal_at(moto):
+    elif moto and body and not body.literal_at(moto):
         table.finding("moto", repr(moto), "a form field or JSON member of body with a fixed value")
     return moto, because
 
