@@ -27,21 +27,16 @@ from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.cde.captures import Captures
 from dtmf_shield.cde.card import IinTable
+from dtmf_shield.cde.gateways.authentication import read_credentials
 from dtmf_shield.cde.gateways.base import (
     CardInSlot,
     GatewayResult,
     GatewayResultKind,
     Order,
 )
-from dtmf_shield.cde.gateways.sender import (
-    BUILD_PAGE_BYTES,
-    BUILD_PAGES,
-    Endpoint,
-    GatewaySender,
-    basic_authorization,
-    tls_context,
-)
-from dtmf_shield.cde.gateways.template import open_connector
+from dtmf_shield.cde.gateways.opening import open_sender
+from dtmf_shield.cde.gateways.sender import BUILD_PAGE_BYTES, GatewaySender
+from dtmf_shield.cde.gateways.template import TemplateConnector, open_connector
 from dtmf_shield.cde.ledger import Ledger
 from dtmf_shield.cde.payments import Payments
 from dtmf_shield.model.capture import CaptureOutcome
@@ -92,7 +87,7 @@ class CdeProcess:
         supervisor: Channel[SupervisorToCde],
         slots: Region,
         mailbox: Mailbox,
-        pages: Region,
+        page: Region,
         clock: Clock,
     ) -> None:
         """Open everything that needs files. Raises OperatorError."""
@@ -105,8 +100,9 @@ class CdeProcess:
         self._leave = asyncio.Event()
         self._health = GatewayHealth(up=True, reason="ok")
         primary = configure.gateways[0]
-        self._sender = _sender(primary, pages)
-        self._payments = Payments(open_connector(primary), self._sender)
+        connector = open_connector(primary)
+        self._sender = _sender(primary, connector, page, test=configure.test)
+        self._payments = Payments(connector, self._sender)
         state_directory = Path(configure.state_directory)
         rows = LedgerRows(state_directory / LEDGER_FILE)
         self._ledger = Ledger(rows, clock, gateway=primary.name, test=configure.test)
@@ -283,14 +279,11 @@ class CdeProcess:
             self.to_control(health)
 
 
-def _sender(settings: GatewaySettings, pages: Region) -> GatewaySender:
-    endpoint = Endpoint(
-        ip=settings.addresses[0],
-        port=settings.port,
-        server_name=settings.server_name,
-        authorization=basic_authorization(Path(settings.credentials_file)),
-    )
-    return GatewaySender(endpoint, tls_context(Path(settings.ca_file)), settings.name, pages)
+def _sender(
+    settings: GatewaySettings, connector: TemplateConnector, page: Region, *, test: bool
+) -> GatewaySender:
+    credentials = read_credentials(Path(settings.credentials_file), connector.authentication)
+    return open_sender(settings, page, credentials.headers, credentials.signing_key, test=test)
 
 
 def _configuration(supervisor: Channel[SupervisorToCde]) -> tuple[ConfigureCde, int, int]:
@@ -309,13 +302,13 @@ async def _serve(supervisor: Channel[SupervisorToCde]) -> None:
     # A cde that died left its last captures in the slots, and bodies nobody will read in the mailbox.
     slots.wipe()
     mailbox.wipe_all()
-    pages_fd, secret = create_region(BUILD_PAGES * BUILD_PAGE_BYTES, allow_secret=not configure.scan_mode)
-    pages = Region(pages_fd, BUILD_PAGES * BUILD_PAGE_BYTES)
+    page_fd, secret = create_region(BUILD_PAGE_BYTES, allow_secret=not configure.scan_mode)
+    page = Region(page_fd, BUILD_PAGE_BYTES)
     if not secret or not slots.secret:
         weaker.append("memfd_secret")
-    if not (slots.locked and mailbox.locked and pages.locked):
+    if not (slots.locked and mailbox.locked and page.locked):
         weaker.append("mlock")
-    process = CdeProcess(configure, supervisor, slots, mailbox, pages, SystemClock())
+    process = CdeProcess(configure, supervisor, slots, mailbox, page, SystemClock())
     await process.run(tuple(weaker))
 
 

@@ -54,11 +54,13 @@ def read_credentials(file: Path, authentication: Authentication) -> Credentials:
     """Read ``file``. Raises OperatorError, which names the file and never its content."""
     try:
         raw = file.read_bytes()
-        lines = raw.decode("ascii").splitlines()
+        lines = raw.decode("utf-8").splitlines()
     except OSError as error:
         raise OperatorError(f"{file}: cannot read the gateway's credentials ({error.strerror})") from error
     except UnicodeDecodeError:
-        raise OperatorError(f"{file}: found bytes beyond ASCII; write the credentials as given") from None
+        raise OperatorError(
+            f"{file}: found bytes that are no UTF-8; write the credentials as given"
+        ) from None
     if len(raw) > CREDENTIALS_BYTES_MAX:
         raise OperatorError(f"{file}: larger than {CREDENTIALS_BYTES_MAX} bytes; these are no credentials")
     secret = lines[0].strip() if lines else ""
@@ -77,7 +79,11 @@ def _value(file: Path, authentication: Authentication, secret: str) -> str:
     if authentication.scheme is Scheme.BASIC:
         if ":" not in secret:
             raise OperatorError(f"{file}: found no colon in line 1; write {authentication.credential}")
-        return "Basic " + base64.b64encode(secret.encode("ascii")).decode("ascii")
+        return "Basic " + base64.b64encode(secret.encode("utf-8")).decode("ascii")
+    if not secret.isascii():
+        raise OperatorError(
+            f"{file}: found a character beyond ASCII in line 1; write {authentication.credential}"
+        )
     return f"Bearer {secret}" if authentication.scheme is Scheme.BEARER else secret
 
 
@@ -87,7 +93,7 @@ def _named(file: Path, lines: list[str]) -> dict[str, str]:
         name, _, value = (part.strip() for part in line.partition("="))
         if not line.strip():
             continue
-        if name not in named or not value or not value.isprintable():
+        if name not in named or not value or not (value.isascii() and value.isprintable()):
             raise OperatorError(f"{file}:{number}: found another line; allowed: {' or '.join(_NAMED)} = ...")
         named[name] = value
     return named
