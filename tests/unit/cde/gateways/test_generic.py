@@ -48,7 +48,7 @@ def test_charge_by_token_names_it_in_the_configured_parameter() -> None:
         "expiry_year": None,
         "postal_code": None,
         "amount": "10.00",
-        "currency_code": "usd",
+        "currency_code": "USD",
         "description": "order 17",
         "parameters": {"payment_token": "tok_1"},
     }
