@@ -49,7 +49,7 @@ from dtmf_shield.model.messages import (
     StartCapture,
     SupervisorToCde,
 )
-from dtmf_shield.service.cde_payments import CdePayments, open_connector, open_sender
+from dtmf_shield.service.cde_payments import CdePayments, open_gateway
 from dtmf_shield.service.channel import Channel
 from dtmf_shield.service.entry import run_process
 from dtmf_shield.service.seal.doors import close_doors
@@ -292,10 +292,10 @@ def _configuration(supervisor: Channel[SupervisorToCde]) -> tuple[ConfigureCde, 
 
 def _rehearse(configure: ConfigureCde, steps: tuple[Step, ...]) -> None:
     """Read what the configuration names, and seal. Raises OperatorError."""
-    pages_fd, _ = create_region(BUILD_PAGES * BUILD_PAGE_BYTES)
+    page_fd, _ = create_region(BUILD_PAGE_BYTES)
+    page = Region(page_fd, BUILD_PAGE_BYTES)
     for settings in configure.gateways:
-        open_sender(settings, Region(pages_fd, BUILD_PAGES * BUILD_PAGE_BYTES))
-        open_connector(settings)
+        open_gateway(settings, page, test=configure.test)
     refuse_without(configure.require, (*steps, *close_doors(_ports(configure))))
 
 

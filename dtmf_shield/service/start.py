@@ -267,6 +267,7 @@ def _embedded_gateway(
         credentials_file=str(gateway.files.gateway_user_file),
         path=EMBEDDED_PATH,
         idempotency="replay",
+        parameters=(("extended", "yes"), ("token_parameter", "token")),
     )
     return _cde_settings(config, base, state, settings, scan_mode, test=True)
 

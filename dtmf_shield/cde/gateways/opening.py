@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 
 from dtmf_shield.account_data.slots import Region
@@ -45,14 +44,3 @@ def open_sender(
         pins=frozenset(settings.pins),
     )
     return GatewaySender(endpoint, context, settings.name, page)
-
-
-def basic_authorization(user_file: Path) -> str:
-    """Read ``user:password`` and return the Authorization header's value (RFC 7617). Raises OperatorError."""
-    try:
-        line = user_file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise OperatorError(f"{user_file}: cannot read the gateway's credentials") from error
-    if ":" not in line:
-        raise OperatorError(f"{user_file}: found no colon; write user:password on one line")
-    return "Basic " + base64.b64encode(line.encode("utf-8")).decode("ascii")
