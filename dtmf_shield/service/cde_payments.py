@@ -15,9 +15,11 @@ from dtmf_shield.account_data.slots import Region
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.cde.delivery import Delivery, Gateway
-from dtmf_shield.cde.gateways.base import Answer, CardInSlot, Connector, Idempotency, Request, Unanswered
-from dtmf_shield.cde.gateways.generic import GenericConnector
-from dtmf_shield.cde.gateways.sender import Endpoint, GatewaySender, basic_authorization, tls_context
+from dtmf_shield.cde.gateways.authentication import read_credentials
+from dtmf_shield.cde.gateways.base import Answer, CardInSlot, Connector, Request, Unanswered
+from dtmf_shield.cde.gateways.opening import open_sender
+from dtmf_shield.cde.gateways.sender import GatewaySender
+from dtmf_shield.cde.gateways.template import open_connector
 from dtmf_shield.cde.keys.opening import open_token_cipher
 from dtmf_shield.cde.ledger import Ledger
 from dtmf_shield.cde.operations import Operations
@@ -57,7 +59,7 @@ class CdePayments:
     def __init__(
         self,
         configure: ConfigureCde,
-        pages: Region,
+        page: Region,
         clock: Clock,
         captures: CapturesPort,
         to_control: Callable[[CdeToControl], None],
@@ -67,11 +69,9 @@ class CdePayments:
         self._changed = changed
         self._tasks: set[asyncio.Task[None]] = set()
         self._orders_running = 0
-        self._senders = [open_sender(settings, pages) for settings in configure.gateways]
-        gateways = [
-            Gateway(open_connector(settings), _Told(sender, changed))
-            for settings, sender in zip(configure.gateways, self._senders, strict=True)
-        ]
+        opened = [open_gateway(settings, page, test=configure.test) for settings in configure.gateways]
+        self._senders = [sender for _, sender in opened]
+        gateways = [Gateway(connector, _Told(sender, changed)) for connector, sender in opened]
         self._ledger = _open_ledger(configure, clock)
         self.earlier: tuple[CaptureOutcome, ...] = self._ledger.take_over()
         """How the captures of a cde that died have ended."""
@@ -103,8 +103,10 @@ class CdePayments:
         )
 
     def last_field(self, capture_id: CaptureId, call_id: CallId) -> None:
-        """Do what can be done before the card is complete."""
+        """Do what can be done before the card is complete: the intent on disk, a warm connection to each gateway."""
         self._payments.prepare(capture_id, call_id)
+        for sender in self._senders:
+            sender.warm()
 
     def submit(self, submission: Submission) -> None:
         """Begin a payment."""
@@ -164,7 +166,9 @@ class CdePayments:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def close(self) -> None:
-        """Close the ledger."""
+        """Close connections and ledger."""
+        for sender in self._senders:
+            sender.close()
         self._ledger.close()
 
     async def _order(self, message: OrderPayment) -> None:
@@ -205,20 +209,11 @@ class _Told:
             self._changed()
 
 
-def open_connector(settings: GatewaySettings) -> Connector:
-    """Return the connector that speaks a gateway's language. Raises OperatorError."""
-    return GenericConnector(settings.name, Idempotency(settings.idempotency), settings.path)
-
-
-def open_sender(settings: GatewaySettings, pages: Region) -> GatewaySender:
-    """Return the way to a gateway, with the files it needs read. Raises OperatorError."""
-    endpoint = Endpoint(
-        ip=settings.addresses[0],
-        port=settings.port,
-        server_name=settings.server_name,
-        authorization=basic_authorization(Path(settings.credentials_file)),
-    )
-    return GatewaySender(endpoint, tls_context(Path(settings.ca_file)), settings.name, pages)
+def open_gateway(settings: GatewaySettings, page: Region, *, test: bool) -> tuple[Connector, GatewaySender]:
+    """Return a gateway's language and the way to it, with the files they need read. Raises OperatorError."""
+    connector = open_connector(settings)
+    credentials = read_credentials(Path(settings.credentials_file), connector.authentication)
+    return connector, open_sender(settings, page, credentials.headers, credentials.signing_key, test=test)
 
 
 def _open_ledger(configure: ConfigureCde, clock: Clock) -> Ledger:

@@ -25,7 +25,7 @@ from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.cde.captures import Captures
 from dtmf_shield.cde.card import IinTable
 from dtmf_shield.cde.gateways.base import GatewayResult
-from dtmf_shield.cde.gateways.sender import BUILD_PAGE_BYTES, BUILD_PAGES
+from dtmf_shield.cde.gateways.sender import BUILD_PAGE_BYTES
 from dtmf_shield.cde.submission import Submission
 from dtmf_shield.model.capture import CaptureOutcome
 from dtmf_shield.model.ids import CallId, CaptureId, OperationId
@@ -49,7 +49,7 @@ from dtmf_shield.model.messages import (
     StartCapture,
     SupervisorToCde,
 )
-from dtmf_shield.service.cde_payments import CdePayments, open_connector, open_sender
+from dtmf_shield.service.cde_payments import CdePayments, open_gateway
 from dtmf_shield.service.channel import Channel
 from dtmf_shield.service.entry import run_process
 from dtmf_shield.service.seal.doors import close_doors
@@ -75,7 +75,7 @@ class CdeProcess:
         supervisor: Channel[SupervisorToCde],
         slots: Region,
         mailbox: Mailbox,
-        pages: Region,
+        page: Region,
         clock: Clock,
     ) -> None:
         """Open everything that needs files. Raises OperatorError."""
@@ -86,7 +86,7 @@ class CdeProcess:
         self._timer: asyncio.TimerHandle | None = None
         self._leave = asyncio.Event()
         self._health = GatewayHealth(up=True, reason="ok")
-        self._payments = CdePayments(configure, pages, clock, self, self.to_control, self._exchanged)
+        self._payments = CdePayments(configure, page, clock, self, self.to_control, self._exchanged)
         self._captures = Captures(
             slots,
             mailbox,
@@ -292,10 +292,10 @@ def _configuration(supervisor: Channel[SupervisorToCde]) -> tuple[ConfigureCde, 
 
 def _rehearse(configure: ConfigureCde, steps: tuple[Step, ...]) -> None:
     """Read what the configuration names, and seal. Raises OperatorError."""
-    pages_fd, _ = create_region(BUILD_PAGES * BUILD_PAGE_BYTES)
+    page_fd, _ = create_region(BUILD_PAGE_BYTES)
+    page = Region(page_fd, BUILD_PAGE_BYTES)
     for settings in configure.gateways:
-        open_sender(settings, Region(pages_fd, BUILD_PAGES * BUILD_PAGE_BYTES))
-        open_connector(settings)
+        open_gateway(settings, page, test=configure.test)
     refuse_without(configure.require, (*steps, *close_doors(_ports(configure))))
 
 
@@ -314,14 +314,14 @@ async def _serve(supervisor: Channel[SupervisorToCde]) -> None:
     # A cde that died left its last captures in the slots, and bodies nobody will read in the mailbox.
     slots.wipe()
     mailbox.wipe_all()
-    pages_fd, secret = create_region(BUILD_PAGES * BUILD_PAGE_BYTES, allow_secret=not configure.scan_mode)
-    pages = Region(pages_fd, BUILD_PAGES * BUILD_PAGE_BYTES)
+    page_fd, secret = create_region(BUILD_PAGE_BYTES, allow_secret=not configure.scan_mode)
+    page = Region(page_fd, BUILD_PAGE_BYTES)
     hidden = slots.secret and secret
     steps += (
-        Step("memfd_secret", "" if hidden else "slots or build pages lie in ordinary memory"),
-        Step("mlock", "" if slots.locked and mailbox.locked and pages.locked else "mlock was refused"),
+        Step("memfd_secret", "" if hidden else "slots or build page lie in ordinary memory"),
+        Step("mlock", "" if slots.locked and mailbox.locked and page.locked else "mlock was refused"),
     )
-    process = CdeProcess(configure, supervisor, slots, mailbox, pages, SystemClock())
+    process = CdeProcess(configure, supervisor, slots, mailbox, page, SystemClock())
     # Everything that takes a file is open. From here on there are none.
     steps += close_doors(_ports(configure))
     refuse_without(configure.require, steps)

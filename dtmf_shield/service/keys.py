@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.cde.keys import rotation
 from dtmf_shield.cde.keys.file_ring import FileRing
-from dtmf_shield.cde.keys.kek import KekRing
+from dtmf_shield.cde.keys.kek import HSM_PREFIX, KekRing
 from dtmf_shield.cde.keys.preparation import day_start_s, open_ring
 from dtmf_shield.cde.keys.token_cipher import dek_day
 from dtmf_shield.service.cde_payments import LEDGER_FILE
@@ -57,6 +58,23 @@ def _opened(
             yield rows, ring
     except sqlite3.OperationalError as error:
         raise OperatorError(f"{ledger}: {error}; the service may be busy: try again") from error
+
+
+def has_ledger(place: Place) -> bool:
+    """Whether there is a ledger, and so perhaps keys."""
+    return (place.state / LEDGER_FILE).exists()
+
+
+def kek_made(kek_id: str) -> datetime.date | None:
+    """Return the day on which a KEK was made, None for one that another tool has made."""
+    try:
+        if kek_id.startswith(HSM_PREFIX):
+            return datetime.datetime.fromtimestamp(
+                int(kek_id[len(HSM_PREFIX) :][:10], 16), datetime.UTC
+            ).date()
+        return datetime.date.fromisoformat(kek_id.removeprefix("kek-")[:10])
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def generate(place: Place, out: Path | None) -> dict[str, Any]:

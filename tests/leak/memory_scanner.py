@@ -9,9 +9,8 @@ number of many different digits, and keep it out of the environment and the argu
 from __future__ import annotations
 
 import base64
-import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -96,7 +95,11 @@ def scan(pid: int, canary: str, *, include: frozenset[str] | None = None) -> lis
     ``include``: names of forms to search, None for all. Raises PermissionError, ProcessLookupError.
     """
     forms = byte_forms(canary) | pointer_forms(canary, pid)
-    wanted = {form: pattern for form, pattern in forms.items() if include is None or form in include}
+    return scan_for(pid, {form: it for form, it in forms.items() if include is None or form in include})
+
+
+def scan_for(pid: int, wanted: Mapping[str, bytes]) -> list[Finding]:
+    """Return every place in ``pid`` where one of the patterns stands, by its name."""
     findings: set[Finding] = set()
     with Path(f"/proc/{pid}/mem").open("rb") as memory:
         for mapping in writable_mappings(pid):
@@ -104,8 +107,10 @@ def scan(pid: int, canary: str, *, include: frozenset[str] | None = None) -> lis
                 if chunk.count(0) == len(chunk):
                     continue  # Most of a reserved map was never written.
                 for form, pattern in wanted.items():
-                    for match in re.finditer(re.escape(pattern), chunk):
-                        findings.add(Finding(pid, form, start + match.start(), mapping.name))
+                    at = chunk.find(pattern)
+                    while at >= 0:
+                        findings.add(Finding(pid, form, start + at, mapping.name))
+                        at = chunk.find(pattern, at + 1)
     return sorted(findings, key=lambda finding: (finding.address, finding.form))
 
 

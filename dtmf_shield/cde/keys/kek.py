@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from dtmf_shield.base.errors import DtmfShieldError
 
 KEY_BYTES: Final = 32
+HSM_PREFIX: Final = "pkcs11-"
+"""Before the CKA_ID in the name of a key in an HSM; ids made here begin with five bytes of time."""
 NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
 KEKS_MAX: Final = 64

@@ -20,6 +20,7 @@ from pkcs11.mechanisms import GCMParams
 
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.cde.keys.kek import (
+    HSM_PREFIX,
     KEKS_MAX,
     KEY_BYTES,
     NONCE_BYTES,
@@ -29,7 +30,6 @@ from dtmf_shield.cde.keys.kek import (
 )
 from dtmf_shield.model.keys import KekSettings
 
-PREFIX: Final = "pkcs11-"
 PIN_BYTES_MAX: Final = 256
 
 
@@ -111,7 +111,7 @@ class Pkcs11Ring:
                 store=True,
                 template={Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False},
             )
-        return PREFIX + key_id.hex()
+        return HSM_PREFIX + key_id.hex()
 
     def retire(self, kek_id: str) -> None:
         """Destroy a key in the token."""
@@ -140,7 +140,7 @@ class Pkcs11Ring:
         }
         with self._errors("look for keys"):
             found = {
-                PREFIX + bytes(key.id).hex(): key
+                HSM_PREFIX + bytes(key.id).hex(): key
                 for key in self._session.get_objects(wanted)
                 if isinstance(key, pkcs11.SecretKey)
             }

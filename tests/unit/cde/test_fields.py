@@ -145,7 +145,7 @@ def test_optional_field_is_left_empty_by_the_submit_key() -> None:
 def test_checked_digits_settle_by_a_short_silence_once_they_are_right(
     check: FieldCheck, good: str, bad: str
 ) -> None:
-    """79927398713: the example of ISO/IEC 7812-1 annex B; 79444: of ISO/IEC 7064; 123456789: 165 by falling weights, 11 x 15."""
+    """79927398713: ISO/IEC 7812-1 annex B; 79444: ISO/IEC 7064; 123456789: 165 by falling weights, 15 times 11."""
     spec = FieldSpec(name="d", kind=FieldKind.DIGITS, length_min=4, length_max=20, check=check)
     assert keyed(spec, good).wait(2.1).state is CaptureState.HELD
 

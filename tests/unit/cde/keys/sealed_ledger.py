@@ -40,17 +40,30 @@ def with_token_column(database: sqlite3.Connection) -> None:
         database.execute("ALTER TABLE operations ADD COLUMN token BLOB")
 
 
+def required(database: sqlite3.Connection, row: str) -> dict[str, object]:
+    """Some value for every column of an operation that wants one; names are the row's."""
+    columns = database.execute("PRAGMA table_info(operations)").fetchall()
+    wanted = [column for column in columns if column[3] and column[4] is None and not column[5]]
+    return {column[1]: row if column[2] == "TEXT" else 1 for column in wanted}
+
+
 def store(directory: Path, rows: list[SealedRow]) -> None:
     database = open_ledger_database(ledger_in(directory))
     with_token_column(database)
     database.execute(
         "INSERT OR IGNORE INTO captures (id, call_id, started, state, test) VALUES ('c1', 'call-1', 1.0, 'ended', 1)"
     )
-    database.executemany(
-        "INSERT INTO operations (capture_id, kind, idem_key, gateway, state, sent_at, token, dek_id)"
-        " VALUES ('c1', 'tokenize', ?, 'g', 'approved', 1.0, ?, ?)",
-        [(row.row, row.sealed, row.dek_id) for row in rows],
-    )
+    for row in rows:
+        known = {
+            "capture_id": "c1",
+            "kind": "tokenize",
+            "state": "approved",
+            "token": row.sealed,
+            "dek_id": row.dek_id,
+        }
+        values = required(database, row.row) | known
+        marks = ", ".join("?" * len(values))
+        database.execute(f"INSERT INTO operations ({', '.join(values)}) VALUES ({marks})", [*values.values()])  # noqa: S608
     database.close()
 
 
