@@ -14,7 +14,10 @@ NUMBER = b"4242424242424242"
 PAGE_BYTES = 4096
 KEY_OF_ORDER = "5f0c1d3e-0000-5000-8000-000000000017"
 PARAMETERS = {
+    "adyen": {"merchant_account": "AcmeMoto", "return_url": "https://acme.example/paid"},
+    "braintree": {"merchant_account": "acme_eur", "currency": "EUR"},
     "generic": {"token_parameter": "payment_token", "extended": "yes"},
+    "spreedly": {"gateway_token": "T11bJAANtTWnxl36GYjKWvbNK0g"},
 }
 """What each shipped template wants of the configuration, as a merchant would write it."""
 
