@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dtmf_shield.cde.gateways.template_file import find_template, shipped_templates
-from tests.unit.cde.gateways.orders import body_of, connector, operations_of, order_for
+from tests.unit.cde.gateways.orders import body_of, operations_of, order_for, usual_connector
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "gateways"
 NAMES = [path.stem for path in shipped_templates()]
@@ -16,7 +16,7 @@ NAMES = [path.stem for path in shipped_templates()]
 
 def written(name: str) -> str:
     """Return the requests of one template."""
-    speaker, blocks = connector(name), []
+    speaker, blocks = usual_connector(name), []
     for operation, about in operations_of(find_template(name)):
         order = order_for(operation, about)
         request = speaker.request(order)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from dtmf_shield.account_data import slots
 from dtmf_shield.cde.gateways.base import CardInSlot, Order, build_body
 from dtmf_shield.cde.gateways.language import CARD, KEY, REFERENCE, TOKEN, Operation, Template
@@ -48,9 +50,14 @@ def settings(template: str, **more: object) -> GatewaySettings:
     )
 
 
-def connector(template: str, parameters: dict[str, str] | None = None, **more: object) -> TemplateConnector:
-    """The connector of a shipped template with everything it can use."""
-    given = PARAMETERS.get(template, {}) if parameters is None else parameters
+@functools.cache
+def usual_connector(template: str) -> TemplateConnector:
+    """The connector of a shipped template with everything it can use, made once."""
+    return connector(template, PARAMETERS.get(template, {}))
+
+
+def connector(template: str, given: dict[str, str], **more: object) -> TemplateConnector:
+    """The connector of a shipped template with these parameters."""
     path = "/pay" if find_template(template).uses_path else ""
     return open_connector(settings(template, path=path, parameters=tuple(given.items()), **more))
 

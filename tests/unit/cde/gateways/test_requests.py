@@ -14,7 +14,16 @@ from dtmf_shield.cde.gateways.base import CardInSlot, Order, SlotField
 from dtmf_shield.cde.gateways.template_file import find_template
 from dtmf_shield.model.payment import OperationKind
 from tests.unit.cde.gateways.golden_requests import GOLDEN, NAMES, written
-from tests.unit.cde.gateways.orders import NUMBER, body_of, card, connector, operations_of, order_for
+from tests.unit.cde.gateways.orders import (
+    NUMBER,
+    PARAMETERS,
+    body_of,
+    card,
+    connector,
+    operations_of,
+    order_for,
+    usual_connector,
+)
 
 EVERY = [
     pytest.param(name, operation, about, id=f"{name}-{operation.kind}-{operation.source}-{about or 'any'}")
@@ -33,7 +42,7 @@ def test_requests_are_those_that_were_reviewed(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "operation", "about"), EVERY)
 def test_a_request_is_the_same_for_every_send(name, operation, about) -> None:
-    one, other = connector(name), connector(name)
+    one, other = usual_connector(name), connector(name, PARAMETERS.get(name, {}))
     order = order_for(operation, about)
 
     assert one.request(order) == one.request(order) == other.request(order_for(operation, about))
@@ -42,7 +51,7 @@ def test_a_request_is_the_same_for_every_send(name, operation, about) -> None:
 
 @pytest.mark.parametrize(("name", "operation", "about"), EVERY)
 def test_card_data_stands_in_the_body_alone_and_there_as_a_name(name, operation, about) -> None:
-    speaker, order = connector(name), order_for(operation, about)
+    speaker, order = usual_connector(name), order_for(operation, about)
     request = speaker.request(order)
     shown = repr(request) + repr(order) + repr(speaker) + request.path + repr(request.headers)
 
@@ -63,7 +72,7 @@ def test_whatever_takes_a_card_or_a_token_says_moto_or_why_not(name) -> None:
 def test_a_lookup_does_not_bear_the_key_it_asks_about_as_its_own(name) -> None:
     for operation, about in operations_of(find_template(name)):
         if operation.kind is OperationKind.LOOKUP:
-            headers = dict(connector(name).request(order_for(operation, about)).headers)
+            headers = dict(usual_connector(name).request(order_for(operation, about)).headers)
             assert "Idempotency-Key" not in headers
 
 
@@ -79,7 +88,7 @@ def test_a_security_code_that_was_not_keyed_is_left_out_or_empty(name) -> None:
                 amount_minor=order.amount_minor,
                 currency=order.currency,
             )
-            body = body_of(connector(name), without)
+            body = body_of(usual_connector(name), without)
 
             if operation.encoding == "json":
                 json.loads(body)
@@ -94,7 +103,7 @@ TEXT = st.text(max_size=60)
 @given(reference=TEXT, token=TEXT, gateway_reference=TEXT, currency=st.sampled_from(["EUR", "JPY", "KWD"]))
 @pytest.mark.parametrize("name", NAMES)
 def test_no_value_breaks_out_of_its_place(name, reference, token, gateway_reference, currency) -> None:
-    speaker = connector(name)
+    speaker = usual_connector(name)
     for operation, about in operations_of(find_template(name)):
         usual = order_for(operation, about)
         order = Order(
@@ -133,11 +142,11 @@ def assert_same_shape(usual, filled) -> None:
 
 def test_a_request_beyond_a_gateways_abilities_is_our_mistake() -> None:
     with pytest.raises(InvariantError):
-        connector("stripe").request(
+        usual_connector("stripe").request(
             Order(OperationKind.VOID, "k", gateway_reference="pi_1", of=OperationKind.CHARGE)
         )
     with pytest.raises(InvariantError):
-        connector("spreedly").request(
+        usual_connector("spreedly").request(
             Order(OperationKind.CHARGE, "k", card=card(), amount_minor=1, currency="EUR")
         )
 
@@ -146,7 +155,7 @@ def test_a_gateway_of_one_currency_refuses_another() -> None:
     order = Order(OperationKind.CHARGE, "k", token="t", amount_minor=1000, currency="USD")
 
     with pytest.raises(InvariantError, match="EUR alone"):
-        connector("braintree").request(order)
+        usual_connector("braintree").request(order)
 
 
 @pytest.mark.parametrize(
@@ -162,14 +171,14 @@ def test_a_gateway_of_one_currency_refuses_another() -> None:
 def test_amounts_are_in_the_unit_the_gateway_counts(name, currency, amount_minor, written_amount) -> None:
     order = Order(OperationKind.CHARGE, "k", token="t", amount_minor=amount_minor, currency=currency)
 
-    assert written_amount in body_of(connector(name), order)
+    assert written_amount in body_of(usual_connector(name), order)
 
 
 def test_an_amount_too_fine_for_the_gateway_is_refused() -> None:
     order = Order(OperationKind.CHARGE, "k", token="t", amount_minor=150001, currency="IDR")
 
     with pytest.raises(InvariantError, match="no unit as small"):
-        connector("adyen").request(order)
+        usual_connector("adyen").request(order)
 
 
 @pytest.mark.parametrize(("expiry", "month", "year"), [(b"0330", b"3", b"30"), (b"122031", b"12", b"31")])
