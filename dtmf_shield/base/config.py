@@ -280,12 +280,65 @@ class ApiSection(_Section):
         return self
 
 
+class KeysSection(_Section):
+    """[keys]: the key that encrypts the keys of tokens at rest (KEK)."""
+
+    kek: Literal["file", "credential", "pkcs11"] = "file"
+    """Where it is: a file of mode 0600, a systemd credential, or a PKCS #11 token (HSM) that it never leaves."""
+    file: str = "kek.json"
+    """For `file`: relative to the state directory unless absolute; made at the first start. Keep a backup elsewhere:
+    without it no stored token opens."""
+    credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "dtmf-shield-kek"
+    """For `credential`: its name in LoadCredential= or LoadCredentialEncrypted= of the unit."""
+    module: str | None = None
+    """For `pkcs11`: the maker's library, such as /usr/lib/softhsm/libsofthsm2.so."""
+    token: Annotated[str, Field(max_length=32)] | None = None
+    """For `pkcs11`: label of the token."""
+    pin_file: str | None = None
+    """For `pkcs11`: file with the user PIN on one line, mode 0600."""
+    key_label: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "dtmf-shield-kek"
+    """For `pkcs11`: label of the AES-256 keys; the one with the highest id is active."""
+    module_environment: list[Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]] = Field(
+        default=[], max_length=16
+    )
+    """For `pkcs11`: names of environment variables that the library reads, such as SOFTHSM2_CONF."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> KeysSection:
+        missing = [key for key in ("module", "token", "pin_file") if getattr(self, key) is None]
+        if self.kek == "pkcs11" and missing:
+            raise ValueError(f'kek = "pkcs11" with {", ".join(missing)} beside it, or kek = "file"')
+        return self
+
+
 class CdeSection(_Section):
     """[cde]: the sealed process that holds card data."""
 
     require: list[Protection] = []
     """Steps of the seal without which the service refuses to start; ``dtmf-shield doctor`` shows what this machine
     gives. Not named here, a missing one is logged as ``protection_missing`` at each start."""
+
+
+class AuditSection(_Section):
+    """[audit]: signed roots of the audit log, and where they are sent so that nobody here can rewrite them."""
+
+    root_interval_s: Annotated[int, Field(ge=1, le=3_600)] = 60
+    """So often rows written since are put under a signed root; nothing new, no root."""
+    anchor: Literal["none", "file", "syslog"] = "none"
+    """Where each root is sent as well. `none`: a log that its own host could rewrite proves little."""
+    anchor_file: str | None = None
+    """For `file`: one root a line is appended; on a mount that this host can only append to."""
+    syslog_address: HostPort | None = None
+    """For `syslog`: literal address and port of a log host (RFC 5424)."""
+    syslog_transport: Literal["udp", "tcp"] = "tcp"
+    """For `syslog`: `tcp` (RFC 6587) notices a host that is away; `udp` does not."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> AuditSection:
+        needed = {"file": "anchor_file", "syslog": "syslog_address"}.get(self.anchor)
+        if needed and getattr(self, needed) is None:
+            raise ValueError(f'anchor = "{self.anchor}" with {needed} beside it, or anchor = "none"')
+        return self
 
 
 class StateSection(_Section):
@@ -316,6 +369,8 @@ class Config(_Section):
     gateway: GatewaySection = GatewaySection()
     cde: CdeSection = CdeSection()
     api: ApiSection = ApiSection()
+    keys: KeysSection = KeysSection()
+    audit: AuditSection = AuditSection()
     state: StateSection = StateSection()
 
     @model_validator(mode="after")

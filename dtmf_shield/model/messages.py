@@ -1,8 +1,8 @@
 """Messages between the processes: msgspec structs over Unix SOCK_SEQPACKET, one message a datagram.
 
 No field of any message can carry a digit: str fields are identifiers, names and addresses from closed sets or
-from the configuration; numbers are rows, slots, counts, lengths and times. The one exception by design is
-``last4`` in :mod:`dtmf_shield.model.capture`. ``tests/unit/model/test_messages.py`` holds the list.
+from the configuration; numbers are rows, slots, counts, lengths and times. The two exceptions by design are ``last4``
+and ``KeyedValue`` in :mod:`dtmf_shield.model.capture`. ``tests/unit/model/test_messages.py`` holds the list.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import enum
 import msgspec
 
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureSpec
-from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.ids import CallId, CaptureId, LegRole, OperationId
+from dtmf_shield.model.keys import KekSettings
+from dtmf_shield.model.payment import OperationKind, OperationState
 from dtmf_shield.model.stream import LegStatistics, MaskStyle, MediaPorts, ShieldMode, StreamParameters
 
 MESSAGE_BYTES_MAX = 65_536
@@ -98,25 +100,53 @@ class PortsAvailable(msgspec.Struct, frozen=True, tag=True):
     """True on the last batch."""
 
 
+class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """One gateway as cde needs it. Files are named, secrets are never in messages.
+
+    ``addresses`` are literals: cde resolves no names. ``template``: a shipped connector's name or a file.
+    ``idempotency`` empty: as the template says. ``client_*`` empty: no client certificate. ``pins``: SHA-256 of the
+    gateway's SubjectPublicKeyInfo in base64, empty for none. ``parameters``: what the template asks for, by name.
+    """
+
+    name: str
+    template: str
+    addresses: tuple[str, ...]
+    port: int
+    server_name: str
+    ca_file: str
+    credentials_file: str
+    path: str = ""
+    idempotency: str = ""
+    client_certificate_file: str = ""
+    client_key_file: str = ""
+    pins: tuple[str, ...] = ()
+    parameters: tuple[tuple[str, str], ...] = ()
+
+
+class VelocityRule(msgspec.Struct, frozen=True, kw_only=True):
+    """At most ``limit`` attempts or declines for one caller, agent, flow or BIN within ``window_s``."""
+
+    name: str
+    per: str
+    counted: str
+    limit: int
+    window_s: float
+
+
 class ConfigureCde(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The first message cde gets; comes with two file descriptors: digit slots, INFO mailbox.
 
-    ``gateway_ip`` is a literal: cde resolves no names. Files are named, secrets are never in messages.
-    ``gateway_idempotency``: ``replay`` where the gateway answers a repeated key with the first answer (then a
-    lost answer is asked for once more), else ``none``. ``scan_mode`` is for the memory scan of the tests: build
-    pages lie in ordinary locked memory, which a scanner can read.
+    ``gateways``: the first is the primary, a second the fallback. ``scan_mode`` is for the memory scan of the tests:
+    build pages lie in ordinary locked memory, which a scanner can read.
     """
 
     state_directory: str
-    gateway_name: str
-    gateway_ip: str
-    gateway_port: int
-    gateway_server_name: str
-    gateway_ca_file: str
-    gateway_path: str
-    gateway_user_file: str
-    gateway_idempotency: str = "none"
+    gateways: tuple[GatewaySettings, ...]
     star_codes: tuple[str, ...] = ("*1",)
+    keys: KekSettings = KekSettings()
+    velocity: tuple[VelocityRule, ...] = ()
+    on_hang_up: str = "void"
+    """What becomes of money when the caller hung up before he was told of it: ``void`` or ``keep``."""
     test: bool = False
     scan_mode: bool = False
     require: tuple[str, ...] = ()
@@ -276,12 +306,18 @@ class CallClosed(msgspec.Struct, frozen=True, tag=True):
 
 
 class StartCapture(msgspec.Struct, frozen=True, tag=True):
-    """Arm a slot for the caller leg of ``row`` and wait for CollectField."""
+    """Arm a slot for the caller leg of ``row`` and wait for CollectField.
+
+    ``flow``, ``caller`` (a keyed hash of the caller's number) and ``agent`` are what attempts are counted by.
+    """
 
     capture_id: CaptureId
     call_id: CallId
     row: int
     spec: CaptureSpec
+    flow: str = ""
+    caller: str = ""
+    agent: str = ""
 
 
 class CollectField(msgspec.Struct, frozen=True, tag=True):
@@ -292,9 +328,30 @@ class CollectField(msgspec.Struct, frozen=True, tag=True):
 
 
 class SubmitCapture(msgspec.Struct, frozen=True, tag=True):
-    """All fields are held: tokenize them. ``reference`` is the merchant's, from the API, digit runs refused."""
+    """All fields are held: do ``operation`` with them. ``reference`` is the merchant's, digit runs refused by the API.
+
+    ``amount_minor`` and ``currency`` (ISO 4217) for AUTHORIZE and CHARGE.
+    """
 
     capture_id: CaptureId
+    reference: str = ""
+    operation: OperationKind = OperationKind.TOKENIZE
+    amount_minor: int = 0
+    currency: str = ""
+
+
+class OrderPayment(msgspec.Struct, frozen=True, tag=True):
+    """Do something with an earlier operation, without a caller: answered by PaymentChanged.
+
+    ``operation_id`` names the new operation, by whoever asks: the same id twice is done once. ``parent_id``: the
+    operation whose token or reference is used. CHARGE, AUTHORIZE, CAPTURE, REFUND, VOID.
+    """
+
+    operation_id: OperationId
+    parent_id: OperationId
+    kind: OperationKind
+    amount_minor: int = 0
+    currency: str = ""
     reference: str = ""
 
 
@@ -303,6 +360,18 @@ class CancelCapture(msgspec.Struct, frozen=True, tag=True):
 
     capture_id: CaptureId
     caller_gone: bool = False
+
+
+class PauseCapture(msgspec.Struct, frozen=True, tag=True):
+    """Drop keys and stop the key timers; the mask stays on."""
+
+    capture_id: CaptureId
+
+
+class ResumeCapture(msgspec.Struct, frozen=True, tag=True):
+    """Go on where PauseCapture stopped."""
+
+    capture_id: CaptureId
 
 
 class InfoMailed(msgspec.Struct, frozen=True, tag=True):
@@ -330,12 +399,34 @@ class CellFreed(msgspec.Struct, frozen=True, tag=True):
     cell: int
 
 
+class PaymentChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """An operation at the gateway has a new state; told again where it is settled after its capture has ended."""
+
+    operation_id: OperationId
+    kind: OperationKind
+    state: OperationState
+    parent_id: OperationId = OperationId("")
+    capture_id: CaptureId = CaptureId("")
+    amount_minor: int = 0
+    currency: str = ""
+    gateway: str = ""
+    code: str = ""
+    test: bool = False
+
+
+class VelocityStopped(msgspec.Struct, frozen=True, tag=True):
+    """A rule against card testing has stopped a capture. ``rule``: its name in the configuration."""
+
+    capture_id: CaptureId
+    rule: str
+
+
 class CapturesPaused(msgspec.Struct, frozen=True, tag=True):
     """cde is about to be replaced and starts no capture any more; the next one starts them again."""
 
 
 class GatewayHealth(msgspec.Struct, frozen=True, tag=True):
-    """Whether the gateway answers; ``reason`` from a closed set: ok, refused, timeout, tls."""
+    """Whether the gateway answers; ``reason`` from a closed set: ok, refused, timeout, tls, pin."""
 
     up: bool
     reason: str
@@ -387,7 +478,16 @@ SupervisorToCde = ConfigureCde | PeerConnected | Drain | Shutdown
 ToSupervisor = ProcessReady | Heartbeat | PeerLost | StopService | Drained
 ControlToMedia = OpenCall | SetStream | SetShield | StartRecording | CloseCall | AskStatistics
 MediaToControl = ShieldChanged | StarCodeKeyed | RecordingClosed | CallStatistics | CallClosed
-ControlToCde = StartCapture | CollectField | SubmitCapture | CancelCapture | InfoMailed
+ControlToCde = (
+    StartCapture
+    | CollectField
+    | SubmitCapture
+    | PauseCapture
+    | ResumeCapture
+    | CancelCapture
+    | InfoMailed
+    | OrderPayment
+)
 CdeToControl = (
     CaptureArmed
     | CaptureProgress
@@ -396,6 +496,8 @@ CdeToControl = (
     | CellFreed
     | CapturesPaused
     | GatewayHealth
+    | PaymentChanged
+    | VelocityStopped
 )
 CdeToMedia = ArmSlot | DisarmSlot
 MediaToCde = SlotArmed | KeysWritten

@@ -17,9 +17,11 @@ from dtmf_shield.base.config import Config, load_config, split_host_port
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.system_clock import SystemClock
+from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.loader import load_flow
-from dtmf_shield.model.messages import ConfigureCde, ConfigureControl
+from dtmf_shield.model.messages import ConfigureCde, ConfigureControl, GatewaySettings
 from dtmf_shield.service.dev_certificates import SERVER_NAME
+from dtmf_shield.service.key_settings import kek_settings
 from dtmf_shield.service.seal.environment import leaks_of_environment
 from dtmf_shield.service.sockets import bind_all
 from dtmf_shield.service.supervisor import Supervisor
@@ -72,18 +74,24 @@ def flow_files(config: Config, base: Path) -> list[Path]:
 def check(config: Config, base: Path) -> list[str]:
     """Check what the configuration points at: flows, files, environment. Returns one sentence a finding."""
     findings: list[str] = []
-    known: set[str] = set()
+    known: dict[str, Flow] = {}
     for path in flow_files(config, base):
         try:
-            known.add(load_flow(path.read_text("utf-8"), file=str(path)).id)
+            flow = load_flow(path.read_text("utf-8"), file=str(path))
+            known[flow.id] = flow
         except* OperatorError as group:
             findings += [str(error) for error in group.exceptions]
     wanted = [("capture.default_flow", config.capture.default_flow)]
     wanted += [(f"routes[{i}].capture", r.capture) for i, r in enumerate(config.routes) if r.capture]
-    for key, flow in wanted:
-        if flow not in known:
+    for key, name in wanted:
+        if name not in known:
             findings.append(
-                f"{key}: no flow has the id {flow!r}; flows are: {', '.join(sorted(known)) or 'none'}"
+                f"{key}: no flow has the id {name!r}; flows are: {', '.join(sorted(known)) or 'none'}"
+            )
+        elif known[name].needs_amount:
+            findings.append(
+                f"{key}: flow {name!r} needs an amount, which nobody can say here; give the flow an amount, or start "
+                "it through the API"
             )
     if config.gateway.ca_file is not None:
         findings += _authority_findings(base / config.gateway.ca_file)
@@ -205,7 +213,7 @@ def _configure_cde(
         raise OperatorError(
             "gateway.kind: the embedded TEST gateway starts with the service only; start it anew"
         )
-    return _embedded_gateway(config, state, gateway, scan_mode)
+    return _embedded_gateway(config, base, state, gateway, scan_mode)
 
 
 def _cde_again(
@@ -230,6 +238,8 @@ def _cde_again(
 def _resolved(config: Config, base: Path) -> dict[str, Any]:
     data = config.model_dump()
     data["capture"]["flows_directory"] = str(flow_files(config, base)[0].parent)
+    if config.audit.anchor_file:
+        data["audit"]["anchor_file"] = str((base / config.audit.anchor_file).absolute())
     return data
 
 
@@ -245,23 +255,21 @@ def _api_key(state: Path) -> str:
 
 
 def _embedded_gateway(
-    config: Config, state: Path, gateway: TestGatewayProcess, scan_mode: bool
+    config: Config, base: Path, state: Path, gateway: TestGatewayProcess, scan_mode: bool
 ) -> ConfigureCde:
-    return ConfigureCde(
-        state_directory=str(state),
-        gateway_name="embedded-test",
-        gateway_ip="127.0.0.1",
-        gateway_port=gateway.port,
-        gateway_server_name=SERVER_NAME,
-        gateway_ca_file=str(gateway.files.ca_file),
-        gateway_path=EMBEDDED_PATH,
-        gateway_user_file=str(gateway.files.gateway_user_file),
-        gateway_idempotency="replay",
-        star_codes=(config.capture.star_code,),
-        test=True,
-        scan_mode=scan_mode,
-        require=tuple(config.cde.require),
+    settings = GatewaySettings(
+        name="embedded-test",
+        template="generic",
+        addresses=("127.0.0.1",),
+        port=gateway.port,
+        server_name=SERVER_NAME,
+        ca_file=str(gateway.files.ca_file),
+        credentials_file=str(gateway.files.gateway_user_file),
+        path=EMBEDDED_PATH,
+        idempotency="replay",
+        parameters=(("extended", "yes"), ("token_parameter", "token")),
     )
+    return _cde_settings(config, base, state, settings, scan_mode, test=True)
 
 
 def _configured_gateway(config: Config, base: Path, state: Path, scan_mode: bool) -> ConfigureCde:
@@ -269,16 +277,29 @@ def _configured_gateway(config: Config, base: Path, state: Path, scan_mode: bool
     if gateway.address is None or gateway.ca_file is None or gateway.credentials_file is None:
         raise OperatorError("gateway: address, ca_file and credentials_file are needed")
     host, port = split_host_port(gateway.address)
+    settings = GatewaySettings(
+        name=gateway.kind,
+        template=gateway.kind,
+        addresses=(host,),
+        port=port,
+        server_name=gateway.server_name,
+        ca_file=str(base / gateway.ca_file),
+        credentials_file=str(base / gateway.credentials_file),
+        path=gateway.path,
+        idempotency="none",
+    )
+    return _cde_settings(config, base, state, settings, scan_mode, test=False)
+
+
+def _cde_settings(
+    config: Config, base: Path, state: Path, gateway: GatewaySettings, scan_mode: bool, *, test: bool
+) -> ConfigureCde:
     return ConfigureCde(
         state_directory=str(state),
-        gateway_name=gateway.kind,
-        gateway_ip=host,
-        gateway_port=port,
-        gateway_server_name=gateway.server_name,
-        gateway_ca_file=str(base / gateway.ca_file),
-        gateway_path=gateway.path,
-        gateway_user_file=str(base / gateway.credentials_file),
+        gateways=(gateway,),
         star_codes=(config.capture.star_code,),
+        keys=kek_settings(config.keys, base, state, os.environ),
+        test=test,
         scan_mode=scan_mode,
         require=tuple(config.cde.require),
     )

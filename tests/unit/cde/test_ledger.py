@@ -47,7 +47,7 @@ def test_whole_life_of_an_operation_is_written(tmp_path: Path) -> None:
     book.capture_started(CAPTURE, CALL)
 
     assert book.intend(CAPTURE, "k1", (12, 30))
-    book.settle("k1", GatewayResult(GatewayResultKind.TOKEN, token="tok_TEST_1"))
+    book.settle("k1", GatewayResult(GatewayResultKind.APPROVED, token="tok_TEST_1"))
     book.capture_ended(CaptureOutcome(capture_id=CAPTURE, result=CaptureResult.TOKEN, last4="4242"))
 
     assert rows.operations("c1")[0].state == "approved"

@@ -26,6 +26,7 @@ from dtmf_shield.model.capture import (
     FieldSpec,
 )
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.keys import KekSettings
 from dtmf_shield.model.messages import (
     MAILBOX_BYTES,
     MAILBOX_CELL_BYTES,
@@ -36,6 +37,7 @@ from dtmf_shield.model.messages import (
     CellFreed,
     CollectField,
     ConfigureCde,
+    GatewaySettings,
     InfoMailed,
     KeysWritten,
     PeerConnected,
@@ -166,14 +168,20 @@ class CdeDriver:
     ) -> ConfigureCde:
         return ConfigureCde(
             state_directory=str(state_directory),
-            gateway_name="embedded",
-            gateway_ip="127.0.0.1",
-            gateway_port=port,
-            gateway_server_name="localhost",
-            gateway_ca_file=str(ca_file or gateway.files.ca_file),
-            gateway_path="/pay",
-            gateway_user_file=str(gateway.files.gateway_user_file),
-            gateway_idempotency=idempotency,
+            gateways=(
+                GatewaySettings(
+                    name="embedded",
+                    template="generic",
+                    addresses=("127.0.0.1",),
+                    port=port,
+                    server_name="localhost",
+                    ca_file=str(ca_file or gateway.files.ca_file),
+                    credentials_file=str(gateway.files.gateway_user_file),
+                    path="/pay",
+                    idempotency=idempotency,
+                ),
+            ),
+            keys=KekSettings(file=str(state_directory / "kek.json")),
             test=True,
             scan_mode=scan_mode,
         )

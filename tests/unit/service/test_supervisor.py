@@ -19,16 +19,7 @@ from dtmf_shield.service import supervisor as supervising
 from dtmf_shield.service.sockets import HeldSockets
 from dtmf_shield.service.supervisor import REJOIN_QUIET_S, Supervisor
 
-CDE = ConfigureCde(
-    state_directory="",
-    gateway_name="",
-    gateway_ip="",
-    gateway_port=0,
-    gateway_server_name="",
-    gateway_ca_file="",
-    gateway_path="",
-    gateway_user_file="",
-)
+CDE = ConfigureCde(state_directory="", gateways=())
 CONTROL = ConfigureControl(
     config_json=b"{}", state_directory="", session_key=b"", login_ticket="once", api_key=""
 )
