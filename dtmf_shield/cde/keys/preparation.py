@@ -12,7 +12,7 @@ from typing import Final
 
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.cde.keys.file_ring import FileRing
-from dtmf_shield.cde.keys.kek import KEY_BYTES, DekUnwrapError, Kek, KekRing
+from dtmf_shield.cde.keys.kek import KEY_BYTES, DekUnwrapError, Kek, KekRing, random_name
 from dtmf_shield.cde.keys.token_cipher import dek_day, utc_day
 from dtmf_shield.model.keys import KekSettings
 from dtmf_shield.store.dek_rows import DekRow, DekRows
@@ -89,7 +89,7 @@ def day_start_s(wall_s: float) -> float:
 
 def new_dek(kek: Kek, start_s: float) -> tuple[DekRow, bytes]:
     """Make a data key for the day that begins at ``start_s``."""
-    dek_id = f"{utc_day(start_s)}-{secrets.token_hex(4)}"
+    dek_id = f"{utc_day(start_s)}-{random_name()}"
     key = secrets.token_bytes(KEY_BYTES)
     return DekRow(dek_id, start_s, kek.kek_id, kek.wrap(key, dek_id)), key
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtmf_shield.base.errors import InvariantError, OperatorError
+from dtmf_shield.base.log import scrub
 from dtmf_shield.cde.keys.file_ring import FileRing
 from dtmf_shield.cde.keys.opening import open_token_cipher
 from dtmf_shield.cde.keys.preparation import DAY_S, PREPARED_DAYS, UNUSED_KEPT_DAYS
@@ -138,6 +139,15 @@ def test_a_clock_far_ahead_makes_nothing_forgotten(tmp_path: Path) -> None:
     sealed, dek_id = running.seal("pm_TEST_1", row="k1")
 
     assert cipher_in(tmp_path).open(sealed, dek_id, row="k1") == "pm_TEST_1"
+
+
+def test_no_key_s_name_passes_for_a_card_number(tmp_path: Path) -> None:
+    """A day has eight digits: eight more behind it, and one name in ten would be scrubbed from every log."""
+    cipher_in(tmp_path)
+    names = [row.dek_id for row in DekRows(tmp_path / "ledger.sqlite3").all()]
+
+    assert [name for name in (*names, *FileRing(tmp_path / "kek.json").ids()) if scrub(name) != name] == []
+    assert all(sum(map(str.isdecimal, name)) == 8 for name in names)
 
 
 def test_no_byte_of_a_token_is_in_the_ledger_s_files(tmp_path: Path) -> None:
