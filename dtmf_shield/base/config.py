@@ -265,28 +265,6 @@ class ApiSection(_Section):
         return self
 
 
-class AuditSection(_Section):
-    """[audit]: signed roots of the audit log, and where they are sent so that nobody here can rewrite them."""
-
-    root_interval_s: Annotated[int, Field(ge=1, le=3_600)] = 60
-    """So often rows written since are put under a signed root; nothing new, no root."""
-    anchor: Literal["none", "file", "syslog"] = "none"
-    """Where each root is sent as well. `none`: a log that its own host could rewrite proves little."""
-    anchor_file: str | None = None
-    """For `file`: one root a line is appended; on a mount that this host can only append to."""
-    syslog_address: HostPort | None = None
-    """For `syslog`: literal address and port of a log host (RFC 5424)."""
-    syslog_transport: Literal["udp", "tcp"] = "tcp"
-    """For `syslog`: `tcp` (RFC 6587) notices a host that is away; `udp` does not."""
-
-    @model_validator(mode="after")
-    def _complete(self) -> AuditSection:
-        needed = {"file": "anchor_file", "syslog": "syslog_address"}.get(self.anchor)
-        if needed and getattr(self, needed) is None:
-            raise ValueError(f'anchor = "{self.anchor}" with {needed} beside it, or anchor = "none"')
-        return self
-
-
 class KeysSection(_Section):
     """[keys]: the key that encrypts the keys of tokens at rest (KEK)."""
 
@@ -315,6 +293,28 @@ class KeysSection(_Section):
         missing = [key for key in ("module", "token", "pin_file") if getattr(self, key) is None]
         if self.kek == "pkcs11" and missing:
             raise ValueError(f'kek = "pkcs11" with {", ".join(missing)} beside it, or kek = "file"')
+        return self
+
+
+class AuditSection(_Section):
+    """[audit]: signed roots of the audit log, and where they are sent so that nobody here can rewrite them."""
+
+    root_interval_s: Annotated[int, Field(ge=1, le=3_600)] = 60
+    """So often rows written since are put under a signed root; nothing new, no root."""
+    anchor: Literal["none", "file", "syslog"] = "none"
+    """Where each root is sent as well. `none`: a log that its own host could rewrite proves little."""
+    anchor_file: str | None = None
+    """For `file`: one root a line is appended; on a mount that this host can only append to."""
+    syslog_address: HostPort | None = None
+    """For `syslog`: literal address and port of a log host (RFC 5424)."""
+    syslog_transport: Literal["udp", "tcp"] = "tcp"
+    """For `syslog`: `tcp` (RFC 6587) notices a host that is away; `udp` does not."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> AuditSection:
+        needed = {"file": "anchor_file", "syslog": "syslog_address"}.get(self.anchor)
+        if needed and getattr(self, needed) is None:
+            raise ValueError(f'anchor = "{self.anchor}" with {needed} beside it, or anchor = "none"')
         return self
 
 
