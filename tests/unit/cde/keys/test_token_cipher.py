@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -233,6 +234,21 @@ def test_a_key_of_the_right_name_and_wrong_bytes_is_told(tmp_path: Path) -> None
 
     with pytest.raises(OperatorError, match="does not open the data key"):
         cipher_in(tmp_path)
+
+
+def test_root_leaves_the_key_file_to_the_service_s_user(tmp_path: Path) -> None:
+    """A rotation by root must not take the file from the user whom the service runs as."""
+    ring = FileRing(tmp_path / "kek.json")
+    user = 12_345 if os.geteuid() == 0 else os.geteuid()
+    if os.geteuid() == 0:
+        os.chown(tmp_path, user, user)
+    ring.generate(NOON_S)
+    assert (tmp_path / "kek.json").stat().st_uid == user
+
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 0, 0)
+    ring.generate(NOON_S)
+    assert (tmp_path / "kek.json").stat().st_uid == user
 
 
 def test_what_a_crash_left_beside_the_key_file_is_never_taken(tmp_path: Path) -> None:
