@@ -21,7 +21,7 @@ from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.messages import ConfigureCde, ConfigureControl, GatewaySettings
 from dtmf_shield.service.dev_certificates import SERVER_NAME
-from dtmf_shield.service.key_settings import kek_settings
+from dtmf_shield.service.key_settings import kek_findings, kek_settings
 from dtmf_shield.service.seal.environment import leaks_of_environment
 from dtmf_shield.service.sockets import bind_all
 from dtmf_shield.service.supervisor import Supervisor
@@ -97,6 +97,7 @@ def check(config: Config, base: Path) -> list[str]:
         findings += _authority_findings(base / config.gateway.ca_file)
     if config.gateway.credentials_file is not None:
         findings += _credentials_findings(base / config.gateway.credentials_file)
+    findings += kek_findings(config.keys, base)
     return findings + leaks_of_environment(os.environ)
 
 
