@@ -48,6 +48,7 @@ from dtmf_shield.model.messages import (
     ConfigureCde,
     ControlToCde,
     GatewayHealth,
+    GatewayResolved,
     GatewaySettings,
     Heartbeat,
     MediaToCde,
@@ -109,7 +110,10 @@ class CdeProcess:
         self._captures = Captures(
             slots,
             mailbox,
-            IinTable(resources.files("dtmf_shield.cde").joinpath("iin.toml").read_text("utf-8")),
+            IinTable(
+                resources.files("dtmf_shield.cde").joinpath("iin.toml").read_text("utf-8"),
+                refuses_test_cards=not configure.test,
+            ),
             self,
             star_codes=configure.star_codes,
             first_generation=secrets.randbits(32),
@@ -198,6 +202,9 @@ class CdeProcess:
         match message:
             case Shutdown():
                 self._leave.set()
+            case GatewayResolved():
+                if message.gateway == self._sender.name:
+                    self._sender.set_addresses(message.addresses)
             case PeerConnected(peer=ProcessName.CONTROL):
                 self._control_connected(socket.socket(fileno=fds[0]))
             case PeerConnected(peer=ProcessName.MEDIA):

@@ -23,6 +23,8 @@ DIRECTORY: Final = "dev-certificates"
 VALID_DAYS: Final = 90
 RENEW_DAYS_BEFORE: Final = 14
 CLOCK_SKEW: Final = datetime.timedelta(hours=1)
+AUTHORITY_NAME: Final = "dtmf-shield development authority"
+"""Common name. No live gateway is believed on its word."""
 GATEWAY_USER: Final = "test"
 SERVER_NAME: Final = "localhost"
 
@@ -90,7 +92,7 @@ def _builder(name: str, key: ec.EllipticCurvePublicKey, issuer: x509.Name | None
 
 def _authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
     return (
-        _builder("dtmf-shield development authority", key.public_key(), None)
+        _builder(AUTHORITY_NAME, key.public_key(), None)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)

@@ -27,6 +27,8 @@ from dtmf_shield.model.messages import (
     ConfigureCde,
     ConfigureControl,
     ConfigureMedia,
+    GatewayResolved,
+    GatewaySettings,
     Heartbeat,
     PeerConnected,
     PeerLost,
@@ -136,6 +138,24 @@ class Supervisor:
     def stop(self) -> None:
         """Ask for an orderly end: calls are hung up, recordings closed."""
         self._stopping.set()
+
+    # --- gateways ------------------------------------------------------------------------------------
+
+    @property
+    def gateways(self) -> tuple[GatewaySettings, ...]:
+        """As cde was told of them last."""
+        return self._cde_configuration.gateways
+
+    def gateway_resolved(self, message: GatewayResolved) -> None:
+        """Tell cde where a gateway is now, and every cde that is started later."""
+        gateways = tuple(
+            replace(each, addresses=message.addresses) if each.name == message.gateway else each
+            for each in self.gateways
+        )
+        self._cde_configuration = replace(self._cde_configuration, gateways=gateways)
+        cde = self._children.get(ProcessName.CDE)
+        if cde is not None:
+            cde.send(message)
 
     # --- starting and joining ------------------------------------------------------------------------
 

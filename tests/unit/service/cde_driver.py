@@ -34,6 +34,7 @@ from dtmf_shield.model.messages import (
     CellFreed,
     CollectField,
     ConfigureCde,
+    DisarmSlot,
     GatewaySettings,
     InfoMailed,
     KeysWritten,
@@ -117,6 +118,7 @@ class CdeDriver:
         gateway_port: int | None = None,
         ca_file: Path | None = None,
         scan_mode: bool = True,
+        test: bool = True,
     ) -> None:
         slots_fd, _ = create_region(allow_secret=not scan_mode)
         mailbox_fd, _ = create_region(MAILBOX_BYTES, allow_secret=not scan_mode)
@@ -133,7 +135,7 @@ class CdeDriver:
         self.supervisor: Channel[ToSupervisor] = Channel(ours, ToSupervisor)
         self.supervisor.send(
             self._configure(
-                state_directory, gateway, gateway_port or gateway.port, ca_file, idempotency, scan_mode
+                state_directory, gateway, gateway_port or gateway.port, ca_file, idempotency, scan_mode, test
             ),
             (slots_fd, mailbox_fd),
         )
@@ -159,6 +161,7 @@ class CdeDriver:
         ca_file: Path | None,
         idempotency: str,
         scan_mode: bool,
+        test: bool,
     ) -> ConfigureCde:
         return ConfigureCde(
             state_directory=str(state_directory),
@@ -175,7 +178,7 @@ class CdeDriver:
                     idempotency=idempotency,
                 ),
             ),
-            test=True,
+            test=test,
             scan_mode=scan_mode,
         )
 
@@ -213,6 +216,8 @@ class CdeDriver:
         capture_id = CaptureId(name)
         self.control.send(StartCapture(capture_id, CALL, 7, spec))
         message, _ = self.media.receive()
+        while isinstance(message, DisarmSlot):  # of the capture before
+            message, _ = self.media.receive()
         assert isinstance(message, ArmSlot)
         self.arm = message
         self.slots.view[message.slot * slots.SLOT_BYTES + slots.HEAD_AT] = 0
