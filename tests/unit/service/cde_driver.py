@@ -37,6 +37,7 @@ from dtmf_shield.model.messages import (
     CellFreed,
     CollectField,
     ConfigureCde,
+    DisarmSlot,
     GatewaySettings,
     InfoMailed,
     KeysWritten,
@@ -122,6 +123,7 @@ class CdeDriver:
         scan_mode: bool = True,
         require: tuple[str, ...] = (),
         rehearsal: bool = False,
+        test: bool = True,
     ) -> None:
         slots_fd, _ = create_region(allow_secret=not scan_mode)
         mailbox_fd, _ = create_region(MAILBOX_BYTES, allow_secret=not scan_mode)
@@ -137,7 +139,7 @@ class CdeDriver:
         theirs.close()
         self.supervisor: Channel[ToSupervisor] = Channel(ours, ToSupervisor)
         configure = self._configure(
-            state_directory, gateway, gateway_port or gateway.port, ca_file, idempotency, scan_mode
+            state_directory, gateway, gateway_port or gateway.port, ca_file, idempotency, scan_mode, test
         )
         self.supervisor.send(replace(configure, require=require, rehearsal=rehearsal), (slots_fd, mailbox_fd))
         os.close(slots_fd)
@@ -165,6 +167,7 @@ class CdeDriver:
         ca_file: Path | None,
         idempotency: str,
         scan_mode: bool,
+        test: bool,
     ) -> ConfigureCde:
         return ConfigureCde(
             state_directory=str(state_directory),
@@ -182,7 +185,7 @@ class CdeDriver:
                 ),
             ),
             keys=KekSettings(file=str(state_directory / "kek.json")),
-            test=True,
+            test=test,
             scan_mode=scan_mode,
         )
 
@@ -220,6 +223,8 @@ class CdeDriver:
         capture_id = CaptureId(name)
         self.control.send(StartCapture(capture_id, CALL, 7, spec))
         message, _ = self.media.receive()
+        while isinstance(message, DisarmSlot):  # of the capture before
+            message, _ = self.media.receive()
         assert isinstance(message, ArmSlot)
         self.arm = message
         self.slots.view[message.slot * slots.SLOT_BYTES + slots.HEAD_AT] = 0
