@@ -226,7 +226,9 @@ def test_cde_that_was_killed_tells_how_its_captures_ended_when_it_is_back(
     cde.close()
 
 
-def test_card_that_was_being_sent_when_cde_was_killed_is_unknown(tmp_path: Path, gateway: Gateway) -> None:
+def test_token_that_was_asked_for_when_cde_was_killed_costs_nothing_and_may_be_asked_for_again(
+    tmp_path: Path, gateway: Gateway
+) -> None:
     killed = CdeDriver(tmp_path, gateway)
     gateway.fault("hang")
     booked = len(gateway.book()["operations"])
@@ -239,7 +241,7 @@ def test_card_that_was_being_sent_when_cde_was_killed_is_unknown(tmp_path: Path,
 
     cde = CdeDriver(tmp_path, gateway)
 
-    assert cde.wait_for(CaptureOutcome).result is CaptureResult.UNKNOWN
+    assert cde.wait_for(CaptureOutcome).result is CaptureResult.INTERRUPTED
     assert ledger_states(tmp_path) == [("unknown", None)]
     cde.close()
 
