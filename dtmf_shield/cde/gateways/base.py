@@ -79,6 +79,10 @@ class SlotField(enum.Enum):
     POSTAL_CODE = "postal_code"
     BANK_ACCOUNT = "bank_account"
     ROUTING_NUMBER = "routing_number"
+    IBAN = "iban"
+    """With its country letters."""
+    DATE_OF_BIRTH = "date_of_birth"
+    """Eight digits, in the order they were keyed."""
 
 
 Place = tuple[int, int]

@@ -20,10 +20,14 @@ from typing import Final
 from dtmf_shield.cde.gateways.tls import UnreadableCertificateError, pin_of
 
 OBJECTION_WAIT_S_MAX: Final = 0.5
-OBJECTION_WAIT_S_MIN: Final = 0.02
+OBJECTION_WAIT_S_MIN: Final = 0.1
 RECEIVED_BYTES_MAX: Final = 262_144
 """Unread ciphertext of one connection. A peer that sends more than it was asked for is cut off."""
 _READ_BYTES: Final = 16_384
+
+
+class HandshakeError(OSError):
+    """The peer took the connection and ended it before TLS stood, without saying why."""
 
 
 class PinMismatchError(Exception):
@@ -81,14 +85,12 @@ class Connection(asyncio.Protocol):
     # --- opening ------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Connect, shake hands, compare the pin. Raises OSError, ssl.SSLError, PinMismatchError; then it is ended."""
+        """Connect, shake hands, compare the pin. Raises OSError, PinMismatchError; then it is ended."""
         try:
             begun_s = time.monotonic()
             await self._connect()
             round_trip_s = time.monotonic() - begun_s
-            await self._shake_hands()
-            self._compare_pin()
-            await self._hear_objection(round_trip_s)
+            await self._secure(round_trip_s)
         except BaseException:
             self.abort()
             raise
@@ -99,6 +101,14 @@ class Connection(asyncio.Protocol):
         self._socket.setblocking(False)
         await loop.sock_connect(self._socket, (self.peer.address, self.peer.port))
         await loop.create_connection(lambda: self, sock=self._socket)
+
+    async def _secure(self, round_trip_s: float) -> None:
+        try:
+            await self._shake_hands()
+            self._compare_pin()
+            await self._hear_objection(round_trip_s)
+        except ConnectionResetError:
+            raise HandshakeError from None
 
     async def _shake_hands(self) -> None:
         while True:
@@ -133,12 +143,10 @@ class Connection(asyncio.Protocol):
         if self._tls.version() != "TLSv1.3":
             return
         wait_s = min(OBJECTION_WAIT_S_MAX, max(OBJECTION_WAIT_S_MIN, 2 * round_trip_s))
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 if not self._incoming.pending:
                     await self._more()
-        except TimeoutError:
-            return
         if self._read() is not None:
             raise ConnectionResetError("the gateway spoke before it was asked")
 

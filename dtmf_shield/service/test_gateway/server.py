@@ -94,7 +94,7 @@ class TestGateway:
         """Listen; return the port."""
         self._context = context
         self._server = await asyncio.start_server(
-            self._serve, LISTEN_IP, port, ssl=context, backlog=BACKLOG, limit=REQUEST_BYTES_MAX
+            self._accept, LISTEN_IP, port, ssl=context, backlog=BACKLOG, limit=REQUEST_BYTES_MAX
         )
         return int(self._server.sockets[0].getsockname()[1])
 
@@ -119,19 +119,21 @@ class TestGateway:
 
     # --- connections --------------------------------------------------------------------------------------
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None or len(self._connections) >= CONNECTIONS_MAX:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._connections) >= CONNECTIONS_MAX:
             writer.transport.abort()
             return
-        self._connections.add(task)
         self.connections_accepted += 1
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self._requests(reader, writer)
         except (OSError, TimeoutError, h11.ProtocolError, _GoneError):
             pass  # The client went away or spoke nonsense: nothing to answer, nothing to keep.
         finally:
-            self._connections.discard(task)
             writer.close()
 
     async def _requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
