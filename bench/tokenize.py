@@ -2,8 +2,8 @@
 
 Usage: python -m bench.tokenize [--n 400] [--captures 256] [--json]. Three contenders ask one TEST gateway, a process
 of its own, for tokens in random order: a bare TLS socket that sends the same bytes and reads the answer; the sender
-with its connector, in this process; and the whole cde process, from SubmitCapture to CaptureOutcome, with channel,
-ledger on disk and wiping. What is added is each time of ours less the bare socket's median, so that its outliers do not
+alone, in this process; and the whole cde process, from SubmitCapture to CaptureOutcome, with channel, connector, ledger
+on disk and wiping. What is added is each time of ours less the bare socket's median, so that its outliers do not
 help us. CPU is that of the asking process alone: what is left of the difference on a machine that others load. Below:
 captures held at once in one cde process, all fields keyed, and what each costs in memory.
 """
@@ -34,20 +34,15 @@ from dtmf_shield.cde.gateways import http_exchange
 from dtmf_shield.cde.gateways.base import (
     Answer,
     CardInSlot,
-    Connector,
-    GatewayResultKind,
-    Idempotency,
-    Order,
+    Request,
+    SlotField,
     build_body,
 )
-from dtmf_shield.cde.gateways.generic import GenericConnector
-from dtmf_shield.cde.gateways.opening import basic_authorization
 from dtmf_shield.cde.gateways.sender import BUILD_PAGE_BYTES, Endpoint, GatewaySender
 from dtmf_shield.cde.gateways.tls import client_context
 from dtmf_shield.model.capture import CaptureOutcome, CaptureResult
 from dtmf_shield.model.ids import CallId
 from dtmf_shield.model.messages import SubmitCapture
-from dtmf_shield.model.payment import OperationKind
 from tests.unit.service.cde_driver import CdeDriver, Gateway
 
 TEST_CARD = b"4242424242424242"
@@ -57,7 +52,7 @@ SEED = 17
 PATH = "/pay"
 Times = dict[str, NDArray[np.float64]]
 """Of each contender (n, 2): elapsed and CPU time in ms."""
-BARE, SENDER, CDE = "bare TLS socket", "sender and connector", "cde process"
+BARE, SENDER, CDE = "bare TLS socket", "sender alone", "cde process"
 
 
 def card() -> CardInSlot:
@@ -69,26 +64,29 @@ def card() -> CardInSlot:
     return CardInSlot(slot, len(TEST_CARD), 4, 3)
 
 
+def authorization(gateway: Gateway) -> tuple[tuple[str, str], ...]:
+    """Return the header by which the TEST gateway knows us."""
+    credentials = base64.b64encode(gateway.files.gateway_user_file.read_bytes().strip()).decode()
+    return (("Authorization", f"Basic {credentials}"),)
+
+
 class BareSocket:
     """The peer: blocking TLS, no HTTP library, the bytes made before the clock runs."""
 
-    def __init__(self, gateway: Gateway, connector: Connector, held: CardInSlot) -> None:
+    def __init__(self, gateway: Gateway, held: CardInSlot) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(gateway.files.ca_file)
         self._socket = context.wrap_socket(
             create_connection(("127.0.0.1", gateway.port)), server_hostname="localhost"
         )
-        credentials = base64.b64encode(gateway.files.gateway_user_file.read_bytes().strip()).decode()
-        self._identity = http_exchange.Identity(
-            f"localhost:{gateway.port}", (("Authorization", f"Basic {credentials}"),), b""
-        )
-        self._connector, self._card = connector, held
+        self._identity = http_exchange.Identity(f"localhost:{gateway.port}", authorization(gateway), b"")
+        self._card = held
 
     def ask(self) -> tuple[float, float]:
         """Return seconds from the first byte out to the last byte in, and of CPU."""
-        request = self._connector.request(order(self._card))
-        body = build_body(memoryview(bytearray(BUILD_PAGE_BYTES)), request.body, self._card)
-        head = h11.Connection(h11.CLIENT).send(http_exchange._head(request, body, self._identity)) or b""
+        asked = request()
+        body = build_body(memoryview(bytearray(BUILD_PAGE_BYTES)), asked.body, self._card)
+        head = h11.Connection(h11.CLIENT).send(http_exchange._head(asked, body, self._identity)) or b""
         whole = head + body
         begun_s, cpu_s = time.perf_counter(), time.process_time()
         self._socket.sendall(whole)
@@ -106,19 +104,32 @@ def _complete(answer: bytes) -> bool:
     return bool(mark) and len(body) == int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
 
 
-def order(held: CardInSlot) -> Order:
-    """Return a tokenisation under a key of its own."""
-    return Order(OperationKind.TOKENIZE, str(uuid.uuid4()), card=held, reference="order 17")
+def request() -> Request:
+    """Return a tokenisation under a key of its own, as the TEST gateway takes it."""
+    key = str(uuid.uuid4()).encode()
+    parts = (
+        b'{"transaction_id":"' + key + b'","method":"tokenize","cardnumber":"',
+        SlotField.NUMBER,
+        b'","cvv":"',
+        SlotField.SECURITY_CODE,
+        b'","expiry_month":"',
+        SlotField.EXPIRY_MONTH,
+        b'","expiry_year":"',
+        SlotField.EXPIRY_YEAR,
+        b'","postal_code":null,"description":"order 17","parameters":{}}',
+    )
+    return Request(
+        "POST", PATH, (("Content-Type", "application/json"), ("Idempotency-Key", key.decode())), parts
+    )
 
 
-async def by_sender(sender: GatewaySender, connector: Connector, held: CardInSlot) -> tuple[float, float]:
-    """Return seconds from the slot to the token, and of CPU."""
-    wanted = order(held)
+async def by_sender(sender: GatewaySender, held: CardInSlot) -> tuple[float, float]:
+    """Return seconds from the slot to the answer, and of CPU."""
+    asked = request()
     begun_s, cpu_s = time.perf_counter(), time.process_time()
-    answer = await sender.exchange(connector.request(wanted), held)
-    token = isinstance(answer, Answer) and connector.result(wanted, answer).kind is GatewayResultKind.APPROVED
+    answer = await sender.exchange(asked, held)
     taken = time.perf_counter() - begun_s, time.process_time() - cpu_s
-    if not token:
+    if not isinstance(answer, Answer) or b"tok_TEST_" not in answer.body:
         raise RuntimeError("the gateway gave no token")
     return taken
 
@@ -146,7 +157,7 @@ def open_sender(gateway: Gateway) -> GatewaySender:
         ("127.0.0.1",),
         gateway.port,
         "localhost",
-        (("Authorization", basic_authorization(gateway.files.gateway_user_file)),),
+        authorization(gateway),
     )
     page = Region(create_region(BUILD_PAGE_BYTES)[0], BUILD_PAGE_BYTES)
     return GatewaySender(endpoint, client_context(gateway.files.ca_file), "bench", page)
@@ -154,8 +165,8 @@ def open_sender(gateway: Gateway) -> GatewaySender:
 
 async def measure(gateway: Gateway, cde: CdeDriver, n: int) -> Times:
     """Return milliseconds of each contender, n each, in random order within each round."""
-    connector, held = GenericConnector("bench", Idempotency.REPLAY, PATH), card()
-    bare, sender = BareSocket(gateway, connector, held), open_sender(gateway)
+    held = card()
+    bare, sender = BareSocket(gateway, held), open_sender(gateway)
 
     async def ask_bare() -> tuple[float, float]:
         return bare.ask()
@@ -165,7 +176,7 @@ async def measure(gateway: Gateway, cde: CdeDriver, n: int) -> Times:
 
     contenders: dict[str, Callable[[], Awaitable[tuple[float, float]]]] = {
         BARE: ask_bare,
-        SENDER: lambda: by_sender(sender, connector, held),
+        SENDER: lambda: by_sender(sender, held),
         CDE: ask_cde,
     }
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
