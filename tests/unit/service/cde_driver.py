@@ -6,12 +6,13 @@ import base64
 import http.client
 import json
 import os
+import signal
 import ssl
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -100,6 +101,13 @@ class Gateway:
     def book(self) -> Any:
         return self.ask("GET", "/book")
 
+    def stand_still(self) -> None:
+        """Read and answer nothing until ``go_on``; the system goes on taking what is sent."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -109,7 +117,10 @@ class Gateway:
 
 
 class CdeDriver:
-    """A cde process with everything around it. ``environment`` adds variables, such as LD_PRELOAD."""
+    """A cde process with everything around it. ``environment`` adds variables, such as LD_PRELOAD.
+
+    ``log``: where it writes its log; a pipe without one, which is full after some 200 captures.
+    """
 
     def __init__(
         self,
@@ -124,6 +135,7 @@ class CdeDriver:
         require: tuple[str, ...] = (),
         rehearsal: bool = False,
         test: bool = True,
+        log: IO[bytes] | None = None,
     ) -> None:
         slots_fd, _ = create_region(allow_secret=not scan_mode)
         mailbox_fd, _ = create_region(MAILBOX_BYTES, allow_secret=not scan_mode)
@@ -134,7 +146,7 @@ class CdeDriver:
             [sys.executable, "-m", "dtmf_shield.service.cde_process"],
             pass_fds=[theirs.fileno()],
             env=variables,
-            stderr=subprocess.PIPE,
+            stderr=log or subprocess.PIPE,
         )
         theirs.close()
         self.supervisor: Channel[ToSupervisor] = Channel(ours, ToSupervisor)
@@ -219,9 +231,9 @@ class CdeDriver:
             if progress.state is state:
                 return progress
 
-    def start(self, name: str, spec: CaptureSpec = SPEC) -> CaptureId:
+    def start(self, name: str, spec: CaptureSpec = SPEC, *, call: CallId = CALL, row: int = 7) -> CaptureId:
         capture_id = CaptureId(name)
-        self.control.send(StartCapture(capture_id, CALL, 7, spec))
+        self.control.send(StartCapture(capture_id, call, row, spec))
         message, _ = self.media.receive()
         while isinstance(message, DisarmSlot):  # of the capture before
             message, _ = self.media.receive()
@@ -235,10 +247,12 @@ class CdeDriver:
     def collect(self, capture_id: CaptureId, field: str) -> None:
         self.control.send(CollectField(capture_id, field))
 
-    def hold(self, name: str, number: str, *, by_info: bool = False) -> CaptureId:
+    def hold(
+        self, name: str, number: str, *, by_info: bool = False, call: CallId = CALL, row: int = 7
+    ) -> CaptureId:
         """Start a capture and key all its fields."""
         key = self.key_by_info if by_info else self.key
-        capture_id = self.start(name)
+        capture_id = self.start(name, call=call, row=row)
         for field, keys in ((PAN, number + "#"), (EXPIRY, "1230"), (CODE, "123")):
             self.collect(capture_id, field)
             self.wait_for_state(CaptureState.WAITING)
