@@ -18,7 +18,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def commit_of(package: str) -> str:
-    """Return the commit that last changed a package of dtmf_shield, marked + where files differ from it."""
+    """Return the commit that last changed what is measured, marked + where files differ from it."""
     measured = ["--", f"dtmf_shield/{package}"]
     commit = subprocess.run(
         ["git", "log", "-1", "--format=%h", *measured], capture_output=True, text=True, check=False
@@ -27,10 +27,12 @@ def commit_of(package: str) -> str:
     return f"{commit or 'unknown'}{'+' if changed else ''}"
 
 
-def keep(name: str, lines: list[str], command: str, folder: Path = RESULTS, package: str = "media") -> None:
+def keep(
+    name: str, lines: list[str], command: str, folder: Path = RESULTS, *, package: str = "media"
+) -> None:
     """Write `lines` of markdown to folder/name.md, with the command that made them, and show them.
 
-    `package`: the one of dtmf_shield that was measured.
+    `package`: of dtmf_shield, what was measured.
     """
     folder.mkdir(parents=True, exist_ok=True)
     source = f"Measured by `{command}`, {package} code of commit {commit_of(package)}."

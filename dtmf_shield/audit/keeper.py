@@ -22,6 +22,8 @@ BACKLOG_ROOTS_MAX: Final = 1_000
 """Roots sent to an anchor that was away. Older ones are left out: each root vouches for all before it."""
 RETRY_S_MIN: Final = 5.0
 RETRY_S_MAX: Final = 300.0
+PAUSE_S: Final = 0.1
+"""Between two roots: a log of years that gets its first ones takes a third of a core, not all of it."""
 CLOSE_S: Final = 2.0
 """How long a stop waits for the last root; it stays on disk, and is anchored at the next start."""
 
@@ -66,7 +68,9 @@ class RootKeeper:
 
     def _write(self) -> None:
         try:
-            self._unsent.extend(self._writer.write(self._clock.wall_s()))
+            while made := self._writer.write(self._clock.wall_s(), roots_max=1):
+                self._unsent.extend(made)
+                self._stop.wait(PAUSE_S)
         except (OSError, OperatorError) as error:
             self._fails("audit_root_not_written", error)
         else:

@@ -115,13 +115,14 @@ class RootWriter:
         if self._last is not None:
             self._check_fits(self._last)
 
-    def write(self, wall_s: float) -> list[Root]:
+    def write(self, wall_s: float, *, roots_max: int | None = None) -> list[Root]:
         """Put every whole row written since under roots of at most BATCH_ROWS_MAX; return the new ones, on disk.
 
-        Raises OSError, and OperatorError where the log holds something that is no row.
+        ``roots_max``: at most so many now. Raises OSError, and OperatorError where the log holds something that is no
+        row.
         """
-        made = []
-        while root := self._next(wall_s):
+        made: list[Root] = []
+        while (roots_max is None or len(made) < roots_max) and (root := self._next(wall_s)):
             with self.path.open("ab") as file:
                 file.write(root.line().encode("ascii") + b"\n")
                 file.flush()

@@ -72,6 +72,13 @@ class SocketsPassed(msgspec.Struct, frozen=True, tag=True):
     indexes: tuple[int, ...]
 
 
+class GatewayResolved(msgspec.Struct, frozen=True, tag=True):
+    """The name of a gateway now leads to ``addresses``, all literals: connect there from now on."""
+
+    gateway: str
+    addresses: tuple[str, ...]
+
+
 class Shutdown(msgspec.Struct, frozen=True, tag=True):
     """Leave: hang up what is yours, close files, exit 0."""
 
@@ -103,9 +110,10 @@ class PortsAvailable(msgspec.Struct, frozen=True, tag=True):
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """One gateway as cde needs it. Files are named, secrets are never in messages.
 
-    ``addresses`` are literals: cde resolves no names. ``template``: a shipped connector's name or a file.
-    ``idempotency`` empty: as the template says. ``client_*`` empty: no client certificate. ``pins``: SHA-256 of the
-    gateway's SubjectPublicKeyInfo in base64, empty for none. ``parameters``: what the template asks for, by name.
+    ``addresses`` are literals: cde resolves no names; ``host``: the name they were found by, for the supervisor.
+    ``template``: a shipped connector's name or a file. ``idempotency`` empty: as the template says. ``client_*`` empty:
+    no client certificate. ``pins``: SHA-256 of the gateway's SubjectPublicKeyInfo in base64, empty for none.
+    ``parameters``: what the template asks for, by name.
     """
 
     name: str
@@ -117,6 +125,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     credentials_file: str
     path: str = ""
     idempotency: str = ""
+    host: str = ""
     client_certificate_file: str = ""
     client_key_file: str = ""
     pins: tuple[str, ...] = ()
@@ -474,7 +483,7 @@ class KeysWritten(msgspec.Struct, frozen=True, tag=True):
 ToChild = PeerConnected | SocketsPassed | Shutdown
 ToControl = ConfigureControl | PortsAvailable | ToChild
 SupervisorToMedia = ConfigureMedia | PeerConnected | SocketsPassed | Shutdown
-SupervisorToCde = ConfigureCde | PeerConnected | Drain | Shutdown
+SupervisorToCde = ConfigureCde | GatewayResolved | PeerConnected | Drain | Shutdown
 ToSupervisor = ProcessReady | Heartbeat | PeerLost | StopService | Drained
 ControlToMedia = OpenCall | SetStream | SetShield | StartRecording | CloseCall | AskStatistics
 MediaToControl = ShieldChanged | StarCodeKeyed | RecordingClosed | CallStatistics | CallClosed

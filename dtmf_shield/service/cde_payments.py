@@ -34,6 +34,7 @@ from dtmf_shield.model.ids import CallId, CaptureId
 from dtmf_shield.model.messages import (
     CdeToControl,
     ConfigureCde,
+    GatewayResolved,
     GatewaySettings,
     OrderPayment,
     StartCapture,
@@ -122,6 +123,12 @@ class CdePayments:
         self._ledger.capture_ended(outcome)
 
     # --- control ------------------------------------------------------------------------------------------
+
+    def resolved(self, message: GatewayResolved) -> None:
+        """Take a gateway's new addresses."""
+        for sender in self._senders:
+            if sender.name == message.gateway:
+                sender.set_addresses(message.addresses)
 
     def order(self, message: OrderPayment) -> None:
         """Begin an order without a caller."""

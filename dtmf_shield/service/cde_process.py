@@ -39,6 +39,7 @@ from dtmf_shield.model.messages import (
     Drain,
     Drained,
     GatewayHealth,
+    GatewayResolved,
     Heartbeat,
     MediaToCde,
     OrderPayment,
@@ -90,7 +91,10 @@ class CdeProcess:
         self._captures = Captures(
             slots,
             mailbox,
-            IinTable(resources.files("dtmf_shield.cde").joinpath("iin.toml").read_text("utf-8")),
+            IinTable(
+                resources.files("dtmf_shield.cde").joinpath("iin.toml").read_text("utf-8"),
+                refuses_test_cards=not configure.test,
+            ),
             self,
             star_codes=configure.star_codes,
             first_generation=secrets.randbits(32),
@@ -197,6 +201,8 @@ class CdeProcess:
                 self._captures.draining = True
                 self.to_control(CapturesPaused())
                 self._tell_if_drained()
+            case GatewayResolved():
+                self._payments.resolved(message)
             case PeerConnected(peer=ProcessName.CONTROL):
                 self._control_connected(socket.socket(fileno=fds[0]))
             case PeerConnected(peer=ProcessName.MEDIA):

@@ -31,6 +31,8 @@ from dtmf_shield.service.certificates import (
 
 DIRECTORY: Final = "dev-certificates"
 RENEW_DAYS_BEFORE: Final = 14
+AUTHORITY_NAME: Final = "dtmf-shield development authority"
+"""Common name. No live gateway is believed on its word."""
 GATEWAY_USER: Final = "test"
 SERVER_NAME: Final = "localhost"
 LOOPBACK: Final = (SERVER_NAME, "127.0.0.1", "::1")
@@ -75,7 +77,7 @@ def _good(files: DevCertificates) -> bool:
 
 
 def _make(files: DevCertificates, ca_key_file: Path) -> None:
-    authority = make_authority("dtmf-shield development authority")
+    authority = make_authority(AUTHORITY_NAME)
     gateway = _gateway_server(authority, VALID_DAYS)
     write_private(ca_key_file, authority.key_pem())
     write_private(files.gateway_key_file, gateway.key_pem())
@@ -103,7 +105,7 @@ def make_development_set(
         raise OperatorError(
             f"{', '.join(there)}: there already; name another --out, or replace them with --force"
         )
-    authority = make_authority("dtmf-shield development authority", valid_days)
+    authority = make_authority(AUTHORITY_NAME, valid_days)
     uri_host = f"[{sip_host}]" if ":" in sip_host else sip_host
     sip_names = [host_name(sip_host), x509.UniformResourceIdentifier(f"sip:{uri_host}")]
     issued = {

@@ -39,3 +39,20 @@ def kek_settings(keys: KeysSection, base: Path, state: Path, environment: Mappin
             name: environment[name] for name in keys.module_environment if name in environment
         },
     )
+
+
+def kek_findings(keys: KeysSection, base: Path) -> list[str]:
+    """Check the files that an HSM needs. Returns one sentence a finding."""
+    if keys.kek != "pkcs11" or keys.module is None or keys.pin_file is None:
+        return []
+    findings = []
+    if not (base / keys.module).exists():
+        findings.append(
+            f"keys.module: {base / keys.module} is not there; name the PKCS #11 library of your HSM"
+        )
+    pin_file = base / keys.pin_file
+    if not pin_file.exists():
+        findings.append(f"keys.pin_file: {pin_file} is not there; write the user PIN on one line there")
+    elif pin_file.stat().st_mode & 0o077:
+        findings.append(f"keys.pin_file: {pin_file}: others may read it; chmod 600 it")
+    return findings

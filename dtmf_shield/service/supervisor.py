@@ -29,6 +29,8 @@ from dtmf_shield.model.messages import (
     ConfigureMedia,
     Drain,
     Drained,
+    GatewayResolved,
+    GatewaySettings,
     Heartbeat,
     PeerConnected,
     PeerLost,
@@ -193,6 +195,24 @@ class Supervisor:
                 await old.ended.wait()
         except TimeoutError:
             old.kill()
+
+    # --- gateways ------------------------------------------------------------------------------------
+
+    @property
+    def gateways(self) -> tuple[GatewaySettings, ...]:
+        """As cde was told of them last."""
+        return self._cde_configuration.gateways
+
+    def gateway_resolved(self, message: GatewayResolved) -> None:
+        """Tell cde where a gateway is now, and every cde that is started later."""
+        gateways = tuple(
+            replace(each, addresses=message.addresses) if each.name == message.gateway else each
+            for each in self.gateways
+        )
+        self._cde_configuration = replace(self._cde_configuration, gateways=gateways)
+        cde = self._children.get(ProcessName.CDE)
+        if cde is not None:
+            cde.send(message)
 
     # --- starting and joining ------------------------------------------------------------------------
 

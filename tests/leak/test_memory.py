@@ -3,7 +3,7 @@
 Scanned after each end: all readable and writable maps of supervisor, control, media and cde, in 21 byte forms and 3
 pointer forms; media's locked tables besides for codes at any stride and for tones. The normal allocator: every door
 with every end. The never-reusing one, where each copy ever made stays: every door with a token and one more end, which
-changes from day to day; tests/leak/test_canary.py adds token, timeout, hang-up and decline by every door under both allocators,
+changes from day to day. tests/leak/test_canary.py adds token, timeout, hang-up and decline by every door under both,
 tests/leak/test_cde_memory.py all ends of cde by itself. Then files; then the mode that customers run, unreadable.
 """
 
@@ -307,7 +307,8 @@ def test_slots_are_secret_locked_undumpable_and_unreadable_even_for_root(
 @pytest.mark.parametrize("name", ["cde", "media", "control"])
 def test_no_process_of_the_service_can_be_dumped(live: WholeService, name: str) -> None:
     """A process that may be dumped belongs to its user; the files of one that may not belong to root alone."""
-    core = Path(f"/proc/{live.service.pids()[name]}/limits").read_text().splitlines()
+    pid = live.service.pids()[name]
+    core = Path(f"/proc/{pid}/limits").read_text().splitlines()
 
     assert next(line.split()[4:6] for line in core if line.startswith("Max core file size")) == ["0", "0"]
     assert "protection_missing" not in live.service.log()

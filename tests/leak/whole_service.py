@@ -139,23 +139,15 @@ class WholeService:
     def play(self, *ends: str, meanwhile: tuple[str, ...] = ()) -> None:
         """Take the calls of ``ends``, by every door at once, to their ends; they are hung up then.
 
-        At most one of ``ends`` goes to the gateway with a fault. ``meanwhile`` is played while the cards are being sent.
+        At most one of ``ends`` goes to the gateway with a fault. ``meanwhile`` is played while cards are being sent.
         """
         cells = [cell for cell in self.cells.values() if cell.end in ends]
-        fault = next((end for end in ends if end in FAULTS), None)
-        if fault:
-            # Enough for asking once more, as the embedded gateway's idempotency allows; not for ``hang``: 8 s each.
-            count = len(DOORS) * (1 if fault == "hang" else 10)
-            self.service.gateway("POST", "/faults", {"fault": fault, "count": count})
-        if "exception" in ends:
-            self._toggle_exception()
+        self._set_faults(ends)
         try:
             self._begin(cells)
             for cell in cells:
                 if cell.end in MID_ENTRY:
                     self.service.wait_for_count(cell.call_id, len(self.canary) - (cell.end == "hangup"))
-            if any(cell.end in MID_ENTRY for cell in cells):
-                self.held = self.scan_slots()
             self._interrupt(cells)
             if meanwhile:
                 for cell in cells:
@@ -168,10 +160,21 @@ class WholeService:
             for cell in cells:
                 if cell.caller is not None:
                     cell.caller.stop()
+        self._clear_faults(ends)
+
+    def _set_faults(self, ends: tuple[str, ...]) -> None:
+        for fault in FAULTS.intersection(ends):
+            # Enough for asking once more, as the embedded gateway's idempotency allows; not for ``hang``: 8 s each.
+            count = len(DOORS) * (1 if fault == "hang" else 10)
+            self.service.gateway("POST", "/faults", {"fault": fault, "count": count})
         if "exception" in ends:
             self._toggle_exception()
-        if fault:
+
+    def _clear_faults(self, ends: tuple[str, ...]) -> None:
+        if FAULTS.intersection(ends):
             self.service.gateway("POST", "/faults", {"fault": "none", "count": 0})
+        if "exception" in ends:
+            self._toggle_exception()
 
     def _wait_for_sending(self, call_id: str) -> None:
         def look() -> bool:
@@ -203,6 +206,8 @@ class WholeService:
         return (self.canary,) if end in MID_ENTRY else (number, date, self.security_code)
 
     def _interrupt(self, cells: list[Cell]) -> None:
+        if any(cell.end in MID_ENTRY for cell in cells):
+            self.held = self.scan_slots()
         for cell in cells:
             if cell.end == "hangup" and cell.caller is not None:
                 cell.caller.go()

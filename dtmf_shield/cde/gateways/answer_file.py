@@ -25,7 +25,7 @@ from dtmf_shield.cde.gateways.toml_table import TomlTable, one_of
 from dtmf_shield.model.payment import DeclineCode, OperationKind
 
 RULES_MAX: Final = 64
-PATH_DEPTH_MAX: Final = 8
+PATH_DEPTH_MAX: Final = 12
 RESULTS: Final = [
     each.value for each in GatewayResultKind if each is not GatewayResultKind.FAILED_BEFORE_SEND
 ]

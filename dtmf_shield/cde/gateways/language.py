@@ -58,7 +58,12 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A whole template."""
+    """A whole template.
+
+    ``exponents``: currencies whose minor unit the gateway counts otherwise than ISO 4217. ``uses_path``: the
+    configuration gives a path. ``currency_parameter``: the parameter that names the only currency, where requests
+    name none.
+    """
 
     name: str
     documentation: str
@@ -72,6 +77,7 @@ class Template:
     exponents: Mapping[str, int]
     signature: Signature | None
     uses_path: bool
+    currency_parameter: str = ""
 
     def capabilities(self, idempotency: Idempotency, configured: Mapping[str, str]) -> Capabilities:
         """Return what it can do with these parameters."""

@@ -73,7 +73,7 @@ class GatewaySender:
 
     def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext, name: str, page: Region) -> None:
         """``name``: of the gateway, for the log. ``page``: BUILD_PAGE_BYTES of locked memory, for all gateways."""
-        self._endpoint, self._tls, self._name, self._page = endpoint, tls, name, page
+        self._endpoint, self._tls, self.name, self._page = endpoint, tls, name, page
         self._identity = Identity(_host(endpoint), endpoint.headers, endpoint.signing_key)
         self._room = asyncio.Semaphore(EXCHANGES_MAX)
         self._addresses: tuple[str, ...] = ()
@@ -93,7 +93,7 @@ class GatewaySender:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await self._room.acquire()
         except TimeoutError:
-            _log.warning("gateway_exchanges_at_their_limit", gateway=self._name, exchanges=EXCHANGES_MAX)
+            _log.warning("gateway_exchanges_at_their_limit", gateway=self.name, exchanges=EXCHANGES_MAX)
             return Unanswered("timeout", sent=False)
         try:
             connection = await self._ready_connection()
@@ -114,7 +114,7 @@ class GatewaySender:
         except (OSError, GarbageError, h11.RemoteProtocolError) as error:
             connection.abort()
             reason = _reason(error)
-            _log.warning("gateway_no_answer", gateway=self._name, reason=reason)
+            _log.warning("gateway_no_answer", gateway=self.name, reason=reason)
             return Unanswered(reason, sent=True)
         except BaseException:
             connection.abort()
@@ -217,11 +217,12 @@ class GatewaySender:
             except (OSError, PinMismatchError) as error:
                 self.health = _reason_before(error)
                 detail = error.reason if isinstance(error, ssl.SSLError) else type(error).__name__
-                _log.warning("gateway_no_connection", gateway=self._name, reason=self.health, detail=detail)
+                _log.warning("gateway_no_connection", gateway=self.name, reason=self.health, detail=detail)
             else:
                 self.health = "ok"
-                others = (other for other in self._addresses if other != address)
-                self._addresses = (address, *others)
+                if address in self._addresses:  # it may have been taken away meanwhile
+                    others = (other for other in self._addresses if other != address)
+                    self._addresses = (address, *others)
                 return connection
         return None
 

@@ -61,6 +61,11 @@ class TemplateConnector:
     def request(self, order: Order) -> Request:
         """Return the request of ``order``, byte for byte the same each time. Raises InvariantError beyond abilities."""
         operation = self._operation(order)
+        only = self._configured.get(PARAMETERS + self._template.currency_parameter, "")
+        if only and order.currency not in ("", only):
+            raise InvariantError(
+                f"gateway {self._name} charges {only} alone, and its requests name no currency"
+            )
         values = filling(order, self._configured, self._template.exponents)
         content_type = CONTENT_TYPES[operation.encoding]
         headers = [("Content-Type", content_type)] if content_type else []

@@ -145,6 +145,7 @@ def _template(root: TomlTable) -> Template:
         operations=operations,
         exponents=_exponents(root.table("currency_exponents")),
         signature=_signature(root.table("signature")) if root.has("signature") else None,
+        currency_parameter=_currency_parameter(root, names),
         uses_path=any(_names(operation.path) & {PATH} for operation in operations),
     )
     proxy.finish()
@@ -189,6 +190,14 @@ def _parameters(tables: TomlTable) -> tuple[Parameter, ...]:
         )
         table.finish()
     return tuple(parameters)
+
+
+def _currency_parameter(root: TomlTable, parameters: Collection[str]) -> str:
+    name = root.text("currency_parameter", "")
+    if name and PARAMETERS + name not in parameters:
+        known = [parameter.removeprefix(PARAMETERS) for parameter in parameters]
+        root.finding("currency_parameter", repr(name), one_of(name, known))
+    return name
 
 
 def _exponents(table: TomlTable) -> dict[str, int]:
@@ -265,7 +274,10 @@ def _operation(table: TomlTable, context: _Context) -> Operation:
         body=body or NoBody(),
         answers=context.answers.get(answers_name, AnswerSet(())),
         answers_name=answers_name,
-        headers=(*context.headers, *_headers(table.table("headers"), context.parameters)),
+        headers=(
+            *_common_headers(kind, context),
+            *_headers(table.table("headers"), context.parameters),
+        ),
         of=_of(table, kind),
         moto=moto,
         no_moto_because=no_moto_because,
@@ -275,6 +287,13 @@ def _operation(table: TomlTable, context: _Context) -> Operation:
         table.finding("answers", repr(answers_name), "answers with a token")
     table.finish()
     return operation
+
+
+def _common_headers(kind: OperationKind, context: _Context) -> tuple[tuple[str, Text], ...]:
+    """Return the file's headers; without the key where it is asked what became of that key's operation."""
+    if kind is not OperationKind.LOOKUP:
+        return context.headers
+    return tuple((name, text) for name, text in context.headers if "key" not in _names(text))
 
 
 def _fillable(kind: OperationKind, source: str, parameters: Collection[str]) -> list[str]:

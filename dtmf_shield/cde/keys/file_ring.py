@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from dtmf_shield.base.errors import OperatorError
-from dtmf_shield.cde.keys.kek import KEKS_MAX, KEY_BYTES, MemoryKek
+from dtmf_shield.cde.keys.kek import KEKS_MAX, KEY_BYTES, MemoryKek, random_name
 
 RING_BYTES_MAX: Final = 65_536
 VERSION: Final = 1
@@ -73,7 +73,7 @@ class FileRing:
         if len(entries) >= KEKS_MAX:
             raise OperatorError(f"{self._path}: {KEKS_MAX} keys are the most; retire some: keys retire")
         day = datetime.datetime.fromtimestamp(wall_s, datetime.UTC).date().isoformat()
-        entry = _Entry(f"kek-{day}-{secrets.token_hex(4)}", day, secrets.token_bytes(KEY_BYTES))
+        entry = _Entry(f"kek-{day}-{random_name()}", day, secrets.token_bytes(KEY_BYTES))
         _replace(path, [*entries, entry])
         return entry.id
 

@@ -6,7 +6,9 @@ none of it. This one unwraps, hands the data keys to its parent over a pipe and 
 
 from __future__ import annotations
 
+import ctypes
 import os
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from dtmf_shield.store.dek_rows import DekRows
 ANSWER_TIMEOUT_S: Final = 120.0
 """DEKS_MAX unwraps at 10 ms each, and time to log in."""
 EXIT_OPERATOR: Final = 2
+_PR_SET_DUMPABLE: Final = 4
 _PASSED: Final = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
 
 
@@ -63,6 +66,9 @@ def ask(request: Request) -> dict[str, bytes]:
 
 def main() -> int:
     """Answer one request."""
+    # exec has made it readable to processes of the same user again, and a crash of the library must leave no core.
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
     try:
         rows = DekRows(Path(request.ledger_file))

@@ -7,6 +7,8 @@ KEK, so that none can stand in another's place. Key bytes are ordinary bytes obj
 from __future__ import annotations
 
 import os
+import secrets
+import string
 from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -21,6 +23,12 @@ NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
 KEKS_MAX: Final = 64
 """Keys in one ring. A ring grows by one a rotation, and retiring takes one away."""
+NAME_LETTERS: Final = 8
+
+
+def random_name() -> str:
+    """Return letters for the end of a name. No digits: with those of the day they could pass for a card number."""
+    return "".join(secrets.choice(string.ascii_lowercase) for _ in range(NAME_LETTERS))
 
 
 class DekUnwrapError(DtmfShieldError):

@@ -31,6 +31,7 @@ from dtmf_shield.cde.keys.kek import (
 from dtmf_shield.model.keys import KekSettings
 
 PIN_BYTES_MAX: Final = 256
+ID_GROUP_BYTES: Final = 5
 
 
 class _GcmKey(Protocol):
@@ -111,7 +112,7 @@ class Pkcs11Ring:
                 store=True,
                 template={Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False},
             )
-        return HSM_PREFIX + key_id.hex()
+        return _name(key_id)
 
     def retire(self, kek_id: str) -> None:
         """Destroy a key in the token."""
@@ -140,7 +141,7 @@ class Pkcs11Ring:
         }
         with self._errors("look for keys"):
             found = {
-                HSM_PREFIX + bytes(key.id).hex(): key
+                _name(bytes(key.id)): key
                 for key in self._session.get_objects(wanted)
                 if isinstance(key, pkcs11.SecretKey)
             }
@@ -158,6 +159,11 @@ class Pkcs11Ring:
         raise OperatorError(
             f"{self.place}: cannot {doing} ({reason}); check keys.module, keys.token and keys.pin_file"
         ) from None
+
+
+def _name(key_id: bytes) -> str:
+    # An x after each five bytes: a longer run of digits could pass for a card number.
+    return HSM_PREFIX + key_id.hex("x", -ID_GROUP_BYTES)
 
 
 def _pin(path: Path) -> str:

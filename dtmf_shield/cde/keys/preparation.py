@@ -12,7 +12,7 @@ from typing import Final
 
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.cde.keys.file_ring import FileRing
-from dtmf_shield.cde.keys.kek import KEY_BYTES, DekUnwrapError, Kek, KekRing
+from dtmf_shield.cde.keys.kek import KEY_BYTES, DekUnwrapError, Kek, KekRing, random_name
 from dtmf_shield.cde.keys.token_cipher import dek_day, utc_day
 from dtmf_shield.model.keys import KekSettings
 from dtmf_shield.store.dek_rows import DekRow, DekRows
@@ -47,8 +47,7 @@ def prepare(rows: DekRows, ring: KekRing, wall_s: float) -> dict[str, bytes]:
     """
     with rows.locked():
         _first_start(rows, ring, wall_s)
-        rows.forget_unused(day_start_s(wall_s) - UNUSED_KEPT_DAYS * DAY_S)
-        stored = rows.all()
+        stored = _without_unused(rows, wall_s)
         keks = {kek_id: ring.get(kek_id) for kek_id in sorted({row.kek_id for row in stored})}
         deks = {row.dek_id: unwrapped(keks[row.kek_id], row, ring) for row in stored}
         days = {dek_day(dek_id) for dek_id in deks}
@@ -56,6 +55,17 @@ def prepare(rows: DekRows, ring: KekRing, wall_s: float) -> dict[str, bytes]:
         fresh = [new_dek(active, start_s) for start_s in coming_days(wall_s) if utc_day(start_s) not in days]
         rows.insert([row for row, _ in fresh])
     return deks | {row.dek_id: key for row, key in fresh}
+
+
+def _without_unused(rows: DekRows, wall_s: float) -> tuple[DekRow, ...]:
+    """Return the stored rows, long past ones that sealed nothing deleted."""
+    stored = rows.all()
+    today_s = day_start_s(wall_s)
+    # A clock beyond every prepared day may be wrong, and a running process may still seal with what looks long past.
+    if not stored or stored[-1].created_s < today_s:
+        return stored
+    rows.forget_unused(today_s - UNUSED_KEPT_DAYS * DAY_S)
+    return rows.all()
 
 
 def active_kek(ring: KekRing) -> Kek:
@@ -79,7 +89,7 @@ def day_start_s(wall_s: float) -> float:
 
 def new_dek(kek: Kek, start_s: float) -> tuple[DekRow, bytes]:
     """Make a data key for the day that begins at ``start_s``."""
-    dek_id = f"{utc_day(start_s)}-{secrets.token_hex(4)}"
+    dek_id = f"{utc_day(start_s)}-{random_name()}"
     key = secrets.token_bytes(KEY_BYTES)
     return DekRow(dek_id, start_s, kek.kek_id, kek.wrap(key, dek_id)), key
 

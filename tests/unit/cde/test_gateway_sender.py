@@ -675,3 +675,15 @@ def test_number_of_addresses_is_limited(run, addresses: list[str]) -> None:
             sender.set_addresses(addresses)
 
     run(keep_answering, scenario)
+
+
+def test_addresses_that_change_while_a_connection_is_opened_stay_changed(run) -> None:
+    async def scenario(_site: Site, sender: GatewaySender) -> None:
+        opening = asyncio.create_task(sender.probe())
+        await asyncio.sleep(0)
+        sender.set_addresses(["127.0.0.2"])
+        assert await opening == "ok"
+
+        assert await sender.exchange(REQUEST, card()) == Unanswered("refused", sent=False)
+
+    run(keep_answering, scenario)

@@ -14,7 +14,7 @@ from dtmf_shield.base.config import KeysSection
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.cde.keys.file_ring import FileRing
 from dtmf_shield.cli.main import app
-from dtmf_shield.service.key_settings import kek_settings
+from dtmf_shield.service.key_settings import kek_findings, kek_settings
 from tests.unit.cde.keys.sealed_ledger import opened_tokens, seal_tokens
 
 
@@ -154,3 +154,20 @@ def test_paths_start_from_where_the_reference_says(tmp_path: Path) -> None:
     assert kek_settings(KeysSection(), tmp_path, tmp_path / "state", {}).file == str(
         tmp_path / "state" / "kek.json"
     )
+
+
+def test_files_of_an_hsm_that_are_not_in_order_are_findings_of_check(tmp_path: Path) -> None:
+    section = KeysSection(kek="pkcs11", module="lib.so", token="t", pin_file="pin")
+    assert [finding.partition(":")[0] for finding in kek_findings(section, tmp_path)] == [
+        "keys.module",
+        "keys.pin_file",
+    ]
+
+    (tmp_path / "lib.so").touch()
+    (tmp_path / "pin").touch(0o644)
+    assert kek_findings(section, tmp_path) == [
+        f"keys.pin_file: {tmp_path / 'pin'}: others may read it; chmod 600 it"
+    ]
+
+    (tmp_path / "pin").chmod(0o600)
+    assert kek_findings(section, tmp_path) == kek_findings(KeysSection(), tmp_path) == []

@@ -29,6 +29,7 @@ TEXT_FIELDS = {
     "template": "configuration",
     "addresses": "configuration",
     "server_name": "configuration",
+    "host": "configuration",
     "ca_file": "configuration",
     "credentials_file": "configuration",
     "idempotency": "configuration",

@@ -19,6 +19,7 @@ from dtmf_shield.model.messages import (
     DisarmSlot,
     Drain,
     Drained,
+    GatewayResolved,
     StarCodeKeyed,
     StartCapture,
     SubmitCapture,
@@ -97,6 +98,34 @@ def test_gateway_down_ends_the_capture_and_nothing_was_sent(tmp_path: Path, gate
     assert cde.pay("down-1", VISA).result is CaptureResult.GATEWAY_UNREACHABLE
     assert ledger_states(tmp_path) == [("failed_before_send", "refused")]
     cde.close()
+
+
+def test_gateway_that_moved_is_followed(tmp_path: Path, gateway: Gateway) -> None:
+    cde = CdeDriver(tmp_path, gateway)
+    cde.supervisor.send(GatewayResolved(gateway="embedded", addresses=("127.0.0.2",)))
+    gone = cde.pay("moved-1", VISA).result
+    cde.supervisor.send(GatewayResolved(gateway="embedded", addresses=("127.0.0.1",)))
+
+    assert gone is CaptureResult.GATEWAY_UNREACHABLE
+    assert cde.pay("moved-2", VISA).result is CaptureResult.TOKEN
+    cde.close()
+
+
+def test_many_captures_share_a_kept_connection(tmp_path: Path, gateway: Gateway) -> None:
+    cde = CdeDriver(tmp_path, gateway)
+    cde.pay("kept-1", VISA)
+    before = gateway.book()["connections"]
+    for number in range(2, 6):
+        assert cde.pay(f"kept-{number}", VISA).result is CaptureResult.TOKEN
+
+    # One of ours that asked for the book, and one of a probe that may have come by.
+    assert gateway.book()["connections"] <= before + 2
+    cde.close()
+
+
+def test_live_service_refuses_the_test_gateway(tmp_path: Path, gateway: Gateway) -> None:
+    with pytest.raises(OSError, match="authority of the embedded TEST gateway"):
+        CdeDriver(tmp_path, gateway, test=False)
 
 
 def test_gateway_with_a_certificate_of_another_authority_gets_nothing(

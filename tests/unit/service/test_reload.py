@@ -43,7 +43,11 @@ class Service:
         self.events: list[dict[str, Any]] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.wait_for("ready")
+        try:
+            self.wait_for("ready")
+        except BaseException:
+            self.stop()
+            raise
 
     def write(self, more: str = "", require: str = "") -> None:
         lines = ["[sip]", 'listen = ["127.0.0.1:0"]', "[api]", 'listen = "127.0.0.1:0"']

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from dtmf_shield.account_data import slots
 from dtmf_shield.cde.gateways.base import CardInSlot, Order, build_body
 from dtmf_shield.cde.gateways.language import CARD, KEY, REFERENCE, TOKEN, Operation, Template
@@ -14,7 +16,10 @@ NUMBER = b"4242424242424242"
 PAGE_BYTES = 4096
 KEY_OF_ORDER = "5f0c1d3e-0000-5000-8000-000000000017"
 PARAMETERS = {
+    "adyen": {"merchant_account": "AcmeMoto", "return_url": "https://acme.example/paid"},
+    "braintree": {"merchant_account": "acme_eur", "currency": "EUR"},
     "generic": {"token_parameter": "payment_token", "extended": "yes"},
+    "spreedly": {"gateway_token": "T11bJAANtTWnxl36GYjKWvbNK0g"},
 }
 """What each shipped template wants of the configuration, as a merchant would write it."""
 
@@ -45,9 +50,14 @@ def settings(template: str, **more: object) -> GatewaySettings:
     )
 
 
-def connector(template: str, parameters: dict[str, str] | None = None, **more: object) -> TemplateConnector:
-    """The connector of a shipped template with everything it can use."""
-    given = PARAMETERS.get(template, {}) if parameters is None else parameters
+@functools.cache
+def usual_connector(template: str) -> TemplateConnector:
+    """The connector of a shipped template with everything it can use, made once."""
+    return connector(template, PARAMETERS.get(template, {}))
+
+
+def connector(template: str, given: dict[str, str], **more: object) -> TemplateConnector:
+    """The connector of a shipped template with these parameters."""
     path = "/pay" if find_template(template).uses_path else ""
     return open_connector(settings(template, path=path, parameters=tuple(given.items()), **more))
 

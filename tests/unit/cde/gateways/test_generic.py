@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from dtmf_shield.base.errors import InvariantError
 from dtmf_shield.cde.gateways.base import Answer, GatewayResultKind, Idempotency, Order
 from dtmf_shield.model.payment import OperationKind
-from tests.unit.cde.gateways.orders import body_of, card, connector
+from tests.unit.cde.gateways.orders import body_of, card, connector, usual_connector
 
-CONNECTOR = connector("generic")
-PLAIN = connector("generic", parameters={})
+CONNECTOR = usual_connector("generic")
+PLAIN = connector("generic", {})
 CHARGE = Order(
     OperationKind.CHARGE, "key-2", token="tok_1", amount_minor=1000, currency="USD", reference="order 17"
 )
@@ -106,7 +106,7 @@ def test_a_lookup_asks_by_our_key() -> None:
 
 def test_idempotency_is_as_configured() -> None:
     assert CONNECTOR.capabilities.idempotency is Idempotency.NONE
-    assert connector("generic", idempotency="replay").capabilities.idempotency is Idempotency.REPLAY
+    assert connector("generic", {}, idempotency="replay").capabilities.idempotency is Idempotency.REPLAY
 
 
 LOOKUP = Order(OperationKind.LOOKUP, "key-2", of=OperationKind.CHARGE)

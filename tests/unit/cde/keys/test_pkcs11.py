@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +20,7 @@ from dtmf_shield.cde.keys.kek import DekUnwrapError
 from dtmf_shield.cde.keys.opening import open_token_cipher
 from dtmf_shield.cde.keys.pkcs11_ring import Pkcs11Ring
 from dtmf_shield.model.keys import KekSettings
+from dtmf_shield.service.keys import kek_made
 from dtmf_shield.store.dek_rows import DekRows
 from tests.unit.cde.keys.sealed_ledger import NOON_S, StoppedClock, ledger_in, opened_tokens, seal_tokens
 
@@ -54,6 +57,15 @@ def test_the_key_cannot_be_taken_out(softhsm: Settings) -> None:
         assert (key[pkcs11.Attribute.SENSITIVE], key[pkcs11.Attribute.EXTRACTABLE]) == (True, False)
         with pytest.raises(pkcs11.exceptions.AttributeSensitive):
             key[pkcs11.Attribute.VALUE]
+
+
+def test_names_of_keys_in_an_hsm_are_told_apart_and_hold_no_long_run_of_digits(softhsm: Settings) -> None:
+    with ring_of(softhsm("names")) as ring:
+        made = [ring.generate(NOON_S + second) for second in range(3)]
+
+        assert ring.ids() == tuple(made)
+        assert all(re.fullmatch(r"pkcs11-[0-9a-f]{10}x[0-9a-f]{6}", name) for name in made)
+        assert kek_made(made[0]) == datetime.date(2027, 1, 15)
 
 
 def test_a_wrapped_key_opens_in_its_row_alone(softhsm: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -12,12 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtmf_shield.base.errors import InvariantError, OperatorError
+from dtmf_shield.base.log import scrub
 from dtmf_shield.cde.keys.file_ring import FileRing
 from dtmf_shield.cde.keys.opening import open_token_cipher
 from dtmf_shield.cde.keys.preparation import DAY_S, PREPARED_DAYS, UNUSED_KEPT_DAYS
 from dtmf_shield.cde.keys.token_cipher import TOKEN_BYTES_MAX, TokenCipher, TokenOpenError, dek_day
 from dtmf_shield.store.dek_rows import DekRows
-from tests.unit.cde.keys.sealed_ledger import NOON_S, StoppedClock, settings_in
+from tests.unit.cde.keys.sealed_ledger import (
+    NOON_S,
+    StoppedClock,
+    opened_tokens,
+    seal_tokens,
+    settings_in,
+)
 
 
 def cipher_in(directory: Path, clock: StoppedClock | None = None) -> TokenCipher:
@@ -114,15 +122,42 @@ def test_clock_set_back_behind_every_key_still_seals(tmp_path: Path) -> None:
 
 
 def test_past_keys_that_sealed_nothing_are_forgotten(tmp_path: Path) -> None:
+    tokens = seal_tokens(tmp_path, 1)
+    for days in (390, 500):
+        cipher_in(tmp_path, StoppedClock(NOON_S + days * DAY_S))
+
+    days_kept = [dek_day(row.dek_id) for row in DekRows(tmp_path / "ledger.sqlite3").all()]
+    # The first day's key has sealed a token and stays; of the others what is 400 days old is gone.
+    assert days_kept[:2] == ["2027-01-15", "2027-04-25"]
+    assert len(days_kept) == 1 + UNUSED_KEPT_DAYS + 1 + PREPARED_DAYS
+    assert opened_tokens(tmp_path, wall_s=NOON_S + 500 * DAY_S) == tokens
+
+
+def test_a_clock_far_ahead_makes_nothing_forgotten(tmp_path: Path) -> None:
+    """A process that runs on with the right time must find its keys again."""
+    running = cipher_in(tmp_path)
+    cipher_in(tmp_path, StoppedClock(NOON_S + 5_000 * DAY_S))
+    sealed, dek_id = running.seal("pm_TEST_1", row="k1")
+
+    assert cipher_in(tmp_path).open(sealed, dek_id, row="k1") == "pm_TEST_1"
+
+
+def test_no_key_s_name_passes_for_a_card_number(tmp_path: Path) -> None:
+    """A day has eight digits: eight more behind it, and one name in ten would be scrubbed from every log."""
     cipher_in(tmp_path)
+    names = [row.dek_id for row in DekRows(tmp_path / "ledger.sqlite3").all()]
 
-    cipher_in(tmp_path, StoppedClock(NOON_S + 500 * DAY_S))
+    assert [name for name in (*names, *FileRing(tmp_path / "kek.json").ids()) if scrub(name) != name] == []
+    assert all(sum(map(str.isdecimal, name)) == 8 for name in names)
 
-    days = [dek_day(row.dek_id) for row in DekRows(tmp_path / "ledger.sqlite3").all()]
-    assert days[0] == "2027-04-25"
-    assert days[-1] == "2029-07-03"
-    # Those of 100 days are gone; the first process made keys for 400 days and this one for today and 400 more.
-    assert len(days) == 2 * (PREPARED_DAYS + 1) - (500 - UNUSED_KEPT_DAYS)
+
+def test_no_byte_of_a_token_is_in_the_ledger_s_files(tmp_path: Path) -> None:
+    tokens = seal_tokens(tmp_path, 3)
+
+    raw = b"".join(path.read_bytes() for path in tmp_path.glob("ledger.sqlite3*"))
+
+    assert all(row.encode() in raw for row in tokens), "the control: rows are in these bytes"
+    assert b"pm_TEST" not in raw
 
 
 def test_neither_the_ledger_nor_the_cipher_s_text_shows_a_key(tmp_path: Path) -> None:
@@ -199,6 +234,33 @@ def test_a_key_of_the_right_name_and_wrong_bytes_is_told(tmp_path: Path) -> None
 
     with pytest.raises(OperatorError, match="does not open the data key"):
         cipher_in(tmp_path)
+
+
+def test_root_leaves_the_key_file_to_the_service_s_user(tmp_path: Path) -> None:
+    """A rotation by root must not take the file from the user whom the service runs as."""
+    ring = FileRing(tmp_path / "kek.json")
+    user = 12_345 if os.geteuid() == 0 else os.geteuid()
+    if os.geteuid() == 0:
+        os.chown(tmp_path, user, user)
+    ring.generate(NOON_S)
+    assert (tmp_path / "kek.json").stat().st_uid == user
+
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 0, 0)
+    ring.generate(NOON_S)
+    assert (tmp_path / "kek.json").stat().st_uid == user
+
+
+def test_what_a_crash_left_beside_the_key_file_is_never_taken(tmp_path: Path) -> None:
+    cipher_in(tmp_path)
+    (tmp_path / "kek.json.new").write_text('{"version": 1, "keys": [{"id": "ke')
+    ring = FileRing(tmp_path / "kek.json")
+    (before,) = ring.ids()
+
+    made = ring.generate(NOON_S)
+
+    assert ring.ids() == (before, made)
+    assert not (tmp_path / "kek.json.new").exists()
 
 
 @pytest.mark.parametrize(
