@@ -128,6 +128,17 @@ class Room:
         return [message for message in self.control if isinstance(message, CaptureProgress)]
 
 
+def test_last_field_is_announced_for_what_can_be_done_before_the_card_is_complete() -> None:
+    room = Room()
+
+    room.start()
+    assert room.last_fields == []
+    room.captures.media_message(SlotArmed(room.media[-1].slot, room.media[-1].generation, ok=True), 0.0)  # type: ignore[union-attr]
+    room.captures.control_message(CollectField(CaptureId("c1"), "pan"), 1.0)
+
+    assert room.last_fields == ["c1"]
+
+
 def test_capture_is_armed_when_media_says_so() -> None:
     room = Room()
     arm = room.start()

@@ -50,6 +50,7 @@ from dtmf_shield.model.messages import (
     StartCapture,
     SubmitCapture,
     ToSupervisor,
+    VelocityRule,
 )
 from dtmf_shield.service.channel import Channel, connect_pair
 from dtmf_shield.service.dev_certificates import ensure_dev_certificates
@@ -134,6 +135,7 @@ class CdeDriver:
         scan_mode: bool = True,
         require: tuple[str, ...] = (),
         rehearsal: bool = False,
+        velocity: tuple[VelocityRule, ...] = (),
         test: bool = True,
         log: IO[bytes] | None = None,
     ) -> None:
@@ -153,7 +155,10 @@ class CdeDriver:
         configure = self._configure(
             state_directory, gateway, gateway_port or gateway.port, ca_file, idempotency, scan_mode, test
         )
-        self.supervisor.send(replace(configure, require=require, rehearsal=rehearsal), (slots_fd, mailbox_fd))
+        self.supervisor.send(
+            replace(configure, require=require, rehearsal=rehearsal, velocity=velocity),
+            (slots_fd, mailbox_fd),
+        )
         os.close(slots_fd)
         os.close(mailbox_fd)
         try:
@@ -194,6 +199,7 @@ class CdeDriver:
                     credentials_file=str(gateway.files.gateway_user_file),
                     path="/pay",
                     idempotency=idempotency,
+                    parameters=(("extended", "yes"), ("token_parameter", "token")),
                 ),
             ),
             keys=KekSettings(file=str(state_directory / "kek.json")),
