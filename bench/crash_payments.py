@@ -237,7 +237,7 @@ def main() -> int:
             lines_of(given, found, lanes, page, time.monotonic() - started_s),
             command,
             given.out,
-            "cde",
+            package="cde",
         )
     return int(bool(found.double or found.lost or found.unknown_left))
 

@@ -113,6 +113,8 @@ FAULTS = {
     "hang_before": (0.001, 0),
 }
 """Chance of each at the gateway, and its delay. A hang is seen after the answer's deadline of 8 s."""
+DECLINABLE = ("tokenize", "charge", "authorize", "capture")
+"""Not voids and refunds: a gateway that declines both leaves the money, and a person has to mend that."""
 
 
 def fault_plan(seed: int) -> dict[str, object]:
@@ -120,7 +122,12 @@ def fault_plan(seed: int) -> dict[str, object]:
     return {
         "seed": seed,
         "faults": [
-            {"fault": fault, "probability": chance, "delay_ms": delay_ms or 500}
+            {
+                "fault": fault,
+                "probability": chance,
+                "delay_ms": delay_ms or 500,
+                "methods": DECLINABLE if fault == "decline" else (),
+            }
             for fault, (chance, delay_ms) in FAULTS.items()
         ],
     }
