@@ -33,7 +33,7 @@ INSTALLED_FLOWS: Final = Path(sys.prefix) / "share" / "dtmf-shield" / "ivr_flows
 FLOWS_MAX: Final = 200
 API_KEY_FILE: Final = "api.key"
 SECRET_BYTES: Final = 32
-RELOADED: Final = frozenset({"gateway", "fallback_gateway", "cde"})
+RELOADED: Final = frozenset({"gateway", "fallback_gateway", "cde", "keys"})
 """Sections that SIGHUP brings into force; the others wait for a restart, and the log says so."""
 
 _log = get_logger("start")
