@@ -341,6 +341,41 @@ class GatewaySection(_Section):
         return self
 
 
+class PaymentsSection(_Section):
+    """[payments]: what becomes of money."""
+
+    on_hang_up: Literal["void", "keep"] = "void"
+    """Money that was authorised or charged while the caller hung up, before anybody told him: ``void`` takes it back
+    (refunds it where the gateway cannot void), ``keep`` leaves it."""
+
+
+class VelocitySection(_Section):
+    """[[velocity]]: rules against card testing. The card that would be one too many is stopped before it is sent, and
+    told. Naming one rule replaces all of the default; ``velocity = []`` at the top of the file switches them off."""
+
+    name: Name
+    """Told in the log and on the agent's page."""
+    per: Literal["caller", "agent", "flow", "bin"]
+    """Counted for each caller's number, agent, flow, or first digits of a card. No counter names any of them."""
+    counted: Literal["attempts", "declined"] = "declined"
+    """``attempts``: cards sent. ``declined``: cards refused; one on its way counts until its answer is here."""
+    limit: Annotated[int, Field(ge=1, le=10_000)]
+    """So many are let through within the window."""
+    window_s: Annotated[int, Field(ge=1, le=604_800)] = 3_600
+    """Length of the sliding window."""
+
+
+_VELOCITY_DEFAULT = [
+    VelocitySection(name="caller-declined", per="caller", limit=5),
+    VelocitySection(name="caller-attempts", per="caller", counted="attempts", limit=20),
+    VelocitySection(name="agent-declined", per="agent", limit=40),
+    VelocitySection(name="flow-declined", per="flow", limit=400),
+    VelocitySection(name="bin-declined", per="bin", limit=60),
+]
+"""A caller with one card in his hand declines once or twice; who tests cards declines nearly always. An agent takes up
+to 30 cards an hour, of which a tenth is declined."""
+
+
 class ApiSection(_Section):
     """[api]: HTTP API and agent page."""
 
@@ -445,6 +480,8 @@ class Config(_Section):
     fallback_gateway: GatewaySection | None = None
     """A second gateway, with the keys of `[gateway]`: asked where the first has certainly done nothing and the card is
     still held. Both are live, or both are sandboxes."""
+    payments: PaymentsSection = PaymentsSection()
+    velocity: list[VelocitySection] = Field(default=_VELOCITY_DEFAULT, max_length=32)
     api: ApiSection = ApiSection()
     keys: KeysSection = KeysSection()
     audit: AuditSection = AuditSection()
@@ -455,6 +492,7 @@ class Config(_Section):
         named = (
             ("trunks", [trunk.name for trunk in self.trunks]),
             ("agents", [agent.name for agent in self.agents]),
+            ("velocity", [rule.name for rule in self.velocity]),
         )
         for kind, names in named:
             for index, name in enumerate(names):

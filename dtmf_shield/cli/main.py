@@ -12,6 +12,7 @@ from dtmf_shield.cli.doctor import doctor
 from dtmf_shield.cli.files import detect, mask
 from dtmf_shield.cli.gateway import app as gateway_app
 from dtmf_shield.cli.keys import app as keys_app
+from dtmf_shield.cli.payments import app as payments_app
 from dtmf_shield.cli.serve import serve
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ app.add_typer(audit_app, name="audit")
 app.add_typer(gateway_app, name="gateway")
 app.add_typer(keys_app, name="keys")
 app.add_typer(certs_app, name="certs")
+app.add_typer(payments_app, name="payments")
 
 
 def main() -> None:

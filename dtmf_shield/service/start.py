@@ -19,7 +19,7 @@ from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.loader import load_flow
-from dtmf_shield.model.messages import ConfigureCde, ConfigureControl, GatewaySettings
+from dtmf_shield.model.messages import ConfigureCde, ConfigureControl, GatewaySettings, VelocityRule
 from dtmf_shield.service import gateway_settings
 from dtmf_shield.service.gateway_names import GatewayNames
 from dtmf_shield.service.key_settings import kek_findings, kek_settings
@@ -231,6 +231,8 @@ def _configure_cde(
         gateways=gateways,
         star_codes=(config.capture.star_code,),
         keys=kek_settings(config.keys, base, state, os.environ),
+        velocity=tuple(VelocityRule(**rule.model_dump()) for rule in config.velocity),
+        on_hang_up=config.payments.on_hang_up,
         test=gateway_settings.is_test(config),
         scan_mode=scan_mode,
         require=tuple(config.cde.require),

@@ -86,7 +86,7 @@ _NEW_COLUMNS: Final = tuple(field.name for field in fields(NewOperation))
 _SETTLE: Final = (
     "UPDATE operations SET state = ?, token = coalesce(?, token), dek_id = coalesce(?, dek_id), decline_code = ?,"
     " gw_ref = CASE WHEN ? = '' THEN gw_ref ELSE ? END, auth_code = ?, net_txn_id = ?, avs = ?, cvc_check = ?,"
-    " reason = ?, settled_at = ? WHERE idem_key = ? AND state IN ('intent', 'unknown')"
+    " reason = ?, settled_at = ? WHERE idem_key = ?"
 )
 
 
@@ -125,8 +125,15 @@ class OperationRows:
 
     def settle(self, idem_key: str, settlement: Settlement, *, wall_s: float) -> bool:
         """Store an outcome. False: the row is settled already, or is not there; it stays as it is."""
+        return self._settle("state IN ('intent', 'unknown')", idem_key, settlement, wall_s)
+
+    def settle_unknown(self, idem_key: str, settlement: Settlement, *, wall_s: float) -> bool:
+        """Store an outcome where it is unknown. False: the row is settled or being sent, or is not there."""
+        return self._settle("state = 'unknown'", idem_key, settlement, wall_s)
+
+    def _settle(self, while_it_is: str, idem_key: str, settlement: Settlement, wall_s: float) -> bool:
         changed = self._database.execute(
-            _SETTLE,
+            f"{_SETTLE} AND {while_it_is}",
             (
                 settlement.state,
                 settlement.token or None,
