@@ -25,17 +25,11 @@ from dtmf_shield.call.errors import (
 )
 from dtmf_shield.call.events import CallPhase, CaptureChanged
 from dtmf_shield.call.settings import ARM_TIMEOUT_S
-from dtmf_shield.flow.engine import (
-    CaptureEnded,
-    Collect,
-    Command,
-    Event,
-    FieldAccepted,
-    FieldRequested,
-    Tokenize,
-    advance,
-    begin,
-)
+from dtmf_shield.call.unserved import answer_unserved
+from dtmf_shield.flow.engine import advance, begin
+from dtmf_shield.flow.engine.commands import Charge, Collect, Exit
+from dtmf_shield.flow.engine.events import Accepted, CaptureEnded, Event, FieldRequested, Resumed
+from dtmf_shield.flow.engine.state import EventRefusedError
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
 from dtmf_shield.model.messages import CancelCapture, CollectField, StartCapture, SubmitCapture
@@ -99,7 +93,7 @@ def capture_armed(ctx: Context, now_s: float, capture_id: CaptureId) -> None:
         return
     engagement.stage = Stage.RUNNING
     call.deadlines.pop(Timer.ARM, None)
-    engagement.state, commands = begin(engagement.flow)
+    engagement.state, commands = answer_unserved(*begin(engagement.flow))
     _carry_out(ctx, now_s, call, engagement, commands)
     ctx.events.append(CaptureChanged(call.call_id, capture_id))
 
@@ -119,7 +113,8 @@ def capture_progress(ctx: Context, now_s: float, progress: CaptureProgress) -> N
     ctx.events.append(CaptureChanged(call.call_id, progress.capture_id))
     for field in progress.accepted:
         if field not in before and engagement.stage is Stage.RUNNING:
-            _advance(ctx, now_s, call, engagement, FieldAccepted(field))
+            last4 = progress.last4 if field == progress.field else ""
+            _advance(ctx, now_s, call, engagement, Accepted(field, brand=progress.brand, last4=last4))
 
 
 def _resume(
@@ -129,9 +124,8 @@ def _resume(
     if progress.state is CaptureState.IDLE:
         engagement.stage = Stage.ARMING  # CaptureArmed is still to come, within the deadline that stands
         return
-    engagement.state, commands = begin(engagement.flow)
-    for field in progress.accepted:
-        engagement.state, commands = advance(engagement.state, FieldAccepted(field))
+    engagement.state, _ = begin(engagement.flow)
+    engagement.state, commands = answer_unserved(*advance(engagement.state, Resumed(progress.accepted)))
     engagement.stage, engagement.progress = Stage.RUNNING, progress
     engagement.sending = progress.state is CaptureState.SENDING
     call.deadlines.pop(Timer.ARM, None)
@@ -162,11 +156,15 @@ def request_field(ctx: Context, now_s: float, capture_id: CaptureId, field: str)
         raise FieldUnknown
     if engagement.stage is not Stage.RUNNING:
         raise CaptureUnavailable
+    try:
+        engagement.state, commands = answer_unserved(*advance(engagement.state, FieldRequested(field)))
+    except EventRefusedError:
+        raise FieldUnknown from None  # the flow lets no agent ask for it
     if engagement.progress is not None:
         # cde will tell it accepted once more.
         kept = tuple(name for name in engagement.progress.accepted if name != field)
         engagement.progress = replace(engagement.progress, accepted=kept)
-    _advance(ctx, now_s, call, engagement, FieldRequested(field))
+    _carry_out(ctx, now_s, call, engagement, commands)
     ctx.events.append(CaptureChanged(call.call_id, capture_id))
 
 
@@ -205,20 +203,30 @@ def timer_fired(ctx: Context, now_s: float, call: Call, timer: Timer) -> None:
 
 
 def _advance(ctx: Context, now_s: float, call: Call, engagement: Engagement, event: Event) -> None:
-    engagement.state, commands = advance(engagement.state, event)
+    engagement.state, commands = answer_unserved(*advance(engagement.state, event))
     _carry_out(ctx, now_s, call, engagement, commands)
 
 
 def _carry_out(
-    ctx: Context, now_s: float, call: Call, engagement: Engagement, commands: tuple[Command, ...]
+    ctx: Context,
+    now_s: float,
+    call: Call,
+    engagement: Engagement,
+    commands: tuple[Collect | Charge | Exit, ...],
 ) -> None:
     for command in commands:
         delivered = True
         if isinstance(command, Collect):
             delivered = ctx.capture.send(CollectField(capture_id=engagement.capture_id, field=command.field))
-        elif isinstance(command, Tokenize):
+        elif isinstance(command, Charge):
             engagement.sending = True
-            submit = SubmitCapture(capture_id=engagement.capture_id, reference=engagement.reference)
+            submit = SubmitCapture(
+                capture_id=engagement.capture_id,
+                reference=engagement.reference or command.reference,
+                operation=command.operation,
+                amount_minor=command.amount_minor,
+                currency=command.currency,
+            )
             delivered = ctx.capture.send(submit)
         else:
             # The flow ends before cde does: nothing more is wanted of the caller.

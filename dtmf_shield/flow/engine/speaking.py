@@ -1,0 +1,74 @@
+"""From prompt names to what is played: the first rule that fits, values looked up, currency joined."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dtmf_shield.flow.engine.commands import Play
+from dtmf_shield.flow.engine.events import Hint
+from dtmf_shield.flow.engine.state import FlowState
+from dtmf_shield.model.prompt import Care, CarePhrase, Formatter, SpokenPiece, Value, ValueReference
+
+TIPS: Final = {
+    Hint.DUPLICATE_KEYS: CarePhrase.TIP_ONE_PRESS,
+    Hint.SLOW_KEYS: CarePhrase.TIP_SLOWER,
+    Hint.SHORT_TONES: CarePhrase.TIP_LONGER,
+    Hint.WEAK_TONES: CarePhrase.TIP_LONGER,
+}
+"""What the caller is told, once a call; a noisy line is no fault of the caller's fingers."""
+
+
+def speak(
+    state: FlowState, names: tuple[str, ...], *, before: tuple[SpokenPiece, ...] = ()
+) -> tuple[Play, ...]:
+    """Return the command that says these prompts one after the other; none where there is nothing to say."""
+    pieces = list(before)
+    loop = False
+    for name in dict.fromkeys(names):
+        prompted = state.program.prompts.get((name, state.language))
+        if prompted is None:
+            continue
+        loop = loop or prompted.loop
+        if prompted.has_values:
+            pieces += _with_values(state, name)
+        else:
+            pieces += prompted.pieces  # type: ignore[arg-type]  # without values: texts and recordings
+    if not pieces:
+        return ()
+    return (Play(tuple(pieces), state.language, barge_in=state.at.barge_in, loop=loop),)
+
+
+def _with_values(state: FlowState, name: str) -> list[SpokenPiece]:
+    spoken: list[SpokenPiece] = []
+    for piece in state.program.prompts[name, state.language].pieces:
+        if not isinstance(piece, ValueReference):
+            spoken.append(piece)
+        elif value := state.values.get(piece.reference, ""):
+            money = piece.formatter is Formatter.MONEY
+            spoken.append(Value(value, piece.formatter, currency_of(state) if money else ""))
+    return spoken
+
+
+def currency_of(state: FlowState) -> str:
+    """Return the one currency of the flow, empty where nothing is charged."""
+    said = state.program.currency
+    return said if said.isupper() else state.values.get(said, "")
+
+
+def ask(state: FlowState, *, after: str = "", before: tuple[SpokenPiece, ...] = ()) -> tuple[Play, ...]:
+    """Say what belongs to a collect step or menu now. ``after``: the reason of a refused entry."""
+    rule = next((r for r in state.at.rules if r.fits(state.attempt, state.brand, after)), None)
+    names = (state.at.errors.get(after, ""), rule.play if rule is not None else "")
+    return speak(state, tuple(name for name in names if name), before=before)
+
+
+def tip(hint: Hint) -> tuple[SpokenPiece, ...]:
+    """Return the spoken tip for a hint."""
+    return (Care(TIPS[hint]),) if hint in TIPS else ()
+
+
+def position(count: int, of: int) -> tuple[SpokenPiece, ...]:
+    """Return "eleven of sixteen", or that the field is empty again."""
+    if count == 0:
+        return (Care(CarePhrase.START_AGAIN),)
+    return (Care(CarePhrase.POSITION_OF if of else CarePhrase.POSITION, count, of),)

@@ -1,0 +1,253 @@
+"""What a caller keys: card number, expiry, security code, bank data, dates, digits, amounts. All checked inside cde."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSchema, model_validator
+
+from dtmf_shield.flow.language.words import Currency, Flag, Model, Money, minor_units
+
+CARD_LENGTH_MIN, CARD_LENGTH_MAX = 12, 19
+DIGITS_MAX: Final = 32
+"""Keys of one field."""
+RELEASED_DIGITS_MAX: Final = 11
+"""A field that is not sensitive may leave cde: one digit less than the shortest card number."""
+ROUTING_NUMBER_LENGTH: Final = 9
+BRANDS: Final = (
+    "visa", "mastercard", "amex", "diners", "discover", "jcb", "mir", "unionpay", "maestro", "verve", "elo",
+    "troy", "hiper", "hipercard", "naranja",
+)  # fmt: skip
+"""Names of cde's table of brands, in its order."""
+FIXED_LENGTH_BRANDS: Final = ("mastercard", "amex", "elo", "troy", "hiper", "hipercard", "naranja")
+"""Brands whose numbers have one length in cde's table, so that the last digit submits."""
+IBAN_LENGTHS: Final = {
+    "NO": 15, "BE": 16, "DK": 18, "FI": 18, "FO": 18, "GL": 18, "SD": 18, "SI": 19, "AT": 20, "BA": 20, "EE": 20,
+    "LT": 20, "MN": 20, "XK": 20, "HR": 21, "CR": 22, "DE": 22, "ME": 22, "RS": 22, "VA": 22, "AE": 23, "IL": 23,
+    "TL": 23, "CZ": 24, "ES": 24, "SE": 24, "SK": 24, "TN": 24, "LY": 25, "PT": 25, "ST": 25, "IS": 26, "BI": 27,
+    "DJ": 27, "MR": 27, "HU": 28, "PL": 28, "EG": 29,
+}  # fmt: skip
+"""Characters of the IBAN in countries where it has digits only after the country code (ISO 13616 registry)."""
+
+Brand = Literal[
+    "visa", "mastercard", "amex", "diners", "discover", "jcb", "mir", "unionpay", "maestro", "verve", "elo",
+    "troy", "hiper", "hipercard", "naranja",
+]  # fmt: skip
+DigitCount = Annotated[int, Strict(), Field(ge=1, le=DIGITS_MAX)]
+CardLength = Annotated[int, Strict(), Field(ge=CARD_LENGTH_MIN, le=CARD_LENGTH_MAX)]
+
+
+def _one_or_more(value: Any) -> Any:
+    return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class LengthRange(Model):
+    """From ``min`` to ``max`` digits."""
+
+    min: DigitCount = 1
+    max: DigitCount
+
+    @model_validator(mode="after")
+    def _ordered(self) -> LengthRange:
+        if self.min > self.max:
+            raise ValueError("min not above max")
+        return self
+
+
+def _fixed_length(value: Any) -> Any:
+    return {"min": value, "max": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Length = Annotated[
+    LengthRange, BeforeValidator(_fixed_length, json_schema_input_type=DigitCount | LengthRange)
+]
+
+
+class KeyedField(Model):
+    """What every field has."""
+
+    label: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    """What the agent's page calls it."""
+    optional: Flag = False
+    """Whether the submit key on an empty entry skips it."""
+
+
+class CardNumberField(KeyedField):
+    """A card number (PAN), 12 to 19 digits, checked by brand, length and check digit."""
+
+    type: Literal["card_number"]
+    brands: Annotated[tuple[Brand, ...], Field(max_length=len(BRANDS))] = ()
+    """The brands taken; empty: every brand known."""
+    length: (
+        Literal["by_brand"]
+        | Annotated[
+            tuple[CardLength, ...],
+            BeforeValidator(_one_or_more, json_schema_input_type=CardLength | tuple[CardLength, ...]),
+        ]
+    ) = "by_brand"
+    """by_brand, or the only lengths taken: 16 makes a Visa submit itself at the sixteenth digit."""
+    luhn: Literal[True] = True
+    """The check digit is always checked (ISO/IEC 7812-1)."""
+    submit: Literal["auto_or_key", "auto", "key"] = "auto_or_key"
+    """auto: at the last digit, only where every brand has one length; key: by the submit key or silence only."""
+    optional: Literal[False] = False
+    """A card number cannot be skipped."""
+
+
+class ExpiryField(KeyedField):
+    """An expiry date."""
+
+    type: Literal["expiry"]
+    format: Literal["MMYY", "MMYYYY"] = "MMYY"
+    not_before: Literal["this_month"] = "this_month"
+    not_after: Annotated[str, Field(pattern=r"^\+([1-9]|1[0-9]|20)y$")] = "+20y"
+    """How far ahead it may be, as +20y."""
+
+
+def _keep(value: Any) -> Any:
+    return "until_authorised" if value == "until_authorized" else value
+
+
+class SecurityCodeField(KeyedField):
+    """The security code of a card (CVC, CVV), three or four digits."""
+
+    type: Literal["security_code"]
+    length: Literal["by_brand"] | Annotated[int, Strict(), Field(ge=3, le=4)] = "by_brand"
+    """by_brand: four for American Express, else three."""
+    keep: Annotated[Literal["until_authorised"], BeforeValidator(_keep)] = "until_authorised"
+    """The only value: wiped after the gateway's first answer, never written (PCI DSS 3.3.1)."""
+
+
+class DigitsField(KeyedField):
+    """Any run of digits: an account with the merchant, a policy, an order."""
+
+    type: Literal["digits"]
+    length: Length
+    """How many digits: a number, or min and max."""
+    check: Literal["none", "luhn", "mod97", "mod11"] = "none"
+    """Check digit: luhn (ISO/IEC 7812-1), mod97 (ISO 7064 MOD 97-10), mod11 (weights 2, 3, ... from the right)."""
+    sensitive: Flag = True
+    """false: released to the flow as vars.NAME once accepted, at most 12 digits, where the server allows it."""
+
+    @model_validator(mode="after")
+    def _short_if_released(self) -> DigitsField:
+        if not self.sensitive and self.length.max > RELEASED_DIGITS_MAX:
+            raise ValueError(
+                f"at most {RELEASED_DIGITS_MAX} digits where sensitive is false: longer could be a card"
+            )
+        return self
+
+
+class AmountField(KeyedField):
+    """An amount of money, keyed in minor units (10.50 is 1 0 5 0), released to the flow as vars.NAME."""
+
+    type: Literal["amount"]
+    currency: Currency
+    """What the amount is in (ISO 4217); says how many minor digits there are."""
+    min: Money = "0.01"
+    max: Money
+    sensitive: Literal[False] = False
+    """Always false: an amount is no account data, and a charge needs it."""
+
+
+class PostalCodeField(KeyedField):
+    """The digits of a postal code, for the check of the cardholder's address."""
+
+    type: Literal["postal_code"]
+    length: Length = LengthRange(min=3, max=10)
+
+
+class BankAccountField(KeyedField):
+    """A bank account number."""
+
+    type: Literal["bank_account"]
+    length: Length = LengthRange(min=4, max=17)
+    check: Literal["none", "luhn", "mod97", "mod11"] = "none"
+
+
+class RoutingNumberField(KeyedField):
+    """A bank in the United States: nine digits with a check digit (ABA). Others key theirs as digits."""
+
+    type: Literal["routing_number"]
+
+
+def _iban_country(value: str) -> str:
+    if value not in IBAN_LENGTHS:
+        raise ValueError(
+            f"one of {', '.join(sorted(IBAN_LENGTHS))}: elsewhere an IBAN has letters, which no key has"
+        )
+    return value
+
+
+class IbanField(KeyedField):
+    """The digits of an IBAN after its country code (ISO 13616), for countries whose IBAN has digits only."""
+
+    type: Literal["iban"]
+    country: Annotated[str, AfterValidator(_iban_country), WithJsonSchema({"enum": sorted(IBAN_LENGTHS)})]
+    """The country code is not keyed: it is fixed here."""
+
+
+class DateOfBirthField(KeyedField):
+    """A date of birth, a valid day of the calendar, in the past."""
+
+    type: Literal["date_of_birth"]
+    format: Literal["DDMMYYYY", "MMDDYYYY", "YYYYMMDD"] = "DDMMYYYY"
+
+
+FlowField = Annotated[
+    CardNumberField
+    | ExpiryField
+    | SecurityCodeField
+    | DigitsField
+    | AmountField
+    | PostalCodeField
+    | BankAccountField
+    | RoutingNumberField
+    | IbanField
+    | DateOfBirthField,
+    Field(discriminator="type"),
+]
+
+LABELS: Final = {
+    "card_number": "Card number",
+    "expiry": "Expiry",
+    "security_code": "Security code",
+    "digits": "Number",
+    "amount": "Amount",
+    "postal_code": "Postal code",
+    "bank_account": "Account number",
+    "routing_number": "Bank",
+    "iban": "IBAN",
+    "date_of_birth": "Date of birth",
+}
+CARD_TYPES: Final = frozenset({"card_number", "expiry", "security_code"})
+
+
+def is_released(field: FlowField) -> bool:
+    """Whether the field's value leaves cde, once, whole and accepted."""
+    return isinstance(field, AmountField) or (isinstance(field, DigitsField) and not field.sensitive)
+
+
+def lengths_of(field: FlowField) -> tuple[int, int]:
+    """Return the fewest and most digits that the caller may key."""
+    match field:
+        case CardNumberField():
+            return (CARD_LENGTH_MIN, CARD_LENGTH_MAX) if field.length == "by_brand" else _ends(field.length)
+        case ExpiryField():
+            return len(field.format), len(field.format)
+        case SecurityCodeField():
+            return (3, 4) if field.length == "by_brand" else (field.length, field.length)
+        case AmountField():
+            return 1, len(str(minor_units(field.max, field.currency)))
+        case RoutingNumberField():
+            return ROUTING_NUMBER_LENGTH, ROUTING_NUMBER_LENGTH
+        case IbanField():
+            return IBAN_LENGTHS[field.country] - 2, IBAN_LENGTHS[field.country] - 2
+        case DateOfBirthField():
+            return len(field.format), len(field.format)
+        case _:
+            return field.length.min, field.length.max
+
+
+def _ends(lengths: tuple[int, ...]) -> tuple[int, int]:
+    return min(lengths), max(lengths)
