@@ -172,7 +172,14 @@ def _has_card(flow: Flow) -> bool:
 def card_complete(flow: Flow) -> Iterator[Finding]:
     """On every path to the gateway the card or account is collected, and the expiry of a card, also after a refusal."""
     starts = [flow.start] + [step.next["declined"] for step in _money(flow).values()]
-    needed = [_INSTRUMENTS] + ([frozenset({"expiry"})] if _has_card(flow) else [])
+    kinds_held = {field.type for field in flow.fields.values()}
+    # A verification of who somebody is needs no card; all else does.
+    needed = (
+        [_INSTRUMENTS]
+        if kinds_held & _INSTRUMENTS or any(m.do != "verify" for m in _money(flow).values())
+        else []
+    )
+    needed += [frozenset({"expiry"})] if _has_card(flow) else []
     for kinds in needed:
         collecting = [
             name

@@ -47,6 +47,7 @@ _DONE_RESULTS: Final = {
 def enter(state: FlowState, name: str) -> Step:
     """Enter a step and every one that follows without an answer."""
     while True:
+        came_from = state.at.kind
         state, at = _arrive(state, name)
         if state.visits > VISITS_MAX:
             return end(state, ExitCause.TOO_MANY_STEPS)
@@ -54,10 +55,29 @@ def enter(state: FlowState, name: str) -> Step:
             return state, (at.exit,) if at.exit is not None else ()
         if state.caller_gone and at.kind in _NEEDS_CALLER:
             return end(state, ExitCause.CALLER_GONE)
+        if at.field in state.accepted and came_from != "collect":
+            state = without(state, another(state, at.field))  # a menu or a refusal leads here: keyed anew
         passed = _passed(state, at)
         if passed is None:
             return BEGIN[at.kind](state, at)
         state, name = passed
+
+
+def another(state: FlowState, field: str) -> frozenset[str]:
+    """Return what goes with a field that is keyed anew: with a card number all of the card."""
+    cards = state.program.card_fields
+    return cards if state.program.flow.fields[field].type == "card_number" else frozenset({field})
+
+
+def without(state: FlowState, lost: frozenset[str]) -> FlowState:
+    """Forget fields and what they told."""
+    told = {f"{group}.{name}" for name in lost for group in ("vars", "fields")}
+    values = {
+        path: value
+        for path, value in state.values.items()
+        if path not in told and path.partition(".")[0] not in lost
+    }
+    return replace(state, accepted=state.accepted - lost, values=values)
 
 
 def begin_again(state: FlowState) -> Step:

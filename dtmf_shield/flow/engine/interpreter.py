@@ -24,7 +24,7 @@ from dtmf_shield.flow.engine.commands import (
     ShowHint,
     StopPrompt,
 )
-from dtmf_shield.flow.engine.entering import Step, assigned, begin_again, end, enter, replace_exit
+from dtmf_shield.flow.engine.entering import Step, assigned, begin_again, end, enter, replace_exit, without
 from dtmf_shield.flow.engine.events import ChargeOutcome, Event, Hint, Timers
 from dtmf_shield.flow.engine.program import Program, compile_flow
 from dtmf_shield.flow.engine.speaking import TIPS, ask, position, tip
@@ -99,16 +99,10 @@ def _requested(state: FlowState, event: ev.FieldRequested) -> Step:
     allowed = flow.agent_requests
     if allowed == "none" or (allowed != "any" and field not in allowed):
         raise EventRefusedError(f"flow {flow.id} lets no agent ask for {field}")
-    return enter(_without(state, field), step)
-
-
-def _without(state: FlowState, field: str) -> FlowState:
-    lost = state.program.voided.get(field, frozenset({field}))
-    values = {path: value for path, value in state.values.items() if path.partition(".")[0] not in lost}
-    for name in lost:
-        values.pop(f"vars.{name}", None)
-        values.pop(f"fields.{name}", None)
-    return replace(state, accepted=state.accepted - lost, values=values)
+    at = state.at
+    if at.kind == "collect" and at.field != field and at.field not in state.accepted and not state.return_to:
+        state = replace(state, return_to=at.name)
+    return enter(without(state, state.program.voided[field]), step)
 
 
 def _gateway(state: FlowState, event: ev.GatewayChanged) -> Step:
@@ -182,9 +176,12 @@ def _accepted(state: FlowState, event: ev.Accepted) -> Step:
         values[f"vars.{field}"] = values[f"fields.{field}"] = event.value
     brand = event.brand or state.brand
     state = replace(state, accepted=state.accepted | {field}, values=values, brand=brand)
-    if field == state.at.field:
-        return enter(state, state.at.next["ok"])
-    return state, ()
+    if field != state.at.field:
+        return state, ()
+    interrupted = state.program.steps.get(state.return_to)
+    if interrupted is not None and interrupted.field not in state.accepted:
+        return enter(replace(state, return_to=""), interrupted.name)
+    return enter(state, state.at.next["ok"])
 
 
 def _rejected(state: FlowState, event: ev.Rejected) -> Step:
@@ -258,7 +255,8 @@ def _agent_key(state: FlowState, _event: ev.AgentKeyPressed) -> Step:
 def _redo(state: FlowState, _event: ev.AgentRedo) -> Step:
     target = state.at.next.get("agent_redo", state.at.name)
     field = state.at.field
-    return enter(_without(state, field) if field else state, target)
+    lost = state.program.voided[field] if field else frozenset[str]()
+    return enter(without(state, lost), target)
 
 
 def _chosen(state: FlowState, event: ev.Chosen) -> Step:
@@ -353,18 +351,10 @@ def _charge_answered(state: FlowState, event: ev.ChargeAnswered) -> Step:
     state = replace(state, values=values)
     if event.outcome is not ChargeOutcome.APPROVED and event.outcome is not ChargeOutcome.UNKNOWN:
         # Another card or the same once more: either way every card field is keyed anew.
-        state = replace(_without_cards(state), cards=state.cards + 1)
+        state = replace(without(state, state.program.card_fields), cards=state.cards + 1)
     target = at.next.get(outcome) or at.next["declined"]
     state, commands = enter(state, target)
     return state, (StopPrompt(), *commands) if at.data.while_waiting else commands
-
-
-def _without_cards(state: FlowState) -> FlowState:
-    fields = state.program.flow.fields
-    cards = {
-        name for name, field in fields.items() if field.type in ("card_number", "expiry", "security_code")
-    }
-    return replace(state, accepted=state.accepted - cards)
 
 
 def _money_caller_gone(state: FlowState, _event: ev.CallerGone) -> Step:

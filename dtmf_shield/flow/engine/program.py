@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from dtmf_shield.flow.engine.commands import Exit, ExitCause, Patience
+from dtmf_shield.flow.language.fields import CARD_TYPES
 from dtmf_shield.flow.language.flow import Flow
 from dtmf_shield.flow.language.head import DEFAULT_KEYS, Keys
 from dtmf_shield.flow.language.steps import (
@@ -104,7 +105,9 @@ class Program:
     collects: dict[str, str]
     """Field to the first step that collects it."""
     voided: dict[str, frozenset[str]]
-    """Field to all that is worthless once it is keyed again, itself among them."""
+    """Field to all that is worthless once an agent has it keyed again, itself among them."""
+    card_fields: frozenset[str]
+    """Fields of a card: another card has another expiry and another code."""
     currency: str
     """Literal or reference, for the money formatter; empty without a charge."""
     implicit: dict[ExitCause, CompiledStep]
@@ -136,6 +139,7 @@ def compile_flow(flow: Flow) -> Program:
         prompts=prompts,
         collects=collects,
         voided={name: _voided(flow, name) for name in flow.fields},
+        card_fields=frozenset(name for name, field in flow.fields.items() if field.type in CARD_TYPES),
         currency=(money[0].currency or "") if money else "",
         implicit={cause: _implicit(cause, result) for cause, result in IMPLICIT.items()},
     )

@@ -45,6 +45,8 @@ class FlowState(msgspec.Struct, frozen=True):
     gateway_up: bool = True
     caller_gone: bool = False
     overdue: bool = False
+    return_to: str = ""
+    """The collect step that an agent's request for another field interrupted."""
     asked: bool = False
     """Whether keys were asked for at all."""
 
