@@ -35,6 +35,13 @@ LABELS: Final = {
     FieldKind.CARD_NUMBER: "Card number",
     FieldKind.EXPIRY: "Expiry date",
     FieldKind.SECURITY_CODE: "Security code",
+    FieldKind.POSTAL_CODE: "Postal code",
+    FieldKind.BANK_ACCOUNT: "Account number",
+    FieldKind.ROUTING_NUMBER: "Routing number",
+    FieldKind.IBAN: "IBAN",
+    FieldKind.DATE_OF_BIRTH: "Date of birth",
+    FieldKind.DIGITS: "Number",
+    FieldKind.AMOUNT: "Amount",
 }
 
 _FILLED, _EMPTY = "•", "○"

@@ -1,8 +1,8 @@
 """Messages between the processes: msgspec structs over Unix SOCK_SEQPACKET, one message a datagram.
 
 No field of any message can carry a digit: str fields are identifiers, names and addresses from closed sets or
-from the configuration; numbers are rows, slots, counts, lengths and times. The one exception by design is
-``last4`` in :mod:`dtmf_shield.model.capture`. ``tests/unit/model/test_messages.py`` holds the list.
+from the configuration; numbers are rows, slots, counts, lengths and times. The two exceptions by design are ``last4``
+and ``KeyedValue`` in :mod:`dtmf_shield.model.capture`. ``tests/unit/model/test_messages.py`` holds the list.
 """
 
 from __future__ import annotations
@@ -335,6 +335,18 @@ class CancelCapture(msgspec.Struct, frozen=True, tag=True):
     caller_gone: bool = False
 
 
+class PauseCapture(msgspec.Struct, frozen=True, tag=True):
+    """Drop keys and stop the key timers; the mask stays on."""
+
+    capture_id: CaptureId
+
+
+class ResumeCapture(msgspec.Struct, frozen=True, tag=True):
+    """Go on where PauseCapture stopped."""
+
+    capture_id: CaptureId
+
+
 class InfoMailed(msgspec.Struct, frozen=True, tag=True):
     """A SIP INFO body lies unparsed in ``cell`` of the mailbox page; cde parses it and wipes the cell."""
 
@@ -435,7 +447,16 @@ SupervisorToCde = ConfigureCde | PeerConnected | Shutdown
 ToSupervisor = ProcessReady | Heartbeat | PeerLost | StopService
 ControlToMedia = OpenCall | SetStream | SetShield | StartRecording | CloseCall | AskStatistics
 MediaToControl = ShieldChanged | StarCodeKeyed | RecordingClosed | CallStatistics | CallClosed
-ControlToCde = StartCapture | CollectField | SubmitCapture | CancelCapture | InfoMailed | OrderPayment
+ControlToCde = (
+    StartCapture
+    | CollectField
+    | SubmitCapture
+    | PauseCapture
+    | ResumeCapture
+    | CancelCapture
+    | InfoMailed
+    | OrderPayment
+)
 CdeToControl = (
     CaptureArmed
     | CaptureProgress

@@ -28,7 +28,6 @@ from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.cde.captures import Captures
 from dtmf_shield.cde.card import IinTable
 from dtmf_shield.cde.gateways.base import (
-    CardInSlot,
     GatewayResult,
     GatewayResultKind,
     Idempotency,
@@ -45,6 +44,7 @@ from dtmf_shield.cde.gateways.sender import (
 )
 from dtmf_shield.cde.ledger import Ledger
 from dtmf_shield.cde.payments import Payments
+from dtmf_shield.cde.submission import Submission
 from dtmf_shield.model.capture import CaptureOutcome
 from dtmf_shield.model.ids import CallId, CaptureId
 from dtmf_shield.model.messages import (
@@ -169,20 +169,17 @@ class CdeProcess:
             test=outcome.test,
         )
 
-    def send(
-        self,
-        capture_id: CaptureId,
-        call_id: CallId,
-        card: CardInSlot,
-        expiry: tuple[int, int],
-        reference: str,
-    ) -> None:
+    def send(self, submission: Submission) -> None:
         """Begin an exchange with the gateway."""
-        key = self._ledger.tokenize_key(call_id, capture_id)
-        order = Order(OperationKind.TOKENIZE, key, card=card, reference=reference)
-        task = self._loop.create_task(self._tokenize(capture_id, order, expiry))
+        capture_id = submission.capture_id
+        key = self._ledger.tokenize_key(submission.call_id, capture_id)
+        order = Order(OperationKind.TOKENIZE, key, card=submission.card, reference=submission.order.reference)
+        task = self._loop.create_task(self._tokenize(capture_id, order, submission.expiry))
         self._sending.add(task)
         task.add_done_callback(functools.partial(self._sent, capture_id))
+
+    def stopped(self, capture_id: CaptureId, *, caller_gone: bool) -> None:
+        """Nothing follows a token that is asked for: there is nothing to call off."""
 
     def _sent(self, capture_id: CaptureId, task: asyncio.Task[None]) -> None:
         """An exchange that broke, by a mistake of ours, must not leave its card in the slot for ever."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import enum
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from dtmf_shield.account_data import slots
@@ -72,27 +73,56 @@ class SlotField(enum.Enum):
     EXPIRY_MONTH = "expiry_month"
     EXPIRY_YEAR = "expiry_year"
     """Two digits."""
+    EXPIRY_YEAR_LONG = "expiry_year_long"
+    """Four digits."""
     SECURITY_CODE = "security_code"
+    POSTAL_CODE = "postal_code"
+    BANK_ACCOUNT = "bank_account"
+    ROUTING_NUMBER = "routing_number"
+    IBAN = "iban"
+    """With its country letters."""
+    DATE_OF_BIRTH = "date_of_birth"
+    """Eight digits, in the order they were keyed."""
+
+
+Place = tuple[int, int]
+"""Start within the slot, length."""
 
 
 @dataclass(frozen=True, slots=True)
 class CardInSlot:
-    """A complete card where it lies: the slot and how long each field is. Holds no digit itself."""
+    """A complete card or account where it lies: the slot and how long each field is. Holds no digit itself.
+
+    ``expiry_length`` 6: MMYYYY, as cde keeps every accepted expiry; 4: MMYY, which has no EXPIRY_YEAR_LONG.
+    ``others``: places of parts that have no fixed one. A length of 0 or no place: it was not keyed.
+    """
 
     slot: memoryview
-    number_length: int
-    expiry_length: int
-    security_code_length: int
+    number_length: int = 0
+    expiry_length: int = 0
+    security_code_length: int = 0
+    others: Mapping[SlotField, Place] = field(default_factory=dict)
 
     def part(self, field: SlotField) -> memoryview:
         """Return the view of ``field``; empty where it was not keyed."""
-        start, length = {
-            SlotField.NUMBER: (slots.CARD_NUMBER_AT, self.number_length),
-            SlotField.EXPIRY_MONTH: (slots.EXPIRY_AT, min(self.expiry_length, 2)),
-            SlotField.EXPIRY_YEAR: (slots.EXPIRY_AT + 2, max(self.expiry_length - 2, 0)),
-            SlotField.SECURITY_CODE: (slots.SECURITY_CODE_AT, self.security_code_length),
-        }[field]
+        start, length = self.others.get(field) or self._fixed_place(field)
         return self.slot[start : start + length]
+
+    def _fixed_place(self, field: SlotField) -> Place:
+        at, length = slots.EXPIRY_AT, self.expiry_length
+        match field:
+            case SlotField.NUMBER:
+                return slots.CARD_NUMBER_AT, self.number_length
+            case SlotField.EXPIRY_MONTH:
+                return at, 2 if length else 0
+            case SlotField.EXPIRY_YEAR:
+                return at + length - 2, 2 if length else 0
+            case SlotField.EXPIRY_YEAR_LONG:
+                return at + 2, 4 if length == 6 else 0
+            case SlotField.SECURITY_CODE:
+                return slots.SECURITY_CODE_AT, self.security_code_length
+            case _:
+                return 0, 0
 
 
 BodyPart = bytes | SlotField

@@ -46,7 +46,11 @@ TEXT_FIELDS = {
     "rule": "name in the configuration",
     "login_ticket": "random secret",
     "api_key": "random secret",
-    "last4": "the one exception by design",
+    "format": "closed set",
+    "lengths": "counts",
+    "country": "ISO 3166-1",
+    "last4": "an exception by design: four digits of an accepted card",
+    "value": "an exception by design: at most eleven digits of a field that the flow calls not sensitive",
 }
 BYTES_FIELDS = {"config_json": "configuration", "session_key": "random secret"}
 
