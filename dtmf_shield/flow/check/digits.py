@@ -10,8 +10,9 @@ from dtmf_shield.flow.check.names import prompt_references, step_references
 from dtmf_shield.flow.check.routes import PASSES_ALONE, cycles
 from dtmf_shield.flow.finding import Finding
 from dtmf_shield.flow.language import Flow
-from dtmf_shield.flow.language.fields import FIXED_LENGTH_BRANDS, CardNumberField, is_released
+from dtmf_shield.flow.language.fields import FIXED_LENGTH_BRANDS, CardNumberField, field_spec, is_released
 from dtmf_shield.flow.language.steps import MenuStep, targets_of
+from dtmf_shield.model.field_rules import fault_of_fields
 
 COVERT_OPTIONS_MIN: Final = 5
 """A menu of so many options tells more than two bits of a key."""
@@ -93,11 +94,14 @@ def auto_submit(flow: Flow) -> Iterator[Finding]:
 
 
 def one_of_a_kind(flow: Flow) -> Iterator[Finding]:
-    """cde holds one field of a kind; only digits may be several."""
+    """cde takes the fields: one of a kind, but for digits, each within what its kind allows."""
+    fault = fault_of_fields([field_spec(name, field) for name, field in flow.fields.items()])
     counts: Counter[str] = Counter(field.type for field in flow.fields.values() if field.type != "digits")
     for name, field in flow.fields.items():
         if counts[field.type] > 1:
             yield Finding(
                 "field-kind", ("fields", name, "type"), f"another {field.type}", "one field of this type"
             )
-            counts[field.type] = 0
+            return
+    if fault:
+        yield Finding("field-kind", ("fields",), fault, "fields as cde takes them")

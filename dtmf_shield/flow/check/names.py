@@ -110,7 +110,7 @@ def step_references(flow: Flow) -> Iterator[tuple[Path, str]]:
             case MoneyStep():
                 for key in ("amount", "currency", "reference"):
                     value = getattr(step, key)
-                    if value is not None and not value.isupper():
+                    if value is not None and not value.isupper() and not value[0].isdigit():
                         yield ("steps", name, key), value
             case SetStep():
                 for variable, reference in step.set.items():

@@ -21,7 +21,7 @@ class Patience(msgspec.Struct, frozen=True):
     total_timeout_ms: int
     submit: str = "hash"
     undo: str = "star"
-    clear: str = "double"
+    reset: str = "double"
     repeat: str = "star"
     agent: str = "none"
     type_ahead: str = "keep"

@@ -182,9 +182,14 @@ def _begin_http(state: FlowState, at: CompiledStep) -> Step:
 
 
 def _begin_money(state: FlowState, at: CompiledStep) -> Step:
+    missing = state.program.needed - state.accepted
+    if missing:
+        # Lost since it was asked for: a new card number takes the old code with it.
+        return enter(state, min(state.program.collects[name] for name in missing))
     step = at.data
     currency = currency_of(state) if step.moves_money else ""
-    amount_minor = _amount_minor(state.values.get(step.amount, ""), currency) if step.moves_money else 0
+    amount = state.values.get(step.amount, step.amount) if step.moves_money else ""
+    amount_minor = _amount_minor(amount, currency)
     if step.moves_money and not amount_minor:
         return enter(state, at.next["gateway_down"])  # nothing to charge: nothing is sent
     order = Charge(

@@ -83,6 +83,12 @@ class Rejected(msgspec.Struct, frozen=True, tag=True):
     reason: RejectReason
 
 
+class FieldLost(msgspec.Struct, frozen=True, tag=True):
+    """cde holds the field no more: another one made it worthless."""
+
+    field: str
+
+
 class FieldFailed(msgspec.Struct, frozen=True, tag=True):
     """Attempts or time of the field are used up."""
 
@@ -198,7 +204,7 @@ class CaptureEnded(msgspec.Struct, frozen=True, tag=True):
 
 
 Event = (
-    Armed | Progressed | Accepted | Rejected | FieldFailed | Undone | RepeatAsked | Chosen | ChoiceRejected
+    Armed | Progressed | Accepted | Rejected | FieldLost | FieldFailed | Undone | RepeatAsked | Chosen | ChoiceRejected
     | AgentKeyPressed | PromptDone | ChargeAnswered | HookAnswered | TransferFailed | TransferDone | AgentRedo
     | FieldRequested | AgentCancelled | AgentChose | CallerGone | Resumed | TimerFired | QualityHinted
     | GatewayChanged | CaptureEnded

@@ -216,6 +216,10 @@ def _once_more(state: FlowState, reason: str, *, slow: bool, hint: Hint | None) 
     return state, (*again, *ask(state, after=reason, before=tip(hint) if hint is not None else ()))
 
 
+def _lost(state: FlowState, event: ev.FieldLost) -> Step:
+    return without(state, frozenset({event.field})), ()
+
+
 def _failed(state: FlowState, event: ev.FieldFailed) -> Step:
     if event.field != state.at.field:
         return state, ()
@@ -395,6 +399,7 @@ _LATE: Final[dict[type, Handler]] = {
 _ALWAYS: Final[dict[type, Handler]] = {
     **_LATE,
     ev.Accepted: _accepted,
+    ev.FieldLost: _lost,
     ev.CallerGone: _caller_gone,
     ev.AgentCancelled: _cancelled,
     ev.FieldRequested: _requested,

@@ -5,14 +5,14 @@ A call keeps the program it began with; reloading flows makes new programs for n
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Final
 
 from dtmf_shield.flow.engine.commands import Exit, ExitCause, Patience
-from dtmf_shield.flow.language.fields import CARD_TYPES
+from dtmf_shield.flow.language.fields import ACCOUNT_TYPES, CARD_TYPES
 from dtmf_shield.flow.language.flow import Flow
 from dtmf_shield.flow.language.head import DEFAULT_KEYS, Keys
 from dtmf_shield.flow.language.steps import (
@@ -30,7 +30,6 @@ SLOW_FACTOR: Final = 2
 """Key timeouts of the slow mode, as a multiple."""
 PATIENCE_MS_MAX: Final = 120_000
 
-_NO_ERRORS: Final[Mapping[str, str]] = MappingProxyType({})
 _KINDS: Final = {
     "charge": "money",
     "authorise": "money",
@@ -69,7 +68,7 @@ class CompiledStep:
     slow: Patience | None = None
     field: str = ""
     rules: tuple[PromptRule, ...] = ()
-    errors: Mapping[str, str] = _NO_ERRORS
+    errors: Mapping[str, str] = dataclasses.field(default_factory=dict)
     barge_in: bool = True
     repeat_after_ms: int = 0
     options: tuple[Option, ...] = ()
@@ -108,6 +107,8 @@ class Program:
     """Field to all that is worthless once an agent has it keyed again, itself among them."""
     card_fields: frozenset[str]
     """Fields of a card: another card has another expiry and another code."""
+    needed: frozenset[str]
+    """Fields without which nothing is sent to the gateway: of the card, and of the account."""
     currency: str
     """Literal or reference, for the money formatter; empty without a charge."""
     implicit: dict[ExitCause, CompiledStep]
@@ -140,6 +141,11 @@ def compile_flow(flow: Flow) -> Program:
         collects=collects,
         voided={name: _voided(flow, name) for name in flow.fields},
         card_fields=frozenset(name for name, field in flow.fields.items() if field.type in CARD_TYPES),
+        needed=frozenset(
+            name
+            for name, field in flow.fields.items()
+            if field.type in CARD_TYPES | ACCOUNT_TYPES and name in collects
+        ),
         currency=(money[0].currency or "") if money else "",
         implicit={cause: _implicit(cause, result) for cause, result in IMPLICIT.items()},
     )

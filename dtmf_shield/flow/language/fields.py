@@ -7,33 +7,33 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSchema, model_validator
 
 from dtmf_shield.flow.language.words import Currency, Flag, Model, Money, minor_units
+from dtmf_shield.model.capture import KEYS_MAX, VALUE_KEYS_MAX, DateFormat, FieldCheck, FieldKind, FieldSpec
+from dtmf_shield.model.field_rules import IBAN_LENGTHS, ROUTING_NUMBER_LENGTH
 
 CARD_LENGTH_MIN, CARD_LENGTH_MAX = 12, 19
-DIGITS_MAX: Final = 32
-"""Keys of one field."""
-RELEASED_DIGITS_MAX: Final = 11
-"""A field that is not sensitive may leave cde: one digit less than the shortest card number."""
-ROUTING_NUMBER_LENGTH: Final = 9
 BRANDS: Final = (
-    "visa", "mastercard", "amex", "diners", "discover", "jcb", "mir", "unionpay", "maestro", "verve", "elo",
-    "troy", "hiper", "hipercard", "naranja",
+    "visa", "mastercard", "amex", "diners", "discover", "jcb", "mir", "unionpay", "maestro", "verve",
+    "elo", "troy", "hiper", "hipercard", "naranja", "rupay", "dankort",
 )  # fmt: skip
 """Names of cde's table of brands, in its order."""
-FIXED_LENGTH_BRANDS: Final = ("mastercard", "amex", "elo", "troy", "hiper", "hipercard", "naranja")
+FIXED_LENGTH_BRANDS: Final = (
+    "mastercard",
+    "amex",
+    "elo",
+    "troy",
+    "hiper",
+    "hipercard",
+    "naranja",
+    "rupay",
+    "dankort",
+)
 """Brands whose numbers have one length in cde's table, so that the last digit submits."""
-IBAN_LENGTHS: Final = {
-    "NO": 15, "BE": 16, "DK": 18, "FI": 18, "FO": 18, "GL": 18, "SD": 18, "SI": 19, "AT": 20, "BA": 20, "EE": 20,
-    "LT": 20, "MN": 20, "XK": 20, "HR": 21, "CR": 22, "DE": 22, "ME": 22, "RS": 22, "VA": 22, "AE": 23, "IL": 23,
-    "TL": 23, "CZ": 24, "ES": 24, "SE": 24, "SK": 24, "TN": 24, "LY": 25, "PT": 25, "ST": 25, "IS": 26, "BI": 27,
-    "DJ": 27, "MR": 27, "HU": 28, "PL": 28, "EG": 29,
-}  # fmt: skip
-"""Characters of the IBAN in countries where it has digits only after the country code (ISO 13616 registry)."""
 
 Brand = Literal[
-    "visa", "mastercard", "amex", "diners", "discover", "jcb", "mir", "unionpay", "maestro", "verve", "elo",
-    "troy", "hiper", "hipercard", "naranja",
+    "visa", "mastercard", "amex", "diners", "discover", "jcb", "mir", "unionpay", "maestro", "verve",
+    "elo", "troy", "hiper", "hipercard", "naranja", "rupay", "dankort",
 ]  # fmt: skip
-DigitCount = Annotated[int, Strict(), Field(ge=1, le=DIGITS_MAX)]
+DigitCount = Annotated[int, Strict(), Field(ge=1, le=KEYS_MAX)]
 CardLength = Annotated[int, Strict(), Field(ge=CARD_LENGTH_MIN, le=CARD_LENGTH_MAX)]
 
 
@@ -131,9 +131,9 @@ class DigitsField(KeyedField):
 
     @model_validator(mode="after")
     def _short_if_released(self) -> DigitsField:
-        if not self.sensitive and self.length.max > RELEASED_DIGITS_MAX:
+        if not self.sensitive and self.length.max > VALUE_KEYS_MAX:
             raise ValueError(
-                f"at most {RELEASED_DIGITS_MAX} digits where sensitive is false: longer could be a card"
+                f"at most {VALUE_KEYS_MAX} digits where sensitive is false: longer could be a card"
             )
         return self
 
@@ -221,6 +221,7 @@ LABELS: Final = {
     "date_of_birth": "Date of birth",
 }
 CARD_TYPES: Final = frozenset({"card_number", "expiry", "security_code"})
+ACCOUNT_TYPES: Final = frozenset({"bank_account", "routing_number", "iban"})
 
 
 def is_released(field: FlowField) -> bool:
@@ -251,3 +252,33 @@ def lengths_of(field: FlowField) -> tuple[int, int]:
 
 def _ends(lengths: tuple[int, ...]) -> tuple[int, int]:
     return min(lengths), max(lengths)
+
+
+def field_spec(name: str, field: FlowField) -> FieldSpec:
+    """Return one field as cde needs it."""
+    common: dict[str, Any] = {"name": name, "kind": FieldKind(field.type), "optional": field.optional}
+    match field:
+        case CardNumberField():
+            lengths = () if field.length == "by_brand" else field.length
+            return FieldSpec(**common, brands=field.brands, lengths=lengths)
+        case DigitsField() | BankAccountField():
+            sensitive = field.sensitive if isinstance(field, DigitsField) else True
+            check = FieldCheck(field.check)
+            return FieldSpec(**common, **_length_of(field.length), check=check, sensitive=sensitive)
+        case PostalCodeField():
+            return FieldSpec(**common, **_length_of(field.length))
+        case AmountField():
+            low, high = minor_units(field.min, field.currency), minor_units(field.max, field.currency)
+            return FieldSpec(
+                **common, value_min=low, value_max=high, currency=field.currency, sensitive=False
+            )
+        case IbanField():
+            return FieldSpec(**common, country=field.country)
+        case DateOfBirthField():
+            return FieldSpec(**common, format=DateFormat(field.format.lower()))
+        case _:
+            return FieldSpec(**common)
+
+
+def _length_of(length: LengthRange) -> dict[str, Any]:
+    return {"length_min": length.min, "length_max": length.max}

@@ -6,16 +6,15 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from dtmf_shield.flow.language.fields import LABELS, CardNumberField, FlowField
+from dtmf_shield.flow.language.fields import LABELS, FlowField, field_spec
 from dtmf_shield.flow.language.head import DEFAULT_KEYS, Defaults, Languages, Masking, MaxDuration
 from dtmf_shield.flow.language.inputs import Input
 from dtmf_shield.flow.language.prompts import Prompt
-from dtmf_shield.flow.language.steps import Step
+from dtmf_shield.flow.language.steps import MoneyStep, Step
 from dtmf_shield.flow.language.words import ID_PATTERN, FieldName, Model, Name, PromptName, StepName
-from dtmf_shield.model.capture import CaptureSpec, FieldKind, FieldSpec, UndoKey
+from dtmf_shield.model.capture import FIELDS_MAX, CaptureSpec, ResetKeys, SubmitKey, UndoKey
 
 STEPS_MAX: Final = 64
-FIELDS_MAX: Final = 8
 INPUTS_MAX: Final = 32
 PROMPTS_MAX: Final = 200
 
@@ -51,8 +50,13 @@ class Flow(Model):
         found = self.fields[field]
         return found.label or LABELS[found.type]
 
+    @property
+    def moves_money(self) -> bool:
+        """Whether a step charges or authorises."""
+        return any(isinstance(step, MoneyStep) and step.moves_money for step in self.steps.values())
+
     def capture_spec(self) -> CaptureSpec:
-        """The whole capture as cde needs it. Raises ValueError for a kind of field that cde does not know."""
+        """The whole capture as cde needs it."""
         fields = tuple(field_spec(name, field) for name, field in self.fields.items())
         keys = self.defaults.keys.over(DEFAULT_KEYS)
         return CaptureSpec(
@@ -62,11 +66,8 @@ class Flow(Model):
             inter_digit_timeout_ms=self.defaults.inter_digit_timeout,
             settle_timeout_ms=self.defaults.settle_timeout,
             total_timeout_ms=self.defaults.total_timeout,
-            undo=UndoKey.STAR if keys.undo == "star" else UndoKey.NONE,
+            pause_timeout_ms=self.defaults.pause_timeout,
+            undo=UndoKey(keys.undo or "star"),
+            reset=ResetKeys(keys.reset or "double"),
+            submit=SubmitKey(keys.submit or "hash"),
         )
-
-
-def field_spec(name: str, field: FlowField) -> FieldSpec:
-    """Return one field as cde needs it."""
-    brands = field.brands if isinstance(field, CardNumberField) else ()
-    return FieldSpec(name=name, kind=FieldKind(field.type), brands=brands)

@@ -66,7 +66,7 @@ class Keys(Model):
     """Ends an entry. hash where nothing is said."""
     undo: KeyWord = None
     """Takes back the last digit. star where nothing is said."""
-    clear: Literal["double", "none"] | None = None
+    reset: Literal["double", "none"] | None = None
     """double: the undo key twice in a row empties the field."""
     repeat: StarWord = None
     """Pressed before the first digit: the prompt is said again; so two stars empty a field and repeat its prompt."""
@@ -79,7 +79,7 @@ class Keys(Model):
         return below.model_copy(update=said)
 
 
-DEFAULT_KEYS = Keys(submit="hash", undo="star", clear="double", repeat="star", agent="none")
+DEFAULT_KEYS = Keys(submit="hash", undo="star", reset="double", repeat="star", agent="none")
 
 
 def _repeat_after(value: object) -> object:
@@ -103,6 +103,8 @@ class Defaults(Model):
     """Silence that submits a card number of the brand's usual length whose check digit is right."""
     total_timeout: DurationMs = 300_000
     """How long a collect step may take with all its attempts."""
+    pause_timeout: DurationMs = 300_000
+    """How long the agent may pause and talk; keys are masked and dropped meanwhile."""
     repeat_after: RepeatAfterMs = 10_000
     """Silence after a prompt before it is said once more, without costing an attempt; none: never."""
     patience: Literal["adapt", "fixed"] = "adapt"

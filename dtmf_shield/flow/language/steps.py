@@ -17,6 +17,7 @@ from dtmf_shield.flow.language.words import (
     Key,
     LanguageTag,
     Model,
+    Money,
     Name,
     PromptName,
     ReferencePath,
@@ -216,8 +217,8 @@ class MoneyStep(_Going):
     """charge takes money, authorise holds it, tokenize exchanges the card for a token, verify checks it."""
     gateway: Target = "default"
     """Name of a gateway of the server's configuration."""
-    amount: ReferencePath | None = None
-    """Reference to money. For charge and authorise."""
+    amount: Money | ReferencePath | None = None
+    """Reference to money, or a fixed price in quotes. For charge and authorise."""
     currency: Currency | ReferencePath | None = None
     """Three capitals, or a reference to an input of that type. For charge and authorise."""
     reference: ReferencePath | None = None

@@ -21,7 +21,13 @@ KEY_ORDER: Final = "1234567890"
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, description="lower case letters, digits and _, at most 32")]
 StepName = Annotated[str, Field(pattern=NAME_PATTERN, description="the name of a step")]
-FieldName = Annotated[str, Field(pattern=NAME_PATTERN, description="the name of a field")]
+FieldName = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z][a-z_]{0,31}$",
+        description="the name of a field, without a digit: it is shown and logged where no digit may be",
+    ),
+]
 PromptName = Annotated[str, Field(pattern=NAME_PATTERN, description="the name of a prompt")]
 Flag = Annotated[bool, Strict()]
 Key = Annotated[str, Field(pattern=r"^[0-9]$", description='one key in quotes, as "1"')]
