@@ -47,6 +47,20 @@ class Finding:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}: {self.severity.value}: {self.message} [{self.rule}]"
 
+    def as_data(self) -> dict[str, str | int]:
+        """Return it for a program."""
+        return {
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "severity": self.severity.value,
+            "rule": self.rule,
+            "key": self.key,
+            "found": self.found,
+            "allowed": self.allowed,
+            "suggestion": self.suggestion,
+        }
+
     def at(self, file: str, line: int, column: int) -> Finding:
         """Return it with its place."""
         return replace(self, file=file, line=line, column=column)

@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import ssl
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Final
@@ -19,13 +18,12 @@ from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.messages import ConfigureCde, ConfigureControl, GatewaySettings
 from dtmf_shield.service.dev_certificates import SERVER_NAME
+from dtmf_shield.service.flow_files import shipped_flows
 from dtmf_shield.service.hardening import leaks_of_environment
 from dtmf_shield.service.sockets import bind_all
 from dtmf_shield.service.supervisor import Supervisor
 from dtmf_shield.service.test_gateway.launch import TestGatewayProcess
 
-CHECKOUT_FLOWS: Final = Path(__file__).parents[2] / "ivr_flows"
-INSTALLED_FLOWS: Final = Path(sys.prefix) / "share" / "dtmf-shield" / "ivr_flows"
 FLOWS_MAX: Final = 200
 API_KEY_FILE: Final = "api.key"
 SECRET_BYTES: Final = 32
@@ -56,8 +54,8 @@ def state_directory_of(config: Config, base: Path, override: Path | None) -> Pat
 
 def flow_files(config: Config, base: Path) -> list[Path]:
     """Return the flow files that this configuration serves. Raises OperatorError where there is none."""
-    shipped = CHECKOUT_FLOWS if CHECKOUT_FLOWS.is_dir() else INSTALLED_FLOWS
-    directory = base / config.capture.flows_directory if config.capture.flows_directory else shipped
+    own = config.capture.flows_directory
+    directory = base / own if own else shipped_flows()
     files = sorted(directory.glob("*.yaml"))[:FLOWS_MAX]
     if not files:
         raise OperatorError(f"capture.flows_directory: {directory} holds no flow (*.yaml)")

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import structs
+
 from dtmf_shield.flow.engine.commands import Play
 from dtmf_shield.flow.engine.events import Hint
 from dtmf_shield.flow.engine.state import FlowState
-from dtmf_shield.model.prompt import Care, CarePhrase, Formatter, SpokenPiece, Value, ValueReference
+from dtmf_shield.model.prompt import (
+    Care,
+    CarePhrase,
+    Formatter,
+    Recording,
+    SpokenPiece,
+    Text,
+    Value,
+    ValueReference,
+)
 
 TIPS: Final = {
     Hint.DUPLICATE_KEYS: CarePhrase.TIP_ONE_PRESS,
@@ -55,9 +66,23 @@ def currency_of(state: FlowState) -> str:
     return said if said.isupper() else state.values.get(said, "")
 
 
+def _in_every_language(state: FlowState, name: str) -> tuple[Play, ...]:
+    """Say a prompt in each offered language, one after the other: how a menu of languages is understood."""
+    pieces: list[SpokenPiece] = []
+    for language in state.program.flow.languages.offered:
+        prompted = state.program.prompts.get((name, language))
+        said = prompted.pieces if prompted is not None else ()
+        pieces += [
+            structs.replace(piece, language=language) for piece in said if isinstance(piece, Text | Recording)
+        ]
+    return (Play(tuple(pieces), state.language, barge_in=state.at.barge_in),) if pieces else ()
+
+
 def ask(state: FlowState, *, after: str = "", before: tuple[SpokenPiece, ...] = ()) -> tuple[Play, ...]:
     """Say what belongs to a collect step or menu now. ``after``: the reason of a refused entry."""
     rule = next((r for r in state.at.rules if r.fits(state.attempt, state.brand, after)), None)
+    if rule is not None and any(option.language for option in state.at.options):
+        return _in_every_language(state, rule.play)
     names = (state.at.errors.get(after, ""), rule.play if rule is not None else "")
     return speak(state, tuple(name for name in names if name), before=before)
 

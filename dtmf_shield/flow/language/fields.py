@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSchema, model_validator
@@ -9,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSch
 from dtmf_shield.flow.language.words import Currency, Flag, Model, Money, minor_units
 from dtmf_shield.model.capture import KEYS_MAX, VALUE_KEYS_MAX, DateFormat, FieldCheck, FieldKind, FieldSpec
 from dtmf_shield.model.field_rules import IBAN_LENGTHS, ROUTING_NUMBER_LENGTH
+from dtmf_shield.model.payment import currency_exponent
 
 CARD_LENGTH_MIN, CARD_LENGTH_MAX = 12, 19
 BRANDS: Final = (
@@ -282,3 +284,11 @@ def field_spec(name: str, field: FlowField) -> FieldSpec:
 
 def _length_of(length: LengthRange) -> dict[str, Any]:
     return {"length_min": length.min, "length_max": length.max}
+
+
+def released_text(field: FlowField, keyed: str) -> str:
+    """Return a released value as the flow speaks and charges it: digits as keyed, an amount as "12.50"."""
+    if not isinstance(field, AmountField):
+        return keyed
+    exponent = currency_exponent(field.currency)
+    return f"{Decimal(keyed or '0').scaleb(-exponent):.{exponent}f}"

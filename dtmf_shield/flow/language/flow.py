@@ -10,7 +10,7 @@ from dtmf_shield.flow.language.fields import LABELS, FlowField, field_spec
 from dtmf_shield.flow.language.head import DEFAULT_KEYS, Defaults, Languages, Masking, MaxDuration
 from dtmf_shield.flow.language.inputs import Input
 from dtmf_shield.flow.language.prompts import Prompt
-from dtmf_shield.flow.language.steps import MoneyStep, Step
+from dtmf_shield.flow.language.steps import CollectStep, MoneyStep, Step
 from dtmf_shield.flow.language.words import ID_PATTERN, FieldName, Model, Name, PromptName, StepName
 from dtmf_shield.model.capture import FIELDS_MAX, CaptureSpec, ResetKeys, SubmitKey, UndoKey
 
@@ -61,7 +61,7 @@ class Flow(Model):
         keys = self.defaults.keys.over(DEFAULT_KEYS)
         return CaptureSpec(
             fields=fields,
-            attempts=self.defaults.attempts,
+            attempts=self._attempts_max(),
             first_digit_timeout_ms=self.defaults.first_digit_timeout,
             inter_digit_timeout_ms=self.defaults.inter_digit_timeout,
             settle_timeout_ms=self.defaults.settle_timeout,
@@ -71,3 +71,8 @@ class Flow(Model):
             reset=ResetKeys(keys.reset or "double"),
             submit=SubmitKey(keys.submit or "hash"),
         )
+
+    def _attempts_max(self) -> int:
+        """Return the attempts of the most patient step: the flow counts them, cde only bounds them."""
+        said = [step.attempts for step in self.steps.values() if isinstance(step, CollectStep)]
+        return max(attempts or self.defaults.attempts for attempts in said or [None])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, RootModel, model_validator
+from pydantic import Field, RootModel, WithJsonSchema, model_validator
 
 from dtmf_shield.flow.language.words import Flag, LanguageTag, Model
 from dtmf_shield.model.prompt import Formatter, Piece, Recording, Text, ValueReference
@@ -82,7 +82,8 @@ def _add_text(pieces: list[Piece], text: str) -> None:
     if _BRACES.search(text):
         raise ValueError("braces only around a value, as {inputs.amount|money}")
     if re.search(r"\w", text):
-        pieces.append(Text(text=text.strip()))
+        # Commas and points around a value belong to the pause between recordings.
+        pieces.append(Text(text=text.strip().lstrip(".,;:!? ")))
 
 
 def _formatter(name: str | None) -> Formatter:
@@ -93,7 +94,18 @@ def _formatter(name: str | None) -> Formatter:
         raise ValueError(f"a formatter of: {allowed}; not {name}") from None
 
 
-AttemptWord = Annotated[str, Field(pattern=r"^([1-9]|10)\+?$")]
+AttemptWord = Annotated[
+    str,
+    Field(pattern=r"^([1-9]|10)\+?$"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 10},
+                {"type": "string", "pattern": r"^([1-9]|10)\+?$"},
+            ]
+        }
+    ),
+]
 ErrorWord = Literal[
     "timeout", "too_short", "too_long", "luhn", "brand", "expired", "too_far", "format", "range", "check"
 ]
