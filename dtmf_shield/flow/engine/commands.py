@@ -79,7 +79,7 @@ class SetTimer(msgspec.Struct, frozen=True, tag=True):
 
     timer: Timers
     delay_ms: int
-    visit: int
+    mark: int
 
 
 class Transfer(msgspec.Struct, frozen=True, tag=True):

@@ -125,6 +125,7 @@ def _arrive(state: FlowState, name: str) -> tuple[FlowState, CompiledStep]:
         error="",
         keying=False,
         repeats=0,
+        prompts=state.prompts + 1,
     )
     return arrived, at
 

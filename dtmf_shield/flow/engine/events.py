@@ -179,10 +179,10 @@ class Resumed(msgspec.Struct, frozen=True, tag=True):
 
 
 class TimerFired(msgspec.Struct, frozen=True, tag=True):
-    """A timer that was set in visit ``visit``; one of an earlier visit means nothing."""
+    """A timer that was set with this ``mark``; one that was set for something past means nothing."""
 
     timer: Timers
-    visit: int
+    mark: int
 
 
 class QualityHinted(msgspec.Struct, frozen=True, tag=True):

@@ -128,11 +128,9 @@ def _resumed(state: FlowState, event: ev.Resumed) -> Step:
 def _timer(state: FlowState, event: ev.TimerFired) -> Step:
     if event.timer is Timers.MAX_DURATION:
         return _overdue(state)
-    if event.visit != state.visits:
-        return state, ()
     if event.timer is Timers.REPEAT:
-        return _say_again(state, None)
-    if state.at.kind == "http":
+        return _say_again(state, None) if event.mark == state.prompts else (state, ())
+    if state.at.kind == "http" and event.mark == state.visits:
         return enter(state, state.at.next["error"])
     return state, ()
 
@@ -206,7 +204,14 @@ def _once_more(state: FlowState, reason: str, *, slow: bool, hint: Hint | None) 
     tipped = state.tip_given or hint is not None
     attempt = state.attempt + 1
     state = replace(
-        state, attempt=attempt, error=reason, keying=False, repeats=0, slow=slow, tip_given=tipped
+        state,
+        attempt=attempt,
+        error=reason,
+        keying=False,
+        repeats=0,
+        prompts=state.prompts + 1,
+        slow=slow,
+        tip_given=tipped,
     )
     again: tuple[Command, ...] = ()
     if at.kind == "menu":
@@ -232,14 +237,15 @@ def _undone(state: FlowState, event: ev.Undone) -> Step:
         return state, ()
     if event.count:
         return state, (Play(position(event.count, event.of), state.language),)
-    return replace(state, keying=False), ask(state, after=state.error, before=position(0, 0))
+    state = replace(state, keying=False, prompts=state.prompts + 1)
+    return state, ask(state, after=state.error, before=position(0, 0))
 
 
 def _say_again(state: FlowState, _event: Any) -> Step:
     """Say the prompt once more, while nothing was keyed."""
     if state.keying or state.repeats >= REPEATS_MAX:
         return state, ()
-    state = replace(state, repeats=state.repeats + 1)
+    state = replace(state, repeats=state.repeats + 1, prompts=state.prompts + 1)
     return state, ask(state, after=state.error)
 
 
@@ -248,7 +254,8 @@ def _prompt_done(state: FlowState, _event: ev.PromptDone) -> Step:
     after_ms = state.at.repeat_after_ms
     if state.keying or not after_ms or state.repeats:
         return state, ()
-    return state, (SetTimer(Timers.REPEAT, after_ms, state.visits),)
+    state = replace(state, prompts=state.prompts + 1)
+    return state, (SetTimer(Timers.REPEAT, after_ms, state.prompts),)
 
 
 def _agent_key(state: FlowState, _event: ev.AgentKeyPressed) -> Step:
@@ -368,7 +375,7 @@ def _money_caller_gone(state: FlowState, _event: ev.CallerGone) -> Step:
 def _money_timer(state: FlowState, event: ev.TimerFired) -> Step:
     if event.timer is Timers.MAX_DURATION:
         return replace(state, overdue=True), ()
-    if event.timer is Timers.ANSWER and event.visit == state.visits:
+    if event.timer is Timers.ANSWER and event.mark == state.visits:
         return _charge_answered(state, ev.ChargeAnswered(ChargeOutcome.UNKNOWN))
     return state, ()
 

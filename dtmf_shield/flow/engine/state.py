@@ -35,6 +35,8 @@ class FlowState(msgspec.Struct, frozen=True):
     """Why the last entry was refused."""
     keying: bool = False
     """Whether keys of the present entry have come."""
+    prompts: int = 0
+    """Prompts of this run so far: marks the silence after each."""
     repeats: int = 0
     """How often the present prompt was said again."""
     brand: str = ""

@@ -28,6 +28,7 @@ from dtmf_shield.flow.engine.events import (
     PromptDone,
     Resumed,
     TimerFired,
+    Timers,
     TransferDone,
     TransferFailed,
 )
@@ -226,6 +227,12 @@ class Simulation:
             return
         if told := of_event(event):
             self._note(*told)
+        elif (
+            isinstance(event, TimerFired)
+            and event.timer is Timers.ANSWER
+            and event.mark == self._state.visits
+        ):
+            self._note("silence", "no answer in time")
         step = self._state.step
         try:
             self._state, commands = advance(self._state, event)
@@ -252,7 +259,7 @@ class Simulation:
                 case OpenMenu():
                     self._caller.open_menu(command, self._now_ms / 1000)
                 case SetTimer():
-                    self._later(command.delay_ms, TimerFired(command.timer, command.visit))
+                    self._later(command.delay_ms, TimerFired(command.timer, command.mark))
                 case Charge():
                     self._answer_charge()
                 case CallHook():

@@ -76,7 +76,7 @@ def of_command(command: Command) -> tuple[str, str] | None:
         case Charge():
             amount = _amount(command)
             named = f", reference {command.reference}" if command.reference else ""
-            return command.operation.value, f"{amount}card attempt {command.attempt}{named}"
+            return command.operation.value, f"{amount}attempt {command.attempt}{named}"
         case CallHook():
             sent = ", ".join(f"{name}={value}" for name, value in command.send) or "nothing"
             return "hook", f"{command.hook} with {sent}"

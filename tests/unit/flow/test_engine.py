@@ -145,7 +145,7 @@ def test_no_answer_in_time_is_unknown():
     (timer,) = [t for t in only(SetTimer, commands) if t.timer is Timers.ANSWER]
     assert timer.delay_ms == 30_000
 
-    _, commands = advance(state, TimerFired(Timers.ANSWER, timer.visit))
+    _, commands = advance(state, TimerFired(Timers.ANSWER, timer.mark))
 
     assert only(Exit, commands)[0].result == "unknown"
 
@@ -250,7 +250,7 @@ def test_silence_repeats_the_prompt_once_without_an_attempt():
     (timer,) = only(SetTimer, commands)
     assert (timer.timer, timer.delay_ms) == (Timers.REPEAT, 10_000)
 
-    state, commands = advance(state, TimerFired(timer.timer, timer.visit))
+    state, commands = advance(state, TimerFired(timer.timer, timer.mark))
     assert "long number" in spoken(commands)
     assert state.attempt == 1
     _, commands = advance(state, PromptDone())
@@ -262,7 +262,7 @@ def test_silence_does_not_interrupt_a_caller_who_keys():
     (timer,) = only(SetTimer, commands)
     state, _ = advance(state, Progressed("pan", 3))
 
-    assert advance(state, TimerFired(timer.timer, timer.visit)) == (state, ())
+    assert advance(state, TimerFired(timer.timer, timer.mark)) == (state, ())
 
 
 def test_star_before_the_first_digit_repeats_and_is_bounded():
@@ -427,7 +427,7 @@ def test_a_look_up_that_never_answers_goes_on_by_its_timer():
     state, commands = bill(Accepted("account", value="12345674"))
     (timer,) = only(SetTimer, commands)
 
-    state, _ = advance(state, TimerFired(timer.timer, timer.visit))
+    state, _ = advance(state, TimerFired(timer.timer, timer.mark))
 
     assert state.step == "agent"
 
