@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from dtmf_shield.flow.check.paths import loops
 from dtmf_shield.flow.finding import Finding, Severity
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.language.steps import (
@@ -30,6 +31,8 @@ _Counts = tuple[tuple[str, int], ...]
 
 def worst_case(flow: Flow) -> Iterator[Finding]:
     """A flow that may last more than a quarter of an hour says what happens then."""
+    if any(loops(flow)):
+        return  # told already; an endless loop has no worst case
     duration_ms = worst_case_ms(flow)
     if flow.max_duration is None and duration_ms > LONG_MS:
         found = f"{duration_ms / 60_000:.0f} minutes at worst"
