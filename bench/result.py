@@ -15,22 +15,22 @@ from rich.progress import (
 )
 
 RESULTS = Path(__file__).parent / "results"
-_MEASURED = ["--", "dtmf_shield/media"]
 
 
-def media_commit() -> str:
+def commit_of(part: str) -> str:
     """Return the commit that last changed what is measured, marked + where files differ from it."""
+    measured = ["--", f"dtmf_shield/{part}"]
     commit = subprocess.run(
-        ["git", "log", "-1", "--format=%h", *_MEASURED], capture_output=True, text=True, check=False
+        ["git", "log", "-1", "--format=%h", *measured], capture_output=True, text=True, check=False
     ).stdout.strip()
-    changed = subprocess.run(["git", "diff", "--quiet", "HEAD", *_MEASURED], check=False).returncode
+    changed = subprocess.run(["git", "diff", "--quiet", "HEAD", *measured], check=False).returncode
     return f"{commit or 'unknown'}{'+' if changed else ''}"
 
 
-def keep(name: str, lines: list[str], command: str, folder: Path = RESULTS) -> None:
+def keep(name: str, lines: list[str], command: str, folder: Path = RESULTS, part: str = "media") -> None:
     """Write `lines` of markdown to folder/name.md, with the command that made them, and show them."""
     folder.mkdir(parents=True, exist_ok=True)
-    source = f"Measured by `{command}`, media code of commit {media_commit()}."
+    source = f"Measured by `{command}`, {part} code of commit {commit_of(part)}."
     text = "\n".join([*lines, "", source])
     path = folder / f"{name}.md"
     path.write_text(f"{text}\n")

@@ -11,7 +11,7 @@ from dtmf_shield.model.payment import OperationKind
 from dtmf_shield.model.prompt import SpokenPiece
 
 
-class Patience(msgspec.Struct, frozen=True):
+class Patience(msgspec.Struct, frozen=True, gc=False):
     """Attempts, times in milliseconds and keys of one collect step or menu."""
 
     attempts: int
@@ -27,7 +27,7 @@ class Patience(msgspec.Struct, frozen=True):
     type_ahead: str = "keep"
 
 
-class Collect(msgspec.Struct, frozen=True, tag=True):
+class Collect(msgspec.Struct, frozen=True, tag=True, gc=False):
     """Let cde collect this field now. ``attempt``: where the count goes on, with other patience than before."""
 
     field: str
@@ -35,14 +35,14 @@ class Collect(msgspec.Struct, frozen=True, tag=True):
     attempt: int = 1
 
 
-class OpenMenu(msgspec.Struct, frozen=True, tag=True):
+class OpenMenu(msgspec.Struct, frozen=True, tag=True, gc=False):
     """Let cde match one key against ``keys`` (of the flow file); it answers with the place."""
 
     keys: tuple[str, ...]
     patience: Patience
 
 
-class Play(msgspec.Struct, frozen=True, tag=True):
+class Play(msgspec.Struct, frozen=True, tag=True, gc=False):
     """Say these pieces in a language. Replaces what is being said."""
 
     pieces: tuple[SpokenPiece, ...]
@@ -51,11 +51,11 @@ class Play(msgspec.Struct, frozen=True, tag=True):
     loop: bool = False
 
 
-class StopPrompt(msgspec.Struct, frozen=True, tag=True):
+class StopPrompt(msgspec.Struct, frozen=True, tag=True, gc=False):
     """Say nothing more."""
 
 
-class Charge(msgspec.Struct, frozen=True, tag=True):
+class Charge(msgspec.Struct, frozen=True, tag=True, gc=False):
     """Let cde do the operation with what it holds. Money in minor units; ``attempt`` counts cards of this call."""
 
     operation: OperationKind
@@ -66,7 +66,7 @@ class Charge(msgspec.Struct, frozen=True, tag=True):
     attempt: int = 1
 
 
-class CallHook(msgspec.Struct, frozen=True, tag=True):
+class CallHook(msgspec.Struct, frozen=True, tag=True, gc=False):
     """Ask a hook of the configuration; ``send`` are names and texts of the flow, never account data."""
 
     hook: str
@@ -74,7 +74,7 @@ class CallHook(msgspec.Struct, frozen=True, tag=True):
     timeout_ms: int
 
 
-class SetTimer(msgspec.Struct, frozen=True, tag=True):
+class SetTimer(msgspec.Struct, frozen=True, tag=True, gc=False):
     """Answer with TimerFired after ``delay_ms``; the shell owns the clock."""
 
     timer: Timers
@@ -82,14 +82,14 @@ class SetTimer(msgspec.Struct, frozen=True, tag=True):
     mark: int
 
 
-class Transfer(msgspec.Struct, frozen=True, tag=True):
+class Transfer(msgspec.Struct, frozen=True, tag=True, gc=False):
     """Hand the call to an agent or a queue; cde keeps what it holds."""
 
     to: str
     target: str = ""
 
 
-class ShowHint(msgspec.Struct, frozen=True, tag=True):
+class ShowHint(msgspec.Struct, frozen=True, tag=True, gc=False):
     """Tell the agent how the keys arrive."""
 
     hint: Hint
@@ -106,7 +106,7 @@ class ExitCause(enum.StrEnum):
     TIME_UP = "time_up"
 
 
-class Exit(msgspec.Struct, frozen=True, tag=True):
+class Exit(msgspec.Struct, frozen=True, tag=True, gc=False):
     """The flow is over."""
 
     result: str

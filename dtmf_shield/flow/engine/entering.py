@@ -20,7 +20,7 @@ from dtmf_shield.flow.engine.commands import (
 )
 from dtmf_shield.flow.engine.events import Timers
 from dtmf_shield.flow.engine.program import CompiledStep
-from dtmf_shield.flow.engine.speaking import ask, currency_of, speak
+from dtmf_shield.flow.engine.speaking import ask, currency_of, say
 from dtmf_shield.flow.engine.state import FlowState
 from dtmf_shield.flow.language.words import minor_units
 from dtmf_shield.model.payment import AMOUNT_MINOR_MAX, OperationKind
@@ -35,6 +35,7 @@ _OPERATIONS: Final = {
     "verify": OperationKind.VERIFY,
 }
 Step = tuple[FlowState, tuple[Command, ...]]
+_ANSWER: Final = Timers.ANSWER
 _NEEDS_CALLER: Final = frozenset({"collect", "menu", "transfer"})
 _DONE_RESULTS: Final = {
     OperationKind.CHARGE: "paid",
@@ -71,13 +72,13 @@ def another(state: FlowState, field: str) -> frozenset[str]:
 
 def without(state: FlowState, lost: frozenset[str]) -> FlowState:
     """Forget fields and what they told."""
-    told = {f"{group}.{name}" for name in lost for group in ("vars", "fields")}
-    values = {
-        path: value
-        for path, value in state.values.items()
-        if path not in told and path.partition(".")[0] not in lost
-    }
+    values = {path: value for path, value in state.values.items() if not _tells_of(path, lost)}
     return replace(state, accepted=state.accepted - lost, values=values)
+
+
+def _tells_of(path: str, fields: frozenset[str]) -> bool:
+    group, _, name = path.partition(".")
+    return group in fields or (name in fields and group in ("vars", "fields"))
 
 
 def begin_again(state: FlowState) -> Step:
@@ -110,17 +111,18 @@ def _arrive(state: FlowState, name: str) -> tuple[FlowState, CompiledStep]:
     limit = state.program.flow.max_duration
     if state.overdue and limit is not None and at.kind in _NEEDS_CALLER and not state.settled:
         state, at = replace(state, overdue=False), state.program.steps[limit.then]
-    seen = state.counts.get(at.name, 0) + 1
-    while at.limit_visits and seen > at.limit_visits:
-        at = state.program.steps[at.limit_then]
-        seen = state.counts.get(at.name, 0) + 1
-        if seen > VISITS_MAX:
+    counts = state.counts
+    for _ in state.program.steps:  # a limit may lead to a limit, but not round and round
+        if not at.limit_visits or counts.get(at.name, 0) < at.limit_visits:
             break
+        at = state.program.steps[at.limit_then]
+    if at.limit_visits or at.kind == "repeat":
+        counts = {**counts, at.name: counts.get(at.name, 0) + 1}
     arrived = replace(
         state,
         at=at,
         visits=state.visits + 1,
-        counts={**state.counts, at.name: seen},
+        counts=counts,
         attempt=1,
         error="",
         keying=False,
@@ -156,7 +158,8 @@ def assigned(state: FlowState, sets: tuple[tuple[str, str], ...], language: str)
 
 
 def _begin_collect(state: FlowState, at: CompiledStep) -> Step:
-    state = replace(state, asked=True)
+    if not state.asked:
+        state = replace(state, asked=True)
     patience = at.slow if state.slow else at.patience
     # cde listens before anything is said: a fast caller's first key must find it armed.
     return state, (Collect(at.field, patience), *ask(state))  # type: ignore[arg-type]  # every collect has both
@@ -169,7 +172,7 @@ def _begin_menu(state: FlowState, at: CompiledStep) -> Step:
 
 
 def _begin_play(state: FlowState, at: CompiledStep) -> Step:
-    commands = speak(state, (at.data.prompt,))
+    commands = say(state, at.data.prompt)
     return (state, commands) if commands else enter(state, at.next["ok"])
 
 
@@ -178,8 +181,8 @@ def _begin_http(state: FlowState, at: CompiledStep) -> Step:
         (path.partition(".")[2] or path, state.values.get(path, "")) for path in at.data.request.send
     )
     call = CallHook(at.data.request.hook, send, at.data.timeout)
-    wait = speak(state, (at.data.while_waiting,)) if at.data.while_waiting else ()
-    return state, (call, SetTimer(Timers.ANSWER, at.data.timeout, state.visits), *wait)
+    wait = say(state, at.data.while_waiting) if at.data.while_waiting else ()
+    return state, (call, SetTimer(_ANSWER, at.data.timeout, state.visits), *wait)
 
 
 def _begin_money(state: FlowState, at: CompiledStep) -> Step:
@@ -201,9 +204,9 @@ def _begin_money(state: FlowState, at: CompiledStep) -> Step:
         reference=state.values.get(step.reference or "", ""),
         attempt=state.cards,
     )
-    state = replace(state, values={**state.values, "result.operation": order.operation.value})
-    wait = speak(state, (step.while_waiting,)) if step.while_waiting else ()
-    return state, (order, SetTimer(Timers.ANSWER, step.timeout, state.visits), *wait)
+    state = replace(state, values={**state.values, "result.operation": str(order.operation)})
+    wait = say(state, step.while_waiting) if step.while_waiting else ()
+    return state, (order, SetTimer(_ANSWER, step.timeout, state.visits), *wait)
 
 
 def _amount_minor(amount: str, currency: str) -> int:

@@ -55,11 +55,11 @@ class Timers(enum.StrEnum):
     MAX_DURATION = "max_duration"
 
 
-class Armed(msgspec.Struct, frozen=True, tag=True):
+class Armed(msgspec.Struct, frozen=True, tag=True, gc=False):
     """cde listens for the field that was asked for."""
 
 
-class Progressed(msgspec.Struct, frozen=True, tag=True):
+class Progressed(msgspec.Struct, frozen=True, tag=True, gc=False):
     """Keys have come: how many, never which. Batched at 100-250 ms, as key timing is information."""
 
     field: str
@@ -67,7 +67,7 @@ class Progressed(msgspec.Struct, frozen=True, tag=True):
     brand: str = ""
 
 
-class Accepted(msgspec.Struct, frozen=True, tag=True):
+class Accepted(msgspec.Struct, frozen=True, tag=True, gc=False):
     """cde holds the field. ``value``: only of a field that is not sensitive, money as "12.50"."""
 
     field: str
@@ -76,26 +76,26 @@ class Accepted(msgspec.Struct, frozen=True, tag=True):
     value: str = ""
 
 
-class Rejected(msgspec.Struct, frozen=True, tag=True):
+class Rejected(msgspec.Struct, frozen=True, tag=True, gc=False):
     """An entry was refused and wiped; cde waits for the next one."""
 
     field: str
     reason: RejectReason
 
 
-class FieldLost(msgspec.Struct, frozen=True, tag=True):
+class FieldLost(msgspec.Struct, frozen=True, tag=True, gc=False):
     """cde holds the field no more: another one made it worthless."""
 
     field: str
 
 
-class FieldFailed(msgspec.Struct, frozen=True, tag=True):
+class FieldFailed(msgspec.Struct, frozen=True, tag=True, gc=False):
     """Attempts or time of the field are used up."""
 
     field: str
 
 
-class Undone(msgspec.Struct, frozen=True, tag=True):
+class Undone(msgspec.Struct, frozen=True, tag=True, gc=False):
     """The caller took back keys: ``count`` are left, of ``of`` (0: not yet certain)."""
 
     field: str
@@ -103,31 +103,31 @@ class Undone(msgspec.Struct, frozen=True, tag=True):
     of: int = 0
 
 
-class RepeatAsked(msgspec.Struct, frozen=True, tag=True):
+class RepeatAsked(msgspec.Struct, frozen=True, tag=True, gc=False):
     """The repeat key before the first digit, or in a menu."""
 
 
-class Chosen(msgspec.Struct, frozen=True, tag=True):
+class Chosen(msgspec.Struct, frozen=True, tag=True, gc=False):
     """The place of the option in the menu, from 0; not its key."""
 
     ordinal: int
 
 
-class ChoiceRejected(msgspec.Struct, frozen=True, tag=True):
+class ChoiceRejected(msgspec.Struct, frozen=True, tag=True, gc=False):
     """No option of the menu was chosen."""
 
     reason: ChoiceFault
 
 
-class AgentKeyPressed(msgspec.Struct, frozen=True, tag=True):
+class AgentKeyPressed(msgspec.Struct, frozen=True, tag=True, gc=False):
     """The key that leads to an agent, pressed alone."""
 
 
-class PromptDone(msgspec.Struct, frozen=True, tag=True):
+class PromptDone(msgspec.Struct, frozen=True, tag=True, gc=False):
     """The prompt has ended, by itself or by a key."""
 
 
-class ChargeAnswered(msgspec.Struct, frozen=True, tag=True):
+class ChargeAnswered(msgspec.Struct, frozen=True, tag=True, gc=False):
     """The gateway's answer, or that there is none."""
 
     outcome: ChargeOutcome
@@ -135,69 +135,69 @@ class ChargeAnswered(msgspec.Struct, frozen=True, tag=True):
     code: str = ""
 
 
-class HookAnswered(msgspec.Struct, frozen=True, tag=True):
+class HookAnswered(msgspec.Struct, frozen=True, tag=True, gc=False):
     """A look-up's answer; names to short texts."""
 
     outcome: HookOutcome
     values: tuple[tuple[str, str], ...] = ()
 
 
-class TransferFailed(msgspec.Struct, frozen=True, tag=True):
+class TransferFailed(msgspec.Struct, frozen=True, tag=True, gc=False):
     """Nobody took the call."""
 
 
-class TransferDone(msgspec.Struct, frozen=True, tag=True):
+class TransferDone(msgspec.Struct, frozen=True, tag=True, gc=False):
     """The call is with the agent or in the queue."""
 
 
-class AgentRedo(msgspec.Struct, frozen=True, tag=True):
+class AgentRedo(msgspec.Struct, frozen=True, tag=True, gc=False):
     """The agent has the present field keyed again."""
 
 
-class FieldRequested(msgspec.Struct, frozen=True, tag=True):
+class FieldRequested(msgspec.Struct, frozen=True, tag=True, gc=False):
     """The agent asks for a field, the first time or again."""
 
     field: str
 
 
-class AgentCancelled(msgspec.Struct, frozen=True, tag=True):
+class AgentCancelled(msgspec.Struct, frozen=True, tag=True, gc=False):
     """The agent ends the flow."""
 
 
-class AgentChose(msgspec.Struct, frozen=True, tag=True):
+class AgentChose(msgspec.Struct, frozen=True, tag=True, gc=False):
     """The agent pressed what the menu calls agent_choice."""
 
 
-class CallerGone(msgspec.Struct, frozen=True, tag=True):
+class CallerGone(msgspec.Struct, frozen=True, tag=True, gc=False):
     """The caller hung up."""
 
 
-class Resumed(msgspec.Struct, frozen=True, tag=True):
+class Resumed(msgspec.Struct, frozen=True, tag=True, gc=False):
     """The flow goes on in another process; ``accepted`` is what cde still holds."""
 
     accepted: tuple[str, ...] = ()
 
 
-class TimerFired(msgspec.Struct, frozen=True, tag=True):
+class TimerFired(msgspec.Struct, frozen=True, tag=True, gc=False):
     """A timer that was set with this ``mark``; one that was set for something past means nothing."""
 
     timer: Timers
     mark: int
 
 
-class QualityHinted(msgspec.Struct, frozen=True, tag=True):
+class QualityHinted(msgspec.Struct, frozen=True, tag=True, gc=False):
     """How the keys arrive."""
 
     hint: Hint
 
 
-class GatewayChanged(msgspec.Struct, frozen=True, tag=True):
+class GatewayChanged(msgspec.Struct, frozen=True, tag=True, gc=False):
     """Whether the gateway answers at all."""
 
     up: bool
 
 
-class CaptureEnded(msgspec.Struct, frozen=True, tag=True):
+class CaptureEnded(msgspec.Struct, frozen=True, tag=True, gc=False):
     """cde has ended the whole capture; nothing is held any more."""
 
     result: CaptureResult

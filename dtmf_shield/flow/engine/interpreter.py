@@ -38,6 +38,7 @@ HOOK_VALUES_MAX: Final = 32
 HOOK_TEXT_MAX: Final = 64
 CARD_DIGITS_MIN: Final = 12
 """An answer with a longer run of digits is taken for a fault: it might be a card number."""
+_STOP: Final = StopPrompt()
 _SLOWS: Final = frozenset({Hint.DUPLICATE_KEYS, Hint.SLOW_KEYS})
 _SLIPS: Final = frozenset({RejectReason.TIMEOUT, RejectReason.TOO_SHORT})
 """Refusals that may come of slow fingers, where keys had come."""
@@ -142,7 +143,7 @@ def _overdue(state: FlowState) -> Step:
     if state.settled:
         return end(state, ExitCause.TIME_UP)
     state, commands = enter(state, limit.then)
-    return state, (StopPrompt(), *commands)
+    return state, (_STOP, *commands)
 
 
 def _ended(state: FlowState, event: ev.CaptureEnded) -> Step:
@@ -168,12 +169,16 @@ def _accepted(state: FlowState, event: ev.Accepted) -> Step:
     field = event.field
     if field not in state.program.flow.fields:
         raise InvariantError(f"flow {state.program.flow.id} has no field {field}")
-    told = {f"{field}.last4": event.last4, f"{field}.brand": event.brand}
-    values = {**state.values, **{path: value for path, value in told.items() if value}}
-    if event.value:
-        values[f"vars.{field}"] = values[f"fields.{field}"] = event.value
-    brand = event.brand or state.brand
-    state = replace(state, accepted=state.accepted | {field}, values=values, brand=brand)
+    accepted = state.accepted | {field}
+    if event.last4 or event.value or event.brand:
+        told = {f"{field}.last4": event.last4, f"{field}.brand": event.brand}
+        if event.value:
+            told[f"vars.{field}"] = told[f"fields.{field}"] = event.value
+        state = replace(
+            state, accepted=accepted, values={**state.values, **told}, brand=event.brand or state.brand
+        )
+    else:
+        state = replace(state, accepted=accepted)
     if field != state.at.field:
         return state, ()
     interrupted = state.program.steps.get(state.return_to)
@@ -353,23 +358,18 @@ def _money_ended(state: FlowState, event: ev.CaptureEnded) -> Step:
 
 
 def _charge_answered(state: FlowState, event: ev.ChargeAnswered) -> Step:
-    outcome, at = event.outcome.value, state.at
-    values = {**state.values, "result.outcome": outcome}
-    if event.auth_code:
-        values["result.auth_code"] = event.auth_code
-    if event.code:
-        values["result.code"] = event.code
-    state = replace(state, values=values)
-    if event.outcome is not ChargeOutcome.APPROVED and event.outcome is not ChargeOutcome.UNKNOWN:
+    outcome, at = str(event.outcome), state.at
+    told = {"result.outcome": outcome, "result.auth_code": event.auth_code, "result.code": event.code}
+    state = replace(state, values={**state.values, **told})
+    if outcome not in ("approved", "unknown"):
         # Another card or the same once more: either way every card field is keyed anew.
         state = replace(without(state, state.program.card_fields), cards=state.cards + 1)
-    target = at.next.get(outcome) or at.next["declined"]
-    state, commands = enter(state, target)
-    return state, (StopPrompt(), *commands) if at.data.while_waiting else commands
+    state, commands = enter(state, at.next.get(outcome) or at.next["declined"])
+    return state, (_STOP, *commands) if at.data.while_waiting else commands
 
 
 def _money_caller_gone(state: FlowState, _event: ev.CallerGone) -> Step:
-    return replace(state, caller_gone=True), (StopPrompt(),)
+    return replace(state, caller_gone=True), (_STOP,)
 
 
 def _money_timer(state: FlowState, event: ev.TimerFired) -> Step:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dtmf_shield.flow.engine.commands import Exit, ExitCause, Patience
+from dtmf_shield.flow.engine.commands import Exit, ExitCause, Patience, Play
 from dtmf_shield.flow.language.fields import ACCOUNT_TYPES, CARD_TYPES
 from dtmf_shield.flow.language.flow import Flow
 from dtmf_shield.flow.language.head import DEFAULT_KEYS, Keys
@@ -24,10 +24,11 @@ from dtmf_shield.flow.language.steps import (
     PromptRule,
     Step,
 )
-from dtmf_shield.model.prompt import Piece, ValueReference
+from dtmf_shield.model.prompt import Formatter, Piece, Recording, Text, ValueReference
 
 SLOW_FACTOR: Final = 2
 """Key timeouts of the slow mode, as a multiple."""
+SAID_MAX: Final = 4_096
 PATIENCE_MS_MAX: Final = 120_000
 
 _KINDS: Final = {
@@ -91,6 +92,8 @@ class Prompted:
     pieces: tuple[Piece, ...]
     has_values: bool
     loop: bool
+    parts: tuple[tuple[Text | Recording | None, str, Formatter], ...]
+    """The pieces once more; without a piece: the reference of a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,10 @@ class Program:
     currency: str
     """Literal or reference, for the money formatter; empty without a charge."""
     implicit: dict[ExitCause, CompiledStep]
+    said: dict[tuple[str, ...], tuple[Play, ...]] = dataclasses.field(default_factory=dict)
+    """What was worked out already: prompts without values, by everything that chooses them. At most SAID_MAX."""
+    named: dict[tuple[str, ...], tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    """Likewise the names of prompts with values, which are looked up each time."""
 
 
 def fingerprint(flow: Flow) -> str:
@@ -168,7 +175,13 @@ def _voided(flow: Flow, field: str) -> frozenset[str]:
 
 def _prompted(spoken: Any) -> Prompted:
     pieces = spoken.pieces()
-    return Prompted(pieces, any(isinstance(piece, ValueReference) for piece in pieces), spoken.loop)
+    parts = tuple(
+        (None, piece.reference, piece.formatter)
+        if isinstance(piece, ValueReference)
+        else (piece, "", Formatter.SPELL)
+        for piece in pieces
+    )
+    return Prompted(pieces, any(part[0] is None for part in parts), spoken.loop, parts)
 
 
 def _compiled(flow: Flow, name: str, step: Step, keys: Keys) -> CompiledStep:

@@ -8,6 +8,7 @@ from msgspec import structs
 
 from dtmf_shield.flow.engine.commands import Play
 from dtmf_shield.flow.engine.events import Hint
+from dtmf_shield.flow.engine.program import SAID_MAX, Prompted
 from dtmf_shield.flow.engine.state import FlowState
 from dtmf_shield.model.prompt import (
     Care,
@@ -17,9 +18,9 @@ from dtmf_shield.model.prompt import (
     SpokenPiece,
     Text,
     Value,
-    ValueReference,
 )
 
+_MONEY: Final = Formatter.MONEY  # members of an enum are slow to look up, and this is done at every value
 TIPS: Final = {
     Hint.DUPLICATE_KEYS: CarePhrase.TIP_ONE_PRESS,
     Hint.SLOW_KEYS: CarePhrase.TIP_SLOWER,
@@ -35,28 +36,51 @@ def speak(
     """Return the command that says these prompts one after the other; none where there is nothing to say."""
     pieces = list(before)
     loop = False
-    for name in dict.fromkeys(names):
+    for name in names if len(names) < 2 else dict.fromkeys(names):
         prompted = state.program.prompts.get((name, state.language))
         if prompted is None:
             continue
         loop = loop or prompted.loop
         if prompted.has_values:
-            pieces += _with_values(state, name)
+            pieces += _with_values(state, prompted)
         else:
             pieces += prompted.pieces  # type: ignore[arg-type]  # without values: texts and recordings
     if not pieces:
         return ()
-    return (Play(tuple(pieces), state.language, barge_in=state.at.barge_in, loop=loop),)
+    return (Play(tuple(pieces), state.language, state.at.barge_in, loop),)
 
 
-def _with_values(state: FlowState, name: str) -> list[SpokenPiece]:
+def say(state: FlowState, name: str) -> tuple[Play, ...]:
+    """Say one prompt."""
+    key = (state.at.name, state.language, name)
+    known = state.program.said.get(key)
+    if known is not None:
+        return known
+    return speak(state, (name,)) if key in state.program.named else _remember(state, key, (name,))
+
+
+def _remember(state: FlowState, key: tuple[str, ...], names: tuple[str, ...]) -> tuple[Play, ...]:
+    """Say prompts, and keep what was worked out: the whole command where it holds no value of this call."""
+    program = state.program
+    plays = speak(state, names)
+    if len(program.said) + len(program.named) >= SAID_MAX:
+        program.said.clear()
+        program.named.clear()
+    found = (program.prompts.get((name, state.language)) for name in names)
+    if any(prompted.has_values for prompted in found if prompted is not None):
+        program.named[key] = names
+    else:
+        program.said[key] = plays
+    return plays
+
+
+def _with_values(state: FlowState, prompted: Prompted) -> list[SpokenPiece]:
     spoken: list[SpokenPiece] = []
-    for piece in state.program.prompts[name, state.language].pieces:
-        if not isinstance(piece, ValueReference):
+    for piece, reference, formatter in prompted.parts:
+        if piece is not None:
             spoken.append(piece)
-        elif value := state.values.get(piece.reference, ""):
-            money = piece.formatter is Formatter.MONEY
-            spoken.append(Value(value, piece.formatter, currency_of(state) if money else ""))
+        elif value := state.values.get(reference, ""):
+            spoken.append(Value(value, formatter, currency_of(state) if formatter is _MONEY else ""))
     return spoken
 
 
@@ -80,11 +104,18 @@ def _in_every_language(state: FlowState, name: str) -> tuple[Play, ...]:
 
 def ask(state: FlowState, *, after: str = "", before: tuple[SpokenPiece, ...] = ()) -> tuple[Play, ...]:
     """Say what belongs to a collect step or menu now. ``after``: the reason of a refused entry."""
-    rule = next((r for r in state.at.rules if r.fits(state.attempt, state.brand, after)), None)
-    if rule is not None and any(option.language for option in state.at.options):
+    at = state.at
+    key = (at.name, state.language, str(state.attempt), state.brand, after)
+    if not before:
+        if (known := state.program.said.get(key)) is not None:
+            return known
+        if (names := state.program.named.get(key)) is not None:
+            return speak(state, names)
+    rule = next((r for r in at.rules if r.fits(state.attempt, state.brand, after)), None)
+    if rule is not None and any(option.language for option in at.options):
         return _in_every_language(state, rule.play)
-    names = (state.at.errors.get(after, ""), rule.play if rule is not None else "")
-    return speak(state, tuple(name for name in names if name), before=before)
+    names = tuple(name for name in (at.errors.get(after, ""), rule.play if rule is not None else "") if name)
+    return speak(state, names, before=before) if before else _remember(state, key, names)
 
 
 def tip(hint: Hint) -> tuple[SpokenPiece, ...]:

@@ -18,7 +18,7 @@ class EventRefusedError(InvariantError):
     """An event that the present step does not take. The state is as it was."""
 
 
-class FlowState(msgspec.Struct, frozen=True):
+class FlowState(msgspec.Struct, frozen=True, gc=False):
     """Where one run is. Values are of the merchant, or last4; accepted holds names of fields that cde holds."""
 
     program: Program
@@ -28,7 +28,7 @@ class FlowState(msgspec.Struct, frozen=True):
     accepted: frozenset[str] = frozenset()
     visits: int = 0
     counts: Mapping[str, int] = {}
-    """Visits of each step that was entered."""
+    """Visits of each step that counts them: with a limit, or a repeat."""
     attempt: int = 1
     """Of the present collect step or menu."""
     error: str = ""
@@ -100,7 +100,7 @@ class FlowState(msgspec.Struct, frozen=True):
         )
 
 
-class SavedState(msgspec.Struct, frozen=True):
+class SavedState(msgspec.Struct, frozen=True, gc=False):
     """A run as it is stored: never digits, not even encrypted."""
 
     flow: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
@@ -101,10 +100,14 @@ StarWord = Annotated[
 
 def minor_units(text: str, currency: str) -> int:
     """Return a Money word in minor units of ``currency``. Raises ValueError for more digits than it has."""
-    scaled = Decimal(text).scaleb(currency_exponent(currency))
-    if scaled != int(scaled):
-        raise ValueError(f"{currency} has {currency_exponent(currency)} digits after the point")
-    return int(scaled)
+    exponent = currency_exponent(currency)
+    whole, _, minor = text.partition(".")
+    minor = minor.rstrip("0")
+    if not whole.isdecimal() or (minor and not minor.isdecimal()):
+        raise ValueError('money as "12.50"')
+    if len(minor) > exponent:
+        raise ValueError(f"{currency} has {exponent} digits after the point")
+    return int(whole + minor.ljust(exponent, "0"))
 
 
 class Model(BaseModel):
