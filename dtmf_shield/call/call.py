@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dtmf_shield.call.events import CallPhase
 from dtmf_shield.call.settings import AgentTarget, Trunk
+from dtmf_shield.call.unserved import Served
 from dtmf_shield.flow.engine import FlowState
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.payment import Money
 from dtmf_shield.model.stream import Codec, MediaPorts, ShieldMode
 from dtmf_shield.sip.dialog import Dialog
 from dtmf_shield.sip.events import TransactionId
@@ -43,11 +46,17 @@ class Engagement:
     capture_id: CaptureId
     flow: Flow
     reference: str
+    amount: Money
     state: FlowState
     stage: Stage = Stage.SHIELDING
     progress: CaptureProgress | None = None
     outcome: CaptureOutcome | None = None
     sending: bool = False
+    paused: bool = False
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """What the flow was told when it began."""
+    waiting: tuple[Served, ...] = ()
+    """What the flow wants once the pause is over."""
 
 
 @dataclass(slots=True)

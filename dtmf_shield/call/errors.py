@@ -68,3 +68,21 @@ class CaptureUnavailable(CommandRefused):
     """The capture process is away or full."""
 
     text = "no capture can start just now"
+
+
+class AmountNeeded(CommandRefused):
+    """The flow moves money and nobody says how much."""
+
+    text = "the flow needs an amount and a currency"
+
+
+class InputRefused(CommandRefused):
+    """The reference or the amount is not one that the flow takes."""
+
+    text = "the flow does not take this reference or amount"
+
+
+class AmountNotTaken(CommandRefused):
+    """The flow moves no money, or says itself how much."""
+
+    text = "the flow takes no amount"

@@ -12,6 +12,7 @@ from dtmf_shield.call import engagement as capturing
 from dtmf_shield.call.call import Call, Engagement, Leg, Stage, Timer
 from dtmf_shield.call.context import Context
 from dtmf_shield.call.events import CallAnswered
+from dtmf_shield.call.flow_start import inputs_of
 from dtmf_shield.call.record import CallRecord, LegRecord
 from dtmf_shield.call.settings import ARM_TIMEOUT_S
 from dtmf_shield.flow.engine import begin
@@ -60,8 +61,16 @@ def _take_up(ctx: Context, now_s: float, call: Call, record: CallRecord) -> None
     if record.capture_id and flow is None:
         ctx.capture.send(CancelCapture(capture_id=record.capture_id))
     if record.capture_id and flow is not None:
+        inputs = inputs_of(flow, record.reference, record.amount)
+        state = begin(flow, inputs)[0]
         call.engagement = Engagement(
-            record.capture_id, flow, record.reference, begin(flow)[0], stage=Stage.RESUMING
+            record.capture_id,
+            flow,
+            record.reference,
+            record.amount,
+            state,
+            stage=Stage.RESUMING,
+            inputs=inputs,
         )
         ctx.captures[record.capture_id] = call.call_id
         # cde tells its running captures at once; one that it does not know any more is over.

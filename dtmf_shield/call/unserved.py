@@ -30,7 +30,7 @@ from dtmf_shield.flow.engine.events import (
     TransferFailed,
 )
 
-SERVED: Final = Collect | Charge | Exit
+Served = Collect | Charge | Exit
 _ANSWERS: Final[dict[type, Event]] = {
     Play: PromptDone(),
     OpenMenu: ChoiceRejected(ChoiceFault.TIMEOUT),
@@ -39,15 +39,13 @@ _ANSWERS: Final[dict[type, Event]] = {
 }
 
 
-def answer_unserved(
-    state: FlowState, commands: tuple[Command, ...]
-) -> tuple[FlowState, tuple[Collect | Charge | Exit, ...]]:
+def answer_unserved(state: FlowState, commands: tuple[Command, ...]) -> tuple[FlowState, tuple[Served, ...]]:
     """Answer what nobody serves until only what the call serves is left. The flow's limit of visits bounds it."""
     waiting, served = deque(commands), []
     while waiting:
         command = waiting.popleft()
         answer = _ANSWERS.get(type(command))
-        if isinstance(command, SERVED):
+        if isinstance(command, Served):
             served.append(command)
         elif answer is not None and not (isinstance(command, Play) and command.loop):
             state, more = advance(state, answer)

@@ -95,6 +95,17 @@ class CaptureResult(enum.StrEnum):
     REFUSED = "refused"
 
 
+def replaces(told: CaptureResult, earlier: CaptureResult) -> bool:
+    """Whether what cde tells of a capture's end replaces what was said of it before.
+
+    An end said while cde was away was a guess; and the truth about money replaces everything that is not that truth.
+    """
+    if earlier is CaptureResult.APPROVED:
+        return False
+    guessed = earlier in (CaptureResult.INTERRUPTED, CaptureResult.UNKNOWN)
+    return guessed or told in (CaptureResult.APPROVED, CaptureResult.UNKNOWN)
+
+
 class UndoKey(enum.StrEnum):
     """Which key takes back the last digit."""
 

@@ -15,6 +15,7 @@ from dtmf_shield.api.login import login_url
 from dtmf_shield.base.config import Config, load_config, split_host_port
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.base.system_clock import SystemClock
+from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.messages import ConfigureCde, ConfigureControl, GatewaySettings
 from dtmf_shield.service.dev_certificates import SERVER_NAME
@@ -65,18 +66,25 @@ def flow_files(config: Config, base: Path) -> list[Path]:
 def check(config: Config, base: Path) -> list[str]:
     """Check what the configuration points at: flows, files, environment. Returns one sentence a finding."""
     findings: list[str] = []
-    known: set[str] = set()
+    known: dict[str, Flow] = {}
     for path in flow_files(config, base):
         try:
-            known.add(load_flow(path.read_text("utf-8"), file=str(path)).id)
+            flow = load_flow(path.read_text("utf-8"), file=str(path))
+            known[flow.id] = flow
         except* OperatorError as group:
             findings += [str(error) for error in group.exceptions]
     wanted = [("capture.default_flow", config.capture.default_flow)]
     wanted += [(f"routes[{i}].capture", r.capture) for i, r in enumerate(config.routes) if r.capture]
-    for key, flow in wanted:
-        if flow not in known:
+    for key, name in wanted:
+        if name not in known:
             findings.append(
-                f"{key}: no flow has the id {flow!r}; flows are: {', '.join(sorted(known)) or 'none'}"
+                f"{key}: no flow has the id {name!r}; flows are: {', '.join(sorted(known)) or 'none'}"
+            )
+        elif known[name].needs_amount or known[name].required_inputs:
+            needed = ", ".join(known[name].required_inputs) or "an amount"
+            findings.append(
+                f"{key}: flow {name!r} needs an amount or a reference ({needed}), which nobody can say here; give the "
+                "flow a fixed one, or start it through the API"
             )
     if config.gateway.ca_file is not None:
         findings += _authority_findings(base / config.gateway.ca_file)

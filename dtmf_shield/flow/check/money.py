@@ -143,7 +143,12 @@ def one_currency(flow: Flow) -> Iterator[Finding]:
 
 
 def confirmed(flow: Flow) -> Iterator[Finding]:
-    """Before money moves every path goes through a menu that says the amount and the card's last four digits."""
+    """Before money moves every path goes through a menu that says the amount and the card's last four digits.
+
+    Where the agent reads every question, the agent confirms.
+    """
+    if flow.mode == "agent_assisted" and not flow.prompts:
+        return
     confirming = [
         name for name, step in flow.steps.items() if isinstance(step, MenuStep) and _confirms(flow, step)
     ]

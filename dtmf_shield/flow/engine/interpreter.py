@@ -442,6 +442,9 @@ HANDLERS: Final[dict[str, dict[type, Handler]]] = {
     "transfer": {**_ALWAYS, ev.TransferDone: _transferred, ev.TransferFailed: _not_transferred},
     "money": {
         **_LATE,
+        ev.FieldLost: _stay,  # wiped, as the gateway has it
+        ev.Accepted: _stay,
+        ev.QualityHinted: _stay,
         ev.GatewayChanged: _gateway,
         ev.ChargeAnswered: _charge_answered,
         ev.CaptureEnded: _money_ended,

@@ -19,7 +19,7 @@ from dtmf_shield.model.capture import CaptureProgress, CaptureState
 def events_between(flow: Flow, before: CaptureProgress, after: CaptureProgress) -> tuple[Event, ...]:
     """Return what has happened from ``before`` to ``after``, in the order a flow must hear it."""
     happened: list[Event] = [FieldLost(name) for name in before.accepted if name not in after.accepted]
-    happened += [_accepted(flow, name, after) for name in after.accepted if name not in before.accepted]
+    happened += [accepted(flow, name, after) for name in after.accepted if name not in before.accepted]
     if happened or after.field != before.field:
         return tuple(happened)
     if after.reason is not None and after.attempt > before.attempt:
@@ -33,10 +33,12 @@ def events_between(flow: Flow, before: CaptureProgress, after: CaptureProgress) 
     return ()
 
 
-def _accepted(flow: Flow, name: str, after: CaptureProgress) -> Accepted:
+def accepted(flow: Flow, name: str, after: CaptureProgress) -> Accepted:
+    """Return that a field is held, with what may be told of it."""
     field = flow.fields[name]
     keyed = next((value.value for value in after.values if value.field == name), "")
     value = released_text(field, keyed) if keyed else ""
     if field.type != "card_number":
         return Accepted(name, value=value)
-    return Accepted(name, brand=after.brand, last4=after.last4, value=value)
+    last4 = after.last4 if name == after.field else ""
+    return Accepted(name, brand=after.brand, last4=last4, value=value)

@@ -53,7 +53,28 @@ class Flow(Model):
     @property
     def moves_money(self) -> bool:
         """Whether a step charges or authorises."""
-        return any(isinstance(step, MoneyStep) and step.moves_money for step in self.steps.values())
+        return any(step.moves_money for step in self.money_steps)
+
+    @property
+    def money_steps(self) -> tuple[MoneyStep, ...]:
+        """Return the steps at the gateway."""
+        return tuple(step for step in self.steps.values() if isinstance(step, MoneyStep))
+
+    @property
+    def needs_amount(self) -> bool:
+        """Whether whoever starts the flow must say an amount."""
+        return any((step.amount or "").startswith("inputs.") for step in self.money_steps)
+
+    @property
+    def reference_inputs(self) -> frozenset[str]:
+        """Return the inputs that are the merchant's own name for the payment."""
+        references = (step.reference or "" for step in self.money_steps)
+        return frozenset(path.partition(".")[2] for path in references if path.startswith("inputs."))
+
+    @property
+    def required_inputs(self) -> tuple[str, ...]:
+        """Return the inputs without which the flow does not start."""
+        return tuple(name for name, given in self.inputs.items() if given.required)
 
     def capture_spec(self) -> CaptureSpec:
         """The whole capture as cde needs it."""

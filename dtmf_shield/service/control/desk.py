@@ -16,6 +16,7 @@ from dtmf_shield.call.events import CallPhase, CallSnapshot, CaptureSnapshot
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult
 from dtmf_shield.model.ids import CallId, CaptureId, Token
+from dtmf_shield.model.payment import NO_MONEY, Money
 from dtmf_shield.model.stream import ShieldMode
 
 TOKENS_KEPT_MAX: Final = 1_000
@@ -34,6 +35,9 @@ _REFUSALS: Final[Mapping[type[errors.CommandRefused], type[ports.DeskRefusal]]] 
     errors.CaptureOver: ports.CaptureOver,
     errors.FlowUnknown: ports.FlowUnknown,
     errors.FieldUnknown: ports.FieldUnknown,
+    errors.AmountNeeded: ports.AmountNeeded,
+    errors.AmountNotTaken: ports.AmountNotTaken,
+    errors.InputRefused: ports.InputRefused,
     errors.CaptureUnavailable: ports.CapturesFull,
 }
 
@@ -95,10 +99,12 @@ class Desk:
         except KeyError:
             raise ports.TokenNotThere from None
 
-    def start_capture(self, call_id: CallId, flow_id: str, reference: str) -> CaptureId:
+    def start_capture(
+        self, call_id: CallId, flow_id: str, reference: str, amount: Money = NO_MONEY
+    ) -> CaptureId:
         """Begin a capture."""
         with _translated():
-            capture_id = self._core.start_capture(self._clock.now_s(), call_id, flow_id, reference)
+            capture_id = self._core.start_capture(self._clock.now_s(), call_id, flow_id, reference, amount)
         self._after()
         return capture_id
 
@@ -106,6 +112,18 @@ class Desk:
         """Collect a field now."""
         with _translated():
             self._core.request_field(self._clock.now_s(), capture_id, field)
+        self._after()
+
+    def pause_capture(self, capture_id: CaptureId) -> None:
+        """Drop keys until resumed."""
+        with _translated():
+            self._core.pause_capture(self._clock.now_s(), capture_id)
+        self._after()
+
+    def resume_capture(self, capture_id: CaptureId) -> None:
+        """Go on."""
+        with _translated():
+            self._core.resume_capture(self._clock.now_s(), capture_id)
         self._after()
 
     def cancel_capture(self, capture_id: CaptureId) -> None:
@@ -116,7 +134,10 @@ class Desk:
 
     def flows(self) -> Sequence[views.FlowView]:
         """Return the flows an agent may start."""
-        return [views.FlowView(id=flow.id, title=flow.title) for flow in self._flows.values()]
+        return [
+            views.FlowView(id=flow.id, title=flow.title, needs_amount=flow.needs_amount)
+            for flow in self._flows.values()
+        ]
 
     def service(self) -> views.ServiceView:
         """Return what holds for every call."""
@@ -166,7 +187,11 @@ class Desk:
                 self._tokens.popitem(last=False)
         view = self._captures.get(outcome.capture_id)
         if view is not None:
-            self._captures[view.id] = views.capture_after_outcome(view, outcome)
+            after = self._captures[view.id] = views.capture_after_outcome(view, outcome)
+            call = self._ended.get(view.call)
+            if call is not None and call.capture is not None and call.capture.id == view.id:
+                self._ended[view.call] = call.model_copy(update={"capture": after})
+                self._tell(self._ended[view.call])
 
     def ended(self, call_id: CallId) -> None:
         """The call is over; it stays in the list for a while."""
@@ -216,8 +241,10 @@ class Desk:
                 call_id=call_id,
                 flow_id=flow.id,
                 fields=flow.capture_spec().fields,
+                labels={name: flow.label(name) for name in flow.fields},
                 title=flow.title,
                 say=capture.say,
+                amount=capture.amount,
             )
         if capture.say and capture.say != view.say and view.outcome is None:
             view = view.model_copy(update={"say": capture.say})

@@ -51,6 +51,7 @@ from dtmf_shield.model.messages import (
     GatewayHealth,
     Heartbeat,
     MediaToControl,
+    PaymentChanged,
     PeerConnected,
     PeerLost,
     PortsAvailable,
@@ -63,6 +64,7 @@ from dtmf_shield.model.messages import (
     SocketsPassed,
     StarCodeKeyed,
     ToControl,
+    VelocityStopped,
 )
 from dtmf_shield.model.stream import Codec, LegStatistics
 from dtmf_shield.service.channel import Channel
@@ -120,7 +122,7 @@ class Registry:
         self._registry.clear()
 
 
-def settings_of(config: Config, flows: dict[str, Flow]) -> CallSettings:
+def settings_of(config: Config, flows: dict[str, Flow], caller_key: bytes = b"") -> CallSettings:
     """The configuration as the call core needs it."""
     agents = {}
     for agent in config.agents:
@@ -144,6 +146,7 @@ def settings_of(config: Config, flows: dict[str, Flow]) -> CallSettings:
         calls_max=config.media.calls_max,
         ring_limit_s=float(config.sip.ring_limit_s),
         mask_tail_s=config.capture.mask_tail_s,
+        caller_key=caller_key,
     )
 
 
@@ -200,7 +203,7 @@ class ControlProcess:
         loop = asyncio.get_running_loop()
         local = [Address(*sock.getsockname()[:2]) for sock in self._sip]
         self._core = CallCore(
-            settings=settings_of(self._config, self._flows),
+            settings=settings_of(self._config, self._flows, message.session_key),
             local=local,
             media=self._rows,
             capture=self._captures,
@@ -369,6 +372,11 @@ class ControlProcess:
                 self._core.star_code_keyed(now_s, message)
             case CellFreed(cell=cell):
                 self._captures.cell_freed(cell)
+            case PaymentChanged():
+                self._audit_payment(message)
+            case VelocityStopped(capture_id=capture_id, rule=rule):
+                self._audit_event("velocity_stopped", capture=capture_id, rule=rule)
+                _log.warning("velocity_stopped", capture_id=capture_id, rule=rule)
             case GatewayHealth(up=up):
                 self._desk.gateway_changed(up=up)
         self._shell.settle()
@@ -421,6 +429,21 @@ class ControlProcess:
             for key, value in msgspec.to_builtins(leg).items()
         }
         _log.info("call_media", call_id=call_id, **counters)
+
+    def _audit_payment(self, payment: PaymentChanged) -> None:
+        self._audit_event(
+            "payment",
+            operation=payment.operation_id,
+            kind=payment.kind.value,
+            state=payment.state.value,
+            parent=payment.parent_id,
+            capture=payment.capture_id,
+            amount_minor=payment.amount_minor,
+            currency=payment.currency,
+            gateway=payment.gateway,
+            code=payment.code,
+            test=int(payment.test),
+        )
 
     def _audit_event(self, event: str, **facts: str | int) -> None:
         try:
