@@ -15,6 +15,7 @@ from dtmf_shield.cli.console import EXIT_NO, err, operator_errors, out
 from dtmf_shield.flow import graph as drawing
 from dtmf_shield.flow.check.sarif import as_sarif
 from dtmf_shield.flow.finding import Severity
+from dtmf_shield.flow.reference import as_markdown
 from dtmf_shield.flow.schema import json_schema_text
 from dtmf_shield.service import flow_files
 
@@ -179,3 +180,14 @@ def schema(
         print(json_schema_text(), end="")  # noqa: T201 - for a pipe
     else:
         to.write_text(json_schema_text(), "utf-8")
+
+
+@app.command()
+def reference(
+    to: Annotated[Path | None, typer.Option("--out", help="File to write; none: standard output.")] = None,
+) -> None:
+    """Write the reference of the flow language as Markdown."""
+    if to is None:
+        print(as_markdown(), end="")  # noqa: T201 - for a pipe
+    else:
+        to.write_text(as_markdown(), "utf-8")

@@ -90,20 +90,22 @@ class CardNumberField(KeyedField):
     """by_brand, or the only lengths taken: 16 makes a Visa submit itself at the sixteenth digit."""
     luhn: Literal[True] = True
     """The check digit is always checked (ISO/IEC 7812-1)."""
-    submit: Literal["auto_or_key", "auto", "key"] = "auto_or_key"
-    """auto: at the last digit, only where every brand has one length; key: by the submit key or silence only."""
+    submit: Literal["auto_or_key", "auto"] = "auto_or_key"
+    """At the last digit where the brand has one length, else by the submit key or silence; auto: checked to be so."""
     optional: Literal[False] = False
     """A card number cannot be skipped."""
 
 
 class ExpiryField(KeyedField):
-    """An expiry date."""
+    """An expiry date, month then year. Every value is the only one: what is checked can be read in the file."""
 
     type: Literal["expiry"]
-    format: Literal["MMYY", "MMYYYY"] = "MMYY"
+    format: Literal["MMYY"] = "MMYY"
+    """A year of four digits is understood too."""
     not_before: Literal["this_month"] = "this_month"
-    not_after: Annotated[str, Field(pattern=r"^\+([1-9]|1[0-9]|20)y$")] = "+20y"
-    """How far ahead it may be, as +20y."""
+    """A card is good to the end of its month."""
+    not_after: Literal["+20y"] = "+20y"
+    """Further ahead is a slip."""
 
 
 def _keep(value: Any) -> Any:
@@ -114,8 +116,8 @@ class SecurityCodeField(KeyedField):
     """The security code of a card (CVC, CVV), three or four digits."""
 
     type: Literal["security_code"]
-    length: Literal["by_brand"] | Annotated[int, Strict(), Field(ge=3, le=4)] = "by_brand"
-    """by_brand: four for American Express, else three."""
+    length: Literal["by_brand"] = "by_brand"
+    """Four for American Express, else three."""
     keep: Annotated[Literal["until_authorised"], BeforeValidator(_keep)] = "until_authorised"
     """The only value: wiped after the gateway's first answer, never written (PCI DSS 3.3.1)."""
 
@@ -239,7 +241,7 @@ def lengths_of(field: FlowField) -> tuple[int, int]:
         case ExpiryField():
             return len(field.format), len(field.format)
         case SecurityCodeField():
-            return (3, 4) if field.length == "by_brand" else (field.length, field.length)
+            return 3, 4
         case AmountField():
             return 1, len(str(minor_units(field.max, field.currency)))
         case RoutingNumberField():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, Strict
+from pydantic import BeforeValidator, Field, Strict, WithJsonSchema
 
 from dtmf_shield.flow.language.words import (
+    DURATION_SCHEMA,
     DurationMs,
     Flag,
     Key,
@@ -87,7 +88,11 @@ def _repeat_after(value: object) -> object:
 
 
 Attempts = Annotated[int, Strict(), Field(ge=1, le=10)]
-RepeatAfterMs = Annotated[DurationMs | None, BeforeValidator(_repeat_after)]
+RepeatAfterMs = Annotated[
+    DurationMs | None,
+    BeforeValidator(_repeat_after),
+    WithJsonSchema({"anyOf": [DURATION_SCHEMA, {"const": "none"}]}),
+]
 
 
 class Defaults(Model):

@@ -14,6 +14,9 @@ DURATION_MS_MAX: Final = 900_000
 FLOW_DURATION_MS_MAX: Final = 3_600_000
 NAME_PATTERN: Final = r"^[a-z][a-z0-9_]{0,31}$"
 ID_PATTERN: Final = r"^[a-z][a-z0-9-]{0,31}$"
+FIELD_NAME_PATTERN: Final = r"^[a-z][a-z_]{0,31}$"
+LANGUAGE_PATTERN: Final = r"^[a-z]{2,3}(-[A-Z]{2})?$"
+REFERENCE_PATTERN: Final = r"^[a-z][a-z0-9_]{0,31}(\.[a-z][a-z0-9_]{0,31})?$"
 MONEY_PATTERN: Final = r"^\d{1,8}(\.\d{1,3})?$"
 KEY_ORDER: Final = "1234567890"
 """Keys of a menu in the order they lie on a keypad."""
@@ -23,7 +26,7 @@ StepName = Annotated[str, Field(pattern=NAME_PATTERN, description="the name of a
 FieldName = Annotated[
     str,
     Field(
-        pattern=r"^[a-z][a-z_]{0,31}$",
+        pattern=FIELD_NAME_PATTERN,
         description="the name of a field, without a digit: it is shown and logged where no digit may be",
     ),
 ]
@@ -31,7 +34,7 @@ PromptName = Annotated[str, Field(pattern=NAME_PATTERN, description="the name of
 Flag = Annotated[bool, Strict()]
 Key = Annotated[str, Field(pattern=r"^[0-9]$", description='one key in quotes, as "1"')]
 LanguageTag = Annotated[
-    str, Field(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$", description="a language tag such as en-GB (BCP 47)")
+    str, Field(pattern=LANGUAGE_PATTERN, description="a language tag such as en-GB (BCP 47)")
 ]
 Money = Annotated[
     str,
@@ -41,7 +44,7 @@ Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="three capita
 ReferencePath = Annotated[
     str,
     Field(
-        pattern=r"^[a-z][a-z0-9_]{0,31}(\.[a-z][a-z0-9_]{0,31})?$",
+        pattern=REFERENCE_PATTERN,
         description="a reference: inputs., fields., vars., result. or the save name of an http step, then a name",
     ),
 ]
@@ -72,13 +75,14 @@ def _long_ms(value: Any) -> int:
     return result_ms
 
 
-_DURATION_SCHEMA: Final = {
+DURATION_PATTERN: Final = r"^\d{1,6}(ms|s|m)$"
+DURATION_SCHEMA: Final = {
     "type": "string",
-    "pattern": r"^\d{1,6}(ms|s|m)$",
+    "pattern": DURATION_PATTERN,
     "description": 'a duration such as "500ms", "15s" or "2m"',
 }
-DurationMs = Annotated[int, BeforeValidator(_short_ms), WithJsonSchema(_DURATION_SCHEMA)]
-LongDurationMs = Annotated[int, BeforeValidator(_long_ms), WithJsonSchema(_DURATION_SCHEMA)]
+DurationMs = Annotated[int, BeforeValidator(_short_ms), WithJsonSchema(DURATION_SCHEMA)]
+LongDurationMs = Annotated[int, BeforeValidator(_long_ms), WithJsonSchema(DURATION_SCHEMA)]
 
 
 def _star_or_hash(value: Any) -> Any:
