@@ -172,7 +172,7 @@ def main() -> int:
         lines,
         f"python -m bench.flow_engine --n {given.n} --calls {given.calls}",
         given.out,
-        "flow",
+        package="flow",
     )
     return 0
 

@@ -17,9 +17,9 @@ from rich.progress import (
 RESULTS = Path(__file__).parent / "results"
 
 
-def commit_of(part: str) -> str:
+def commit_of(package: str) -> str:
     """Return the commit that last changed what is measured, marked + where files differ from it."""
-    measured = ["--", f"dtmf_shield/{part}"]
+    measured = ["--", f"dtmf_shield/{package}"]
     commit = subprocess.run(
         ["git", "log", "-1", "--format=%h", *measured], capture_output=True, text=True, check=False
     ).stdout.strip()
@@ -27,10 +27,15 @@ def commit_of(part: str) -> str:
     return f"{commit or 'unknown'}{'+' if changed else ''}"
 
 
-def keep(name: str, lines: list[str], command: str, folder: Path = RESULTS, part: str = "media") -> None:
-    """Write `lines` of markdown to folder/name.md, with the command that made them, and show them."""
+def keep(
+    name: str, lines: list[str], command: str, folder: Path = RESULTS, *, package: str = "media"
+) -> None:
+    """Write `lines` of markdown to folder/name.md, with the command that made them, and show them.
+
+    `package`: of dtmf_shield, what was measured.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    source = f"Measured by `{command}`, {part} code of commit {commit_of(part)}."
+    source = f"Measured by `{command}`, {package} code of commit {commit_of(package)}."
     text = "\n".join([*lines, "", source])
     path = folder / f"{name}.md"
     path.write_text(f"{text}\n")

@@ -31,7 +31,7 @@ from dtmf_shield.call.settings import ARM_TIMEOUT_S
 from dtmf_shield.call.unserved import Served, answer_unserved
 from dtmf_shield.flow.engine import advance, begin
 from dtmf_shield.flow.engine.commands import Charge, Collect
-from dtmf_shield.flow.engine.events import CaptureEnded, Event, FieldLost, FieldRequested, Resumed
+from dtmf_shield.flow.engine.events import CaptureEnded, Event, FieldLost, FieldRequested
 from dtmf_shield.flow.engine.state import EventRefusedError
 from dtmf_shield.flow.engine.telling import accepted
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState, replaces
@@ -153,8 +153,11 @@ def _resume(
     if progress.state is CaptureState.IDLE:
         engagement.stage = Stage.ARMING  # CaptureArmed is still to come, within the deadline that stands
         return
-    engagement.state, _ = begin(engagement.flow, engagement.inputs)
-    engagement.state, commands = answer_unserved(*advance(engagement.state, Resumed(progress.accepted)))
+    engagement.state, commands = answer_unserved(*begin(engagement.flow, engagement.inputs))
+    for field in progress.accepted:
+        event = accepted(engagement.flow, field, progress)
+        engagement.state, more = answer_unserved(*advance(engagement.state, event))
+        commands = more or commands  # one that was asked for out of order leaves the question as it is
     engagement.stage, engagement.progress = Stage.RUNNING, progress
     engagement.sending = progress.state in AT_GATEWAY
     engagement.paused = progress.state is CaptureState.PAUSED

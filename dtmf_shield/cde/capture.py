@@ -133,6 +133,11 @@ class Capture:
         self._expect_first_key(now_s)
         self._serve_ahead(now_s)
 
+    @property
+    def fields_missing(self) -> int:
+        """How many fields are not accepted yet."""
+        return len(self._fields) - len(self._accepted)
+
     def pause(self, now_s: float) -> None:
         """Drop keys and stop the timers; what was keyed so far stays."""
         before = self.state

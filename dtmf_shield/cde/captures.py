@@ -71,8 +71,11 @@ class Outlets(Protocol):
     def to_media(self, message: CdeToMedia) -> bool:
         """Send. False where media is away."""
 
-    def started(self, capture_id: CaptureId, call_id: CallId) -> None:
+    def started(self, start: StartCapture) -> None:
         """A capture begins."""
+
+    def last_field(self, capture_id: CaptureId, call_id: CallId) -> None:
+        """The last field is being keyed: what does not need the card can be done now. May come more than once."""
 
     def ended(self, outcome: CaptureOutcome) -> None:
         """A capture has ended and its slot is wiped."""
@@ -128,6 +131,13 @@ class Captures:
         self._resting: deque[tuple[float, int]] = deque()
         self._outcomes: deque[CaptureOutcome] = deque(earlier, maxlen=OUTCOMES_KEPT)
         self._agent_codes: OrderedDict[CallId, StarCodes] = OrderedDict()
+        self.draining = False
+        """True: no new capture is taken, for another process is to take our place."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether no capture runs."""
+        return not self._running
 
     # --- messages in ------------------------------------------------------------------------------------
 
@@ -139,9 +149,7 @@ class Captures:
             case InfoMailed():
                 self._take_info(message, now_s)
             case CollectField():
-                self._step(
-                    message.capture_id, lambda running: running.capture.collect(message.field, now_s), now_s
-                )
+                self._step(message.capture_id, lambda running: self._collect(running, message, now_s), now_s)
             case SubmitCapture():
                 self._step(message.capture_id, lambda running: self._submit(running, message, now_s), now_s)
             case PauseCapture():
@@ -239,7 +247,7 @@ class Captures:
     def _start(self, message: StartCapture, now_s: float) -> None:
         if message.capture_id in self._running:
             return
-        if not self._clear_row(message, now_s) or not self._free_slots:
+        if self.draining or not self._clear_row(message, now_s) or not self._free_slots:
             _log.warning("capture_refused", capture_id=message.capture_id, running=len(self._running))
             self._finish(self._outcome(message.capture_id, CaptureResult.REFUSED))
             return
@@ -259,7 +267,7 @@ class Captures:
             self._free_slots.append(slot)
             self._finish(self._outcome(message.capture_id, CaptureResult.REFUSED))
             return
-        self._outlets.started(message.capture_id, message.call_id)
+        self._outlets.started(message)
         running = _Running(capture, message, slot, self._arm(slot), now_s)
         self._running[message.capture_id] = running
         if not self._outlets.to_media(ArmSlot(slot, running.generation, message.call_id, message.row)):
@@ -341,6 +349,11 @@ class Captures:
         completed = codes.key(code, now_s)
         if completed is not None:
             self._outlets.to_control(StarCodeKeyed(call_id, LegRole.AGENT, completed))
+
+    def _collect(self, running: _Running, message: CollectField, now_s: float) -> None:
+        running.capture.collect(message.field, now_s)
+        if running.capture.fields_missing <= 1:
+            self._outlets.last_field(message.capture_id, running.start.call_id)
 
     def _submit(self, running: _Running, order: SubmitCapture, now_s: float) -> None:
         capture, start = running.capture, running.start

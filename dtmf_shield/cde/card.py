@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dtmf_shield.base.errors import InvariantError
+from dtmf_shield.cde.published_cards import is_test_card
 from dtmf_shield.model.capture import RejectReason
 
 PREFIX_DIGITS: Final = 8
@@ -59,10 +60,14 @@ class _Range:
 class IinTable:
     """Which brands a beginning of a card number may belong to."""
 
-    __slots__ = ("_ranges_by_first", "brands")
+    __slots__ = ("_ranges_by_first", "brands", "refuses_test_cards")
 
-    def __init__(self, toml_text: str) -> None:
-        """Read the table. Raises InvariantError where it is not as its header says: it ships with the project."""
+    def __init__(self, toml_text: str, *, refuses_test_cards: bool = False) -> None:
+        """Read the table. Raises InvariantError where it is not as its header says: it ships with the project.
+
+        ``refuses_test_cards``: a live gateway is served, where a published test number is a mistake or a probe.
+        """
+        self.refuses_test_cards = refuses_test_cards
         self.brands: dict[str, Brand] = {}
         ranges: list[_Range] = []
         for name, entry in tomllib.loads(toml_text)["brands"].items():
@@ -165,7 +170,7 @@ def check_card_number(
     if count < CARD_NUMBER_LENGTH_MIN:
         return RejectReason.TOO_SHORT
     brands = table.candidates(number, count, accepted, lengths)
-    if not brands:
+    if not brands or (table.refuses_test_cards and is_test_card(number, count)):
         return RejectReason.BRAND
     fitting = [brand for brand in brands if count in brand.lengths]
     if not fitting:

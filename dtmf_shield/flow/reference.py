@@ -127,9 +127,8 @@ def _plain(form: dict[str, Any]) -> str:
     if kind == "array":
         return f"list of {_value(form.get('items', {}))}"
     if kind == "object":
-        inside = form.get("additionalProperties") or next(
-            iter(form.get("patternProperties", {}).values()), {}
-        )
+        by_pattern: list[Any] = [*form.get("patternProperties", {}).values(), {}]
+        inside = form.get("additionalProperties") or by_pattern[0]
         keys = form.get("propertyNames", {})
         named = f"{_value(keys)}: " if "enum" in keys or "const" in keys else "NAME: "
         return f"{{{named}{_value(inside) if isinstance(inside, dict) else '...'}}}"

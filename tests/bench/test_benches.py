@@ -10,7 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import dtmf_battery, flow_engine, g722, leak_attack, leak_cells, leak_judge, talkoff, throughput
+from bench import (
+    dtmf_battery,
+    flow_engine,
+    g722,
+    leak_attack,
+    leak_cells,
+    leak_judge,
+    talkoff,
+    throughput,
+    tokenize,
+)
 from bench.dtmf_conditions import conditions, corners, random_corner
 from bench.peers import asterisk_model
 from dtmf_shield.media.masker import MODE_CAPTURE
@@ -202,3 +212,14 @@ def test_talkoff_sees_a_false_key():
 
     assert len(tallies["beeps", True].ours) == len(stream.keys)
     assert tallies["beeps", True].muted["capture"] > 0
+
+
+def test_a_token_is_timed_bare_by_the_sender_and_by_the_whole_process(run_bench):
+    results, printed = run_bench(tokenize, "--n", "5", "--captures", "3", "--json")
+
+    found = json.loads(printed.splitlines()[-1])
+    assert [row["contender"] for row in found["rows"]] == [tokenize.BARE, tokenize.SENDER, tokenize.CDE]
+    assert all(row["p99"] >= row["p50"] > 0 for row in found["rows"])
+    assert found["rows"][0]["added_p50"] == pytest.approx(0.0)
+    assert found["captures"] == 3
+    assert cells_of(results["tokenize"], "cde process")[-1] in ("met", "missed")

@@ -96,6 +96,37 @@ def timeout(cde: CdeDriver, gateway: Gateway) -> None:
     assert cde.pay("timeout", CANARY).result is CaptureResult.UNKNOWN
 
 
+def gateway_stands_still(cde: CdeDriver, gateway: Gateway) -> None:
+    """What was sent lies unread in the system's buffers until the time is up."""
+    assert was_booked(gateway, cde.pay("before", CANARY))
+    capture_id = cde.hold("still", CANARY)
+    gateway.stand_still()
+    cde.control.send(SubmitCapture(capture_id))
+    assert cde.wait_for(CaptureOutcome).result is CaptureResult.UNKNOWN
+    gateway.go_on()
+
+
+def twenty_declines_on_one_connection(cde: CdeDriver, gateway: Gateway) -> None:
+    cde.pay("first", CANARY)
+    before = gateway.book()["connections"]
+    gateway.fault("decline", count=20)
+    results = {cde.pay(f"declined-{number}", CANARY).result for number in range(20)}
+    assert results == {CaptureResult.DECLINED}
+    # Two of ours that set the fault and asked for the book, and one of a probe that may have come by.
+    assert gateway.book()["connections"] <= before + 3
+
+
+def kept_connection_reset_under_the_request(cde: CdeDriver, gateway: Gateway) -> None:
+    gateway.fault("close_on_next")
+    assert was_booked(gateway, cde.pay("before", CANARY))
+    assert cde.pay("reset", CANARY).result is CaptureResult.UNKNOWN
+
+
+def answer_cut_short(cde: CdeDriver, gateway: Gateway) -> None:
+    gateway.fault("cut")
+    assert cde.pay("cut", CANARY).result is CaptureResult.UNKNOWN
+
+
 def caller_gone(cde: CdeDriver, gateway: Gateway) -> None:
     cde.control.send(CancelCapture(key_number(cde), caller_gone=True))
     assert cde.wait_for(CaptureOutcome).result is CaptureResult.CALLER_GONE
@@ -141,6 +172,10 @@ ENDS = [
     answer_lost,
     garbage,
     timeout,
+    gateway_stands_still,
+    twenty_declines_on_one_connection,
+    kept_connection_reset_under_the_request,
+    answer_cut_short,
     caller_gone,
     field_asked_again,
     typed_ahead_and_cancelled,

@@ -68,6 +68,7 @@ class Desk:
         self._last: dict[CallId, views.CallView] = {}
         self._tokens: OrderedDict[CaptureId, Token] = OrderedDict()
         self._media_up = False
+        self._paused = False
         self._gateway: Literal["up", "down", "unknown"] = "unknown"
 
     # --- what the API asks ---------------------------------------------------------------------------
@@ -103,6 +104,8 @@ class Desk:
         self, call_id: CallId, flow_id: str, reference: str, amount: Money = NO_MONEY
     ) -> CaptureId:
         """Begin a capture."""
+        if self._paused:
+            raise ports.CapturesFull
         with _translated():
             capture_id = self._core.start_capture(self._clock.now_s(), call_id, flow_id, reference, amount)
         self._after()
@@ -157,6 +160,10 @@ class Desk:
             self._tell_service()
             for snapshot in self._core.snapshots():
                 self._tell_call(self._view(snapshot))
+
+    def captures_paused(self, *, paused: bool) -> None:
+        """Cde is being replaced and takes no new capture, or a fresh one is there."""
+        self._paused = paused
 
     def gateway_changed(self, *, up: bool) -> None:
         """The gateway answers, or not."""

@@ -63,6 +63,7 @@ class Room:
         self.media: list[CdeToMedia] = []
         self.sent: list[Submission] = []
         self.stopped_at_gateway: list[tuple[CaptureId, bool]] = []
+        self.last_fields: list[CaptureId] = []
         self.captures = Captures(
             self.region,
             Mailbox(self.mailbox_fd),
@@ -80,8 +81,11 @@ class Room:
         self.media.append(message)
         return self.media_there
 
-    def started(self, capture_id: CaptureId, call_id: CallId) -> None:
+    def started(self, start: StartCapture) -> None:
         pass
+
+    def last_field(self, capture_id: CaptureId, call_id: CallId) -> None:
+        self.last_fields.append(capture_id)
 
     def ended(self, outcome: CaptureOutcome) -> None:
         pass

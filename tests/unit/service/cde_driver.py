@@ -6,12 +6,15 @@ import base64
 import http.client
 import json
 import os
+import signal
 import ssl
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
+
+from msgspec.structs import replace
 
 from dtmf_shield.account_data import slots
 from dtmf_shield.account_data.slots import Region, create_region
@@ -24,6 +27,7 @@ from dtmf_shield.model.capture import (
     FieldSpec,
 )
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.keys import KekSettings
 from dtmf_shield.model.messages import (
     MAILBOX_BYTES,
     MAILBOX_CELL_BYTES,
@@ -34,6 +38,7 @@ from dtmf_shield.model.messages import (
     CellFreed,
     CollectField,
     ConfigureCde,
+    DisarmSlot,
     GatewaySettings,
     InfoMailed,
     KeysWritten,
@@ -96,6 +101,13 @@ class Gateway:
     def book(self) -> Any:
         return self.ask("GET", "/book")
 
+    def stand_still(self) -> None:
+        """Read and answer nothing until ``go_on``; the system goes on taking what is sent."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -105,7 +117,10 @@ class Gateway:
 
 
 class CdeDriver:
-    """A cde process with everything around it. ``environment`` adds variables, such as LD_PRELOAD."""
+    """A cde process with everything around it. ``environment`` adds variables, such as LD_PRELOAD.
+
+    ``log``: where it writes its log; a pipe without one, which is full after some 200 captures.
+    """
 
     def __init__(
         self,
@@ -117,6 +132,10 @@ class CdeDriver:
         gateway_port: int | None = None,
         ca_file: Path | None = None,
         scan_mode: bool = True,
+        require: tuple[str, ...] = (),
+        rehearsal: bool = False,
+        test: bool = True,
+        log: IO[bytes] | None = None,
     ) -> None:
         slots_fd, _ = create_region(allow_secret=not scan_mode)
         mailbox_fd, _ = create_region(MAILBOX_BYTES, allow_secret=not scan_mode)
@@ -127,19 +146,20 @@ class CdeDriver:
             [sys.executable, "-m", "dtmf_shield.service.cde_process"],
             pass_fds=[theirs.fileno()],
             env=variables,
-            stderr=subprocess.PIPE,
+            stderr=log or subprocess.PIPE,
         )
         theirs.close()
         self.supervisor: Channel[ToSupervisor] = Channel(ours, ToSupervisor)
-        self.supervisor.send(
-            self._configure(
-                state_directory, gateway, gateway_port or gateway.port, ca_file, idempotency, scan_mode
-            ),
-            (slots_fd, mailbox_fd),
+        configure = self._configure(
+            state_directory, gateway, gateway_port or gateway.port, ca_file, idempotency, scan_mode, test
         )
+        self.supervisor.send(replace(configure, require=require, rehearsal=rehearsal), (slots_fd, mailbox_fd))
         os.close(slots_fd)
         os.close(mailbox_fd)
-        ready, _ = self.supervisor.receive(20)
+        try:
+            ready, _ = self.supervisor.receive(20)
+        except EOFError:
+            ready = None  # it said nothing
         if not isinstance(ready, ProcessReady):
             self.supervisor.close()
             assert self.process.stderr is not None
@@ -159,6 +179,7 @@ class CdeDriver:
         ca_file: Path | None,
         idempotency: str,
         scan_mode: bool,
+        test: bool,
     ) -> ConfigureCde:
         return ConfigureCde(
             state_directory=str(state_directory),
@@ -175,7 +196,8 @@ class CdeDriver:
                     idempotency=idempotency,
                 ),
             ),
-            test=True,
+            keys=KekSettings(file=str(state_directory / "kek.json")),
+            test=test,
             scan_mode=scan_mode,
         )
 
@@ -209,10 +231,12 @@ class CdeDriver:
             if progress.state is state:
                 return progress
 
-    def start(self, name: str, spec: CaptureSpec = SPEC) -> CaptureId:
+    def start(self, name: str, spec: CaptureSpec = SPEC, *, call: CallId = CALL, row: int = 7) -> CaptureId:
         capture_id = CaptureId(name)
-        self.control.send(StartCapture(capture_id, CALL, 7, spec))
+        self.control.send(StartCapture(capture_id, call, row, spec))
         message, _ = self.media.receive()
+        while isinstance(message, DisarmSlot):  # of the capture before
+            message, _ = self.media.receive()
         assert isinstance(message, ArmSlot)
         self.arm = message
         self.slots.view[message.slot * slots.SLOT_BYTES + slots.HEAD_AT] = 0
@@ -223,10 +247,12 @@ class CdeDriver:
     def collect(self, capture_id: CaptureId, field: str) -> None:
         self.control.send(CollectField(capture_id, field))
 
-    def hold(self, name: str, number: str, *, by_info: bool = False) -> CaptureId:
+    def hold(
+        self, name: str, number: str, *, by_info: bool = False, call: CallId = CALL, row: int = 7
+    ) -> CaptureId:
         """Start a capture and key all its fields."""
         key = self.key_by_info if by_info else self.key
-        capture_id = self.start(name)
+        capture_id = self.start(name, call=call, row=row)
         for field, keys in ((PAN, number + "#"), (EXPIRY, "1230"), (CODE, "123")):
             self.collect(capture_id, field)
             self.wait_for_state(CaptureState.WAITING)

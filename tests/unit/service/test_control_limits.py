@@ -1,7 +1,7 @@
 """Control in long runs and on a full disk: tables that end, records and audit rows that cannot be written."""
 
 import asyncio
-import errno
+import json
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from dtmf_shield.base.config import AuditSection
 from dtmf_shield.call import errors
 from dtmf_shield.call.events import CallPhase, CallSnapshot, CaptureSnapshot
 from dtmf_shield.flow.loader import load_flow
@@ -19,6 +20,7 @@ from dtmf_shield.model.payment import OperationKind, OperationState
 from dtmf_shield.model.stream import ShieldMode
 from dtmf_shield.service.channel import connect_pair
 from dtmf_shield.service.control import desk as desk_module
+from dtmf_shield.service.control.audit_trail import AUDIT_FILE, AuditTrail
 from dtmf_shield.service.control.desk import ENDED_SHOWN_MAX, Desk
 from dtmf_shield.service.control.process import ControlProcess, Registry
 from dtmf_shield.store.calls import RECORD_BYTES_MAX
@@ -110,18 +112,6 @@ def test_a_record_that_cannot_be_written_costs_the_record_and_not_the_process(tm
     registry.remove(CallId("c1"))
 
 
-class FullDisk:
-    def append(self, *_arguments, **_facts):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-
-def test_an_audit_row_that_cannot_be_written_does_not_stop_a_call():
-    process = ControlProcess.__new__(ControlProcess)
-    process._clock, process._audit = HandClock(), FullDisk()
-
-    process._audit_event("call_answered", call="c1")
-
-
 def test_calls_taken_up_again_are_recorded_again_where_media_died_too(monkeypatch):
     core = Core()
     core.put("talking")
@@ -145,17 +135,10 @@ def test_calls_taken_up_again_are_recorded_again_where_media_died_too(monkeypatc
     assert recorded == ["talking"]
 
 
-class Rows:
-    def __init__(self):
-        self.rows = []
-
-    def append(self, event, _wall_s, **facts):
-        self.rows.append((event, facts))
-
-
-def test_payments_and_stops_against_card_testing_are_audited():
+def test_payments_and_stops_against_card_testing_are_audited(tmp_path):
     process = ControlProcess.__new__(ControlProcess)
-    process._clock, process._audit, process._shell = HandClock(), Rows(), Mock()
+    process._clock, process._shell = HandClock(), Mock()
+    process._audit = AuditTrail(tmp_path, AuditSection(), HandClock())
     payment = PaymentChanged(
         operation_id=OperationId("op-1"),
         kind=OperationKind.CHARGE,
@@ -170,23 +153,24 @@ def test_payments_and_stops_against_card_testing_are_audited():
     process._cde_message(payment)
     process._cde_message(VelocityStopped(CaptureId("c2"), "caller"))
 
-    assert process._audit.rows == [
-        (
-            "payment",
-            {
-                "operation": "op-1",
-                "kind": "charge",
-                "state": "approved",
-                "parent": "",
-                "capture": "c1",
-                "amount_minor": 1050,
-                "currency": "EUR",
-                "gateway": "main",
-                "code": "",
-                "test": 1,
-            },
-        ),
-        ("velocity_stopped", {"capture": "c2", "rule": "caller"}),
+    process._audit.close()
+    rows = [json.loads(line) for line in (tmp_path / AUDIT_FILE).read_text("ascii").splitlines()]
+    told = [{key: row[key] for key in row.keys() - {"n", "at", "hash"}} for row in rows]
+    assert told == [
+        {
+            "event": "payment",
+            "operation": "op-1",
+            "kind": "charge",
+            "state": "approved",
+            "parent": "",
+            "capture": "c1",
+            "amount_minor": 1050,
+            "currency": "EUR",
+            "gateway": "main",
+            "code": "",
+            "test": 1,
+        },
+        {"event": "velocity_stopped", "capture": "c2", "rule": "caller"},
     ]
 
 
