@@ -65,6 +65,7 @@ READY_S_MAX = 30.0
 STEP_S_MAX = 75.0
 """Longer than a payment may take: a capture that says nothing for so long is a fault of its own."""
 ORDER_S_MAX = 90.0
+LOG_LINES_SHOWN = 25
 ROWS = 16
 """Captures at once in one lane."""
 _OPEN = (OperationState.INTENT, OperationState.UNKNOWN)
@@ -270,9 +271,12 @@ class Lane:
             spare = self._spare or self._new_spare()
             self._spare = self._new_spare()
             spare.supervisor.send(self._configure, (self._slots_fd, self._mailbox_fd))
-            ready, _ = await asyncio.to_thread(spare.supervisor.receive, READY_S_MAX)
+            ready: object = "nothing"
+            with contextlib.suppress(EOFError, TimeoutError):
+                ready, _ = await asyncio.to_thread(spare.supervisor.receive, READY_S_MAX)
             if not isinstance(ready, ProcessReady):
-                raise OSError(f"cde said {ready}; see {self.directory}/cde.log")
+                last = (self.directory / "cde.log").read_text("utf-8").splitlines()[-LOG_LINES_SHOWN:]
+                raise OSError("\n".join([f"cde said {ready} and is {spare.process.poll()}", *last]))
             life = Life(spare, self._region)
             self._life.set_result(life)
             await life.died

@@ -36,7 +36,7 @@ MASK_LEVEL_DBM0_MAX = -20.0
 """As loud as speech; louder hurts an ear that expects it."""
 ECHO_HOLD_MS_MAX = 300
 """Round trip over two packet legs."""
-GATEWAY_KINDS = ("embedded", "generic", "stripe", "adyen", "braintree", "worldpay", "spreedly")
+GATEWAY_KINDS = ("embedded", "generic", "stripe", "adyen", "braintree", "spreedly")
 PIN_BYTES = 32
 """SHA-256."""
 _HOST_NAME = re.compile(
@@ -290,7 +290,7 @@ class GatewaySection(_Section):
 
     kind: GatewayKind = "embedded"
     """``embedded``: TEST cards only. Else whose language is spoken: ``generic``, ``stripe``, ``adyen``, ``braintree``,
-    ``worldpay``, ``spreedly``, or the file of a template of your own, its name ending in ``.toml``."""
+    ``spreedly``, or the file of a template of your own, its name ending in ``.toml``."""
     name: Name | None = None
     """Name in ledger and log; none: ``kind``, or the template's file name."""
     test: bool = False

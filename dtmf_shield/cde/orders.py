@@ -86,13 +86,14 @@ class Orders:
         gateway = self._operations.gateways.get(parent.gateway)
         if gateway is None:
             return OrderRefusal.GATEWAY_GONE
-        if not _can(gateway, message.kind, OperationKind(parent.kind)):
-            return OrderRefusal.GATEWAY_CANNOT
         ledger = self._operations.ledger
         children = [_done(child) for child in ledger.children(message.parent_id)]
         wanted = Wanted(message.kind, message.amount_minor, message.currency)
         has_token = message.kind in _BY_TOKEN and bool(ledger.token(parent))
-        return refusal(wanted, replace(_done(parent), has_token=has_token), children)
+        refused = refusal(wanted, replace(_done(parent), has_token=has_token), children)
+        if refused is None and not _can(gateway, message.kind, OperationKind(parent.kind)):
+            return OrderRefusal.GATEWAY_CANNOT
+        return refused
 
     def _new(self, message: OrderPayment, parent: OperationRow) -> NewOperation:
         is_void = message.kind is OperationKind.VOID
@@ -141,5 +142,5 @@ def _can(gateway: Gateway, kind: OperationKind, parent: OperationKind) -> bool:
     if kind in _BY_TOKEN:
         return kind in capabilities.by_token
     if kind is OperationKind.VOID:
-        return parent in capabilities.voids or parent not in _BY_TOKEN
+        return parent in capabilities.voids
     return kind in capabilities.operations

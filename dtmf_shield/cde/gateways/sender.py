@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -79,8 +80,8 @@ class GatewaySender:
         self._addresses: tuple[str, ...] = ()
         self.set_addresses(endpoint.addresses)
         self._idle: list[Connection] = []
-        self._expected = 0
-        """Exchanges announced by ``warm`` and not yet begun."""
+        self._expected: deque[float] = deque(maxlen=KEPT_CONNECTIONS_MAX)
+        """When the exchanges were announced that ``warm`` told of and that have not begun."""
         self._opening = 0
         """Connections that ``warm`` is opening."""
         self._warming: set[asyncio.Task[None]] = set()
@@ -88,7 +89,8 @@ class GatewaySender:
 
     async def exchange(self, request: Request, card: CardInSlot | None) -> Answer | Unanswered:
         """Send once and wait for the answer. Never raises for what a peer or the network does."""
-        self._expected = max(0, self._expected - 1)
+        if self._expected:
+            self._expected.popleft()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await self._room.acquire()
@@ -124,7 +126,7 @@ class GatewaySender:
 
     def warm(self) -> None:
         """An exchange will follow soon: have a connection ready for it. Returns at once."""
-        self._expected = min(self._expected + 1, KEPT_CONNECTIONS_MAX)
+        self._expected.append(time.monotonic())
         if len(self._warming) < KEPT_CONNECTIONS_MAX:
             task = asyncio.get_running_loop().create_task(self._warm())
             self._warming.add(task)
@@ -168,7 +170,9 @@ class GatewaySender:
 
     async def _warm(self) -> None:
         await self._drop_unusable()
-        while len(self._idle) + self._opening < self._expected:
+        while self._expected and time.monotonic() - self._expected[0] > KEPT_S_MAX:
+            self._expected.popleft()  # it was given up, or it went to another gateway
+        while len(self._idle) + self._opening < len(self._expected):
             self._opening += 1
             try:
                 connection = await self._connect()

@@ -198,9 +198,11 @@ class FakeGateway:
             return self.answered.get(order.key, GatewayResult(R.NOT_FOUND))
         known = self.answered.get(order.key)
         rule = self.capabilities.idempotency
-        if known is not None and not self.keys_forgotten:
-            if rule is Idempotency.REPLAY or (rule is Idempotency.SUCCESS_ONLY and known.kind is R.APPROVED):
-                return known
+        kept = known is not None and (
+            rule is Idempotency.REPLAY or (rule is Idempotency.SUCCESS_ONLY and known.kind is R.APPROVED)
+        )
+        if known is not None and kept and not self.keys_forgotten:
+            return known
         reference = f"ref-{len(self.book)}"
         self.book.append(
             Booked(

@@ -198,6 +198,19 @@ def test_warm_connection_is_there_before_it_is_needed(run) -> None:
     run(keep_answering, scenario)
 
 
+def test_announced_exchanges_that_never_come_are_forgotten(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fallback gateway is told of every capture and asked of hardly one."""
+    monkeypatch.setattr(sending, "KEPT_S_MAX", 0.1)
+
+    async def scenario(site: Site, sender: GatewaySender) -> None:
+        for expected in (1, 2):
+            sender.warm()
+            await asyncio.sleep(0.15)
+            assert site.accepted == expected
+
+    run(keep_answering, scenario)
+
+
 def test_warm_replaces_a_connection_that_has_ended(run) -> None:
     async def scenario(site: Site, sender: GatewaySender) -> None:
         await sender.exchange(REQUEST, card())

@@ -1,4 +1,4 @@
-"""Payments of captures: the order of things, re-sends, the fallback, hang-ups, what is unknown, what survives a death."""
+"""Payments of captures: order, re-sends, the fallback, hang-ups, what is unknown, what survives a death."""
 
 from __future__ import annotations
 

@@ -6,8 +6,9 @@ import asyncio
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from dtmf_shield.cde.gateways.base import Idempotency
@@ -74,7 +75,7 @@ async def tell(story: Story, directory: Path, loop: VirtualLoop) -> tuple[Room, 
     room, gone = Room(directory, loop, gateway), set()
 
     def hang_up(here: Room, name: str) -> None:
-        if CaptureId(name) in here.payments._running:  # noqa: SLF001 - whether the caller is still waiting
+        if CaptureId(name) in here.payments._running:
             here.payments.stopped(CaptureId(name), caller_gone=True)
             gone.add(name)
 
@@ -131,7 +132,25 @@ def refused_to_take_back(story: Story) -> bool:
     return bool({"decline", "unauthorized"} & set(story.mishaps))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def story(idempotency: Idempotency, mishaps: list[str], **more: Any) -> Story:
+    """A charge by token with these mishaps, alone."""
+    facts = {
+        "lookup": False,
+        "by_token": True,
+        "voids": True,
+        "captures": [(K.CHARGE, None)],
+        "deaths": [],
+        **more,
+    }
+    return Story(idempotency=idempotency, mishaps=mishaps, **facts)
+
+
+@example(story(Idempotency.REPLAY, ["lost", "unauthorized"]))
+@example(story(Idempotency.REPLAY, ["lost", "busy", "refused"]))
+@example(story(Idempotency.REPLAY, ["late"], captures=[(K.CHARGE, 0.015)], lookup=True))
+@example(story(Idempotency.NONE, ["lost"]))
+@example(story(Idempotency.SUCCESS_ONLY, ["late", "", ""], lookup=True))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(stories)
 def test_money_moves_once_and_both_books_agree(story: Story) -> None:
     with tempfile.TemporaryDirectory(dir=MEMORY) as directory:

@@ -26,7 +26,7 @@ from dtmf_shield.cde.retry import (
     wait_s,
 )
 
-E, I, V = Ending, Idempotency, Verdict
+E, V = Ending, Verdict
 EVERY = list(itertools.product(Ending, Idempotency, (False, True)))
 
 
@@ -48,7 +48,9 @@ def test_bytes_that_may_have_arrived_are_sent_again_only_where_keys_are_replayed
 
     if doubt and verdict in (V.AGAIN, V.AGAIN_IN_DOUBT):
         # 409 is the gateway's own word that it keeps the key.
-        assert idempotency is I.REPLAY or (ending is E.KEY_IN_USE and idempotency is I.SUCCESS_ONLY)
+        assert idempotency is Idempotency.REPLAY or (
+            ending is E.KEY_IN_USE and idempotency is Idempotency.SUCCESS_ONLY
+        )
     if verdict is V.NOTHING_DONE or verdict is V.AGAIN:
         assert not doubt
 

@@ -1,25 +1,33 @@
-"""Ledger rows: durable, private to their owner, keys used once, intents of a dead process become unknown."""
+"""Ledger rows: durable, private to their owner, keys used once, settled once; intents of a dead process are unknown."""
 
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.store.database import open_ledger_database
-from dtmf_shield.store.ledger_rows import AbandonedCapture, LedgerRows, OperationRow
+from dtmf_shield.store.ledger_rows import AbandonedCapture, LedgerRows, NewCapture, PastAttempt
+from dtmf_shield.store.operation_rows import NewOperation, Settlement
+
+TOKENIZE = NewOperation("op-1", "c1", "tokenize", "k1", "g", reference="order 1")
+CHARGE = NewOperation("op-2", "c1", "charge", "k2", "g", "op-1", 1_000, "EUR", "order 1")
+APPROVED = Settlement(
+    "approved", b"sealed", "day-1", gw_ref="ch_1", auth_code="A1", net_txn_id="N1", avs="pass"
+)
 
 
 def ledger(directory: Path) -> LedgerRows:
     rows = LedgerRows(directory / "ledger.sqlite3")
-    rows.start_capture("c1", "call-1", test=True, wall_s=1.0)
+    rows.start_capture(NewCapture("c1", "call-1", "flow", "caller", "agent", test=True), wall_s=1.0)
     return rows
 
 
-def intend(rows: LedgerRows, key: str = "k1") -> None:
-    rows.intend("c1", kind="tokenize", idem_key=key, gateway="g", expiry=(12, 30), wall_s=2.0)
+def states(rows: LedgerRows, capture_id: str = "c1") -> list[tuple[str, str]]:
+    return [(row.kind, row.state) for row in rows.operations.of_capture(capture_id)]
 
 
 def test_database_syncs_fully_and_belongs_to_its_owner(tmp_path: Path) -> None:
@@ -34,42 +42,171 @@ def test_database_syncs_fully_and_belongs_to_its_owner(tmp_path: Path) -> None:
 
 def test_intent_is_on_disk_before_it_is_settled(tmp_path: Path) -> None:
     rows = ledger(tmp_path)
-    intend(rows)
+    rows.operations.insert(TOKENIZE, wall_s=2.0)
+    rows.operations.insert(CHARGE, wall_s=3.0)
 
-    assert ledger(tmp_path).operations("c1") == (OperationRow("c1", "tokenize", "k1", "g", "intent", "", ""),)
+    other = ledger(tmp_path)
+    row = other.operations.by_id("op-2")
 
-    rows.settle("k1", state="approved", token="tok_TEST_1", decline_code="", wall_s=3.0)
-    assert rows.operations("c1") == (OperationRow("c1", "tokenize", "k1", "g", "approved", "tok_TEST_1", ""),)
+    assert row is not None
+    assert (row.state, row.amount_minor, row.currency, row.parent_id) == ("intent", 1_000, "EUR", "op-1")
+    assert (row.attempts, row.sent_at, row.settled_at, row.test) == (1, 3.0, 0.0, True)
+    assert other.operations.children("op-1") == (row,)
 
 
-def test_key_is_used_once(tmp_path: Path) -> None:
+def test_outcome_is_kept_whole_and_settles_once(tmp_path: Path) -> None:
     rows = ledger(tmp_path)
-    intend(rows)
+    rows.operations.insert(TOKENIZE, wall_s=2.0)
+
+    assert rows.operations.settle("k1", APPROVED, wall_s=4.0)
+    assert not rows.operations.settle("k1", Settlement("declined"), wall_s=5.0)
+    assert not rows.operations.settle("nobody's", APPROVED, wall_s=5.0)
+
+    row = rows.operations.by_id("op-1")
+    assert row is not None
+    assert (row.state, row.token, row.dek_id, row.gw_ref, row.settled_at) == (
+        "approved",
+        b"sealed",
+        "day-1",
+        "ch_1",
+        4.0,
+    )
+
+
+def test_unknown_stays_open_keeps_what_it_knows_and_is_settled_later(tmp_path: Path) -> None:
+    rows = ledger(tmp_path)
+    rows.operations.insert(CHARGE, wall_s=2.0)
+    rows.operations.settle("k2", Settlement("unknown", decline_code="timeout", gw_ref="pi_1"), wall_s=3.0)
+    assert [row.operation_id for row in rows.operations.unknown_money()] == ["op-2"]
+
+    rows.operations.settle("k2", Settlement("declined", decline_code="card_declined"), wall_s=9.0)
+
+    row = rows.operations.by_id("op-2")
+    assert row is not None
+    assert (row.state, row.gw_ref, row.decline_code, row.settled_at) == (
+        "declined",
+        "pi_1",
+        "card_declined",
+        9.0,
+    )
+    assert rows.operations.unknown_money() == ()
+
+
+@pytest.mark.parametrize("change", [{"idem_key": "k1"}, {"operation_id": "op-1"}, {"capture_id": "nobody's"}])
+def test_key_and_id_are_used_once_by_a_capture_that_is_there(tmp_path: Path, change: dict[str, str]) -> None:
+    rows = ledger(tmp_path)
+    rows.operations.insert(TOKENIZE, wall_s=2.0)
 
     with pytest.raises(sqlite3.IntegrityError):
-        intend(rows)
-    assert len(rows.operations("c1")) == 1
+        rows.operations.insert(replace(CHARGE, parent_id="", **change), wall_s=2.0)
+    assert len(states(rows)) == 1
+
+
+@pytest.mark.parametrize(
+    "new", [replace(TOKENIZE, kind="lookup"), replace(TOKENIZE, kind=""), replace(TOKENIZE, amount_minor=-1)]
+)
+def test_kind_and_amount_outside_their_set_are_refused(tmp_path: Path, new: NewOperation) -> None:
+    rows = ledger(tmp_path)
+
+    with pytest.raises(sqlite3.IntegrityError):
+        rows.operations.insert(new, wall_s=2.0)
 
 
 def test_state_outside_the_closed_set_is_refused(tmp_path: Path) -> None:
     rows = ledger(tmp_path)
-    intend(rows)
+    rows.operations.insert(TOKENIZE, wall_s=2.0)
 
     with pytest.raises(sqlite3.IntegrityError):
-        rows.settle("k1", state="perhaps", token="", decline_code="", wall_s=3.0)
+        rows.operations.settle("k1", Settlement("perhaps"), wall_s=3.0)
 
 
-def test_what_a_dead_process_left_is_ended(tmp_path: Path) -> None:
+def test_what_a_dead_process_left_is_ended_and_a_lost_token_is_no_money(tmp_path: Path) -> None:
     rows = ledger(tmp_path)
-    intend(rows)
-    rows.start_capture("c2", "call-1", test=True, wall_s=3.0)
+    rows.operations.insert(TOKENIZE, wall_s=2.0)
+    rows.operations.settle("k1", APPROVED, wall_s=2.5)
+    rows.operations.insert(CHARGE, wall_s=3.0)
+    rows.start_capture(NewCapture("c2", "call-1"), wall_s=3.0)
+    rows.operations.insert(replace(TOKENIZE, operation_id="op-3", capture_id="c2", idem_key="k3"), wall_s=4.0)
+    rows.start_capture(NewCapture("c3", "call-1"), wall_s=5.0)
 
     again = LedgerRows(tmp_path / "ledger.sqlite3")
 
-    assert again.abandon(9.0) == (AbandonedCapture("c1", sent=True), AbandonedCapture("c2", sent=False))
-    assert again.operations("c1")[0].state == "unknown"
-    assert (again.capture_result("c1"), again.capture_result("c2")) == ("unknown", "interrupted")
+    assert again.abandon(9.0) == (
+        AbandonedCapture("c1", money=True),
+        AbandonedCapture("c2", money=False),
+        AbandonedCapture("c3", money=False),
+    )
+    assert states(again) == [("tokenize", "approved"), ("charge", "unknown")]
+    assert states(again, "c2") == [("tokenize", "unknown")]
+    assert [again.capture_result(name) for name in ("c1", "c2", "c3")] == [
+        "unknown",
+        "interrupted",
+        "interrupted",
+    ]
+    assert [row.operation_id for row in again.operations.unknown_money()] == ["op-2"]
     assert again.abandon(10.0) == ()
+
+
+def test_unwanted_money_is_to_be_taken_back_until_something_stands_against_it(tmp_path: Path) -> None:
+    rows = ledger(tmp_path)
+    rows.operations.insert(TOKENIZE, wall_s=2.0)
+    rows.operations.insert(CHARGE, wall_s=2.0)
+    rows.operations.mark_unwanted("c1")
+    assert rows.operations.to_take_back() == ()
+    rows.operations.settle("k2", Settlement("approved"), wall_s=3.0)
+    assert [row.operation_id for row in rows.operations.to_take_back()] == ["op-2"]
+
+    rows.operations.insert(
+        replace(CHARGE, operation_id="v", parent_id="op-2", kind="void", idem_key="k3"), wall_s=4.0
+    )
+    assert rows.operations.to_take_back() == ()
+    rows.operations.settle("k3", Settlement("declined"), wall_s=5.0)
+
+    assert [row.operation_id for row in rows.operations.to_take_back()] == ["op-2"]
+
+
+def test_money_the_gateway_says_was_taken_back_is_left_alone(tmp_path: Path) -> None:
+    rows = ledger(tmp_path)
+    rows.operations.insert(CHARGE, wall_s=2.0)
+    rows.operations.mark_unwanted("c1")
+    rows.operations.settle("k2", Settlement("approved", decline_code="voided"), wall_s=3.0)
+
+    assert rows.operations.to_take_back() == ()
+
+
+def test_question_and_intent_are_one_step_and_undone_together(tmp_path: Path) -> None:
+    rows = ledger(tmp_path)
+
+    with pytest.raises(RuntimeError), rows.operations.transaction():
+        rows.operations.insert(TOKENIZE, wall_s=2.0)
+        raise RuntimeError
+
+    assert states(rows) == []
+    with rows.operations.transaction():
+        rows.operations.insert(TOKENIZE, wall_s=2.0)
+    assert states(ledger(tmp_path)) == [("tokenize", "intent")]
+
+
+def test_cards_sent_lately_are_told_for_the_velocity_rules(tmp_path: Path) -> None:
+    rows = ledger(tmp_path)
+    rows.operations.insert(TOKENIZE, wall_s=100.0)
+    rows.operations.settle("k1", APPROVED, wall_s=100.0)
+    rows.operations.insert(CHARGE, wall_s=101.0)
+    rows.operations.settle("k2", Settlement("declined"), wall_s=101.0)
+    rows.start_capture(NewCapture("c2", "call-2", "flow", "other"), wall_s=50.0)
+    second = replace(TOKENIZE, operation_id="op-3", capture_id="c2", idem_key="k3")
+    rows.operations.insert(second, wall_s=102.0)
+    rows.operations.settle("k3", APPROVED, wall_s=102.0)
+    unsent = replace(TOKENIZE, operation_id="op-4", capture_id="c2", idem_key="k4")
+    rows.operations.insert(unsent, wall_s=103.0)
+    rows.operations.settle("k4", Settlement("failed_before_send"), wall_s=103.0)
+
+    assert rows.attempts_since(90.0, 10) == (
+        PastAttempt("flow", "caller", "agent", declined=True, at_s=100.0),
+        PastAttempt("flow", "other", "", declined=False, at_s=102.0),
+    )
+    assert rows.attempts_since(101.5, 10)[-1].caller == "other"
+    assert len(rows.attempts_since(90.0, 1)) == 1
 
 
 def test_capture_ends_once_with_its_result(tmp_path: Path) -> None:
@@ -102,3 +239,17 @@ def test_file_that_is_no_database_is_an_operators_error(tmp_path: Path) -> None:
 
     with pytest.raises(OperatorError, match=r"ledger\.sqlite3"):
         open_ledger_database(path)
+
+
+def test_ledger_holds_no_column_for_a_card_number_a_code_or_anything_made_of_them(tmp_path: Path) -> None:
+    database = open_ledger_database(tmp_path / "ledger.sqlite3")
+    columns = {
+        row[1]
+        for table in ("captures", "operations")
+        for row in database.execute(f"PRAGMA table_info({table})")
+    }
+
+    assert not {
+        name for name in columns if any(word in name for word in ("pan", "number", "cvc_v", "bin", "hash"))
+    }
+    assert {"last4", "brand", "token", "dek_id", "idem_key"} <= columns
