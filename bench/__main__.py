@@ -37,6 +37,7 @@ BENCHES = (
     Bench("leak_attack", ("--n", "3200"), ("--n", "64"), 9),
     Bench("talkoff", (), ("--synthetic", "--n", "1"), 3),
     Bench("g722", ("--n", "7"), ("--n", "1", "--seconds", "1"), 1, is_dtmf=False),
+    Bench("flow_engine", ("--n", "7"), ("--n", "1", "--calls", "20"), 1, is_dtmf=False),
     Bench("tokenize", ("--n", "400"), ("--n", "20", "--captures", "8"), 1, is_dtmf=False),
     Bench("relay_cpu", (), ("--calls", "2", "--seconds", "0.5"), 1, is_dtmf=False),
 )

@@ -10,6 +10,7 @@ from dtmf_shield.cli.check import check
 from dtmf_shield.cli.demo import demo
 from dtmf_shield.cli.doctor import doctor
 from dtmf_shield.cli.files import detect, mask
+from dtmf_shield.cli.flow import app as flow_app
 from dtmf_shield.cli.gateway import app as gateway_app
 from dtmf_shield.cli.keys import app as keys_app
 from dtmf_shield.cli.payments import app as payments_app
@@ -29,6 +30,7 @@ app.command()(doctor)
 app.command()(detect)
 app.command()(mask)
 app.add_typer(audit_app, name="audit")
+app.add_typer(flow_app, name="flow")
 app.add_typer(gateway_app, name="gateway")
 app.add_typer(keys_app, name="keys")
 app.add_typer(certs_app, name="certs")
