@@ -8,6 +8,7 @@ from dtmf_shield.cli.audit import app as audit_app
 from dtmf_shield.cli.check import check
 from dtmf_shield.cli.demo import demo
 from dtmf_shield.cli.files import detect, mask
+from dtmf_shield.cli.prompts import app as prompts_app
 from dtmf_shield.cli.serve import serve
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app.command()(check)
 app.command()(detect)
 app.command()(mask)
 app.add_typer(audit_app, name="audit")
+app.add_typer(prompts_app, name="prompts")
 
 
 def main() -> None:

@@ -25,10 +25,14 @@ class Formatter(enum.StrEnum):
 
 
 class Text(msgspec.Struct, frozen=True, tag=True, tag_field="piece"):
-    """Literal text, one recording. ``ssml``: with the subset of SSML 1.1 that prompts compile."""
+    """Literal text, one recording. ``ssml``: with the subset of SSML 1.1 that prompts compile.
+
+    ``language``: where it is not that of the whole prompt, as in a menu of languages.
+    """
 
     text: str
     ssml: bool = False
+    language: str = ""
 
 
 class Recording(msgspec.Struct, frozen=True, tag=True, tag_field="piece"):
@@ -36,6 +40,7 @@ class Recording(msgspec.Struct, frozen=True, tag=True, tag_field="piece"):
 
     file: str
     text: str = ""
+    language: str = ""
 
 
 class ValueReference(msgspec.Struct, frozen=True, tag=True, tag_field="piece"):

@@ -13,8 +13,11 @@ _HASH_CHARACTERS: Final = 20
 
 
 def normal_text(text: str) -> str:
-    """Return ``text`` with every run of white space as one space: how it is broken over lines makes no difference."""
-    return " ".join(text.split())
+    """Return ``text`` with every run of white space as one space and no punctuation before the first word.
+
+    How a text is broken over lines makes no difference, nor does a comma that belonged to a value before it.
+    """
+    return " ".join(text.split()).lstrip(".,;:!? ")
 
 
 def literal_name(text: str) -> PieceName:
@@ -23,9 +26,13 @@ def literal_name(text: str) -> PieceName:
     return PieceName(f"t-{digest[:_HASH_CHARACTERS]}")
 
 
-def recording_name(file: str) -> PieceName:
-    """Return the piece that holds a recorded file, such as ``hold.wav``; folders and the suffix do not count."""
-    return PieceName(f"r-{recording_stem(file)}")
+def recording_name(file: str, text: str = "") -> PieceName:
+    """Return the piece that holds a recorded file, such as ``hold.wav``; folders and the suffix do not count.
+
+    Where a text is given for it, the text is part of the name: two flows may mean different words by one file name.
+    """
+    stem = recording_stem(file)
+    return PieceName(f"r-{stem}-{literal_name(text)[2:]}" if normal_text(text) else f"r-{stem}")
 
 
 def recording_stem(file: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from dtmf_shield.model.payment import currency_exponent
 from dtmf_shield.model.prompt import Care, CarePhrase, Formatter, Recording, SpokenPiece, Text, Value
 from dtmf_shield.prompts.errors import UnspeakableValueError
 from dtmf_shield.prompts.grammar import pieces_for
-from dtmf_shield.prompts.grammar.parts import Pieces
+from dtmf_shield.prompts.grammar.parts import PieceName, Pieces
 from dtmf_shield.prompts.grammar.values import (
     DateValue,
     DigitsValue,
@@ -24,9 +24,24 @@ from dtmf_shield.prompts.names import literal_name, recording_name
 _AMOUNT_CHARACTERS_MAX: Final = 16
 
 
-def spoken_pieces(pieces: Iterable[SpokenPiece], language: str) -> Pieces:
-    """Return the pieces to be played, in order. Raises UnspeakableValueError, UnknownLanguageError."""
-    return tuple(name for piece in pieces for name in _of(piece, language))
+class PlayedPiece(NamedTuple):
+    """One piece to be played: a name within a language."""
+
+    language: str
+    name: PieceName
+
+
+def spoken_pieces(pieces: Iterable[SpokenPiece], language: str) -> tuple[PlayedPiece, ...]:
+    """Return what is to be played, in order. Raises UnspeakableValueError, UnknownLanguageError.
+
+    ``language`` is the call's; texts and recordings may name another, as in a menu of languages.
+    """
+    return tuple(
+        PlayedPiece(spoken_in, name)
+        for piece in pieces
+        for spoken_in in (_language_of(piece) or language,)
+        for name in _of(piece, spoken_in)
+    )
 
 
 def value_of(value: Value) -> SpokenValue:
@@ -42,12 +57,16 @@ def value_of(value: Value) -> SpokenValue:
             return _date(value.value)
 
 
+def _language_of(piece: SpokenPiece) -> str:
+    return piece.language if isinstance(piece, Text | Recording) else ""
+
+
 def _of(piece: SpokenPiece, language: str) -> Pieces:
     match piece:
         case Text():
             return (literal_name(piece.text),)
         case Recording():
-            return (recording_name(piece.file),)
+            return (recording_name(piece.file, piece.text),)
         case Value():
             return pieces_for(value_of(piece), language)
         case Care(phrase=CarePhrase.POSITION_OF):

@@ -52,7 +52,7 @@ def default_texts(language: str) -> Mapping[str, str]:
 
 def literals_of(text: str) -> tuple[str, ...]:
     """Return the literal texts around the {places} of a text, in order: what the flow language makes pieces of."""
-    return tuple(part.strip() for part in _PLACE.split(text) if re.search(r"\w", part))
+    return tuple(normal_text(part) for part in _PLACE.split(text) if re.search(r"\w", part))
 
 
 def standard_pieces(language: str) -> list[WantedPiece]:
@@ -84,7 +84,9 @@ def flow_pieces(
             if isinstance(each, Recording):
                 stem = recording_stem(each.file)
                 text = each.text or default_texts(language).get(stem, "")
-                wanted.append(WantedPiece(recording_name(each.file), normal_text(text), (stem,), origin))
+                wanted.append(
+                    WantedPiece(recording_name(each.file, each.text), normal_text(text), (stem,), origin)
+                )
     return wanted
 
 
