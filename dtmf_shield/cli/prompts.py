@@ -11,7 +11,6 @@ import msgspec
 import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from dtmf_shield.cli.console import EXIT_NO, err, operator_errors, out
 from dtmf_shield.service import start
@@ -46,11 +45,11 @@ def build(
     """Build the prompts of flows and of the default set. Exit code 1 when a piece could not be built."""
     from dtmf_shield.prompts.build import BuildOptions  # arrays and kernels load here, not in `serve`
     from dtmf_shield.service.prompt_build import build_prompts
-    from dtmf_shield.service.prompt_flows import flows_of, prompts_directory, read_flow_prompts
+    from dtmf_shield.service.prompt_flows import flows_of, made_prompts_directory, read_flow_prompts
 
     with operator_errors():
         loaded, base = start.read_config(config)
-        directory = out_directory or prompts_directory(loaded, base)
+        directory = out_directory or made_prompts_directory(loaded, base)
         files = flows_of(loaded, base, flows)
         spoken = [read_flow_prompts(path) for path in files]
         options = BuildOptions(directory, files[0].parent / "prompts", engine, voices)
@@ -98,13 +97,11 @@ def list_(
     if not pieces:
         out.print(f"{directory}: nothing is built; run: dtmf-shield prompts build", soft_wrap=True)
     for language, found in pieces.items():
-        table = Table(
-            "wav", "piece", "voice", "s", "text", title=f"{language}: {directory / language / 'wav'}"
-        )
-        for name, piece in sorted(found.items(), key=lambda row: row[1].wav):
-            voice = f"{piece.engine} (draft)" if piece.draft else piece.engine
-            table.add_row(piece.wav, name, voice, f"{piece.duration_ms / 1000:.2f}", escape(piece.text))
-        out.print(table)
+        out.print(f"{language}: {directory / language / 'wav'}", soft_wrap=True)
+        for piece in sorted(found.values(), key=lambda piece: piece.wav):
+            voice = f"{piece.engine}, draft" if piece.draft else piece.engine
+            seconds = f"{piece.duration_ms / 1000:.2f}"
+            out.print(f"  {piece.wav:<24} {seconds:>6} s  {voice:<17} {escape(piece.text)}", soft_wrap=True)
 
 
 def _bar(quiet: bool) -> Progress:
