@@ -30,7 +30,7 @@ INDEX_FILE: Final = "index.json"
 INDEX_OCTETS_MAX: Final = 16 << 20
 PIECES_MAX: Final = 20_000
 PACKET_MS: Final = 20
-_LANGUAGES_MAX: Final = 64
+LANGUAGES_MAX: Final = 64
 
 
 class StoredForm(enum.StrEnum):
@@ -145,7 +145,11 @@ class PromptStore:
     @classmethod
     def open(cls, directory: Path) -> Self:
         """Open what was built in ``directory``; where nothing was, a store without languages. Raises StoreError."""
-        folders = sorted(path for path in directory.glob("*") if path.is_dir())[:_LANGUAGES_MAX]
+        folders = sorted(path for path in directory.glob("*") if path.is_dir())
+        if len(folders) > LANGUAGES_MAX:
+            raise StoreError(
+                f"{directory} holds {len(folders)} folders, at most {LANGUAGES_MAX}; is it a store of prompts?"
+            )
         indexes = [(folder, index) for folder in folders if (index := read_index(folder)) is not None]
         return cls({index.language: LanguagePieces(folder, index) for folder, index in indexes})
 

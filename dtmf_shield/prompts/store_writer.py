@@ -21,7 +21,15 @@ from numpy.typing import NDArray
 from dtmf_shield.prompts.errors import StoreError
 from dtmf_shield.prompts.grammar.parts import PieceName
 from dtmf_shield.prompts.sound.shaping import NARROW_HZ, PACKET_MS, Shaped
-from dtmf_shield.prompts.store import FORMAT, INDEX_FILE, PACKET_OCTETS, Index, IndexedPiece, StoredForm
+from dtmf_shield.prompts.store import (
+    FORMAT,
+    INDEX_FILE,
+    PACKET_OCTETS,
+    PIECES_MAX,
+    Index,
+    IndexedPiece,
+    StoredForm,
+)
 
 WAV_FOLDER: Final = "wav"
 _HASH_CHARACTERS: Final = 16
@@ -85,6 +93,10 @@ def decoded(codes: bytes, form: StoredForm) -> NDArray[np.int16]:
 def write_language(directory: Path, language: str, pieces: list[StoredPiece]) -> Index:
     """Write a language's store and return its index. Raises StoreError."""
     folder = directory / language
+    if len(pieces) > PIECES_MAX:
+        raise StoreError(
+            f"language {language}: {len(pieces)} pieces, at most {PIECES_MAX}; spread flows over services"
+        )
     try:
         (folder / WAV_FOLDER).mkdir(parents=True, exist_ok=True)
         index = _write_packets(folder, language, pieces)

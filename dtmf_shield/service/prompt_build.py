@@ -5,7 +5,10 @@ A prompt in which the detector hears a key would be masked or, worse, counted, w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,20 +37,30 @@ def build_prompts(
     known = list(flows)
     offered = [language for flow in known for language in flow.languages]
     chosen = languages or tuple(dict.fromkeys((*DEFAULT_LANGUAGES, *offered)))
-    _make_directory(options.directory)
     reports = []
-    for language in chosen:
-        wanted = [each for flow in known for each in flow_pieces(flow.flow, flow.prompts, language)]
-        # Flows come first: their names are the ones a supervisor records under.
-        wanted += standard_pieces(language)
-        reports.append(build_language(language, wanted, options, keys_heard_in, progress))
+    with _held(options.directory):
+        for language in chosen:
+            wanted = [each for flow in known for each in flow_pieces(flow.flow, flow.prompts, language)]
+            # Flows come first: their names are the ones a supervisor records under.
+            wanted += standard_pieces(language)
+            reports.append(build_language(language, wanted, options, keys_heard_in, progress))
     return reports
 
 
-def _make_directory(directory: Path) -> None:
+@contextlib.contextmanager
+def _held(directory: Path) -> Iterator[None]:
+    """Make a directory and keep other builds out of it."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise OperatorError(
             f"{directory} cannot be made ({error.strerror}); name another directory (--out)"
         ) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise OperatorError(f"{directory}: another build is running there; wait for it") from None
+    finally:
+        os.close(descriptor)

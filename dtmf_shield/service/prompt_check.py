@@ -25,6 +25,7 @@ _COUNTED: Final = (CarePhrase.POSITION, CarePhrase.POSITION_OF)
 CARE_PIECES: Final[tuple[str, ...]] = tuple(
     recording_name(phrase.value) for phrase in CarePhrase if phrase not in _COUNTED
 )
+ADVICE: Final = "run: dtmf-shield prompts build"
 _NAMED_MAX: Final = 3
 
 
@@ -47,6 +48,11 @@ def missing_prompts(directory: Path, flows: Iterable[FlowPrompts]) -> list[str]:
     except PromptError as error:
         return [str(error)]
     try:
+        if not store.languages:
+            names = ", ".join(flow.flow for flow in speaking)
+            return [
+                f"no prompts are built in {directory}, and callers of {names} would hear nothing; {ADVICE}"
+            ]
         return [
             finding
             for flow in speaking
@@ -67,9 +73,7 @@ def _findings(store: PromptStore, flow: FlowPrompts, language: str) -> list[str]
         return []
     named = ", ".join(lacking[:_NAMED_MAX]) + (" …" if len(lacking) > _NAMED_MAX else "")
     count = f"{len(lacking)} pieces are" if len(lacking) > 1 else "a piece is"
-    return [
-        f"flow {flow.flow}, language {language}: {count} not built ({named}); run: dtmf-shield prompts build"
-    ]
+    return [f"flow {flow.flow}, language {language}: {count} not built ({named}); {ADVICE}"]
 
 
 def _texts_lacking(built: LanguagePieces, flow: FlowPrompts) -> list[str]:

@@ -125,8 +125,7 @@ def _inventory() -> dict[PieceName, str]:
     }
     nouns = (_KEY, _HOUR, _MINUTE, _SECOND, *nouns_of(_CURRENCIES))
     signs = {"-": "Bindestrich", "/": "Schrägstrich", ".": "Punkt"}
-    letters = {"q": "kuh", "v": "vau", "y": "Ypsilon"}
-    return texts | common_inventory(letters, signs, _MONTHS, nouns, joints)
+    return texts | common_inventory({}, signs, _MONTHS, nouns, joints)
 
 
 GRAMMAR: Final = Grammar(

@@ -147,8 +147,7 @@ def _inventory() -> dict[PieceName, str]:
     }
     nouns = (_KEY, _HOUR, _MINUTE, _SECOND, *nouns_of(_CURRENCIES))
     signs = {"-": "guion", "/": "barra", ".": "punto"}
-    letters = {"w": "uve doble", "y": "i griega", "v": "uve", "b": "be"}
-    return texts | common_inventory(letters, signs, _MONTHS, nouns, joints)
+    return texts | common_inventory({}, signs, _MONTHS, nouns, joints)
 
 
 GRAMMAR: Final = Grammar(

@@ -158,8 +158,7 @@ def _inventory() -> dict[PieceName, str]:
     }
     nouns = (_KEY, _HOUR, _MINUTE, _SECOND, *nouns_of(_CURRENCIES))
     signs = {"-": "tiret", "/": "barre oblique", ".": "point"}
-    letters = {"e": "eux", "w": "double V", "y": "i grec", "z": "zède"}
-    return texts | common_inventory(letters, signs, _MONTHS, nouns, joints)
+    return texts | common_inventory({}, signs, _MONTHS, nouns, joints)
 
 
 GRAMMAR: Final = Grammar(

@@ -47,6 +47,8 @@ def k_weighting(sample_rate_hz: int) -> NDArray[np.float64]:
 
 def loudness_lufs(samples: NDArray[np.float64], sample_rate_hz: int) -> float:
     """Return the gated loudness of ``samples``, shape (n,), full scale 1.0; minus infinity for silence."""
+    if not len(samples):
+        return -np.inf
     weighted = sosfilt(k_weighting(sample_rate_hz), samples)
     powers = _block_powers(weighted, sample_rate_hz)
     powers = powers[_lufs(powers) > ABSOLUTE_GATE_LUFS]
@@ -60,7 +62,7 @@ def _block_powers(weighted: NDArray[np.float64], sample_rate_hz: int) -> NDArray
     """Return the mean square of each block, shape (n_blocks,); at least one block."""
     size, step = round(BLOCK_S * sample_rate_hz), round(STEP_S * sample_rate_hz)
     if len(weighted) <= size:
-        return np.array([np.mean(weighted**2) if len(weighted) else 0.0])
+        return np.array([np.mean(weighted**2)])
     starts = np.arange(0, len(weighted) - size + 1, step)
     sums = np.concatenate(([0.0], np.cumsum(weighted**2)))
     powers: NDArray[np.float64] = (sums[starts + size] - sums[starts]) / size

@@ -284,7 +284,7 @@ values = st.one_of(
 
 
 @given(values, st.sampled_from(LANGUAGES))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_every_piece_that_is_named_is_in_the_inventory(value, language):
     pieces = pieces_for(value, language)
 
