@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dtmf_shield.model.prompt import Piece, Recording, Text
+from dtmf_shield.model.prompt import CarePhrase, Piece, Recording, Text
 from dtmf_shield.prompts.errors import UnknownLanguageError
 from dtmf_shield.prompts.grammar import inventory
 from dtmf_shield.prompts.grammar.parts import PieceName
@@ -22,6 +22,10 @@ from dtmf_shield.prompts.names import literal_name, normal_text, recording_name,
 
 _TEXTS: Final = Path(__file__).parent / "texts"
 _PLACE: Final = re.compile(r"\{[^{}]*\}")
+CARE_PROMPTS: Final = tuple(
+    phrase.value for phrase in CarePhrase if phrase not in (CarePhrase.POSITION, CarePhrase.POSITION_OF)
+)
+"""Default prompts that every flow may need; the other two phrases are joined from numbers."""
 DEFAULT_LANGUAGES: Final = ("en-GB", "en-US", "de-DE", "fr-FR", "es-ES")
 
 
@@ -56,13 +60,16 @@ def literals_of(text: str) -> tuple[str, ...]:
 
 
 def standard_pieces(language: str) -> list[WantedPiece]:
-    """Return what is wanted in a language whatever flows say: its number pieces and the default set."""
+    """Return what is wanted in a language whatever flows say: its number pieces and the default set.
+
+    In a language that has neither, the phrases of caller care are wanted as recordings.
+    """
     try:
         numbers = inventory(language)
     except UnknownLanguageError:
         numbers = {}
     wanted = [WantedPiece(name, text, (name,), "numbers and words") for name, text in numbers.items()]
-    for name, text in default_texts(language).items():
+    for name, text in (default_texts(language) or dict.fromkeys(CARE_PROMPTS, "")).items():
         origin = f"default prompt {name}"
         if _PLACE.search(text):
             wanted += _literal_pieces(literals_of(text), name, origin)

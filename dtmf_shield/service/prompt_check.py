@@ -11,20 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dtmf_shield.model.prompt import CarePhrase, Piece, ValueReference
-from dtmf_shield.prompts.errors import PromptError
+from dtmf_shield.model.prompt import Piece, ValueReference
+from dtmf_shield.prompts.errors import PromptError, UnknownLanguageError
 from dtmf_shield.prompts.grammar import inventory
 from dtmf_shield.prompts.grammar.parts import PAUSES_MS
 from dtmf_shield.prompts.names import recording_name
 from dtmf_shield.prompts.store import LanguagePieces, PromptStore
-from dtmf_shield.prompts.wanted import flow_pieces
+from dtmf_shield.prompts.wanted import CARE_PROMPTS, flow_pieces
 
 PROMPTS_FOLDER: Final = "prompts"
 """In the state directory: where prompts are built and where the service reads them."""
-_COUNTED: Final = (CarePhrase.POSITION, CarePhrase.POSITION_OF)
-CARE_PIECES: Final[tuple[str, ...]] = tuple(
-    recording_name(phrase.value) for phrase in CarePhrase if phrase not in _COUNTED
-)
+CARE_PIECES: Final[tuple[str, ...]] = tuple(recording_name(name) for name in CARE_PROMPTS)
 ADVICE: Final = "run: dtmf-shield prompts build"
 _NAMED_MAX: Final = 3
 
@@ -38,8 +35,8 @@ class FlowPrompts:
     prompts: Mapping[str, Mapping[str, tuple[Piece, ...]]]
 
 
-def missing_prompts(directory: Path, flows: Iterable[FlowPrompts]) -> list[str]:
-    """Return one sentence for each flow and language that lacks a built piece; none for flows without prompts."""
+def prompt_findings(directory: Path, flows: Iterable[FlowPrompts]) -> list[str]:
+    """Return one sentence for each flow and language that lacks a built piece or speaks in a draft voice."""
     speaking = [flow for flow in flows if flow.prompts]
     if not speaking:
         return []
@@ -70,10 +67,24 @@ def _findings(store: PromptStore, flow: FlowPrompts, language: str) -> list[str]
     except PromptError as error:
         return [f"flow {flow.flow}: {error}"]
     if not lacking:
-        return []
-    named = ", ".join(lacking[:_NAMED_MAX]) + (" …" if len(lacking) > _NAMED_MAX else "")
+        return _draft_voice(built, flow)
     count = f"{len(lacking)} pieces are" if len(lacking) > 1 else "a piece is"
-    return [f"flow {flow.flow}, language {language}: {count} not built ({named}); {ADVICE}"]
+    return [f"flow {flow.flow}, language {language}: {count} not built ({_named(lacking)}); {ADVICE}"]
+
+
+def _draft_voice(built: LanguagePieces, flow: FlowPrompts) -> list[str]:
+    wanted = flow_pieces(flow.flow, flow.prompts, built.language)
+    draft = list(dict.fromkeys(each.recorded_as[0] for each in wanted if built.piece(each.name).draft))
+    if not draft:
+        return []
+    return [
+        f"flow {flow.flow}, language {built.language}: {len(draft)} prompts are in a draft voice ({_named(draft)}); "
+        "record them or install a better engine"
+    ]
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(names[:_NAMED_MAX]) + (" …" if len(names) > _NAMED_MAX else "")
 
 
 def _texts_lacking(built: LanguagePieces, flow: FlowPrompts) -> list[str]:
@@ -82,13 +93,19 @@ def _texts_lacking(built: LanguagePieces, flow: FlowPrompts) -> list[str]:
 
 
 def _values_lacking(built: LanguagePieces, flow: FlowPrompts) -> list[str]:
-    """Return what values and caller care need. Raises UnknownLanguageError where a value has no grammar."""
-    lacking: list[str] = [name for name in CARE_PIECES if name not in built]
+    """Return what values and caller care need: positions are spoken in every flow with keys.
+
+    Raises UnknownLanguageError where a flow speaks a value and there is no grammar for it.
+    """
     speaks_values = any(
         isinstance(piece, ValueReference)
         for prompt in flow.prompts.values()
         for piece in prompt.get(built.language, ())
     )
-    if not speaks_values:
-        return lacking
-    return [*lacking, *(name for name in (*inventory(built.language), *PAUSES_MS) if name not in built)]
+    try:
+        numbers = tuple(inventory(built.language))
+    except UnknownLanguageError:
+        if speaks_values:
+            raise
+        numbers = ()
+    return [name for name in (*CARE_PIECES, *numbers, *PAUSES_MS) if name not in built]

@@ -10,7 +10,7 @@ from dtmf_shield.base.config import Config
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.loader import load_flow
-from dtmf_shield.service.prompt_check import PROMPTS_FOLDER, FlowPrompts, missing_prompts
+from dtmf_shield.service.prompt_check import PROMPTS_FOLDER, FlowPrompts, prompt_findings
 from dtmf_shield.service.start import flow_files, state_directory_of
 
 
@@ -42,7 +42,7 @@ def check_prompts(config: Config, base: Path) -> list[str]:
             OperatorError, ExceptionGroup
         ):  # ``start.check`` says what is wrong with them
             flows.append(read_flow_prompts(path))
-    return missing_prompts(prompts_directory(config, base), flows)
+    return prompt_findings(prompts_directory(config, base), flows)
 
 
 def read_flow_prompts(path: Path) -> FlowPrompts:

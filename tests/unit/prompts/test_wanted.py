@@ -73,8 +73,16 @@ def test_the_standard_pieces_hold_numbers_care_and_the_default_set(language):
     assert recording_name("hold.wav") in names
 
 
-def test_a_language_without_grammar_has_no_standard_pieces():
-    assert standard_pieces("it-IT") == []
+def test_a_language_without_grammar_and_texts_wants_recordings_of_caller_care():
+    wanted = standard_pieces("it-IT")
+
+    assert [each.recorded_as for each in wanted] == [
+        ("start_again",),
+        ("tip_slower",),
+        ("tip_one_press",),
+        ("tip_longer",),
+    ]
+    assert {each.text for each in wanted} == {""}
 
 
 def test_a_literal_is_named_by_its_words_alone():

@@ -91,6 +91,12 @@ def test_digits_and_long_prompts_hold_no_key(tmp_path, language):
     report = build_language(language, [*digits, *asked], BuildOptions(tmp_path), keys_heard_in, quiet)
 
     assert (report.built, report.findings) == (11, [])
+    pieces = PromptStore.open(tmp_path).language(language)
+    joined = [
+        np.frombuffer(pieces.packets(f"n-{digit}", StoredForm.PCMU), np.uint8)
+        for digit in (4, 2, 9, 0, 7, 1, 8, 3, 6, 5)
+    ]
+    assert keys_heard(ULAW_DECODE[np.concatenate(joined)], 8_000) == 0
 
 
 def test_a_place_that_cannot_be_made_is_said_so(tmp_path):
