@@ -15,10 +15,11 @@ import numpy as np
 
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.prompts.build import BuildOptions, LanguageReport, Progress, build_language
+from dtmf_shield.prompts.engines import recorded
 from dtmf_shield.prompts.sound.shaping import NARROW_HZ, WIDE_HZ
 from dtmf_shield.prompts.store import StoredForm
 from dtmf_shield.prompts.store_writer import Packets, decoded
-from dtmf_shield.prompts.wanted import DEFAULT_LANGUAGES, flow_pieces, standard_pieces
+from dtmf_shield.prompts.wanted import DEFAULT_LANGUAGES, WantedPiece, flow_pieces, standard_pieces
 from dtmf_shield.service.file_analysis import keys_heard
 from dtmf_shield.service.prompt_check import FlowPrompts
 
@@ -42,9 +43,28 @@ def build_prompts(
         for language in chosen:
             wanted = [each for flow in known for each in flow_pieces(flow.flow, flow.prompts, language)]
             # Flows come first: their names are the ones a supervisor records under.
-            wanted += standard_pieces(language)
-            reports.append(build_language(language, wanted, options, keys_heard_in, progress))
+            pieces = [*wanted, *standard_pieces(language)]
+            report = build_language(language, pieces, options, keys_heard_in, progress)
+            report.findings += _doubtful_recordings(language, wanted, options.recordings)
+            reports.append(report)
     return reports
+
+
+def _doubtful_recordings(language: str, wanted: list[WantedPiece], recordings: Path | None) -> list[str]:
+    """Return one sentence for each recording that would speak two different texts of flows."""
+    first: dict[Path, WantedPiece] = {}
+    findings = []
+    for each in wanted:
+        path = recorded.find(recordings, language, each.recorded_as)
+        if path is None:
+            continue
+        other = first.setdefault(path, each)
+        if other.text != each.text:
+            findings.append(
+                f"language {language}: {path} would be heard for two texts ({other.origin}; {each.origin}); "
+                "give one of the prompts another name"
+            )
+    return findings
 
 
 @contextlib.contextmanager

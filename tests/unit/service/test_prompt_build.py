@@ -106,6 +106,22 @@ def test_a_place_that_cannot_be_made_is_said_so(tmp_path):
         build_prompts([], ("en-GB",), BuildOptions(tmp_path / "file" / "out"), quiet)
 
 
+def test_a_recording_that_would_speak_two_texts_is_a_finding(tmp_path, few_words):
+    other = FlowPrompts("save", ("en-GB",), {"ask": {"en-GB": (Text("Press 1 to save your card."),)}})
+    folder = tmp_path / "prompts" / "en-GB"
+    folder.mkdir(parents=True)
+    soundfile.write(folder / "ask.wav", 0.2 * np.sin(np.arange(8_000) / 2), 8_000)
+    options = BuildOptions(tmp_path / "out", tmp_path / "prompts")
+
+    (report,) = build_prompts([FLOW, other], ("en-GB",), options, quiet)
+
+    assert report.findings == [
+        f"language en-GB: {folder / 'ask.wav'} would be heard for two texts "
+        "(flow pay, prompt ask; flow save, prompt ask); give one of the prompts another name"
+    ]
+    assert build_prompts([FLOW], ("en-GB",), options, quiet)[0].findings == []
+
+
 def test_two_builds_in_one_place_do_not_mix(tmp_path):
     holder = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(holder, fcntl.LOCK_EX)
