@@ -13,6 +13,7 @@ from dtmf_shield.model.payment import currency_exponent
 from dtmf_shield.prompts.errors import UnknownLanguageError
 from dtmf_shield.prompts.grammar import de, en, es, fr
 from dtmf_shield.prompts.grammar.parts import (
+    GAP,
     LONG_PAUSE,
     PAUSES_MS,
     SHORT_PAUSE,
@@ -65,7 +66,7 @@ def pieces_for(value: SpokenValue, language: str) -> Pieces:
         case DigitsValue():
             return _digits(value)
         case SpellValue():
-            return tuple(_character(each) for each in value.text.lower())
+            return _spelled(value.text.lower())
         case DateValue():
             return grammar.date(value.year, value.month, value.day)
         case PositionValue():
@@ -77,9 +78,10 @@ def pieces_for(value: SpokenValue, language: str) -> Pieces:
 
 
 def joined_text(pieces: Pieces, language: str) -> str:
-    """Return what pieces say, for transcripts: texts in order, a comma for a pause."""
+    """Return what pieces say, for transcripts: texts in order, a comma for a pause that is heard as one."""
     texts = inventory(language)
-    return " ".join("," if piece in PAUSES_MS else texts[piece] for piece in pieces).replace(" ,", ",")
+    said = ["," if piece in PAUSES_MS else texts[piece] for piece in pieces if piece != GAP]
+    return " ".join(said).replace(" ,", ",")
 
 
 def _money(value: MoneyValue, grammar: Grammar) -> Pieces:
@@ -98,22 +100,32 @@ def _money(value: MoneyValue, grammar: Grammar) -> Pieces:
 def _foreign_money(whole: int, decimals: str, code: str, grammar: Grammar) -> Pieces:
     """Speak a currency without a name here as number and code: "twelve point five zero T H B"."""
     point = (PieceName("point"), *(number_piece(int(each)) for each in decimals)) if decimals else ()
-    return (*grammar.cardinal(whole), *point, SHORT_PAUSE, *(letter_piece(each) for each in code.lower()))
+    return (*grammar.cardinal(whole), *point, SHORT_PAUSE, *_spelled(code.lower()))
 
 
 def _digits(value: DigitsValue) -> Pieces:
     pieces: list[PieceName] = []
     for index, each in enumerate(value.digits):
+        # A last group of one digit is no group: it joins the one before.
         alone = index == len(value.digits) - 1 and value.group_digits > 1
-        if index and index % value.group_digits == 0 and not alone:
-            pieces.append(SHORT_PAUSE)
+        if index:
+            pieces.append(GAP if index % value.group_digits or alone else LONG_PAUSE)
         pieces.append(number_piece(int(each)))
     return tuple(pieces)
 
 
+def _spelled(text: str) -> Pieces:
+    """Speak characters one by one; a space is a longer pause than that between two of them."""
+    pieces: list[PieceName] = []
+    for each in text.strip():
+        if each == " ":
+            pieces[-1:] = [LONG_PAUSE]
+            continue
+        pieces += [_character(each), SHORT_PAUSE]
+    return tuple(pieces[:-1])
+
+
 def _character(each: str) -> PieceName:
-    if each == " ":
-        return LONG_PAUSE
     if each in SIGNS:
         return PieceName(SIGNS[each])
     return number_piece(int(each)) if each.isdigit() else letter_piece(each)

@@ -13,9 +13,13 @@ PieceName = NewType("PieceName", str)
 """Name of one recorded piece within a language: ``n-21``, ``eur-many``, ``t-`` and a hash for literal text."""
 Pieces = tuple[PieceName, ...]
 
+GAP: Final = PieceName("pause-100")
+"""Between digits: trimmed recordings follow each other faster than anybody says digits."""
 SHORT_PAUSE: Final = PieceName("pause-200")
+"""Between the characters of a code, which a listener writes down."""
 LONG_PAUSE: Final = PieceName("pause-400")
-PAUSES_MS: Final[Mapping[PieceName, int]] = {SHORT_PAUSE: 200, LONG_PAUSE: 400}
+"""Between groups."""
+PAUSES_MS: Final[Mapping[PieceName, int]] = {GAP: 100, SHORT_PAUSE: 200, LONG_PAUSE: 400}
 """Pieces of silence, the same in every language; they have no text."""
 
 LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"

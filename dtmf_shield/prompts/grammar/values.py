@@ -78,7 +78,9 @@ class SpellValue:
 
     def __post_init__(self) -> None:
         fits = re.fullmatch(f"[A-Za-z0-9./ -]{{1,{SPELL_CHARACTERS_MAX}}}", self.text) is not None
-        _refuse(not fits, f"1 to {SPELL_CHARACTERS_MAX} of: A-Z a-z 0-9 . / - and space")
+        _refuse(
+            not fits or not self.text.strip(), f"1 to {SPELL_CHARACTERS_MAX} of: A-Z a-z 0-9 . / - and space"
+        )
         digit_run = re.search(rf"(?:[0-9][ ./-]*){{{DIGITS_COUNT_MAX + 1}}}", self.text) is not None
         _refuse(digit_run, f"at most {DIGITS_COUNT_MAX} digits in a row: more may be a card number")
 

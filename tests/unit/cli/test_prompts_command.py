@@ -56,10 +56,10 @@ def test_build_then_list(tmp_path, engine, few_words):
     as_json = json.loads(run("list", "--out", out, "--json").stdout)
 
     assert built.exit_code == 0, built.output
-    assert "fr-FR: 7 pieces (5 built, 0 kept, 5 of them in a draft voice)" in built.output
+    assert "fr-FR: 8 pieces (5 built, 0 kept, 5 of them in a draft voice)" in built.output
     assert json.loads(again.stdout)["languages"][0] | {"duration_ms": 0, "octets": 0} == {
         "language": "fr-FR",
-        "pieces": 7,
+        "pieces": 8,
         "built": 0,
         "kept": 5,
         "draft": 5,

@@ -66,7 +66,7 @@ def test_a_build_says_every_piece_once_and_marks_the_draft_voice(tmp_path, engin
     report = run(tmp_path, wanted("One.", "One two."))
 
     assert [text for text, _ in engine.said] == ["One.", "One two."]
-    assert (report.pieces, report.built, report.kept, report.draft) == (4, 2, 0, 2)
+    assert (report.pieces, report.built, report.kept, report.draft) == (5, 2, 0, 2)
     assert report.findings == []
     row = pieces_of(tmp_path).piece(literal_name("One two."))
     assert (row.engine, row.voice, row.version, row.draft, row.wav) == ("stub", "voice", "1", True, "p1")

@@ -193,12 +193,15 @@ def test_amounts_that_grammars_get_wrong(language, amount_minor, currency, spoke
     assert speak(MoneyValue(amount_minor, currency), language) == spoken
 
 
+KWD = ("l-k", "pause-200", "l-w", "pause-200", "l-d")
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_currency_without_a_name_is_spoken_as_number_and_code(language):
     """KWD has three minor digits (ISO 4217): all of them are spoken, none is left out."""
     spoken = pieces_for(MoneyValue(12_050, "KWD"), language)
 
-    assert spoken == ("n-12", "point", "n-0", "n-5", "n-0", "pause-200", "l-k", "l-w", "l-d")
+    assert spoken == ("n-12", "point", "n-0", "n-5", "n-0", "pause-200", *KWD)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -225,7 +228,7 @@ def test_every_language_names_the_same_currencies(language):
         ("en-GB", DurationValue(120), "two minutes"),
         ("de-DE", DurationValue(3661), "eine Stunde eine Minute und eine Sekunde"),
         ("fr-FR", DurationValue(0), "zéro seconde"),
-        ("en-GB", SpellValue("ab-1 Z"), "A B dash one, zed"),
+        ("en-GB", SpellValue("ab-1 Z"), "A, B, dash, one, zed"),
         ("en-US", SpellValue("z"), "zee"),
         ("en-GB", DigitsValue("4242"), "four two four two"),
         ("en-GB", DigitsValue("12345678"), "one two three four, five six seven eight"),
@@ -271,9 +274,9 @@ values = st.one_of(
     st.builds(DigitsValue, st.from_regex("[0-9]{1,12}", fullmatch=True), st.integers(1, 5)),
     st.builds(
         SpellValue,
-        st.from_regex("([A-Za-z./ -][0-9]?){1,20}", fullmatch=True).filter(
-            lambda t: sum(c.isdigit() for c in t) < 13
-        ),
+        st.from_regex("([A-Za-z./ -][0-9]?){1,20}", fullmatch=True)
+        .filter(str.strip)
+        .filter(lambda t: sum(c.isdigit() for c in t) < 13),
     ),
     st.builds(PositionValue, st.integers(0, KEYS_MAX)),
     st.builds(DurationValue, st.integers(0, DURATION_S_MAX)),
@@ -334,6 +337,7 @@ def test_every_piece_of_the_inventory_is_named_by_some_value(language):
         lambda: SpellValue("é"),
         lambda: SpellValue("4242 4242 4242 4242"),
         lambda: SpellValue("a" * 41),
+        lambda: SpellValue("  "),
         lambda: DateValue(2026, 2, 30),
         lambda: DateValue(1899, 1, 1),
         lambda: DateValue(2026, 1, 0),
@@ -361,3 +365,13 @@ def test_a_tag_without_a_grammar_of_its_own_takes_its_primary_languages():
     assert grammar_for("EN-us") is not grammar_for("en-GB")
     with pytest.raises(UnknownLanguageError, match=r"language it-IT: no number grammar.*en, de, fr, es"):
         grammar_for("it-IT")
+
+
+def test_digits_have_gaps_and_groups_and_codes_time_to_write():
+    """A code's characters are further apart than digits; a space is longer still."""
+    assert pieces_for(DigitsValue("424242"), "en-GB") == (
+        *("n-4", "pause-100", "n-2", "pause-100", "n-4", "pause-100", "n-2"),
+        "pause-400",
+        *("n-4", "pause-100", "n-2"),
+    )
+    assert pieces_for(SpellValue(" a1 b "), "en-GB") == ("l-a", "pause-200", "n-1", "pause-400", "l-b")

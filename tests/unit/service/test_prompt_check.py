@@ -74,7 +74,7 @@ def test_numbers_are_needed_by_every_flow_for_values_and_positions(tmp_path):
     (finding,) = prompt_findings(tmp_path, [flow])
 
     assert finding.startswith(
-        f"flow pay, language en-GB: {len(inventory('en-GB')) + 2} pieces are not built (n-0, n-1,"
+        f"flow pay, language en-GB: {len(inventory('en-GB')) + len(PAUSES_MS)} pieces are not built (n-0, n-1,"
     )
     store_of(tmp_path, [*STANDARD, literal_name("You pay")])
     assert prompt_findings(tmp_path, [flow]) == []
