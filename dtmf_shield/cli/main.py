@@ -14,6 +14,7 @@ from dtmf_shield.cli.flow import app as flow_app
 from dtmf_shield.cli.gateway import app as gateway_app
 from dtmf_shield.cli.keys import app as keys_app
 from dtmf_shield.cli.payments import app as payments_app
+from dtmf_shield.cli.prompts import app as prompts_app
 from dtmf_shield.cli.serve import serve
 
 app = typer.Typer(
@@ -35,6 +36,7 @@ app.add_typer(gateway_app, name="gateway")
 app.add_typer(keys_app, name="keys")
 app.add_typer(certs_app, name="certs")
 app.add_typer(payments_app, name="payments")
+app.add_typer(prompts_app, name="prompts")
 
 
 def main() -> None:
