@@ -32,6 +32,7 @@ from dtmf_shield.model.messages import (
     ControlToMedia,
     DisarmSlot,
     KeysWritten,
+    LoadPrompts,
     OpenCall,
     PlayPrompt,
     PromptEnd,
@@ -47,7 +48,7 @@ from dtmf_shield.model.messages import (
     rtp_socket_index,
 )
 from dtmf_shield.model.stream import Codec, Direction, LegStatistics, ShieldMode
-from dtmf_shield.service.prompt_pool import PromptPool
+from dtmf_shield.service.prompt_pool import PromptPool, load_prompts
 
 PTIME_MS_MIN: Final = 10
 PTIME_MS_MAX: Final = FRAME_MS_MAX
@@ -117,6 +118,9 @@ class MediaCalls:
 
     def control_message(self, message: ControlToMedia) -> None:
         """Do what control asks. What is not for a call of ours is logged and dropped."""
+        if isinstance(message, LoadPrompts):
+            self._to_control(load_prompts(self._pool, message.path))
+            return
         if isinstance(message, OpenCall):
             self._open(message)
             return
