@@ -6,7 +6,9 @@ needed=""
 command -v sipp >/dev/null 2>&1 || needed="$needed sip-tester"
 command -v multimon-ng >/dev/null 2>&1 || needed="$needed multimon-ng"
 command -v espeak-ng >/dev/null 2>&1 || needed="$needed espeak-ng"
+command -v softhsm2-util >/dev/null 2>&1 || needed="$needed softhsm2"
 command -v cc >/dev/null 2>&1 || needed="$needed gcc libc6-dev"
+ldconfig -p 2>/dev/null | grep -q libseccomp.so.2 || [ -e /usr/lib/x86_64-linux-gnu/libseccomp.so.2 ] || needed="$needed libseccomp2"
 ldconfig -p 2>/dev/null | grep -q libspandsp.so.2 || [ -e /usr/lib/x86_64-linux-gnu/libspandsp.so.2 ] || needed="$needed libspandsp2"
 if [ "${1:-test}" = bench ]; then
   # Public recordings are fetched by bench/public_audio.py, without installing them.

@@ -1,4 +1,4 @@
-"""Digit slots: the one place where keyed digits live, 256 bytes a capture, in locked shared memory.
+"""Digit slots: the one place where keyed digits live, 512 bytes a capture, in locked shared memory.
 
 The supervisor creates the region and passes it to media and cde; it never maps it. Every byte has one writer.
 Offsets within a slot::
@@ -14,6 +14,7 @@ Offsets within a slot::
     128-191 scratch of cde: keys of all doors in order, waiting for their field
     192-207 scratch of cde: the last keys that may yet come once more by another door
     208-255 reserved
+    256-511 eight places of 32: every other field, by its order in the capture, ASCII     cde
 
 Media stores the key, then head, then sends KeysWritten; the system call orders them.
 """
@@ -27,9 +28,9 @@ import os
 from pathlib import Path
 from typing import Final
 
-SLOT_BYTES: Final = 256
+SLOT_BYTES: Final = 512
 SLOTS_MAX: Final = 256
-"""Captures at once. 256 x 256 B = 64 KiB, well inside the default RLIMIT_MEMLOCK of 8 MiB."""
+"""Captures at once. 256 x 512 B = 128 KiB, well inside the default RLIMIT_MEMLOCK of 8 MiB."""
 REGION_BYTES: Final = SLOT_BYTES * SLOTS_MAX
 
 GENERATION_AT: Final = 0
@@ -49,6 +50,9 @@ WAITING_KEYS_AT: Final = 128
 WAITING_KEYS_MAX: Final = 64
 UNPAIRED_KEYS_AT: Final = 192
 UNPAIRED_KEYS_MAX: Final = 16
+OTHER_FIELDS_AT: Final = 256
+OTHER_FIELD_BYTES: Final = 32
+OTHER_FIELDS_MAX: Final = 8
 
 STATE_FREE: Final = 0
 STATE_ARMED: Final = 1

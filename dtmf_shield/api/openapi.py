@@ -13,6 +13,7 @@ from dtmf_shield.api.ports import CallNotFound, CaptureNotFound, DeskListener
 from dtmf_shield.api.views import CallView, FlowView, ServiceView, ShieldState
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.model.ids import CallId, CaptureId
+from dtmf_shield.model.payment import NO_MONEY, Money
 
 
 class EmptyDesk:
@@ -45,11 +46,21 @@ class EmptyDesk:
         """Refuse."""
         raise CaptureNotFound
 
-    def start_capture(self, call_id: CallId, flow_id: str, reference: str) -> NoReturn:
+    def start_capture(
+        self, call_id: CallId, flow_id: str, reference: str, amount: Money = NO_MONEY
+    ) -> NoReturn:
         """Refuse."""
         raise CallNotFound
 
     def request_field(self, capture_id: CaptureId, field: str) -> NoReturn:
+        """Refuse."""
+        raise CaptureNotFound
+
+    def pause_capture(self, capture_id: CaptureId) -> NoReturn:
+        """Refuse."""
+        raise CaptureNotFound
+
+    def resume_capture(self, capture_id: CaptureId) -> NoReturn:
         """Refuse."""
         raise CaptureNotFound
 

@@ -12,6 +12,7 @@ from typing import ClassVar, Protocol
 from dtmf_shield.api.views import CallView, CaptureView, FlowView, ServiceView
 from dtmf_shield.base.errors import DtmfShieldError
 from dtmf_shield.model.ids import CallId, CaptureId, Token
+from dtmf_shield.model.payment import NO_MONEY, Money
 
 
 class DeskRefusal(DtmfShieldError):  # noqa: N818 - a refusal is no fault
@@ -81,6 +82,18 @@ class FieldUnknown(DeskRefusal):
     status, slug, title = 422, "field-unknown", "This capture has no field of that name."
 
 
+class AmountNeeded(DeskRefusal):
+    """The flow charges or authorizes, and the request says no amount."""
+
+    status, slug, title = 422, "amount-needed", "This flow needs an amount and a currency."
+
+
+class AmountNotTaken(DeskRefusal):
+    """The flow moves no money, or has an amount of its own."""
+
+    status, slug, title = 422, "amount-not-taken", "This flow takes no amount."
+
+
 class CapturesFull(DeskRefusal):
     """Every digit slot is taken, or the capture process is away for a moment."""
 
@@ -112,14 +125,25 @@ class CallDesk(Protocol):
     def token(self, capture_id: CaptureId) -> Token:
         """Return the token of a capture that ended with one. Raises CaptureNotFound, TokenNotThere."""
 
-    def start_capture(self, call_id: CallId, flow_id: str, reference: str) -> CaptureId:
-        """Begin a capture. Raises CallNotFound, CallNotTalking, CaptureRunning, FlowUnknown, CapturesFull."""
+    def start_capture(
+        self, call_id: CallId, flow_id: str, reference: str, amount: Money = NO_MONEY
+    ) -> CaptureId:
+        """Begin a capture.
+
+        Raises CallNotFound, CallNotTalking, CaptureRunning, FlowUnknown, AmountNeeded, AmountNotTaken, CapturesFull.
+        """
 
     def request_field(self, capture_id: CaptureId, field: str) -> None:
         """Collect ``field`` now, its old content wiped.
 
         Raises CaptureNotFound, CaptureOver, CaptureSending, FieldUnknown.
         """
+
+    def pause_capture(self, capture_id: CaptureId) -> None:
+        """Drop keys, mask on, until resumed. Raises CaptureNotFound, CaptureOver, CaptureSending, CapturesFull."""
+
+    def resume_capture(self, capture_id: CaptureId) -> None:
+        """Go on. Raises CaptureNotFound, CaptureOver, CaptureSending."""
 
     def cancel_capture(self, capture_id: CaptureId) -> None:
         """Wipe and end. Raises CaptureNotFound, CaptureOver, CaptureSending."""

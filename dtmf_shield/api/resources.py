@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Path
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from dtmf_shield.api.access import ApiContext, Asker, Context, Once
 from dtmf_shield.api.ports import CaptureSending
@@ -26,10 +26,13 @@ from dtmf_shield.api.views import (
 from dtmf_shield.base.log import holds_card_number
 from dtmf_shield.model.capture import CaptureState
 from dtmf_shield.model.ids import CallId, CaptureId
+from dtmf_shield.model.payment import AMOUNT_MINOR_MAX, Money
 
 DIGITS_IN_A_ROW_MAX: Final = 11
 """One less than the shortest card number still issued (Maestro, 12)."""
 
+AT_GATEWAY: Final = frozenset({CaptureState.SENDING, CaptureState.PAYING, CaptureState.SETTLING})
+"""Nothing can be changed any more."""
 _LONG_RUN: Final = re.compile(rf"[0-9]{{{DIGITS_IN_A_ROW_MAX + 1}}}")
 
 
@@ -54,6 +57,21 @@ class CaptureInputs(RequestBody):
 
     reference: Name | None = None
     """The merchant's own; a capture started by star code or dialled number has none either."""
+    amount_minor: Annotated[int, Field(strict=True, ge=1, le=AMOUNT_MINOR_MAX)] | None = None
+    """In minor units: 10.50 EUR is 1050. Needed where the flow charges or authorizes and has no amount of its own."""
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
+    """ISO 4217."""
+
+    @model_validator(mode="after")
+    def _amount_whole(self) -> CaptureInputs:
+        if (self.amount_minor is None) != (self.currency is None):
+            raise ValueError("amount_minor and currency belong together")
+        return self
+
+    @property
+    def amount(self) -> Money:
+        """Both together."""
+        return Money(self.amount_minor or 0, self.currency or "")
 
 
 class CaptureRequest(RequestBody):
@@ -64,10 +82,15 @@ class CaptureRequest(RequestBody):
 
 
 class Command(enum.StrEnum):
-    """``request`` and ``redo`` both collect a field now, its old content wiped."""
+    """``request`` and ``redo`` both collect a field now, its old content wiped.
+
+    ``pause``: keys are masked and dropped and the caller's time stands still, until ``resume``.
+    """
 
     REQUEST = "request"
     REDO = "redo"
+    PAUSE = "pause"
+    RESUME = "resume"
     CANCEL = "cancel"
 
 
@@ -79,8 +102,8 @@ class CommandRequest(RequestBody):
 
     @model_validator(mode="after")
     def _field_where_needed(self) -> CommandRequest:
-        if (self.command is Command.CANCEL) != (self.field is None):
-            raise ValueError("request and redo need a field; cancel takes none")
+        if (self.command in (Command.REQUEST, Command.REDO)) != (self.field is not None):
+            raise ValueError("request and redo need a field; the others take none")
         return self
 
 
@@ -124,7 +147,9 @@ async def start_capture(call_id: Identifier, wanted: CaptureRequest, once: Once)
     desk = once.context.desk
 
     def carry_out() -> CaptureView:
-        return desk.capture(desk.start_capture(CallId(call_id), wanted.flow, wanted.inputs.reference or ""))
+        inputs = wanted.inputs
+        capture_id = desk.start_capture(CallId(call_id), wanted.flow, inputs.reference or "", inputs.amount)
+        return desk.capture(capture_id)
 
     return once.answer(201, carry_out)
 
@@ -152,7 +177,7 @@ async def get_token(asker: Asker, context: Context, capture_id: Identifier) -> T
     responses=documented(403, 404, 409, 413),
 )
 async def command_capture(capture_id: Identifier, wanted: CommandRequest, once: Once) -> Response:
-    """Collect a field again, or cancel. Refused while the card is being sent."""
+    """Collect a field again, pause, resume, or cancel. Refused once the card is being sent."""
 
     def carry_out() -> CaptureView:
         return _carry_out(once.context, CaptureId(capture_id), wanted)
@@ -161,13 +186,18 @@ async def command_capture(capture_id: Identifier, wanted: CommandRequest, once: 
 
 
 def _carry_out(context: ApiContext, capture_id: CaptureId, wanted: CommandRequest) -> CaptureView:
-    if context.desk.capture(capture_id).state is CaptureState.SENDING:
+    desk = context.desk
+    if desk.capture(capture_id).state in AT_GATEWAY:
         raise CaptureSending
-    if wanted.field is None:
-        context.desk.cancel_capture(capture_id)
+    if wanted.field is not None:
+        desk.request_field(capture_id, wanted.field)
+    elif wanted.command is Command.PAUSE:
+        desk.pause_capture(capture_id)
+    elif wanted.command is Command.RESUME:
+        desk.resume_capture(capture_id)
     else:
-        context.desk.request_field(capture_id, wanted.field)
-    return context.desk.capture(capture_id)
+        desk.cancel_capture(capture_id)
+    return desk.capture(capture_id)
 
 
 @v1.get("/flows")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
@@ -17,6 +17,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 from dtmf_shield.base.log import holds_card_number
 from dtmf_shield.model.capture import (
+    KEYS_MAX,
+    VALUE_KEYS_MAX,
     CaptureOutcome,
     CaptureProgress,
     CaptureResult,
@@ -24,22 +26,37 @@ from dtmf_shield.model.capture import (
     FieldKind,
     FieldSpec,
     RejectReason,
+    replaces,
 )
 from dtmf_shield.model.ids import CallId, CaptureId, Token
+from dtmf_shield.model.payment import NO_MONEY, Money
 from dtmf_shield.model.stream import ShieldMode
 
 KEYS_SHOWN_MAX: Final = 19
-"""A mask is never longer: the longest card number (ISO/IEC 7812-1)."""
+"""A mask of a card is never longer: the longest card number (ISO/IEC 7812-1)."""
 NAME_CHARACTERS_MAX: Final = 64
 LABELS: Final = {
     FieldKind.CARD_NUMBER: "Card number",
     FieldKind.EXPIRY: "Expiry date",
     FieldKind.SECURITY_CODE: "Security code",
+    FieldKind.POSTAL_CODE: "Postal code",
+    FieldKind.BANK_ACCOUNT: "Account number",
+    FieldKind.ROUTING_NUMBER: "Routing number",
+    FieldKind.IBAN: "IBAN",
+    FieldKind.DATE_OF_BIRTH: "Date of birth",
+    FieldKind.DIGITS: "Number",
+    FieldKind.AMOUNT: "Amount",
 }
 
 _FILLED, _EMPTY = "•", "○"
 _GROUPS_AMEX: Final = (4, 6, 5)
 _GROUPS_CARD: Final = (4, 4, 4, 4, 3)
+_GOOD: Final = frozenset({CaptureResult.TOKEN, CaptureResult.APPROVED})
+_HOLDING: Final = frozenset(
+    {CaptureState.HELD, CaptureState.SENDING, CaptureState.PAYING, CaptureState.SETTLING, CaptureState.DONE}
+)
+_OPERATION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_VALUE: Final = re.compile(rf"[0-9]{{1,{VALUE_KEYS_MAX}}}")
 _WORD: Final = re.compile(r"[a-z_]{1,40}")
 _LAST4: Final = re.compile(r"[0-9]{4}")
 
@@ -52,7 +69,11 @@ def _dialled_shown(dialled: str) -> str:
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]
 """From a closed list: no digit fits."""
 Last4 = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
-Mask = Annotated[str, StringConstraints(pattern=r"^[•○ /]{0,32}$")]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+OperationReference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Value = Annotated[str, StringConstraints(pattern=rf"^[0-9]{{1,{VALUE_KEYS_MAX}}}$")]
+"""What was keyed into a field that the flow calls not sensitive: too short for a card number."""
+Mask = Annotated[str, StringConstraints(pattern=r"^[•○ /]{0,40}$")]
 CallerMasked = Annotated[str, StringConstraints(pattern=r"^(••[0-9]{0,2}|anonymous)$")]
 TokenReference = Annotated[str, StringConstraints(pattern=r"^([A-Za-z]{1,8}_)?….{0,4}$")]
 Dialled = Annotated[str, AfterValidator(_dialled_shown)]
@@ -95,7 +116,10 @@ class FieldState(enum.StrEnum):
 
 
 class FieldView(View):
-    """One field. ``of`` is null while a field may still have several lengths; ``reason`` while none applies."""
+    """One field. ``of`` is null while a field may still have several lengths; ``of_usual`` is the length most have.
+
+    ``reason`` is null while none applies; ``value`` for every field that the flow does not call not sensitive.
+    """
 
     field: Word
     kind: FieldKind
@@ -103,25 +127,34 @@ class FieldView(View):
     state: FieldState = FieldState.IDLE
     count: int = 0
     of: int | None = None
+    of_usual: int | None = None
     masked: Mask = ""
     brand: Word | None = None
     last4: Last4 | None = None
     reason: RejectReason | None = None
+    value: Value | None = None
 
 
 class OutcomeView(View):
-    """How a capture ended. ``unknown`` is never to be read as declined."""
+    """How a capture ended. ``unknown`` is never to be read as declined.
+
+    ``operation_id`` names the authorization or charge, to capture, refund or void it by.
+    """
 
     result: CaptureResult
     token_reference: TokenReference | None = None
     brand: Word | None = None
     last4: Last4 | None = None
     gateway_code: Word | None = None
+    operation_id: OperationReference | None = None
     test: bool = False
 
 
 class CaptureView(View):
-    """One capture. ``current`` is the field being collected; ``say`` what the agent tells the caller now."""
+    """One capture. ``current`` is the field being collected; ``say`` what the agent tells the caller now.
+
+    ``amount_minor`` and ``currency`` where the flow charges or authorizes.
+    """
 
     id: CaptureId
     call: CallId
@@ -130,6 +163,8 @@ class CaptureView(View):
     state: CaptureState = CaptureState.IDLE
     current: Word | None = None
     say: str = ""
+    amount_minor: int | None = None
+    currency: Currency | None = None
     fields: tuple[FieldView, ...] = ()
     outcome: OutcomeView | None = None
 
@@ -167,6 +202,8 @@ class FlowView(View):
 
     id: str
     title: str
+    needs_amount: bool = False
+    """Whether ``amount_minor`` and ``currency`` must be said to start it."""
 
 
 class ServiceView(View):
@@ -210,10 +247,13 @@ def token_reference(token: Token) -> str | None:
 
 def mask(kind: FieldKind, count: int, of: int | None, brand: str | None) -> str:
     """Draw ``count`` keys: ``•`` for a key that is there, ``○`` for one to come where ``of`` is known."""
-    total = min(max(count, of or 0, 0), KEYS_SHOWN_MAX)
+    shown_max = KEYS_SHOWN_MAX if kind is FieldKind.CARD_NUMBER else KEYS_MAX
+    total = min(max(count, of or 0, 0), shown_max)
     drawn = _FILLED * min(max(count, 0), total) + _EMPTY * (total - min(max(count, 0), total))
-    if kind is FieldKind.SECURITY_CODE:
-        return drawn
+    if kind is not FieldKind.CARD_NUMBER and kind is not FieldKind.EXPIRY:
+        return (
+            " ".join(drawn[start : start + 4] for start in range(0, len(drawn), 4)) if total > 10 else drawn
+        )
     if kind is FieldKind.EXPIRY:
         return drawn[:2] + "/" + drawn[2:] if total > 2 else drawn
     parts, start = [], 0
@@ -230,17 +270,25 @@ def new_capture(
     call_id: CallId,
     flow_id: str,
     fields: Sequence[FieldSpec],
+    labels: Mapping[str, str] | None = None,
     title: str = "",
     say: str = "",
+    amount: Money = NO_MONEY,
 ) -> CaptureView:
-    """Return the view of a capture that has just been asked for: every field idle."""
+    """Return the view of a capture that has just been asked for: every field idle. ``labels``: the flow's own."""
+    named = labels or {}
     return CaptureView(
         id=capture_id,
         call=call_id,
         flow=flow_id,
         title=title,
         say=say,
-        fields=tuple(FieldView(field=spec.name, kind=spec.kind, label=LABELS[spec.kind]) for spec in fields),
+        amount_minor=amount.minor or None,
+        currency=amount.currency or None,
+        fields=tuple(
+            FieldView(field=spec.name, kind=spec.kind, label=named.get(spec.name, LABELS[spec.kind]))
+            for spec in fields
+        ),
     )
 
 
@@ -263,16 +311,22 @@ def capture_after_progress(view: CaptureView, progress: CaptureProgress, say: st
 
 
 def capture_after_outcome(view: CaptureView, outcome: CaptureOutcome) -> CaptureView:
-    """Apply the end of a capture. The first outcome stands; one for another capture changes nothing."""
-    if outcome.capture_id != view.id or view.outcome is not None:
+    """Apply the end of a capture; one for another capture changes nothing.
+
+    The first outcome stands, unless it was a guess or a later one says that money moved, or may have.
+    """
+    if outcome.capture_id != view.id:
         return view
-    done = outcome.result is CaptureResult.TOKEN
+    if view.outcome is not None and not replaces(outcome.result, view.outcome.result):
+        return view
+    done = outcome.result in _GOOD
     shown = OutcomeView(
         result=outcome.result,
         token_reference=token_reference(outcome.token),
         brand=_word(outcome.brand),
         last4=_last4(outcome.last4),
         gateway_code=_word(outcome.gateway_code),
+        operation_id=outcome.operation_id if _OPERATION.fullmatch(outcome.operation_id) else None,
         test=outcome.test,
     )
     return view.model_copy(
@@ -291,9 +345,12 @@ def capture_after_outcome(view: CaptureView, outcome: CaptureOutcome) -> Capture
 
 def _field_after(field: FieldView, progress: CaptureProgress) -> FieldView:
     accepted = field.field in progress.accepted
+    value = next((one.value for one in progress.values if one.field == field.field), "")
+    shown_value = value if accepted and _VALUE.fullmatch(value) else None
     if field.field != progress.field:
         if accepted:
-            return field.model_copy(update={"state": FieldState.VALID, "reason": None})
+            update = {"state": FieldState.VALID, "reason": None, "value": shown_value}
+            return field.model_copy(update=update)
         return _untouched(field)
     is_card = field.kind is FieldKind.CARD_NUMBER
     state = FieldState.VALID if accepted else _state_of_current(progress)
@@ -306,10 +363,12 @@ def _field_after(field: FieldView, progress: CaptureProgress) -> FieldView:
         state=state,
         count=max(progress.count, 0),
         of=of,
+        of_usual=of or max(progress.usual, 0) or None,
         masked=mask(field.kind, progress.count, of, brand),
         brand=brand,
         last4=_last4(progress.last4) if is_card and state is FieldState.VALID else None,
         reason=progress.reason if state in (FieldState.INVALID, FieldState.TIMEOUT) else None,
+        value=shown_value,
     )
 
 
@@ -318,9 +377,9 @@ def _untouched(field: FieldView) -> FieldView:
 
 
 def _state_of_current(progress: CaptureProgress) -> FieldState:
-    if progress.state in (CaptureState.HELD, CaptureState.SENDING, CaptureState.DONE):
+    if progress.state in _HOLDING:
         return FieldState.VALID
-    if progress.count > 0 and progress.state is CaptureState.KEYING:
+    if progress.count > 0 and progress.state in (CaptureState.KEYING, CaptureState.PAUSED):
         return FieldState.KEYING
     if progress.reason is RejectReason.TIMEOUT:
         return FieldState.TIMEOUT

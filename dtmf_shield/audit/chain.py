@@ -1,7 +1,7 @@
 """A hash chain of rows: ``h_n = SHA-256(h_(n-1) || canonical JSON of row n)``, one JSON line a row.
 
 The chain shows that a row in the middle was changed or removed. Alone it does not stop someone who can write the
-file from rewriting its tail; anchoring its head elsewhere is not part of this version.
+file from rewriting its tail: signed roots (``roots.py``), kept where the service cannot write, do.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from dtmf_shield.base.log import scrub
 
 FIRST_HASH: Final = "0" * 64
 ROW_BYTES_MAX: Final = 4_096
+TEXT_CHARACTERS_MAX: Final = 100
 
 
 def row_hash(previous: str, row: Mapping[str, str | int | float]) -> str:
     """Hash of one row after ``previous`` (64 hex digits)."""
-    return hashlib.sha256(bytes.fromhex(previous) + _canonical(row)).hexdigest()
+    return hashlib.sha256(bytes.fromhex(previous) + canonical(row)).hexdigest()
 
 
-def _canonical(row: Mapping[str, str | int | float]) -> bytes:
+def canonical(row: Mapping[str, str | int | float]) -> bytes:
+    """Return the one form of a row that is hashed: sorted keys, no blanks, ASCII."""
     return json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
 
@@ -44,7 +46,7 @@ class AuditLog:
     def append(self, event: str, wall_s: float, **facts: str | int) -> None:
         """Add one row. Text is scrubbed like a log line."""
         row: dict[str, str | int | float] = {"n": self._count, "at": round(wall_s, 3), "event": event}
-        row |= {name: scrub(value) if isinstance(value, str) else value for name, value in facts.items()}
+        row |= {name: _short(value) if isinstance(value, str) else value for name, value in facts.items()}
         self._last = row_hash(self._last, row)
         self._count += 1
         self._file.write(json.dumps({**row, "hash": self._last}, sort_keys=True) + "\n")
@@ -53,6 +55,11 @@ class AuditLog:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _short(text: str) -> str:
+    # A dozen of them fit into a row even where every character is written as an escape of six.
+    return scrub(text)[:TEXT_CHARACTERS_MAX]
 
 
 def _last_row(path: Path) -> tuple[str, int, int]:
@@ -73,15 +80,23 @@ def _last_row(path: Path) -> tuple[str, int, int]:
         raise OperatorError(f"{path}: its last row is no audit row; move the file away and keep it") from None
 
 
+def parse_row(line: str | bytes) -> tuple[dict[str, str | int | float], str]:
+    """Return ``(row, hash)`` of one line, unchecked. Raises ValueError where it is no row."""
+    try:
+        row = json.loads(line[: ROW_BYTES_MAX + 1])
+        return row, str(row.pop("hash"))
+    except (KeyError, AttributeError, TypeError):
+        raise ValueError("no audit row") from None
+
+
 def verify(path: Path) -> Iterator[tuple[dict[str, str | int | float], str]]:
     """Yield ``(row, hash)`` of each row. Raises OperatorError at the first row that does not fit."""
     previous = FIRST_HASH
     with path.open(encoding="ascii", errors="replace") as lines:
         for number, line in enumerate(lines, start=1):
             try:
-                row = json.loads(line[: ROW_BYTES_MAX + 1])
-                digest = row.pop("hash")
-            except (ValueError, KeyError, AttributeError):
+                row, digest = parse_row(line)
+            except ValueError:
                 raise OperatorError(
                     f"{path}:{number}: not an audit row; the file was changed or cut"
                 ) from None

@@ -7,6 +7,7 @@ test gateway. Secrets are files named here, never values.
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
 import tomllib
@@ -35,6 +36,13 @@ MASK_LEVEL_DBM0_MAX = -20.0
 """As loud as speech; louder hurts an ear that expects it."""
 ECHO_HOLD_MS_MAX = 300
 """Round trip over two packet legs."""
+GATEWAY_KINDS = ("embedded", "generic", "stripe", "adyen", "braintree", "worldpay", "spreedly")
+PIN_BYTES = 32
+"""SHA-256."""
+_HOST_NAME = re.compile(
+    r"(?=.{1,253}$)(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+)
+"""Letters, digits, hyphens (RFC 1123 section 2.1); the last label begins with a letter, so that no address is one."""
 
 
 def _ip_literal(value: str) -> str:
@@ -76,12 +84,66 @@ def _star_code(value: str) -> str:
     return value
 
 
+def _host_name(value: str) -> str:
+    if _HOST_NAME.fullmatch(value) is None:
+        return _ip_literal(value)
+    return value.lower()
+
+
+def _gateway_address(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if _HOST_NAME.fullmatch(host) and re.fullmatch(r"\d{1,5}", port) and 0 < int(port) <= 65_535:
+        return value.lower()
+    try:
+        return _host_port(value)
+    except ValueError:
+        raise ValueError(
+            "address:port, such as 192.0.2.30:443, [2001:db8::1]:443 or pay.example.com:443"
+        ) from None
+
+
+def _gateway_kind(value: str) -> str:
+    if value in GATEWAY_KINDS or value.endswith(".toml"):
+        return value
+    raise ValueError("one of " + ", ".join(GATEWAY_KINDS) + ", or a file that ends in .toml")
+
+
+def _pin(value: str) -> str:
+    try:
+        digest = base64.b64decode(value, validate=True)
+    except ValueError:
+        digest = b""
+    if len(digest) != PIN_BYTES:
+        raise ValueError("32 bytes in base64, such as openssl dgst -sha256 -binary | base64 prints")
+    return value
+
+
 Address = Annotated[str, AfterValidator(_own_address)]
+HostName = Annotated[str, AfterValidator(_host_name)]
+GatewayAddress = Annotated[str, AfterValidator(_gateway_address)]
+GatewayKind = Annotated[str, AfterValidator(_gateway_kind)]
+Pin = Annotated[str, AfterValidator(_pin)]
+ParameterName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Network = Annotated[str, AfterValidator(_network)]
 HostPort = Annotated[str, AfterValidator(_host_port)]
 Listen = Annotated[str, AfterValidator(_listen)]
 StarCode = Annotated[str, AfterValidator(_star_code)]
 CodecName = Literal["PCMU", "PCMA", "G722"]
+Protection = Literal[
+    "no_new_privs",
+    "dumpable",
+    "no_executable_memory",
+    "no_huge_pages",
+    "no_core",
+    "scribble_on_free",
+    "memfd_secret",
+    "mlock",
+    "one_thread",
+    "landlock",
+    "landlock_tcp",
+    "landlock_scope",
+    "seccomp",
+]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 
 
@@ -226,29 +288,56 @@ class CaptureSection(_Section):
 class GatewaySection(_Section):
     """[gateway]: where card data goes. ``embedded`` is the project's own test gateway, TEST cards only."""
 
-    kind: Literal["embedded", "generic"] = "embedded"
-    """``embedded``: TEST cards only. ``generic``: Generic Pay Connector JSON over TLS."""
-    address: HostPort | None = None
-    """Literal address and port, such as 192.0.2.30:443: cde resolves no names."""
-    server_name: str = "localhost"
-    """Name the gateway's certificate must bear."""
-    path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]{0,200}$")] = "/pay"
-    """Path of the connector at the gateway."""
+    kind: GatewayKind = "embedded"
+    """``embedded``: TEST cards only. Else whose language is spoken: ``generic``, ``stripe``, ``adyen``, ``braintree``,
+    ``worldpay``, ``spreedly``, or the file of a template of your own, its name ending in ``.toml``."""
+    name: Name | None = None
+    """Name in ledger and log; none: ``kind``, or the template's file name."""
+    test: bool = False
+    """The gateway's sandbox: captures are marked TEST, and published test cards are taken, which a live one refuses."""
+    address: GatewayAddress | None = None
+    """Address and port, such as 192.0.2.30:443 or pay.example.com:443. A name is resolved at the start and every
+    minute."""
+    server_name: HostName | None = None
+    """Name the gateway's certificate must bear; none: that of ``address``."""
+    path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~/-]{0,200})?$")] = ""
+    """Path at the gateway; empty: the template's, ``/pay`` for ``generic``."""
+    idempotency: Literal["replay", "success_only", "none"] | None = None
+    """What the gateway does with a key it has seen; none: as the template says. ``replay`` lets a request whose answer
+    was lost be sent again: only where the gateway promises to answer with what it did first."""
     ca_file: str | None = None
     """PEM file of the authorities that are believed for this gateway alone."""
     credentials_file: str | None = None
-    """File with ``user:password`` on one line, mode 0600."""
+    """File with ``user:password`` or the secret key on its first line, mode 0600."""
+    client_certificate_file: str | None = None
+    """PEM file of our certificate, where the gateway wants one (mTLS)."""
+    client_key_file: str | None = None
+    """PEM file of its key, without a password, mode 0600."""
+    pins: list[Pin] = Field(default=[], max_length=8)
+    """SHA-256 of the gateway's public key (SubjectPublicKeyInfo) in base64: nothing is sent to any other key. None, or
+    two at least: one is the backup with which the gateway will go on when it changes its key."""
+    parameters: dict[ParameterName, Annotated[str, Field(max_length=200)]] = Field(default={}, max_length=32)
+    """What the template asks for by name, such as a merchant account."""
+
+    @property
+    def label(self) -> str:
+        """Name in ledger and log."""
+        return self.name or re.sub(r"[^a-z0-9-]", "-", Path(self.kind).stem.lower())[:32]
 
     @model_validator(mode="after")
     def _complete(self) -> GatewaySection:
-        if self.kind == "generic":
+        if self.kind != "embedded":
             missing = [
                 key for key in ("address", "ca_file", "credentials_file") if getattr(self, key) is None
             ]
             if missing:
                 raise ValueError(
-                    f'kind = "generic" with {", ".join(missing)} beside it, or kind = "embedded"'
+                    f'kind = "{self.kind}" with {", ".join(missing)} beside it, or kind = "embedded"'
                 )
+        if (self.client_certificate_file is None) != (self.client_key_file is None):
+            raise ValueError("client_certificate_file and client_key_file, or neither")
+        if len(set(self.pins)) == 1:
+            raise ValueError("two different pins at least, one of them of the backup key, or none")
         return self
 
 
@@ -262,6 +351,67 @@ class ApiSection(_Section):
     def _loopback(self) -> ApiSection:
         if not ipaddress.ip_address(split_host_port(self.listen)[0]).is_loopback:
             raise ValueError("a loopback address (127.0.0.0/8 or [::1]) in listen, in this version")
+        return self
+
+
+class KeysSection(_Section):
+    """[keys]: the key that encrypts the keys of tokens at rest (KEK)."""
+
+    kek: Literal["file", "credential", "pkcs11"] = "file"
+    """Where it is: a file of mode 0600, a systemd credential, or a PKCS #11 token (HSM) that it never leaves."""
+    file: str = "kek.json"
+    """For `file`: relative to the state directory unless absolute; made at the first start. Keep a backup elsewhere:
+    without it no stored token opens."""
+    credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "dtmf-shield-kek"
+    """For `credential`: its name in LoadCredential= or LoadCredentialEncrypted= of the unit."""
+    module: str | None = None
+    """For `pkcs11`: the maker's library, such as /usr/lib/softhsm/libsofthsm2.so."""
+    token: Annotated[str, Field(max_length=32)] | None = None
+    """For `pkcs11`: label of the token."""
+    pin_file: str | None = None
+    """For `pkcs11`: file with the user PIN on one line, mode 0600."""
+    key_label: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "dtmf-shield-kek"
+    """For `pkcs11`: label of the AES-256 keys; the one with the highest id is active."""
+    module_environment: list[Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]] = Field(
+        default=[], max_length=16
+    )
+    """For `pkcs11`: names of environment variables that the library reads, such as SOFTHSM2_CONF."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> KeysSection:
+        missing = [key for key in ("module", "token", "pin_file") if getattr(self, key) is None]
+        if self.kek == "pkcs11" and missing:
+            raise ValueError(f'kek = "pkcs11" with {", ".join(missing)} beside it, or kek = "file"')
+        return self
+
+
+class CdeSection(_Section):
+    """[cde]: the sealed process that holds card data."""
+
+    require: list[Protection] = []
+    """Steps of the seal without which the service refuses to start; ``dtmf-shield doctor`` shows what this machine
+    gives. Not named here, a missing one is logged as ``protection_missing`` at each start."""
+
+
+class AuditSection(_Section):
+    """[audit]: signed roots of the audit log, and where they are sent so that nobody here can rewrite them."""
+
+    root_interval_s: Annotated[int, Field(ge=1, le=3_600)] = 60
+    """So often rows written since are put under a signed root; nothing new, no root."""
+    anchor: Literal["none", "file", "syslog"] = "none"
+    """Where each root is sent as well. `none`: a log that its own host could rewrite proves little."""
+    anchor_file: str | None = None
+    """For `file`: one root a line is appended; on a mount that this host can only append to."""
+    syslog_address: HostPort | None = None
+    """For `syslog`: literal address and port of a log host (RFC 5424)."""
+    syslog_transport: Literal["udp", "tcp"] = "tcp"
+    """For `syslog`: `tcp` (RFC 6587) notices a host that is away; `udp` does not."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> AuditSection:
+        needed = {"file": "anchor_file", "syslog": "syslog_address"}.get(self.anchor)
+        if needed and getattr(self, needed) is None:
+            raise ValueError(f'anchor = "{self.anchor}" with {needed} beside it, or anchor = "none"')
         return self
 
 
@@ -291,7 +441,13 @@ class Config(_Section):
     recording: RecordingSection = RecordingSection()
     capture: CaptureSection = CaptureSection()
     gateway: GatewaySection = GatewaySection()
+    cde: CdeSection = CdeSection()
+    fallback_gateway: GatewaySection | None = None
+    """A second gateway, with the keys of `[gateway]`: asked where the first has certainly done nothing and the card is
+    still held. Both are live, or both are sandboxes."""
     api: ApiSection = ApiSection()
+    keys: KeysSection = KeysSection()
+    audit: AuditSection = AuditSection()
     state: StateSection = StateSection()
 
     @model_validator(mode="after")
@@ -304,11 +460,27 @@ class Config(_Section):
             for index, name in enumerate(names):
                 if name in names[:index]:
                     raise _cross_finding((kind, index, "name"), name, "a name that no other has")
+        self._gateways_agree()
         agents = sorted(agent.name for agent in self.agents)
         for index, route in enumerate(self.routes):
             if route.agent not in agents:
                 raise _cross_finding(("routes", index, "agent"), route.agent, "one of " + ", ".join(agents))
         return self
+
+    def _gateways_agree(self) -> None:
+        fallback = self.fallback_gateway
+        if fallback is None:
+            return
+        if "embedded" in (self.gateway.kind, fallback.kind):
+            raise _cross_finding(
+                ("fallback_gateway", "kind"), fallback.kind, "two real gateways, or the embedded one alone"
+            )
+        if fallback.test != self.gateway.test:
+            raise _cross_finding(("fallback_gateway", "test"), str(fallback.test), "the same as in [gateway]")
+        if fallback.label == self.gateway.label:
+            raise _cross_finding(
+                ("fallback_gateway", "name"), fallback.label, "a name that [gateway] has not"
+            )
 
 
 def load_config(path: Path) -> Config:

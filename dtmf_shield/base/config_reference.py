@@ -25,9 +25,14 @@ are refused. `dtmf-shield check --config FILE` checks a file and all it points a
 def render() -> str:
     """Return the whole page as Markdown."""
     parts = [HEADER]
+    shown: set[type[BaseModel]] = set()
     for name, field in Config.model_fields.items():
         section, many = _section(field)
         title = f"[[{name}]]" if many else f"[{name}]"
+        if section in shown:
+            parts.append(f"## `{title}`\n\n{' '.join((field.description or '').split())}\n")
+            continue
+        shown.add(section)
         text = (inspect.getdoc(section) or "").partition(": ")[2].replace("``", "`")
         parts.append(f"## `{title}`\n\n{text[:1].upper()}{text[1:]}\n")
         parts.append("| key | default | meaning |\n|---|---|---|")
@@ -40,6 +45,8 @@ def _section(field: FieldInfo) -> tuple[type[BaseModel], bool]:
     annotation: Any = field.annotation
     if get_origin(annotation) is list:
         return get_args(annotation)[0], True
+    if get_args(annotation):  # a section or None
+        return get_args(annotation)[0], False
     return annotation, False
 
 

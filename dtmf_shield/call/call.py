@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from dtmf_shield.call.events import CallPhase
 from dtmf_shield.call.settings import AgentTarget, Trunk
-from dtmf_shield.flow.engine import FlowState
+from dtmf_shield.flow.engine import Command, FlowState
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.payment import Money
 from dtmf_shield.model.stream import Codec, MediaPorts, ShieldMode
 from dtmf_shield.sip.dialog import Dialog
 from dtmf_shield.sip.events import TransactionId
@@ -43,11 +44,15 @@ class Engagement:
     capture_id: CaptureId
     flow: Flow
     reference: str
+    amount: Money
     state: FlowState
     stage: Stage = Stage.SHIELDING
     progress: CaptureProgress | None = None
     outcome: CaptureOutcome | None = None
     sending: bool = False
+    paused: bool = False
+    waiting: tuple[Command, ...] = ()
+    """What the flow wants once the pause is over."""
 
 
 @dataclass(slots=True)

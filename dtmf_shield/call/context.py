@@ -14,6 +14,7 @@ from dtmf_shield.call.ports import CapturePort, MediaPort, StorePort
 from dtmf_shield.call.record import CallRecord, LegRecord
 from dtmf_shield.call.settings import Admission, CallSettings
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.payment import NO_MONEY
 from dtmf_shield.model.stream import Direction, ShieldMode
 from dtmf_shield.sip.dialog import Dialog, dialog_of_sent_invite
 from dtmf_shield.sip.endpoint import Endpoint
@@ -209,6 +210,7 @@ def record_of(call: Call) -> CallRecord:
         capture_id=engagement.capture_id if engagement is not None and running else CaptureId(""),
         flow_id=engagement.flow.id if engagement is not None and running else "",
         reference=engagement.reference if engagement is not None and running else "",
+        amount=engagement.amount if engagement is not None and running else NO_MONEY,
         masked_longer=running or Timer.TAIL in call.deadlines,
     )
 

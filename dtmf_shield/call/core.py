@@ -12,7 +12,7 @@ from dtmf_shield.call import midcall, recovery, setup
 from dtmf_shield.call.admission import answer_options, refusal_of
 from dtmf_shield.call.call import Call, Engagement, Timer
 from dtmf_shield.call.context import Context, Purpose
-from dtmf_shield.call.errors import CallUnknown, CommandRefused
+from dtmf_shield.call.errors import CallUnknown
 from dtmf_shield.call.events import (
     CallEvent,
     CallSnapshot,
@@ -23,9 +23,10 @@ from dtmf_shield.call.events import (
 from dtmf_shield.call.ports import CapturePort, MediaPort, StorePort
 from dtmf_shield.call.record import CallRecord
 from dtmf_shield.call.settings import Admission, CallSettings
-from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureState
+from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
 from dtmf_shield.model.messages import CaptureArmed, ShieldChanged, StarCodeKeyed
+from dtmf_shield.model.payment import NO_MONEY, Money
 from dtmf_shield.sip.endpoint import Endpoint
 from dtmf_shield.sip.events import (
     AckMissing,
@@ -137,7 +138,7 @@ class CallCore:
     def star_code_keyed(self, now_s: float, message: StarCodeKeyed) -> None:
         """The agent keyed a star code: the default flow starts, unless a capture runs. A caller's is nothing."""
         if message.role is LegRole.AGENT:
-            self._try_capture(now_s, message.call_id, self._ctx.settings.default_flow)
+            capturing.engage(self._ctx, now_s, message.call_id, self._ctx.settings.default_flow)
             self._settle(now_s)
 
     def capture_message(self, now_s: float, message: CaptureArmed | CaptureProgress | CaptureOutcome) -> None:
@@ -173,9 +174,13 @@ class CallCore:
 
     # --- commands -----------------------------------------------------------------------------------------
 
-    def start_capture(self, now_s: float, call_id: CallId, flow_id: str, reference: str = "") -> CaptureId:
-        """Engage a capture. Raises CallUnknown, CallNotTalking, CaptureRunning, FlowUnknown."""
-        capture_id = capturing.start_capture(self._ctx, now_s, call_id, flow_id, reference)
+    def start_capture(
+        self, now_s: float, call_id: CallId, flow_id: str, reference: str = "", amount: Money = NO_MONEY
+    ) -> CaptureId:
+        """Engage a capture. Raises CallUnknown, CallNotTalking, CaptureRunning, FlowUnknown, AmountNeeded,
+        AmountNotTaken.
+        """
+        capture_id = capturing.start_capture(self._ctx, now_s, call_id, flow_id, reference, amount)
         self._settle(now_s)
         return capture_id
 
@@ -184,6 +189,16 @@ class CallCore:
         CaptureUnavailable (not armed yet).
         """
         capturing.request_field(self._ctx, now_s, capture_id, field)
+        self._settle(now_s)
+
+    def pause_capture(self, now_s: float, capture_id: CaptureId) -> None:
+        """Drop keys, mask on, until resumed. Raises CaptureUnknown, CaptureOver, CaptureSending, CaptureUnavailable."""
+        capturing.pause_capture(self._ctx, now_s, capture_id)
+        self._settle(now_s)
+
+    def resume_capture(self, now_s: float, capture_id: CaptureId) -> None:
+        """Go on. Raises CaptureUnknown, CaptureOver, CaptureSending."""
+        capturing.resume_capture(self._ctx, now_s, capture_id)
         self._settle(now_s)
 
     def cancel_capture(self, now_s: float, capture_id: CaptureId) -> None:
@@ -364,12 +379,6 @@ class CallCore:
     def _end(self, now_s: float, call: Call, reason: str) -> None:
         midcall.hang_up(self._ctx, now_s, call, reason)
 
-    def _try_capture(self, now_s: float, call_id: CallId, flow_id: str) -> None:
-        try:
-            capturing.start_capture(self._ctx, now_s, call_id, flow_id)
-        except CommandRefused:
-            return  # nobody waits for an answer; the agent's page shows the state
-
 
 def _capture_snapshot(engagement: Engagement | None) -> CaptureSnapshot | None:
     if engagement is None:
@@ -377,7 +386,8 @@ def _capture_snapshot(engagement: Engagement | None) -> CaptureSnapshot | None:
     progress = engagement.progress
     state = progress.state if progress is not None else CaptureState.WAITING
     if engagement.outcome is not None:
-        state = CaptureState.DONE if engagement.outcome.token else CaptureState.FAILED
+        good = engagement.outcome.result in (CaptureResult.TOKEN, CaptureResult.APPROVED)
+        state = CaptureState.DONE if good else CaptureState.FAILED
     return CaptureSnapshot(
         capture_id=engagement.capture_id,
         flow_id=engagement.flow.id,
@@ -385,4 +395,5 @@ def _capture_snapshot(engagement: Engagement | None) -> CaptureSnapshot | None:
         say=engagement.state.say if engagement.outcome is None else "",
         progress=progress,
         outcome=engagement.outcome,
+        amount=engagement.amount,
     )

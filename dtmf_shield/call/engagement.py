@@ -11,8 +11,11 @@ from typing import Final
 from msgspec.structs import replace
 
 from dtmf_shield.call.call import Call, Engagement, Stage, Timer
+from dtmf_shield.call.caller_name import caller_name
 from dtmf_shield.call.context import Context
 from dtmf_shield.call.errors import (
+    AmountNeeded,
+    AmountNotTaken,
     CallNotTalking,
     CallUnknown,
     CaptureOver,
@@ -20,6 +23,7 @@ from dtmf_shield.call.errors import (
     CaptureSending,
     CaptureUnavailable,
     CaptureUnknown,
+    CommandRefused,
     FieldUnknown,
     FlowUnknown,
 )
@@ -31,39 +35,52 @@ from dtmf_shield.flow.engine import (
     Command,
     Event,
     FieldAccepted,
+    FieldLost,
     FieldRequested,
-    Tokenize,
+    Submit,
     advance,
     begin,
 )
-from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState
+from dtmf_shield.flow.language import Flow
+from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState, replaces
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
-from dtmf_shield.model.messages import CancelCapture, CollectField, StartCapture, SubmitCapture
+from dtmf_shield.model.messages import (
+    CancelCapture,
+    CollectField,
+    PauseCapture,
+    ResumeCapture,
+    StartCapture,
+    SubmitCapture,
+)
+from dtmf_shield.model.payment import MOVES_MONEY, NO_MONEY, Money
 from dtmf_shield.model.stream import ShieldMode
 
 TALKING: Final = frozenset({CallPhase.TALKING, CallPhase.HELD})
-GUESSED: Final = frozenset({CaptureResult.INTERRUPTED, CaptureResult.UNKNOWN})
-"""Ends said from this side while cde was away: its own word, from its ledger, replaces them."""
+AT_GATEWAY: Final = frozenset({CaptureState.SENDING, CaptureState.PAYING, CaptureState.SETTLING})
 
 
 def start_capture(
-    ctx: Context, now_s: float, call_id: CallId, flow_id: str, reference: str = ""
+    ctx: Context, now_s: float, call_id: CallId, flow_id: str, reference: str = "", amount: Money = NO_MONEY
 ) -> CaptureId:
-    """Engage a capture. Raises CallUnknown, CallNotTalking, CaptureRunning, FlowUnknown."""
+    """Engage a capture.
+
+    Raises CallUnknown, CallNotTalking, CaptureRunning, FlowUnknown, AmountNeeded, AmountNotTaken.
+    """
     call = ctx.calls.get(call_id)
     if call is None or call.over:
         raise CallUnknown
     if call.phase not in TALKING:
         raise CallNotTalking
-    if call.engagement is not None:
-        if call.engagement.stage is not Stage.OVER:
-            raise CaptureRunning
-        ctx.captures.pop(call.engagement.capture_id, None)
+    if call.engagement is not None and call.engagement.stage is not Stage.OVER:
+        raise CaptureRunning
     flow = ctx.settings.flows.get(flow_id)
     if flow is None:
         raise FlowUnknown
+    amount = _amount(flow, amount)
+    if call.engagement is not None:
+        ctx.captures.pop(call.engagement.capture_id, None)
     capture_id = CaptureId(ctx.tokens())
-    call.engagement = Engagement(capture_id, flow, reference, begin(flow)[0])
+    call.engagement = Engagement(capture_id, flow, reference, amount, begin(flow)[0])
     ctx.captures[capture_id] = call_id
     call.deadlines.pop(Timer.TAIL, None)
     call.deadlines[Timer.ARM] = now_s + ARM_TIMEOUT_S
@@ -72,6 +89,23 @@ def start_capture(
     ctx.shield(call, ShieldMode.CAPTURE)
     ctx.events.append(CaptureChanged(call_id, capture_id))
     return capture_id
+
+
+def engage(ctx: Context, now_s: float, call_id: CallId, flow_id: str) -> None:
+    """Start a capture by route or star code: nobody waits for an answer, the agent's page shows the state."""
+    try:
+        start_capture(ctx, now_s, call_id, flow_id)
+    except CommandRefused:
+        return
+
+
+def _amount(flow: Flow, said: Money) -> Money:
+    """Return what the flow is to charge or authorize. Raises AmountNeeded, AmountNotTaken."""
+    if flow.needs_amount and not said:
+        raise AmountNeeded
+    if said and not flow.needs_amount:
+        raise AmountNotTaken
+    return said if flow.amount is None else Money(flow.amount.minor, flow.amount.currency)
 
 
 def shield_changed(ctx: Context, now_s: float, call: Call, role: LegRole, mode: ShieldMode) -> None:
@@ -86,6 +120,9 @@ def shield_changed(ctx: Context, now_s: float, call: Call, role: LegRole, mode: 
         call_id=call.call_id,
         row=call.row,
         spec=engagement.flow.capture_spec(),
+        flow=engagement.flow.id,
+        caller=caller_name(ctx.settings.caller_key, call.caller_user),
+        agent=call.target.name,
     )
     engagement.stage = Stage.ARMING
     if not ctx.capture.send(start):
@@ -117,6 +154,8 @@ def capture_progress(ctx: Context, now_s: float, progress: CaptureProgress) -> N
     before = engagement.progress.accepted if engagement.progress is not None else ()
     engagement.progress = progress
     ctx.events.append(CaptureChanged(call.call_id, progress.capture_id))
+    for field in engagement.state.accepted.difference(progress.accepted):
+        engagement.state, _ = advance(engagement.state, FieldLost(field))
     for field in progress.accepted:
         if field not in before and engagement.stage is Stage.RUNNING:
             _advance(ctx, now_s, call, engagement, FieldAccepted(field))
@@ -133,10 +172,13 @@ def _resume(
     for field in progress.accepted:
         engagement.state, commands = advance(engagement.state, FieldAccepted(field))
     engagement.stage, engagement.progress = Stage.RUNNING, progress
-    engagement.sending = progress.state is CaptureState.SENDING
+    engagement.sending = progress.state in AT_GATEWAY
+    engagement.paused = progress.state is CaptureState.PAUSED
     call.deadlines.pop(Timer.ARM, None)
     ctx.events.append(CaptureChanged(call.call_id, engagement.capture_id))
-    if progress.state is CaptureState.HELD:
+    if engagement.paused and commands != (Collect(progress.field),):
+        engagement.waiting = commands
+    elif progress.state is CaptureState.HELD:
         _carry_out(ctx, now_s, call, engagement, commands)
 
 
@@ -146,7 +188,7 @@ def capture_outcome(ctx: Context, now_s: float, outcome: CaptureOutcome) -> None
     if call is None or engagement is None:
         return
     if engagement.stage is Stage.OVER:
-        if engagement.outcome is not None and engagement.outcome.result in GUESSED:
+        if engagement.outcome is not None and replaces(outcome.result, engagement.outcome.result):
             engagement.outcome = outcome
             ctx.changed.add(call.call_id)
             ctx.events.append(CaptureChanged(call.call_id, engagement.capture_id))
@@ -166,8 +208,35 @@ def request_field(ctx: Context, now_s: float, capture_id: CaptureId, field: str)
         # cde will tell it accepted once more.
         kept = tuple(name for name in engagement.progress.accepted if name != field)
         engagement.progress = replace(engagement.progress, accepted=kept)
+    engagement.paused, engagement.waiting = False, ()  # cde resumes by itself
     _advance(ctx, now_s, call, engagement, FieldRequested(field))
     ctx.events.append(CaptureChanged(call.call_id, capture_id))
+
+
+def pause_capture(ctx: Context, now_s: float, capture_id: CaptureId) -> None:
+    """Drop keys and stop timers; the mask stays on. Raises CaptureUnknown, CaptureOver, CaptureSending,
+    CaptureUnavailable (not armed yet).
+    """
+    call, engagement = _running(ctx, capture_id)
+    if engagement.stage is not Stage.RUNNING:
+        raise CaptureUnavailable
+    if engagement.paused:
+        return
+    engagement.paused = True
+    if not ctx.capture.send(PauseCapture(capture_id)):
+        finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
+
+
+def resume_capture(ctx: Context, now_s: float, capture_id: CaptureId) -> None:
+    """Go on where the pause began. Raises CaptureUnknown, CaptureOver, CaptureSending."""
+    call, engagement = _running(ctx, capture_id)
+    if not engagement.paused:
+        return
+    waiting, engagement.waiting, engagement.paused = engagement.waiting, (), False
+    if ctx.capture.send(ResumeCapture(capture_id)):
+        _carry_out(ctx, now_s, call, engagement, waiting)
+    else:
+        finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
 
 
 def cancel_capture(ctx: Context, now_s: float, capture_id: CaptureId) -> None:
@@ -212,20 +281,33 @@ def _advance(ctx: Context, now_s: float, call: Call, engagement: Engagement, eve
 def _carry_out(
     ctx: Context, now_s: float, call: Call, engagement: Engagement, commands: tuple[Command, ...]
 ) -> None:
+    if engagement.paused:
+        engagement.waiting = commands
+        return
     for command in commands:
         delivered = True
         if isinstance(command, Collect):
             delivered = ctx.capture.send(CollectField(capture_id=engagement.capture_id, field=command.field))
-        elif isinstance(command, Tokenize):
+        elif isinstance(command, Submit):
             engagement.sending = True
-            submit = SubmitCapture(capture_id=engagement.capture_id, reference=engagement.reference)
-            delivered = ctx.capture.send(submit)
+            delivered = ctx.capture.send(_submission(engagement, command))
         else:
             # The flow ends before cde does: nothing more is wanted of the caller.
             ctx.capture.send(CancelCapture(capture_id=engagement.capture_id))
             finish(ctx, now_s, call, CaptureResult.CANCELLED)
         if not delivered:
             finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
+
+
+def _submission(engagement: Engagement, command: Submit) -> SubmitCapture:
+    amount = engagement.amount if command.operation in MOVES_MONEY else NO_MONEY
+    return SubmitCapture(
+        capture_id=engagement.capture_id,
+        reference=engagement.reference,
+        operation=command.operation,
+        amount_minor=amount.minor,
+        currency=amount.currency,
+    )
 
 
 def _over(ctx: Context, now_s: float, call: Call, engagement: Engagement, outcome: CaptureOutcome) -> None:

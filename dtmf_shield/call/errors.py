@@ -68,3 +68,15 @@ class CaptureUnavailable(CommandRefused):
     """The capture process is away or full."""
 
     text = "no capture can start just now"
+
+
+class AmountNeeded(CommandRefused):
+    """The flow moves money and nobody says how much."""
+
+    text = "the flow needs an amount and a currency"
+
+
+class AmountNotTaken(CommandRefused):
+    """The flow moves no money, or says itself how much."""
+
+    text = "the flow takes no amount"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureState
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.payment import NO_MONEY, Money
 from dtmf_shield.model.stream import ShieldMode
 
 
@@ -83,6 +84,7 @@ class CaptureSnapshot:
     say: str = ""
     progress: CaptureProgress | None = None
     outcome: CaptureOutcome | None = None
+    amount: Money = NO_MONEY
 
 
 @dataclass(frozen=True, slots=True)

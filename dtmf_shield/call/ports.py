@@ -9,9 +9,18 @@ from typing import Protocol
 
 from dtmf_shield.call.record import CallRecord
 from dtmf_shield.model.ids import CallId, LegRole
-from dtmf_shield.model.messages import CancelCapture, CollectField, StartCapture, SubmitCapture
+from dtmf_shield.model.messages import (
+    CancelCapture,
+    CollectField,
+    PauseCapture,
+    ResumeCapture,
+    StartCapture,
+    SubmitCapture,
+)
 from dtmf_shield.model.stream import MediaPorts, ShieldMode, StreamParameters
 from dtmf_shield.sip.message import OpaqueBody
+
+CaptureCommand = StartCapture | CollectField | SubmitCapture | PauseCapture | ResumeCapture | CancelCapture
 
 
 class MediaPort(Protocol):
@@ -42,7 +51,7 @@ class MediaPort(Protocol):
 class CapturePort(Protocol):
     """The cde process."""
 
-    def send(self, message: StartCapture | CollectField | SubmitCapture | CancelCapture) -> bool:
+    def send(self, message: CaptureCommand) -> bool:
         """Pass a command on; False where cde is away or full."""
 
     def opaque_info(self, call_id: CallId, row: int, role: LegRole, body: OpaqueBody) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from dtmf_shield.model.ids import CallId, CaptureId
+from dtmf_shield.model.payment import NO_MONEY, Money
 from dtmf_shield.model.stream import Codec, MediaPorts, ShieldMode
 from dtmf_shield.sip.dialog import Dialog
 from dtmf_shield.sip.offer_answer import Negotiation
@@ -40,4 +41,5 @@ class CallRecord(msgspec.Struct, kw_only=True):
     capture_id: CaptureId = CaptureId("")
     flow_id: str = ""
     reference: str = ""
+    amount: Money = NO_MONEY
     masked_longer: bool = False

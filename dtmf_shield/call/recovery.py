@@ -61,7 +61,7 @@ def _take_up(ctx: Context, now_s: float, call: Call, record: CallRecord) -> None
         ctx.capture.send(CancelCapture(capture_id=record.capture_id))
     if record.capture_id and flow is not None:
         call.engagement = Engagement(
-            record.capture_id, flow, record.reference, begin(flow)[0], stage=Stage.RESUMING
+            record.capture_id, flow, record.reference, record.amount, begin(flow)[0], stage=Stage.RESUMING
         )
         ctx.captures[record.capture_id] = call.call_id
         # cde tells its running captures at once; one that it does not know any more is over.

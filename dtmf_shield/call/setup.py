@@ -12,7 +12,7 @@ from dtmf_shield.call.admission import Refusal
 from dtmf_shield.call.call import Call, Leg, Timer
 from dtmf_shield.call.codec_choice import choose_codecs, codecs_taken, codecs_to_offer
 from dtmf_shield.call.context import ALLOW, Context, Purpose, dialog_of
-from dtmf_shield.call.engagement import start_capture
+from dtmf_shield.call.engagement import engage
 from dtmf_shield.call.events import CallAnswered, CallPhase, CallPhaseChanged, CallStarted
 from dtmf_shield.call.settings import Route, Trunk
 from dtmf_shield.model.ids import CallId, LegRole
@@ -269,8 +269,7 @@ def talk(ctx: Context, now_s: float, call: Call) -> None:
     ctx.set_phase(call)
     ctx.events.append(CallAnswered(call.call_id, call.row))
     if call.engage_flow is not None:
-        # The configuration's flows are checked at the start, and nothing runs yet: no refusal is possible here.
-        start_capture(ctx, now_s, call.call_id, call.engage_flow)
+        engage(ctx, now_s, call.call_id, call.engage_flow)
 
 
 def refuse_caller(

@@ -17,12 +17,14 @@ from dtmf_shield.account_data.slots import Region
 from dtmf_shield.account_data.star_code import StarCodes
 from dtmf_shield.base.errors import InvariantError
 from dtmf_shield.base.log import get_logger
-from dtmf_shield.cde.capture import ENDED, Capture, Change
+from dtmf_shield.cde.capture import Capture, Change
+from dtmf_shield.cde.capture_table import AT_GATEWAY, ENDED
 from dtmf_shield.cde.card import IinTable
-from dtmf_shield.cde.gateways.base import CardInSlot, GatewayResult
+from dtmf_shield.cde.gateways.base import GatewayResult
 from dtmf_shield.cde.info_dtmf import NO_KEY, parse_held_ms, parse_info_body
+from dtmf_shield.cde.submission import Submission
 from dtmf_shield.model.capture import CaptureOutcome, CaptureResult, CaptureState
-from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.ids import NO_OPERATION, CallId, CaptureId, LegRole, OperationId
 from dtmf_shield.model.messages import (
     ArmSlot,
     CancelCapture,
@@ -36,6 +38,9 @@ from dtmf_shield.model.messages import (
     InfoMailed,
     KeysWritten,
     MediaToCde,
+    OrderPayment,
+    PauseCapture,
+    ResumeCapture,
     SlotArmed,
     StarCodeKeyed,
     StartCapture,
@@ -66,21 +71,20 @@ class Outlets(Protocol):
     def to_media(self, message: CdeToMedia) -> bool:
         """Send. False where media is away."""
 
-    def started(self, capture_id: CaptureId, call_id: CallId) -> None:
+    def started(self, start: StartCapture) -> None:
         """A capture begins."""
+
+    def last_field(self, capture_id: CaptureId, call_id: CallId) -> None:
+        """The last field is being keyed: what does not need the card can be done now. May come more than once."""
 
     def ended(self, outcome: CaptureOutcome) -> None:
         """A capture has ended and its slot is wiped."""
 
-    def send(
-        self,
-        capture_id: CaptureId,
-        call_id: CallId,
-        card: CardInSlot,
-        expiry: tuple[int, int],
-        reference: str,
-    ) -> None:
-        """Tokenise ``card``; answered by Captures.gateway_answered."""
+    def send(self, submission: Submission) -> None:
+        """Do what the submission asks for; answered by Captures.gateway_answered, after any of the calls beside it."""
+
+    def stopped(self, capture_id: CaptureId, *, caller_gone: bool) -> None:
+        """A stop has come for a capture that is at the gateway: money not yet asked for is not to be asked for."""
 
     def today(self) -> tuple[int, int]:
         """Return (year, month) at UTC-12."""
@@ -89,12 +93,12 @@ class Outlets(Protocol):
 class _Running:
     """One capture with its place."""
 
-    __slots__ = ("arm_by_s", "call_id", "capture", "generation", "progress_at_s", "row", "slot")
+    __slots__ = ("arm_by_s", "capture", "generation", "progress_at_s", "slot", "start")
 
     def __init__(
         self, capture: Capture, message: StartCapture, slot: int, generation: int, now_s: float
     ) -> None:
-        self.capture, self.call_id, self.row = capture, message.call_id, message.row
+        self.capture, self.start = capture, message
         self.slot, self.generation = slot, generation
         self.arm_by_s: float | None = now_s + ARM_TIMEOUT_S
         self.progress_at_s: float | None = None
@@ -127,6 +131,13 @@ class Captures:
         self._resting: deque[tuple[float, int]] = deque()
         self._outcomes: deque[CaptureOutcome] = deque(earlier, maxlen=OUTCOMES_KEPT)
         self._agent_codes: OrderedDict[CallId, StarCodes] = OrderedDict()
+        self.draining = False
+        """True: no new capture is taken, for another process is to take our place."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether no capture runs."""
+        return not self._running
 
     # --- messages in ------------------------------------------------------------------------------------
 
@@ -138,16 +149,19 @@ class Captures:
             case InfoMailed():
                 self._take_info(message, now_s)
             case CollectField():
-                self._step(
-                    message.capture_id, lambda running: running.capture.collect(message.field, now_s), now_s
-                )
+                self._step(message.capture_id, lambda running: self._collect(running, message, now_s), now_s)
             case SubmitCapture():
-                self._step(
-                    message.capture_id, lambda running: self._submit(running, message.reference), now_s
-                )
+                self._step(message.capture_id, lambda running: self._submit(running, message, now_s), now_s)
+            case PauseCapture():
+                self._step(message.capture_id, lambda running: running.capture.pause(now_s), now_s)
+            case ResumeCapture():
+                self._step(message.capture_id, lambda running: running.capture.resume(now_s), now_s)
             case CancelCapture():
-                result = CaptureResult.CALLER_GONE if message.caller_gone else CaptureResult.CANCELLED
-                self._step(message.capture_id, lambda running: running.capture.stop(result), now_s)
+                self._step(
+                    message.capture_id, lambda running: self._cancel(running, message.caller_gone), now_s
+                )
+            case OrderPayment():
+                pass  # the payment engine's, which has no capture
 
     def media_message(self, message: MediaToCde, now_s: float) -> None:
         """Take one message of media. What belongs to another generation is dropped."""
@@ -160,9 +174,9 @@ class Captures:
             self._take_keys(running, message, now_s)
 
     def media_lost(self, now_s: float) -> None:
-        """Media died: what was keyed may be incomplete. Captures not yet sending end INTERRUPTED."""
+        """Media died: what was keyed may be incomplete. Captures not yet at the gateway end INTERRUPTED."""
         for running in tuple(self._running.values()):
-            if running.capture.state is not CaptureState.SENDING:
+            if running.capture.state not in AT_GATEWAY:
                 running.capture.stop(CaptureResult.INTERRUPTED)
                 self._tell(running, now_s)
 
@@ -173,9 +187,29 @@ class Captures:
         for running in self._running.values():
             self._outlets.to_control(running.capture.progress())
 
-    def gateway_answered(self, capture_id: CaptureId, result: GatewayResult, now_s: float) -> None:
-        """Take the end of an exchange begun by ``Outlets.send``."""
-        self._step(capture_id, lambda running: running.capture.settle(result), now_s)
+    # --- what the payment engine tells of what Outlets.send began ------------------------------------------
+
+    def tokenized(self, capture_id: CaptureId, now_s: float) -> None:
+        """The gateway has the card as a token: SENDING to PAYING, and the digits are wiped at once."""
+        self._step(capture_id, lambda running: running.capture.tokenized(), now_s)
+
+    def settling(self, capture_id: CaptureId, now_s: float) -> None:
+        """No believable answer: SENDING or PAYING to SETTLING, and no digit is kept."""
+        self._step(capture_id, lambda running: running.capture.settling(), now_s)
+
+    def velocity_stopped(self, capture_id: CaptureId, now_s: float) -> None:
+        """A rule against card testing stopped it before a byte was sent: the end."""
+        self._step(capture_id, lambda running: running.capture.velocity_stopped(), now_s)
+
+    def gateway_answered(
+        self,
+        capture_id: CaptureId,
+        result: GatewayResult,
+        now_s: float,
+        operation_id: OperationId = NO_OPERATION,
+    ) -> None:
+        """Take the end at the gateway. ``operation_id``: of the authorization or charge."""
+        self._step(capture_id, lambda running: running.capture.settle(result, operation_id), now_s)
 
     # --- time -------------------------------------------------------------------------------------------
 
@@ -213,7 +247,7 @@ class Captures:
     def _start(self, message: StartCapture, now_s: float) -> None:
         if message.capture_id in self._running:
             return
-        if not self._clear_row(message, now_s) or not self._free_slots:
+        if self.draining or not self._clear_row(message, now_s) or not self._free_slots:
             _log.warning("capture_refused", capture_id=message.capture_id, running=len(self._running))
             self._finish(self._outcome(message.capture_id, CaptureResult.REFUSED))
             return
@@ -233,7 +267,7 @@ class Captures:
             self._free_slots.append(slot)
             self._finish(self._outcome(message.capture_id, CaptureResult.REFUSED))
             return
-        self._outlets.started(message.capture_id, message.call_id)
+        self._outlets.started(message)
         running = _Running(capture, message, slot, self._arm(slot), now_s)
         self._running[message.capture_id] = running
         if not self._outlets.to_media(ArmSlot(slot, running.generation, message.call_id, message.row)):
@@ -243,12 +277,12 @@ class Captures:
     def _clear_row(self, message: StartCapture, now_s: float) -> bool:
         """Make way for a new capture on its row: False where this very call has one that still takes keys.
 
-        One that is sending takes none; one of another call has outlived it, for a row has one call at a time.
+        One at the gateway takes none; one of another call has outlived it, for a row has one call at a time.
         """
         for running in tuple(self._running.values()):
-            if running.row != message.row or running.capture.state is CaptureState.SENDING:
+            if running.start.row != message.row or running.capture.state in AT_GATEWAY:
                 continue
-            if running.call_id == message.call_id:
+            if running.start.call_id == message.call_id:
                 return False
             _log.warning("capture_outlived_its_call", capture_id=running.capture.capture_id)
             running.capture.stop(CaptureResult.CALLER_GONE)
@@ -303,7 +337,7 @@ class Captures:
             self._agent_key(message.call_id, code, now_s)
             return
         for running in tuple(self._running.values()):
-            if running.call_id == message.call_id:
+            if running.start.call_id == message.call_id:
                 act = functools.partial(running.capture.take_info_key, code, held_s, now_s)
                 self._guard(running, act, now_s)
 
@@ -316,12 +350,34 @@ class Captures:
         if completed is not None:
             self._outlets.to_control(StarCodeKeyed(call_id, LegRole.AGENT, completed))
 
-    def _submit(self, running: _Running, reference: str) -> None:
-        capture = running.capture
+    def _collect(self, running: _Running, message: CollectField, now_s: float) -> None:
+        running.capture.collect(message.field, now_s)
+        if running.capture.fields_missing <= 1:
+            self._outlets.last_field(message.capture_id, running.start.call_id)
+
+    def _submit(self, running: _Running, order: SubmitCapture, now_s: float) -> None:
+        capture, start = running.capture, running.start
         expiry = capture.expiry_month_year()
-        card = capture.submit()
+        card = capture.submit(now_s, order.operation)
         self._page(running.slot)[slots.STATE_AT] = slots.STATE_SEALED
-        self._outlets.send(capture.capture_id, running.call_id, card, expiry, reference)
+        submission = Submission(
+            capture_id=capture.capture_id,
+            call_id=start.call_id,
+            card=card,
+            expiry=expiry,
+            order=order,
+            brand=capture.accepted_brand,
+            last4=capture.last4,
+            flow=start.flow,
+            caller=start.caller,
+            agent=start.agent,
+        )
+        self._outlets.send(submission)
+
+    def _cancel(self, running: _Running, caller_gone: bool) -> None:
+        running.capture.stop(CaptureResult.CALLER_GONE if caller_gone else CaptureResult.CANCELLED)
+        if running.capture.state in AT_GATEWAY:
+            self._outlets.stopped(running.capture.capture_id, caller_gone=caller_gone)
 
     def _step(self, capture_id: CaptureId, act: Callable[[_Running], None], now_s: float) -> None:
         """Let ``act`` move a capture. An input its state does not take changes nothing and is told in the log."""

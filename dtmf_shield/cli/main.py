@@ -5,9 +5,12 @@ from __future__ import annotations
 import typer
 
 from dtmf_shield.cli.audit import app as audit_app
+from dtmf_shield.cli.certs import app as certs_app
 from dtmf_shield.cli.check import check
 from dtmf_shield.cli.demo import demo
+from dtmf_shield.cli.doctor import doctor
 from dtmf_shield.cli.files import detect, mask
+from dtmf_shield.cli.keys import app as keys_app
 from dtmf_shield.cli.serve import serve
 
 app = typer.Typer(
@@ -20,9 +23,12 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(demo)
 app.command()(check)
+app.command()(doctor)
 app.command()(detect)
 app.command()(mask)
 app.add_typer(audit_app, name="audit")
+app.add_typer(keys_app, name="keys")
+app.add_typer(certs_app, name="certs")
 
 
 def main() -> None:

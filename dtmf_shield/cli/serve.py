@@ -35,7 +35,7 @@ def serve(
         bool, typer.Option(help="Keep digit slots in memory a root scanner can read. For memory tests only.")
     ] = False,
 ) -> None:
-    """Run the service. Ctrl-C or SIGTERM hangs up, closes recordings and leaves with 0."""
+    """Run the service. Ctrl-C or SIGTERM hangs up, closes recordings and leaves with 0; SIGHUP reloads [gateway]."""
 
     def status(name: str, details: dict[str, Any]) -> None:
         if as_json:
@@ -62,7 +62,13 @@ def serve(
         loaded, base = start.read_config(config)
         asyncio.run(
             start.serve(
-                loaded, base, state_directory=state_directory, log=log, scan_mode=scan_mode, on_status=status
+                loaded,
+                base,
+                state_directory=state_directory,
+                log=log,
+                scan_mode=scan_mode,
+                on_status=status,
+                reread=lambda: start.read_config(config),
             )
         )
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dtmf_shield.base.errors import InvariantError
-from dtmf_shield.flow.language import CollectStep, ExitStep, Flow, Step, TokenizeStep
+from dtmf_shield.flow.language import CollectStep, ExitStep, Flow, GatewayStep, Step
 from dtmf_shield.model.capture import CaptureResult
+from dtmf_shield.model.payment import OperationKind
 
 VISITS_MAX: Final = 200
 """Steps one run may enter; a flow that goes round for longer ends as failed."""
@@ -31,13 +32,20 @@ class FieldRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldLost:
+    """cde holds the field no more: another one made it worthless."""
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
 class CaptureEnded:
     """cde has ended the capture: with a token, a refusal, or because a field failed for good."""
 
     result: CaptureResult
 
 
-Event = FieldAccepted | FieldRequested | CaptureEnded
+Event = FieldAccepted | FieldRequested | FieldLost | CaptureEnded
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +56,10 @@ class Collect:
 
 
 @dataclass(frozen=True, slots=True)
-class Tokenize:
-    """Let cde send what it holds."""
+class Submit:
+    """Let cde send what it holds, for this operation."""
+
+    operation: OperationKind = OperationKind.TOKENIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +69,7 @@ class Exit:
     result: str
 
 
-Command = Collect | Tokenize | Exit
+Command = Collect | Submit | Exit
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +106,8 @@ def advance(state: FlowState, event: Event) -> tuple[FlowState, tuple[Command, .
             if isinstance(step, CollectStep) and step.field == field:
                 return _enter(state, step.next["ok"])
             return state, ()
+        case FieldLost(field):
+            return replace(state, accepted=state.accepted - {field}), ()
         case CaptureEnded(result):
             return _end(state, step, result)
 
@@ -107,10 +119,14 @@ def _request(state: FlowState, field: str) -> tuple[FlowState, tuple[Command, ..
         return state, ()
     lost = {field} | _voided_by(state.flow, field)
     state = replace(state, accepted=state.accepted - lost)
-    for name, step in state.flow.steps.items():
+    return _enter(state, _collecting(state.flow, field))
+
+
+def _collecting(flow: Flow, field: str) -> str:
+    for name, step in flow.steps.items():
         if isinstance(step, CollectStep) and step.field == field:
-            return _enter(state, name)
-    raise InvariantError(f"flow {state.flow.id} never collects {field}")
+            return name
+    raise InvariantError(f"flow {flow.id} never collects {field}")
 
 
 def _voided_by(flow: Flow, field: str) -> set[str]:
@@ -130,26 +146,35 @@ def _enter(state: FlowState, name: str) -> tuple[FlowState, tuple[Command, ...]]
             if step.field not in state.accepted:
                 return state, (Collect(step.field),)
             name = step.next["ok"]  # held already: asked for out of order
-        elif isinstance(step, TokenizeStep):
-            return state, (Tokenize(),)
+        elif isinstance(step, GatewayStep):
+            missing = next((field for field in state.flow.fields if field not in state.accepted), None)
+            if missing is None:
+                return state, (Submit(OperationKind(step.do)),)
+            name = _collecting(state.flow, missing)  # lost since it was asked for
         else:
             return state, (Exit(step.result),)
 
 
-_TOKENIZE_OUTCOME: Final = {
+_OUTCOMES: Final = {
     CaptureResult.TOKEN: "approved",
+    CaptureResult.APPROVED: "approved",
     CaptureResult.DECLINED: "declined",
     CaptureResult.REFUSED: "declined",
+    CaptureResult.VELOCITY: "declined",
+    CaptureResult.ACTION_REQUIRED: "action_required",
     CaptureResult.UNKNOWN: "unknown",
     CaptureResult.GATEWAY_UNREACHABLE: "gateway_down",
 }
+"""Where a step at the gateway goes on."""
 
 
 def _end(state: FlowState, step: Step, result: CaptureResult) -> tuple[FlowState, tuple[Command, ...]]:
     if isinstance(step, ExitStep):
         return state, ()
-    if isinstance(step, TokenizeStep) and (outcome := _TOKENIZE_OUTCOME.get(result)):
-        return _enter(state, step.next[outcome])  # type: ignore[index]  # values of the table are its keys
+    if isinstance(step, GatewayStep) and (outcome := _OUTCOMES.get(result)):
+        target = {str(name): step_name for name, step_name in step.next.items()}
+        # A tokenize step knows no action_required: another card is needed, as after a decline.
+        return _enter(state, target.get(outcome, target["declined"]))
     if isinstance(step, CollectStep) and result in (CaptureResult.ATTEMPTS_USED, CaptureResult.TIMED_OUT):
         return _enter(state, step.next["failed"])
     cancelled = result in (CaptureResult.CANCELLED, CaptureResult.CALLER_GONE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import NewType
+from typing import Final, NewType
 
 CallId = NewType("CallId", str)
 """One call of two legs."""
@@ -16,6 +16,9 @@ Token = NewType("Token", str)
 
 OperationId = NewType("OperationId", str)
 """One operation at a gateway: random, chosen by whoever asks for it."""
+
+NO_TOKEN: Final = Token("")
+NO_OPERATION: Final = OperationId("")
 
 
 class LegRole(enum.StrEnum):

@@ -1,8 +1,8 @@
 """Messages between the processes: msgspec structs over Unix SOCK_SEQPACKET, one message a datagram.
 
 No field of any message can carry a digit: str fields are identifiers, names and addresses from closed sets or
-from the configuration; numbers are rows, slots, counts, lengths and times. The one exception by design is
-``last4`` in :mod:`dtmf_shield.model.capture`. ``tests/unit/model/test_messages.py`` holds the list.
+from the configuration; numbers are rows, slots, counts, lengths and times. The two exceptions by design are ``last4``
+and ``KeyedValue`` in :mod:`dtmf_shield.model.capture`. ``tests/unit/model/test_messages.py`` holds the list.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import msgspec
 
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureSpec
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole, OperationId
+from dtmf_shield.model.keys import KekSettings
 from dtmf_shield.model.payment import OperationKind, OperationState
 from dtmf_shield.model.stream import LegStatistics, MaskStyle, MediaPorts, ShieldMode, StreamParameters
 
@@ -71,8 +72,19 @@ class SocketsPassed(msgspec.Struct, frozen=True, tag=True):
     indexes: tuple[int, ...]
 
 
+class GatewayResolved(msgspec.Struct, frozen=True, tag=True):
+    """The name of a gateway now leads to ``addresses``, all literals: connect there from now on."""
+
+    gateway: str
+    addresses: tuple[str, ...]
+
+
 class Shutdown(msgspec.Struct, frozen=True, tag=True):
     """Leave: hang up what is yours, close files, exit 0."""
+
+
+class Drain(msgspec.Struct, frozen=True, tag=True):
+    """To cde: another one is to take its place. Take no new capture; say Drained when the last has ended."""
 
 
 class ConfigureControl(msgspec.Struct, frozen=True, tag=True):
@@ -98,9 +110,10 @@ class PortsAvailable(msgspec.Struct, frozen=True, tag=True):
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """One gateway as cde needs it. Files are named, secrets are never in messages.
 
-    ``addresses`` are literals: cde resolves no names. ``template``: a shipped connector's name or a file.
-    ``idempotency`` empty: as the template says. ``client_*`` empty: no client certificate. ``pins``: SHA-256 of the
-    gateway's SubjectPublicKeyInfo in base64, empty for none. ``parameters``: what the template asks for, by name.
+    ``addresses`` are literals: cde resolves no names; ``host``: the name they were found by, for the supervisor.
+    ``template``: a shipped connector's name or a file. ``idempotency`` empty: as the template says. ``client_*`` empty:
+    no client certificate. ``pins``: SHA-256 of the gateway's SubjectPublicKeyInfo in base64, empty for none.
+    ``parameters``: what the template asks for, by name.
     """
 
     name: str
@@ -112,10 +125,21 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     credentials_file: str
     path: str = ""
     idempotency: str = ""
+    host: str = ""
     client_certificate_file: str = ""
     client_key_file: str = ""
     pins: tuple[str, ...] = ()
     parameters: tuple[tuple[str, str], ...] = ()
+
+
+class VelocityRule(msgspec.Struct, frozen=True, kw_only=True):
+    """At most ``limit`` attempts or declines for one caller, agent, flow or BIN within ``window_s``."""
+
+    name: str
+    per: str
+    counted: str
+    limit: int
+    window_s: float
 
 
 class ConfigureCde(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -128,8 +152,16 @@ class ConfigureCde(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     state_directory: str
     gateways: tuple[GatewaySettings, ...]
     star_codes: tuple[str, ...] = ("*1",)
+    keys: KekSettings = KekSettings()
+    velocity: tuple[VelocityRule, ...] = ()
+    on_hang_up: str = "void"
+    """What becomes of money when the caller hung up before he was told of it: ``void`` or ``keep``."""
     test: bool = False
     scan_mode: bool = False
+    require: tuple[str, ...] = ()
+    """Steps of the seal without which cde must not serve."""
+    rehearsal: bool = False
+    """Read everything, seal, and leave with 0: nothing live is touched."""
 
 
 class ConfigureMedia(msgspec.Struct, frozen=True, tag=True):
@@ -154,7 +186,11 @@ class ProcessReady(msgspec.Struct, frozen=True, tag=True):
 
     process: ProcessName
     weaker: tuple[str, ...] = ()
-    """Protections this kernel could not give, each by its name, for the log and ``doctor``."""
+    """Protections this kernel could not give, each as ``name: why``, for log and status."""
+
+
+class Drained(msgspec.Struct, frozen=True, tag=True):
+    """Answers Drain: no capture runs and nothing is being sent."""
 
 
 class Heartbeat(msgspec.Struct, frozen=True, tag=True):
@@ -393,6 +429,18 @@ class CancelCapture(msgspec.Struct, frozen=True, tag=True):
     caller_gone: bool = False
 
 
+class PauseCapture(msgspec.Struct, frozen=True, tag=True):
+    """Drop keys and stop the key timers; the mask stays on."""
+
+    capture_id: CaptureId
+
+
+class ResumeCapture(msgspec.Struct, frozen=True, tag=True):
+    """Go on where PauseCapture stopped."""
+
+    capture_id: CaptureId
+
+
 class InfoMailed(msgspec.Struct, frozen=True, tag=True):
     """A SIP INFO body lies unparsed in ``cell`` of the mailbox page; cde parses it and wipes the cell."""
 
@@ -438,6 +486,10 @@ class VelocityStopped(msgspec.Struct, frozen=True, tag=True):
 
     capture_id: CaptureId
     rule: str
+
+
+class CapturesPaused(msgspec.Struct, frozen=True, tag=True):
+    """cde is about to be replaced and starts no capture any more; the next one starts them again."""
 
 
 class GatewayHealth(msgspec.Struct, frozen=True, tag=True):
@@ -489,8 +541,8 @@ class KeysWritten(msgspec.Struct, frozen=True, tag=True):
 ToChild = PeerConnected | SocketsPassed | Shutdown
 ToControl = ConfigureControl | PortsAvailable | ToChild
 SupervisorToMedia = ConfigureMedia | PeerConnected | SocketsPassed | Shutdown
-SupervisorToCde = ConfigureCde | PeerConnected | Shutdown
-ToSupervisor = ProcessReady | Heartbeat | PeerLost | StopService
+SupervisorToCde = ConfigureCde | GatewayResolved | PeerConnected | Drain | Shutdown
+ToSupervisor = ProcessReady | Heartbeat | PeerLost | StopService | Drained
 ControlToMedia = (
     OpenCall
     | SetStream
@@ -511,13 +563,23 @@ MediaToControl = (
     | PromptEnded
     | PromptsLoaded
 )
-ControlToCde = StartCapture | CollectField | SubmitCapture | CancelCapture | InfoMailed | OrderPayment
+ControlToCde = (
+    StartCapture
+    | CollectField
+    | SubmitCapture
+    | PauseCapture
+    | ResumeCapture
+    | CancelCapture
+    | InfoMailed
+    | OrderPayment
+)
 CdeToControl = (
     CaptureArmed
     | CaptureProgress
     | CaptureOutcome
     | StarCodeKeyed
     | CellFreed
+    | CapturesPaused
     | GatewayHealth
     | PaymentChanged
     | VelocityStopped

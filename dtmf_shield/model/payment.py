@@ -8,6 +8,8 @@ from __future__ import annotations
 import enum
 from typing import Final
 
+import msgspec
+
 AMOUNT_MINOR_MAX: Final = 10**10 - 1
 """Above it nobody keys a card on a telephone; a larger amount is a mistake in the order."""
 _EXPONENT: Final = 2
@@ -92,6 +94,19 @@ CALLER_MAY_RETRY: Final = frozenset(
     }
 )
 """Codes after which the same card may be keyed once more: a slip or a passing fault. The others want another card."""
+
+
+class Money(msgspec.Struct, frozen=True):
+    """An amount in minor units and its currency (ISO 4217). Nothing: 0 and no currency."""
+
+    minor: int = 0
+    currency: str = ""
+
+    def __bool__(self) -> bool:
+        return self.minor > 0
+
+
+NO_MONEY: Final = Money()
 
 
 def currency_exponent(currency: str) -> int:

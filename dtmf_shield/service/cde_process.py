@@ -1,4 +1,4 @@
-"""The cde process: hardened, one thread, one loop; joins channels, timers, ledger and gateway to the captures.
+"""The cde process: sealed, one thread, one loop; joins channels, timers, ledger and gateway to the captures.
 
 ``python -m dtmf_shield.service.cde_process`` with the supervisor's channel as descriptor DTMF_SHIELD_CHANNEL_FD. The
 first message is ConfigureCde with two descriptors: digit slots and INFO mailbox.
@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import encodings.idna  # noqa: F401 - used by asyncio's TLS; a sealed process cannot import it later
-import functools
 import os
 import secrets
 import signal
 import socket
 import sys
 from importlib import resources
-from pathlib import Path
 from typing import Final
 
 from dtmf_shield.account_data.mailbox import Mailbox
@@ -27,65 +24,51 @@ from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.cde.captures import Captures
 from dtmf_shield.cde.card import IinTable
-from dtmf_shield.cde.gateways.base import (
-    CardInSlot,
-    GatewayResult,
-    GatewayResultKind,
-    Idempotency,
-    Order,
-)
-from dtmf_shield.cde.gateways.generic import GenericConnector
-from dtmf_shield.cde.gateways.sender import (
-    BUILD_PAGE_BYTES,
-    BUILD_PAGES,
-    Endpoint,
-    GatewaySender,
-    basic_authorization,
-    tls_context,
-)
-from dtmf_shield.cde.ledger import Ledger
-from dtmf_shield.cde.payments import Payments
+from dtmf_shield.cde.gateways.base import GatewayResult
+from dtmf_shield.cde.gateways.sender import BUILD_PAGE_BYTES
+from dtmf_shield.cde.submission import Submission
 from dtmf_shield.model.capture import CaptureOutcome
-from dtmf_shield.model.ids import CallId, CaptureId
+from dtmf_shield.model.ids import CallId, CaptureId, OperationId
 from dtmf_shield.model.messages import (
     HEARTBEAT_INTERVAL_S,
+    CapturesPaused,
     CdeToControl,
     CdeToMedia,
     ConfigureCde,
     ControlToCde,
+    Drain,
+    Drained,
     GatewayHealth,
-    GatewaySettings,
+    GatewayResolved,
     Heartbeat,
     MediaToCde,
+    OrderPayment,
     PeerConnected,
     ProcessName,
     ProcessReady,
     Shutdown,
+    StartCapture,
     SupervisorToCde,
 )
-from dtmf_shield.model.payment import OperationKind
+from dtmf_shield.service.cde_payments import CdePayments, open_gateway
 from dtmf_shield.service.channel import Channel
 from dtmf_shield.service.entry import run_process
-from dtmf_shield.service.hardening import harden, refuse_leaking_environment
-from dtmf_shield.store.ledger_rows import LedgerRows
+from dtmf_shield.service.seal.doors import close_doors
+from dtmf_shield.service.seal.environment import refuse_leaking_environment
+from dtmf_shield.service.seal.process_rights import give_up_rights
+from dtmf_shield.service.seal.step import Step, refuse_without, told
 
 CONFIGURE_TIMEOUT_S: Final = 30.0
 """The supervisor configures right after it starts us: by then it is stuck or gone."""
 PROBE_INTERVAL_S: Final = 30.0
 """How stale the agent page's word on the gateway may be while no card is sent."""
-SENDING_AT_EXIT_S: Final = 3.0
-"""What exchanges under way get to end when the process is told to leave; then their intents stay in the ledger."""
-LEDGER_FILE: Final = "ledger.sqlite3"
 LAST_TIME_ZONE: Final = datetime.timezone(datetime.timedelta(hours=-12))
-
-_BROKEN: Final = GatewayResult(GatewayResultKind.UNKNOWN, code="broken")
-_NOT_WRITTEN: Final = GatewayResult(GatewayResultKind.REFUSED, code="ledger")
 
 _log = get_logger("cde")
 
 
 class CdeProcess:
-    """The composition. Implements ``captures.Outlets``; everything here is reading, feeding, sending, re-arming."""
+    """The composition. Implements ``captures.Outlets`` and ``payments.CapturesPort``: reading, feeding, re-arming."""
 
     def __init__(
         self,
@@ -93,7 +76,7 @@ class CdeProcess:
         supervisor: Channel[SupervisorToCde],
         slots: Region,
         mailbox: Mailbox,
-        pages: Region,
+        page: Region,
         clock: Clock,
     ) -> None:
         """Open everything that needs files. Raises OperatorError."""
@@ -102,25 +85,21 @@ class CdeProcess:
         self._media: Channel[MediaToCde] | None = None
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._sending: set[asyncio.Task[None]] = set()
         self._leave = asyncio.Event()
         self._health = GatewayHealth(up=True, reason="ok")
-        primary = configure.gateways[0]
-        self._sender = _sender(primary, pages)
-        connector = GenericConnector(primary.name, Idempotency(primary.idempotency), primary.path)
-        self._payments = Payments(connector, self._sender)
-        state_directory = Path(configure.state_directory)
-        rows = LedgerRows(state_directory / LEDGER_FILE)
-        self._ledger = Ledger(rows, clock, gateway=primary.name, test=configure.test)
+        self._payments = CdePayments(configure, page, clock, self, self.to_control, self._exchanged)
         self._captures = Captures(
             slots,
             mailbox,
-            IinTable(resources.files("dtmf_shield.cde").joinpath("iin.toml").read_text("utf-8")),
+            IinTable(
+                resources.files("dtmf_shield.cde").joinpath("iin.toml").read_text("utf-8"),
+                refuses_test_cards=not configure.test,
+            ),
             self,
             star_codes=configure.star_codes,
             first_generation=secrets.randbits(32),
             test=configure.test,
-            earlier=self._ledger.abandoned,
+            earlier=self._payments.earlier,
         )
 
     async def run(self, weaker: tuple[str, ...]) -> None:
@@ -129,17 +108,18 @@ class CdeProcess:
             self._loop.add_signal_handler(number, self._leave.set)
         self._supervisor.attach(self._loop, self._supervisor_message, self._leave.set)
         self._supervisor.send(ProcessReady(ProcessName.CDE, weaker))
-        rhythms = [asyncio.create_task(self._beat()), asyncio.create_task(self._probe())]
+        rhythms = [
+            asyncio.create_task(work) for work in (self._beat(), self._probe(), self._payments.reconcile())
+        ]
         try:
             await self._leave.wait()
-            if self._sending:
-                await asyncio.wait(self._sending, timeout=SENDING_AT_EXIT_S)
+            await self._payments.leave()
         finally:
-            for task in (*rhythms, *self._sending):
+            for task in rhythms:
                 task.cancel()
-            await asyncio.gather(*rhythms, *self._sending, return_exceptions=True)
+            await asyncio.gather(*rhythms, return_exceptions=True)
             self._captures.wipe()
-            self._ledger.close()
+            self._payments.close()
 
     # --- captures.Outlets ---------------------------------------------------------------------------------
 
@@ -152,14 +132,18 @@ class CdeProcess:
         """Send to media, if it is there."""
         return self._media is not None and self._media.send(message)
 
-    def started(self, capture_id: CaptureId, call_id: CallId) -> None:
+    def started(self, start: StartCapture) -> None:
         """Note in ledger and log."""
-        self._ledger.capture_started(capture_id, call_id)
-        _log.info("capture_started", capture_id=capture_id, call_id=call_id)
+        self._payments.started(start)
+        _log.info("capture_started", capture_id=start.capture_id, call_id=start.call_id)
+
+    def last_field(self, capture_id: CaptureId, call_id: CallId) -> None:
+        """Get ready to send."""
+        self._payments.last_field(capture_id, call_id)
 
     def ended(self, outcome: CaptureOutcome) -> None:
         """Note in ledger and log: one line a capture."""
-        self._ledger.capture_ended(outcome)
+        self._payments.ended(outcome)
         _log.info(
             "capture_ended",
             capture_id=outcome.capture_id,
@@ -168,35 +152,44 @@ class CdeProcess:
             code=outcome.gateway_code,
             test=outcome.test,
         )
+        self._loop.call_soon(self._tell_if_drained)
 
-    def send(
-        self,
-        capture_id: CaptureId,
-        call_id: CallId,
-        card: CardInSlot,
-        expiry: tuple[int, int],
-        reference: str,
-    ) -> None:
-        """Begin an exchange with the gateway."""
-        key = self._ledger.tokenize_key(call_id, capture_id)
-        order = Order(OperationKind.TOKENIZE, key, card=card, reference=reference)
-        task = self._loop.create_task(self._tokenize(capture_id, order, expiry))
-        self._sending.add(task)
-        task.add_done_callback(functools.partial(self._sent, capture_id))
+    def send(self, submission: Submission) -> None:
+        """Begin a payment."""
+        self._payments.submit(submission)
 
-    def _sent(self, capture_id: CaptureId, task: asyncio.Task[None]) -> None:
-        """An exchange that broke, by a mistake of ours, must not leave its card in the slot for ever."""
-        self._sending.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            # The error's text may speak of what was sent: its type says enough.
-            _log.error("exchange_broken", capture_id=capture_id, error=type(error).__name__)
-            self._captures.gateway_answered(capture_id, _BROKEN, self._clock.now_s())
-            self._rearm()
+    def stopped(self, capture_id: CaptureId, *, caller_gone: bool) -> None:
+        """Call off what can be called off."""
+        self._payments.stopped(capture_id, caller_gone=caller_gone)
 
     def today(self) -> tuple[int, int]:
         """Year and month at UTC-12."""
         there = datetime.datetime.fromtimestamp(self._clock.wall_s(), LAST_TIME_ZONE)
         return there.year, there.month
+
+    # --- payments.CapturesPort ----------------------------------------------------------------------------
+
+    def tokenized(self, capture_id: CaptureId, now_s: float) -> None:
+        """Wipe the digits."""
+        self._captures.tokenized(capture_id, now_s)
+        self._rearm()
+
+    def settling(self, capture_id: CaptureId, now_s: float) -> None:
+        """Wipe the digits and wait."""
+        self._captures.settling(capture_id, now_s)
+        self._rearm()
+
+    def velocity_stopped(self, capture_id: CaptureId, now_s: float) -> None:
+        """End a capture before anything was sent."""
+        self._captures.velocity_stopped(capture_id, now_s)
+        self._rearm()
+
+    def gateway_answered(
+        self, capture_id: CaptureId, result: GatewayResult, now_s: float, operation_id: OperationId
+    ) -> None:
+        """End a capture."""
+        self._captures.gateway_answered(capture_id, result, now_s, operation_id)
+        self._rearm()
 
     # --- channels -----------------------------------------------------------------------------------------
 
@@ -204,12 +197,22 @@ class CdeProcess:
         match message:
             case Shutdown():
                 self._leave.set()
+            case Drain():
+                self._captures.draining = True
+                self.to_control(CapturesPaused())
+                self._tell_if_drained()
+            case GatewayResolved():
+                self._payments.resolved(message)
             case PeerConnected(peer=ProcessName.CONTROL):
                 self._control_connected(socket.socket(fileno=fds[0]))
             case PeerConnected(peer=ProcessName.MEDIA):
                 self._media_connected(socket.socket(fileno=fds[0]))
             case _:
                 _log.error("supervisor_message_unexpected", message=type(message).__name__)
+
+    def _tell_if_drained(self) -> None:
+        if self._captures.draining and self._captures.idle and self._payments.idle:
+            self._supervisor.send(Drained())
 
     def _control_connected(self, sock: socket.socket) -> None:
         if self._control is not None:
@@ -218,7 +221,10 @@ class CdeProcess:
         self._control = channel
         channel.attach(self._loop, self._control_message, lambda: None)
         self.to_control(self._health)
+        if self._captures.draining:
+            self.to_control(CapturesPaused())
         self._captures.control_connected()
+        self._payments.control_connected()
 
     def _media_connected(self, sock: socket.socket) -> None:
         if self._media is not None:
@@ -235,6 +241,9 @@ class CdeProcess:
             self._rearm()
 
     def _control_message(self, message: ControlToCde, _fds: tuple[int, ...]) -> None:
+        if isinstance(message, OrderPayment):
+            self._payments.order(message)
+            return
         self._captures.control_message(message, self._clock.now_s())
         self._rearm()
 
@@ -262,37 +271,21 @@ class CdeProcess:
 
     async def _probe(self) -> None:
         while True:
-            self._tell_health(await self._sender.probe())
+            await self._payments.probe()
+            self._tell_health()
             await asyncio.sleep(PROBE_INTERVAL_S)
 
-    # --- gateway ------------------------------------------------------------------------------------------
+    def _exchanged(self) -> None:
+        self._tell_health()
+        self._loop.call_soon(self._tell_if_drained)
 
-    async def _tokenize(self, capture_id: CaptureId, order: Order, expiry: tuple[int, int]) -> None:
-        if self._ledger.intend(capture_id, order.key, expiry):
-            result = await self._payments.perform(order)
-            self._ledger.settle(order.key, result)
-        else:
-            result = _NOT_WRITTEN
-        self._tell_health(self._sender.health)
-        self._captures.gateway_answered(capture_id, result, self._clock.now_s())
-        self._rearm()
-
-    def _tell_health(self, reason: str) -> None:
+    def _tell_health(self) -> None:
+        reason = self._payments.health
         health = GatewayHealth(up=reason == "ok", reason=reason)
         if health != self._health:
             self._health = health
             _log.info("gateway_health", up=health.up, reason=reason)
             self.to_control(health)
-
-
-def _sender(settings: GatewaySettings, pages: Region) -> GatewaySender:
-    endpoint = Endpoint(
-        ip=settings.addresses[0],
-        port=settings.port,
-        server_name=settings.server_name,
-        authorization=basic_authorization(Path(settings.credentials_file)),
-    )
-    return GatewaySender(endpoint, tls_context(Path(settings.ca_file)), settings.name, pages)
 
 
 def _configuration(supervisor: Channel[SupervisorToCde]) -> tuple[ConfigureCde, int, int]:
@@ -303,22 +296,42 @@ def _configuration(supervisor: Channel[SupervisorToCde]) -> tuple[ConfigureCde, 
     return message, fds[0], fds[1]
 
 
+def _rehearse(configure: ConfigureCde, steps: tuple[Step, ...]) -> None:
+    """Read what the configuration names, and seal. Raises OperatorError."""
+    page_fd, _ = create_region(BUILD_PAGE_BYTES)
+    page = Region(page_fd, BUILD_PAGE_BYTES)
+    for settings in configure.gateways:
+        open_gateway(settings, page, test=configure.test)
+    refuse_without(configure.require, (*steps, *close_doors(_ports(configure))))
+
+
+def _ports(configure: ConfigureCde) -> set[int]:
+    return {settings.port for settings in configure.gateways}
+
+
 async def _serve(supervisor: Channel[SupervisorToCde]) -> None:
     refuse_leaking_environment(os.environ)
     configure, slots_fd, mailbox_fd = _configuration(supervisor)
-    weaker = list(harden(os.environ, scan_mode=configure.scan_mode))
+    steps = give_up_rights(os.environ, scan_mode=configure.scan_mode)
+    if configure.rehearsal:
+        _rehearse(configure, steps)
+        return
     slots, mailbox = Region(slots_fd), Mailbox(mailbox_fd)
     # A cde that died left its last captures in the slots, and bodies nobody will read in the mailbox.
     slots.wipe()
     mailbox.wipe_all()
-    pages_fd, secret = create_region(BUILD_PAGES * BUILD_PAGE_BYTES, allow_secret=not configure.scan_mode)
-    pages = Region(pages_fd, BUILD_PAGES * BUILD_PAGE_BYTES)
-    if not secret or not slots.secret:
-        weaker.append("memfd_secret")
-    if not (slots.locked and mailbox.locked and pages.locked):
-        weaker.append("mlock")
-    process = CdeProcess(configure, supervisor, slots, mailbox, pages, SystemClock())
-    await process.run(tuple(weaker))
+    page_fd, secret = create_region(BUILD_PAGE_BYTES, allow_secret=not configure.scan_mode)
+    page = Region(page_fd, BUILD_PAGE_BYTES)
+    hidden = slots.secret and secret
+    steps += (
+        Step("memfd_secret", "" if hidden else "slots or build page lie in ordinary memory"),
+        Step("mlock", "" if slots.locked and mailbox.locked and page.locked else "mlock was refused"),
+    )
+    process = CdeProcess(configure, supervisor, slots, mailbox, page, SystemClock())
+    # Everything that takes a file is open. From here on there are none.
+    steps += close_doors(_ports(configure))
+    refuse_without(configure.require, steps)
+    await process.run(told(steps))
 
 
 def main() -> int:

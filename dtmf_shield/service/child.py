@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from typing import IO, Any, Final
 
 from dtmf_shield.model.messages import ProcessName, ToSupervisor
 from dtmf_shield.service.channel import CHANNEL_FD_VARIABLE, Channel, connect_pair
+from dtmf_shield.service.seal.environment import SCRIBBLE_ON_FREE
 
 MODULES: Final = {
     ProcessName.CONTROL: "dtmf_shield.service.control",
@@ -20,15 +22,10 @@ MODULES: Final = {
 }
 
 _COMMON_ENVIRONMENT: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-_SCRIBBLE_ON_FREE: Final = {
-    # Both are needed: frees into the thread cache are not overwritten.
-    "PYTHONMALLOC": "malloc",
-    "GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0",
-}
 ENVIRONMENT: Final[Mapping[ProcessName, Mapping[str, str]]] = {
     ProcessName.CONTROL: _COMMON_ENVIRONMENT,
     ProcessName.MEDIA: _COMMON_ENVIRONMENT,
-    ProcessName.CDE: _COMMON_ENVIRONMENT | _SCRIBBLE_ON_FREE,
+    ProcessName.CDE: _COMMON_ENVIRONMENT | SCRIBBLE_ON_FREE,
 }
 
 
@@ -40,7 +37,14 @@ class Child:
         ours, theirs = connect_pair()
         self.name = name
         self.ready = False
+        self.weaker: tuple[str, ...] = ()
+        """Protections it told to be missing, each as ``name: why``."""
         self.last_heard_s = 0.0
+        self.drained = asyncio.Event()
+        """Told that it holds nothing any more."""
+        self.leaving = asyncio.Event()
+        """Asked to leave for another to take its place: its end is no accident."""
+        self.ended = asyncio.Event()
         variables = {
             **os.environ,
             **ENVIRONMENT[name],
@@ -78,7 +82,12 @@ class Child:
             loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
             self.process.wait()
+            with contextlib.suppress(EOFError):
+                # Its last words may say why.
+                while (left := self.channel.receive_now()) is not None:
+                    on_message(*left)
             self.channel.close()
+            self.ended.set()
             on_exit(self)
 
         loop.add_reader(self._pidfd, ended)
@@ -99,4 +108,4 @@ class Child:
 
     def describe(self) -> dict[str, Any]:
         """For the status file."""
-        return {"pid": self.pid, "ready": self.ready}
+        return {"pid": self.pid, "ready": self.ready, "protection_missing": list(self.weaker)}

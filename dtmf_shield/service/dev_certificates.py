@@ -1,30 +1,43 @@
-"""Development certificates: a private authority and a leaf for the embedded test gateway on loopback (RFC 5280).
+"""Development certificates: for the embedded test gateway at each start, and a whole set for ``certs dev``.
 
-Made at the first start in the state directory, keys with mode 0600, renewed before they end. For the test gateway
-alone: nothing else believes this authority.
+Those of the test gateway are made at the first start in the state directory, keys with mode 0600, renewed before they
+end; nothing else believes their authority.
 """
 
 from __future__ import annotations
 
 import datetime
 import ipaddress
-import os
+import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from dtmf_shield.base.errors import OperatorError
+from dtmf_shield.service.certificates import (
+    CLIENT_AUTH,
+    SERVER_AUTH,
+    VALID_DAYS,
+    Issued,
+    host_name,
+    issue_leaf,
+    make_authority,
+    write_private,
+)
 
 DIRECTORY: Final = "dev-certificates"
-VALID_DAYS: Final = 90
 RENEW_DAYS_BEFORE: Final = 14
-CLOCK_SKEW: Final = datetime.timedelta(hours=1)
+AUTHORITY_NAME: Final = "dtmf-shield development authority"
+"""Common name. No live gateway is believed on its word."""
 GATEWAY_USER: Final = "test"
 SERVER_NAME: Final = "localhost"
+LOOPBACK: Final = (SERVER_NAME, "127.0.0.1", "::1")
+DAYS_MAX: Final = 398
+"""Longer leaves are refused by common TLS clients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,83 +77,62 @@ def _good(files: DevCertificates) -> bool:
 
 
 def _make(files: DevCertificates, ca_key_file: Path) -> None:
-    ca_key, gateway_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca = _authority(ca_key)
-    leaf = _leaf(ca, ca_key, gateway_key)
-    _write(ca_key_file, _key_pem(ca_key))
-    _write(files.gateway_key_file, _key_pem(gateway_key))
-    _write(files.gateway_user_file, f"{GATEWAY_USER}:{secrets.token_urlsafe(24)}\n".encode())
-    _write(files.ca_file, ca.public_bytes(serialization.Encoding.PEM))
-    _write(files.gateway_certificate_file, leaf.public_bytes(serialization.Encoding.PEM))
+    authority = make_authority(AUTHORITY_NAME)
+    gateway = _gateway_server(authority, VALID_DAYS)
+    write_private(ca_key_file, authority.key_pem())
+    write_private(files.gateway_key_file, gateway.key_pem())
+    write_private(files.gateway_user_file, f"{GATEWAY_USER}:{secrets.token_urlsafe(24)}\n".encode())
+    write_private(files.ca_file, authority.certificate_pem())
+    write_private(files.gateway_certificate_file, gateway.certificate_pem())
 
 
-def _builder(name: str, key: ec.EllipticCurvePublicKey, issuer: x509.Name | None) -> x509.CertificateBuilder:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer or subject)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - CLOCK_SKEW)
-        .not_valid_after(now + datetime.timedelta(days=VALID_DAYS))
-    )
+def make_development_set(
+    directory: Path, *, sip_host: str, valid_days: int, force: bool
+) -> Mapping[str, Path]:
+    """Write an authority and leaves for SIP over TLS, for a gateway's server and for its client. Returns path by role.
 
-
-def _authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
-    return (
-        _builder("dtmf-shield development authority", key.public_key(), None)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-
-
-def _leaf(
-    ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, key: ec.EllipticCurvePrivateKey
-) -> x509.Certificate:
-    names = [
-        x509.DNSName(SERVER_NAME),
-        x509.IPAddress(ipaddress.IPv4Address("127.0.0.1")),
-        x509.IPAddress(ipaddress.IPv6Address("::1")),
-    ]
-    return (
-        _builder("dtmf-shield TEST gateway", key.public_key(), ca.subject)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False
+    The SIP leaf bears the host and ``sip:host`` (RFC 5922 section 4) and serves both ends of a connection. Raises
+    OperatorError for a host or days that cannot be, and where a file is there already and ``force`` is not given.
+    """
+    if not _is_host(sip_host):
+        raise OperatorError(f"--sip-host: {sip_host!r} is no host name or address, such as sip.example.com")
+    if not 1 <= valid_days <= DAYS_MAX:
+        raise OperatorError(f"--days: found {valid_days}; allowed: 1 to {DAYS_MAX}")
+    roles = ("ca", "sip", "gateway-server", "gateway-client")
+    files = {f"{role}{end}": directory / f"{role}{end}" for role in roles for end in (".pem", ".key")}
+    there = [str(path) for path in files.values() if path.exists()]
+    if there and not force:
+        raise OperatorError(
+            f"{', '.join(there)}: there already; name another --out, or replace them with --force"
         )
-        .sign(ca_key, hashes.SHA256())
-    )
+    authority = make_authority(AUTHORITY_NAME, valid_days)
+    uri_host = f"[{sip_host}]" if ":" in sip_host else sip_host
+    sip_names = [host_name(sip_host), x509.UniformResourceIdentifier(f"sip:{uri_host}")]
+    issued = {
+        "ca": authority,
+        "sip": issue_leaf(authority, sip_host, sip_names, (SERVER_AUTH, CLIENT_AUTH), valid_days),
+        "gateway-server": _gateway_server(authority, valid_days),
+        "gateway-client": issue_leaf(authority, "dtmf-shield gateway client", (), (CLIENT_AUTH,), valid_days),
+    }
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for role, pair in issued.items():
+            write_private(files[f"{role}.key"], pair.key_pem())
+            write_private(files[f"{role}.pem"], pair.certificate_pem())
+            files[f"{role}.pem"].chmod(0o644)
+    except OSError as error:
+        raise OperatorError(f"--out: {directory} cannot be written ({error.strerror})") from None
+    return files
 
 
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
+def _is_host(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", text) is not None
+    return True
 
 
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+def _gateway_server(authority: Issued, valid_days: int) -> Issued:
+    names = [host_name(host) for host in LOOPBACK]
+    return issue_leaf(authority, "dtmf-shield TEST gateway", names, (SERVER_AUTH,), valid_days)

@@ -42,15 +42,13 @@ from dtmf_shield.model.messages import (
 )
 from dtmf_shield.service.channel import Channel
 from dtmf_shield.service.entry import run_process
-from dtmf_shield.service.hardening import harden
 from dtmf_shield.service.media_calls import MediaCalls
 from dtmf_shield.service.prompt_pool import POOL_SAMPLES, PromptPool
+from dtmf_shield.service.seal.process_rights import give_up_common_rights
+from dtmf_shield.service.seal.step import Step, told
 
 CALLS_MAX: Final = 4_096
 """Rows of one shard: beyond it one core could not carry them."""
-_OF_CDE_ALONE: Final = frozenset({"landlock", "seccomp", "scribble_on_free"})
-"""Protections that cannot be asked of a process that opens recordings and compiles kernels."""
-
 _log = get_logger("media")
 
 
@@ -196,13 +194,12 @@ def _raise_lock_limit() -> None:
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
 
 
-def _missing(hardened: tuple[str, ...], slots: Region, arena: Arena) -> tuple[str, ...]:
-    weaker = [name for name in hardened if name not in _OF_CDE_ALONE]
-    if not slots.secret:
-        weaker.append("memfd_secret")
-    if not (slots.locked and arena.locked):
-        weaker.append("mlock")
-    return tuple(weaker)
+def _missing(steps: tuple[Step, ...], slots: Region, arena: Arena) -> tuple[str, ...]:
+    memory = (
+        Step("memfd_secret", "" if slots.secret else "slots lie in ordinary memory"),
+        Step("mlock", "" if slots.locked and arena.locked else "mlock was refused"),
+    )
+    return told(steps + memory)
 
 
 def load_kernels() -> None:
@@ -218,7 +215,7 @@ async def _serve(supervisor: Channel[SupervisorToMedia]) -> None:
     message, fds = supervisor.receive(timeout_s=None)  # a spare waits as long as the supervisor lives
     if not isinstance(message, ConfigureMedia) or len(fds) != 1:
         raise InvariantError("the first message to media is ConfigureMedia with one descriptor")
-    hardened = harden(os.environ, scan_mode=False)
+    steps = give_up_common_rights()
     _raise_lock_limit()
     slots = Region(fds[0])
     os.close(fds[0])
@@ -227,7 +224,7 @@ async def _serve(supervisor: Channel[SupervisorToMedia]) -> None:
     except ValueError as error:
         raise OperatorError(str(error)) from error
     try:
-        await MediaProcess(supervisor, tables, shard, slots).run(_missing(hardened, slots, arena))
+        await MediaProcess(supervisor, tables, shard, slots).run(_missing(steps, slots, arena))
     finally:
         arena.wipe()
 

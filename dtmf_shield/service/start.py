@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import os
 import secrets
-import ssl
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Final
 
 from dtmf_shield.api.login import login_url
-from dtmf_shield.base.config import Config, load_config, split_host_port
+from dtmf_shield.base.config import Config, load_config
 from dtmf_shield.base.errors import OperatorError
+from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.system_clock import SystemClock
+from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.messages import ConfigureCde, ConfigureControl, GatewaySettings
-from dtmf_shield.service.dev_certificates import SERVER_NAME
-from dtmf_shield.service.hardening import leaks_of_environment
+from dtmf_shield.service import gateway_settings
+from dtmf_shield.service.gateway_names import GatewayNames
+from dtmf_shield.service.key_settings import kek_findings, kek_settings
+from dtmf_shield.service.seal.environment import leaks_of_environment
 from dtmf_shield.service.sockets import bind_all
 from dtmf_shield.service.supervisor import Supervisor
 from dtmf_shield.service.test_gateway.launch import TestGatewayProcess
@@ -29,7 +33,10 @@ INSTALLED_FLOWS: Final = Path(sys.prefix) / "share" / "dtmf-shield" / "ivr_flows
 FLOWS_MAX: Final = 200
 API_KEY_FILE: Final = "api.key"
 SECRET_BYTES: Final = 32
-EMBEDDED_PATH: Final = "/pay"
+RELOADED: Final = frozenset({"gateway", "fallback_gateway", "cde"})
+"""Sections that SIGHUP brings into force; the others wait for a restart, and the log says so."""
+
+_log = get_logger("start")
 
 
 def read_config(path: Path | None) -> tuple[Config, Path]:
@@ -67,47 +74,28 @@ def flow_files(config: Config, base: Path) -> list[Path]:
 def check(config: Config, base: Path) -> list[str]:
     """Check what the configuration points at: flows, files, environment. Returns one sentence a finding."""
     findings: list[str] = []
-    known: set[str] = set()
+    known: dict[str, Flow] = {}
     for path in flow_files(config, base):
         try:
-            known.add(load_flow(path.read_text("utf-8"), file=str(path)).id)
+            flow = load_flow(path.read_text("utf-8"), file=str(path))
+            known[flow.id] = flow
         except* OperatorError as group:
             findings += [str(error) for error in group.exceptions]
     wanted = [("capture.default_flow", config.capture.default_flow)]
     wanted += [(f"routes[{i}].capture", r.capture) for i, r in enumerate(config.routes) if r.capture]
-    for key, flow in wanted:
-        if flow not in known:
+    for key, name in wanted:
+        if name not in known:
             findings.append(
-                f"{key}: no flow has the id {flow!r}; flows are: {', '.join(sorted(known)) or 'none'}"
+                f"{key}: no flow has the id {name!r}; flows are: {', '.join(sorted(known)) or 'none'}"
             )
-    if config.gateway.ca_file is not None:
-        findings += _authority_findings(base / config.gateway.ca_file)
-    if config.gateway.credentials_file is not None:
-        findings += _credentials_findings(base / config.gateway.credentials_file)
+        elif known[name].needs_amount:
+            findings.append(
+                f"{key}: flow {name!r} needs an amount, which nobody can say here; give the flow an amount, or start "
+                "it through the API"
+            )
+    findings += gateway_settings.findings(config, base)
+    findings += kek_findings(config.keys, base)
     return findings + leaks_of_environment(os.environ)
-
-
-def _authority_findings(path: Path) -> list[str]:
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
-    except OSError as error:
-        reason = "holds no PEM certificate" if isinstance(error, ssl.SSLError) else error.strerror
-        return [f"gateway.ca_file: {path}: {reason}; name a PEM file with the gateway's authorities"]
-    return []
-
-
-def _credentials_findings(path: Path) -> list[str]:
-    try:
-        line, mode = path.read_text("utf-8").strip(), path.stat().st_mode
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        return [f"gateway.credentials_file: {path}: {reason}; write user:password on one line there"]
-    findings = []
-    if ":" not in line:
-        findings.append(f"gateway.credentials_file: {path}: no colon; write user:password on one line")
-    if mode & 0o077:
-        findings.append(f"gateway.credentials_file: {path}: others may read it; chmod 600 it")
-    return findings
 
 
 def _hold(state: Path) -> int:
@@ -131,21 +119,21 @@ async def serve(
     log: IO[bytes] | None = None,
     scan_mode: bool = False,
     on_status: Callable[[str, dict[str, Any]], None] = lambda _name, _details: None,
+    reread: Callable[[], tuple[Config, Path]] | None = None,
 ) -> None:
-    """Run the service until SIGTERM or SIGINT. Raises OperatorError that says what to change."""
-    findings = check(config, base)
-    if findings:
-        raise OperatorError("; ".join(findings))
+    """Run the service until SIGTERM or SIGINT. Raises OperatorError that says what to change.
+
+    ``reread`` reads the configuration anew at SIGHUP.
+    """
+    _refuse_findings(config, base)
     state = state_directory_of(config, base, state_directory)
     sockets = bind_all(config)
-    gateway, lock = None, -1
+    gateway, lock, names = None, -1, None
     try:
         lock = _hold(state)
         if config.gateway.kind == "embedded":
             gateway = await TestGatewayProcess.start(state, log=log)
-            configure_cde = _embedded_gateway(config, state, gateway, scan_mode)
-        else:
-            configure_cde = _configured_gateway(config, base, state, scan_mode)
+        configure_cde = await asyncio.to_thread(_configure_cde, config, base, state, gateway, scan_mode)
         ticket, api_key = secrets.token_urlsafe(SECRET_BYTES), _api_key(state)
         configure_control = ConfigureControl(
             config_json=json.dumps(_resolved(config, base)).encode(),
@@ -160,7 +148,7 @@ async def serve(
             "api": list(api),
             "login_url": login_url(api[0], api[1], ticket),
             "state_directory": str(state),
-            "gateway": "embedded TEST gateway" if gateway else config.gateway.server_name,
+            "gateway": "embedded TEST gateway" if gateway else config.gateway.address,
             "gateway_pid": gateway.pid if gateway else 0,
             "gateway_port": gateway.port if gateway else 0,
         }
@@ -174,9 +162,15 @@ async def serve(
             scan_mode=scan_mode,
             log=log,
             on_status=lambda name, more: on_status(name, {**details, **more}),
+            reread=lambda: _cde_again(config, reread or (lambda: (config, base)), state, gateway, scan_mode),
+        )
+        names = asyncio.create_task(
+            GatewayNames(lambda: supervisor.gateways, supervisor.gateway_resolved).watch()
         )
         await supervisor.run()
     finally:
+        if names is not None:
+            names.cancel()
         sockets.close()
         if gateway is not None:
             await gateway.stop()
@@ -184,9 +178,36 @@ async def serve(
             os.close(lock)
 
 
+def _refuse_findings(config: Config, base: Path) -> None:
+    findings = check(config, base)
+    if findings:
+        raise OperatorError("; ".join(findings))
+
+
+def _cde_again(
+    running: Config,
+    reread: Callable[[], tuple[Config, Path]],
+    state: Path,
+    gateway: TestGatewayProcess | None,
+    scan_mode: bool,
+) -> ConfigureCde:
+    """Read the configuration anew, for cde alone. Raises OperatorError, one or a group of them."""
+    config, base = reread()
+    _refuse_findings(config, base)
+    waiting = [name for name in Config.model_fields if name not in RELOADED]
+    waiting = [name for name in waiting if getattr(config, name) != getattr(running, name)]
+    if waiting:
+        _log.warning("reload_needs_restart", sections=waiting)
+    # The others go on with what they have: cde must agree with them.
+    agreed = config.model_copy(update={"capture": running.capture})
+    return _configure_cde(agreed, base, state, gateway, scan_mode)
+
+
 def _resolved(config: Config, base: Path) -> dict[str, Any]:
     data = config.model_dump()
     data["capture"]["flows_directory"] = str(flow_files(config, base)[0].parent)
+    if config.audit.anchor_file:
+        data["audit"]["anchor_file"] = str((base / config.audit.anchor_file).absolute())
     return data
 
 
@@ -201,49 +222,26 @@ def _api_key(state: Path) -> str:
     return key
 
 
-def _embedded_gateway(
-    config: Config, state: Path, gateway: TestGatewayProcess, scan_mode: bool
-) -> ConfigureCde:
-    settings = GatewaySettings(
-        name="embedded-test",
-        template="generic",
-        addresses=("127.0.0.1",),
-        port=gateway.port,
-        server_name=SERVER_NAME,
-        ca_file=str(gateway.files.ca_file),
-        credentials_file=str(gateway.files.gateway_user_file),
-        path=EMBEDDED_PATH,
-        idempotency="replay",
-    )
-    return _configure_cde(config, state, settings, scan_mode, test=True)
-
-
-def _configured_gateway(config: Config, base: Path, state: Path, scan_mode: bool) -> ConfigureCde:
-    gateway = config.gateway
-    if gateway.address is None or gateway.ca_file is None or gateway.credentials_file is None:
-        raise OperatorError("gateway: address, ca_file and credentials_file are needed")
-    host, port = split_host_port(gateway.address)
-    settings = GatewaySettings(
-        name=gateway.kind,
-        template=gateway.kind,
-        addresses=(host,),
-        port=port,
-        server_name=gateway.server_name,
-        ca_file=str(base / gateway.ca_file),
-        credentials_file=str(base / gateway.credentials_file),
-        path=gateway.path,
-        idempotency="none",
-    )
-    return _configure_cde(config, state, settings, scan_mode, test=False)
-
-
 def _configure_cde(
-    config: Config, state: Path, gateway: GatewaySettings, scan_mode: bool, *, test: bool
+    config: Config, base: Path, state: Path, gateway: TestGatewayProcess | None, scan_mode: bool
 ) -> ConfigureCde:
+    gateways = _gateways(config, base, gateway)
     return ConfigureCde(
         state_directory=str(state),
-        gateways=(gateway,),
+        gateways=gateways,
         star_codes=(config.capture.star_code,),
-        test=test,
+        keys=kek_settings(config.keys, base, state, os.environ),
+        test=gateway_settings.is_test(config),
         scan_mode=scan_mode,
+        require=tuple(config.cde.require),
     )
+
+
+def _gateways(config: Config, base: Path, gateway: TestGatewayProcess | None) -> tuple[GatewaySettings, ...]:
+    if config.gateway.kind != "embedded":
+        return gateway_settings.configured_settings(config, base)
+    if gateway is None:
+        raise OperatorError(
+            "gateway.kind: the embedded TEST gateway starts with the service only; start it anew"
+        )
+    return (gateway_settings.embedded_settings(gateway),)

@@ -27,6 +27,10 @@ from dtmf_shield.model.messages import (
     ConfigureCde,
     ConfigureControl,
     ConfigureMedia,
+    Drain,
+    Drained,
+    GatewayResolved,
+    GatewaySettings,
     Heartbeat,
     PeerConnected,
     PeerLost,
@@ -42,6 +46,7 @@ from dtmf_shield.model.messages import (
 from dtmf_shield.model.stream import MaskStyle
 from dtmf_shield.service.channel import CHANNEL_DESCRIPTORS_MAX, connect_pair
 from dtmf_shield.service.child import Child
+from dtmf_shield.service.rehearsal import rehearse
 from dtmf_shield.service.sockets import HeldSockets
 
 HEARTBEAT_SILENCE_MAX_S: Final = 10.0
@@ -59,6 +64,8 @@ RETRY_S: Final = 1.0
 """When the system would not start a process (no memory, no descriptors), how long until the next try."""
 STOP_TIME_MAX_S: Final = 5.0
 """What each process gets to leave in good order before it is killed."""
+DRAIN_TIME_MAX_S: Final = 180.0
+"""What running captures get to end before cde is replaced under them: 120 s of keying at most, then it is sent."""
 SPARED: Final = (ProcessName.MEDIA, ProcessName.CONTROL)
 """cde is small and starts in a third of a second; it waits for nobody, so that it is sealed from its first moment."""
 PORTS_BATCH: Final = 500
@@ -92,11 +99,19 @@ class Supervisor:
         scan_mode: bool = False,
         log: IO[bytes] | None = None,
         on_status: Callable[[str, dict[str, Any]], None] = lambda _name, _details: None,
+        reread: Callable[[], ConfigureCde] | None = None,
     ) -> None:
-        """Create the locked regions. ``scan_mode`` uses scannable memory, for the memory tests only."""
+        """Create the locked regions. ``scan_mode`` uses scannable memory, for the memory tests only.
+
+        ``reread``: reads the configuration anew at SIGHUP; raises OperatorError, one or a group of them.
+        """
         self._config, self._state_directory, self._sockets = config, state_directory, sockets
         self._cde_configuration, self._control_configuration = configure_cde, configure_control
         self._clock, self._log_file, self._on_status = clock, log, on_status
+        self._reread = reread
+        self._reloading: asyncio.Task[None] | None = None
+        self._cde_before: ConfigureCde | None = None
+        """The configuration that served, until a cde serves the new one."""
         self._slots_fd, secret = create_region(allow_secret=not scan_mode)
         self._mailbox_fd, _ = create_region(MAILBOX_BYTES, allow_secret=not scan_mode)
         if not secret:
@@ -122,6 +137,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
         for name in (ProcessName.MEDIA, ProcessName.CDE, ProcessName.CONTROL):
             self._start(name)
         watchdog = asyncio.create_task(self._watch_heartbeats())
@@ -129,6 +145,8 @@ class Supervisor:
             await self._stopping.wait()
         finally:
             watchdog.cancel()
+            if self._reloading is not None:
+                self._reloading.cancel()
             await self._shut_down()
         if self._failure:
             raise OperatorError(self._failure)
@@ -136,6 +154,65 @@ class Supervisor:
     def stop(self) -> None:
         """Ask for an orderly end: calls are hung up, recordings closed."""
         self._stopping.set()
+
+    def reload(self) -> None:
+        """Read the configuration anew and replace cde by one that has it; a bad one changes nothing."""
+        if self._reloading is not None and not self._reloading.done():
+            _log.warning("reload_refused", reason="a reload is still under way")
+        elif self._reread is not None and self._announced:
+            self._reloading = asyncio.get_running_loop().create_task(self._reload(self._reread))
+
+    async def _reload(self, reread: Callable[[], ConfigureCde]) -> None:
+        reasons: list[str] = []
+        configure = self._cde_configuration
+        try:
+            configure = reread()
+        except* OperatorError as group:
+            reasons += [str(error) for error in group.exceptions]
+        reason = "; ".join(reasons) or await rehearse(configure, self._log_file)
+        if reason:
+            _log.error("reload_refused", reason=reason)
+            self._on_status("reload_refused", {"reason": reason})
+            return
+        self._cde_before, self._cde_configuration = self._cde_configuration, configure
+        await self._replace_cde(self._children[ProcessName.CDE])
+
+    async def _replace_cde(self, old: Child) -> None:
+        """Let what runs in ``old`` end, then let it leave: ``_exited`` starts the new one in its place."""
+        _log.info("cde_draining", pid=old.pid)
+        old.send(Drain())
+        # One that dies meanwhile is replaced as any that dies.
+        waits = [asyncio.create_task(event.wait()) for event in (old.drained, old.ended)]
+        done, _ = await asyncio.wait(waits, timeout=DRAIN_TIME_MAX_S, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if not done:
+            _log.warning("cde_drain_cut", waited_s=round(DRAIN_TIME_MAX_S))
+        old.leaving.set()
+        old.send(Shutdown())
+        try:
+            async with asyncio.timeout(STOP_TIME_MAX_S):
+                await old.ended.wait()
+        except TimeoutError:
+            old.kill()
+
+    # --- gateways ------------------------------------------------------------------------------------
+
+    @property
+    def gateways(self) -> tuple[GatewaySettings, ...]:
+        """As cde was told of them last."""
+        return self._cde_configuration.gateways
+
+    def gateway_resolved(self, message: GatewayResolved) -> None:
+        """Tell cde where a gateway is now, and every cde that is started later."""
+        gateways = tuple(
+            replace(each, addresses=message.addresses) if each.name == message.gateway else each
+            for each in self.gateways
+        )
+        self._cde_configuration = replace(self._cde_configuration, gateways=gateways)
+        cde = self._children.get(ProcessName.CDE)
+        if cde is not None:
+            cde.send(message)
 
     # --- starting and joining ------------------------------------------------------------------------
 
@@ -206,16 +283,33 @@ class Supervisor:
         match message:
             case ProcessReady(weaker=weaker):
                 child.ready = True
-                for protection in weaker:
-                    _log.warning("protection_missing", name=child.name, protection=protection)
+                if child.name is ProcessName.CDE and self._cde_before is not None:
+                    self._cde_before = None
+                    _log.info("reloaded")
+                    self._on_status("reloaded", {})
+                child.weaker = weaker
+                for protection, _, why in (each.partition(": ") for each in weaker):
+                    _log.warning("protection_missing", name=child.name, protection=protection, why=why)
                 self._write_status()
                 self._announce()
             case StopService(reason=reason):
-                self._fail(f"{child.name}: {reason}")
+                if child.name is not ProcessName.CDE or not self._fall_back(reason):
+                    self._fail(f"{child.name}: {reason}")
+            case Drained():
+                child.drained.set()
             case PeerLost(peer=peer):
                 self._peer_lost(child, peer)
             case Heartbeat():
                 pass
+
+    def _fall_back(self, reason: str) -> bool:
+        """A new cde does not serve although its rehearsal did: go back to what served. False: nothing to go back to."""
+        if self._cde_before is None:
+            return False
+        self._cde_configuration, self._cde_before = self._cde_before, None
+        _log.error("reload_failed", reason=reason)
+        self._on_status("reload_refused", {"reason": reason})
+        return True
 
     def _peer_lost(self, child: Child, peer: ProcessName) -> None:
         joined_s = self._joined_s.get((child.name, peer), 0.0)
@@ -244,6 +338,11 @@ class Supervisor:
         code = child.process.returncode
         if self._stopping.is_set():
             return
+        if child.leaving.is_set():
+            self._start_again(child.name)
+            return
+        if child.name is ProcessName.CDE and not child.ready:
+            self._fall_back(f"it ended with code {code}")
         _log.error("process_died", name=child.name, pid=child.pid, code=code)
         self._on_status("died", {"process": str(child.name), "code": code})
         now_s = self._clock.now_s()

@@ -1,7 +1,7 @@
-"""Ledger rows: captures and gateway operations. Never a card number, a security code, a hash or a prefix of one.
+"""The ledger file: captures here, gateway operations in operation_rows.py. Never a card number, a security code, a hash
+or a prefix of one.
 
-Each call is one committed transaction: when it returns the row is on disk. Tokens are stored as they are in this
-version; encryption at rest comes with key management, for which ``token`` and ``dek_id`` stand ready.
+Each call is one committed transaction: when it returns the row is on disk.
 """
 
 from __future__ import annotations
@@ -10,27 +10,44 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dtmf_shield.store.database import open_ledger_database
+from dtmf_shield.store.operation_rows import OperationRows
 
 
 @dataclass(frozen=True, slots=True)
-class OperationRow:
-    """One gateway operation as stored. ``state``: intent approved declined failed_before_send unknown."""
+class NewCapture:
+    """What is known of a capture when it starts. ``caller``: a keyed hash."""
 
     capture_id: str
-    kind: str
-    idem_key: str
-    gateway: str
-    state: str
-    token: str
-    decline_code: str
+    call_id: str
+    flow: str = ""
+    caller: str = ""
+    agent: str = ""
+    test: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AbandonedCapture:
-    """A capture that ran when its process died. ``sent``: an operation may have reached the gateway."""
+    """A capture that ran when its process died. ``money``: an operation that moves money may have been sent."""
 
     capture_id: str
-    sent: bool
+    money: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PastAttempt:
+    """A card that was sent to a gateway. ``declined``: it was refused. ``at_s``: seconds since 1970."""
+
+    flow: str
+    caller: str
+    agent: str
+    declined: bool
+    at_s: float
+
+
+_MONEY_IN_DOUBT = (
+    "EXISTS (SELECT 1 FROM operations WHERE capture_id = captures.id AND kind NOT IN ('tokenize', 'verify')"
+    " AND operations.state IN ('intent', 'unknown'))"
+)
 
 
 class LedgerRows:
@@ -39,6 +56,7 @@ class LedgerRows:
     def __init__(self, path: Path) -> None:
         """Raises OperatorError where the file cannot be used."""
         self._database = open_ledger_database(path)
+        self.operations = OperationRows(self._database)
 
     def installation_value(self, name: str, fresh: str) -> str:
         """Return the stored value of ``name``, storing ``fresh`` the first time."""
@@ -46,11 +64,26 @@ class LedgerRows:
         row = self._database.execute("SELECT value FROM installation WHERE name = ?", (name,)).fetchone()
         return str(row[0])
 
-    def start_capture(self, capture_id: str, call_id: str, *, test: bool, wall_s: float) -> None:
+    def start_capture(self, new: NewCapture, *, wall_s: float) -> None:
         """Store that a capture runs. A repeated id changes nothing."""
         self._database.execute(
-            "INSERT OR IGNORE INTO captures (id, call_id, started, state, test) VALUES (?, ?, ?, 'running', ?)",
-            (capture_id, call_id, wall_s, int(test)),
+            "INSERT OR IGNORE INTO captures (id, call_id, flow, caller, agent, started, state, test)"
+            " VALUES (?, ?, ?, ?, ?, ?, 'running', ?)",
+            (
+                new.capture_id,
+                new.call_id,
+                new.flow,
+                new.caller,
+                new.agent,
+                wall_s,
+                int(new.test),
+            ),
+        )
+
+    def note_expiry(self, capture_id: str, expiry: tuple[int, int]) -> None:
+        """Store the card's expiry: (month, two-digit year)."""
+        self._database.execute(
+            "UPDATE captures SET exp_month = ?, exp_year = ? WHERE id = ?", (*expiry, capture_id)
         )
 
     def end_capture(self, capture_id: str, *, result: str, brand: str, last4: str, wall_s: float) -> None:
@@ -60,67 +93,35 @@ class LedgerRows:
             (wall_s, result, brand, last4, capture_id),
         )
 
-    def intend(
-        self,
-        capture_id: str,
-        *,
-        kind: str,
-        idem_key: str,
-        gateway: str,
-        expiry: tuple[int, int],
-        wall_s: float,
-    ) -> None:
-        """Store that an operation is about to be sent. ``expiry``: (month, two-digit year), (0, 0) for none.
-
-        Raises sqlite3.IntegrityError for a key that was used.
-        """
-        with self._database:
-            self._database.execute("BEGIN IMMEDIATE")
-            self._database.execute(
-                "INSERT INTO operations (capture_id, kind, idem_key, gateway, state, sent_at)"
-                " VALUES (?, ?, ?, ?, 'intent', ?)",
-                (capture_id, kind, idem_key, gateway, wall_s),
-            )
-            if expiry[0]:
-                self._database.execute(
-                    "UPDATE captures SET exp_month = ?, exp_year = ? WHERE id = ?", (*expiry, capture_id)
-                )
-
-    def settle(self, idem_key: str, *, state: str, token: str, decline_code: str, wall_s: float) -> None:
-        """Store an operation's outcome."""
-        self._database.execute(
-            "UPDATE operations SET state = ?, token = ?, decline_code = ?, settled_at = ? WHERE idem_key = ?",
-            (state, token or None, decline_code or None, wall_s, idem_key),
-        )
-
     def abandon(self, wall_s: float) -> tuple[AbandonedCapture, ...]:
-        """End what a process that died left running: captures interrupted, intents ``unknown``. Oldest first."""
-        with self._database:
-            self._database.execute("BEGIN IMMEDIATE")
+        """End what a process that died left running: captures interrupted, intents ``unknown``. Oldest first.
+
+        A capture without money in doubt is ``interrupted``: a token that was lost costs nothing.
+        """
+        with self.operations.transaction():
             rows = self._database.execute(
-                "SELECT id, EXISTS (SELECT 1 FROM operations WHERE capture_id = captures.id AND state = 'intent')"
-                " FROM captures WHERE state = 'running' ORDER BY started"
+                f"SELECT id, {_MONEY_IN_DOUBT} FROM captures WHERE state = 'running' ORDER BY started"  # noqa: S608
             )
             abandoned = tuple(AbandonedCapture(row[0], bool(row[1])) for row in rows)
             self._database.execute(
-                "UPDATE captures SET state = 'ended', ended = ?,"
-                " result = CASE WHEN EXISTS (SELECT 1 FROM operations WHERE capture_id = captures.id"
-                " AND operations.state = 'intent') THEN 'unknown' ELSE 'interrupted' END WHERE state = 'running'",
+                "UPDATE captures SET state = 'ended', ended = ?, result ="  # noqa: S608 - own text
+                f" CASE WHEN {_MONEY_IN_DOUBT} THEN 'unknown' ELSE 'interrupted' END WHERE state = 'running'",
                 (wall_s,),
             )
-            self._database.execute(
-                "UPDATE operations SET state = 'unknown', settled_at = ? WHERE state = 'intent'", (wall_s,)
-            )
+            self._database.execute("UPDATE operations SET state = 'unknown' WHERE state = 'intent'")
         return abandoned
 
-    def operations(self, capture_id: str) -> tuple[OperationRow, ...]:
-        """Return a capture's operations, oldest first."""
+    def attempts_since(self, wall_s: float, limit: int) -> tuple[PastAttempt, ...]:
+        """Return the latest ``limit`` cards sent since ``wall_s``, oldest first."""
         rows = self._database.execute(
-            "SELECT capture_id, kind, idem_key, gateway, state, coalesce(token, ''), coalesce(decline_code, '')"
-            " FROM operations WHERE capture_id = ? ORDER BY id",
-            (capture_id,),
-        )
-        return tuple(OperationRow(*row) for row in rows)
+            "SELECT flow, caller, agent, max(operations.state = 'declined'), min(sent_at) FROM operations"
+            " JOIN captures ON captures.id = capture_id"
+            " WHERE sent_at >= ? AND operations.state NOT IN ('failed_before_send')"
+            " AND (parent_id = '' OR (kind IN ('authorize', 'charge') AND operations.state = 'declined'))"
+            " GROUP BY capture_id ORDER BY min(sent_at) DESC LIMIT ?",
+            (wall_s, limit),
+        ).fetchall()
+        return tuple(PastAttempt(*row) for row in reversed(rows))
 
     def capture_result(self, capture_id: str) -> str | None:
         """Return how a capture ended, None while it runs or where it is not known."""

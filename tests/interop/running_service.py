@@ -28,6 +28,7 @@ STOP_LIMIT_S = 15.0
 POLL_S = 0.05
 FLOW = "card-tokenize-agent"
 QUICK_FLOW = "card-quick"
+CHARGE_FLOW = "card-charge-agent"
 """The shipped flow with one attempt and three seconds for each key."""
 QUICK_TIMEOUT_S = 3
 SHIPPED_FLOWS = Path(__file__).parents[2] / "ivr_flows"
@@ -48,7 +49,7 @@ def wait_until(look: Callable[[], Found | None], what: str, limit_s: float = 15.
 
 
 def write_flows(directory: Path) -> Path:
-    """Write the shipped flow and its impatient sister."""
+    """Write the shipped flows and the impatient sister of one."""
     directory.mkdir(parents=True, exist_ok=True)
     text = (SHIPPED_FLOWS / f"{FLOW}.yaml").read_text("utf-8")
     (directory / f"{FLOW}.yaml").write_text(text, "utf-8")
@@ -58,6 +59,8 @@ def write_flows(directory: Path) -> Path:
         quick = quick.replace(key, f"{key.split(':')[0]}: {QUICK_TIMEOUT_S}s")
     quick = quick.replace("settle_timeout: 2s", "settle_timeout: 1s")
     (directory / f"{QUICK_FLOW}.yaml").write_text(quick, "utf-8")
+    charge = (SHIPPED_FLOWS / f"{CHARGE_FLOW}.yaml").read_text("utf-8")
+    (directory / f"{CHARGE_FLOW}.yaml").write_text(charge, "utf-8")
     return directory
 
 
@@ -235,11 +238,10 @@ class RunningService:
 
         return wait_until(look, f"call to {dialled} is {state}", limit_s)
 
-    def start_capture(self, call_id: str, flow: str = FLOW) -> str:
+    def start_capture(self, call_id: str, flow: str = FLOW, **inputs: str | int) -> str:
         """Start a capture and return its id."""
-        response = self.post(
-            f"/v1/calls/{call_id}/captures", {"flow": flow, "inputs": {"reference": "test-1"}}
-        )
+        body = {"flow": flow, "inputs": {"reference": "test-1", **inputs}}
+        response = self.post(f"/v1/calls/{call_id}/captures", body)
         assert response.status_code == 201, (response.status_code, response.text)
         return str(response.json()["id"])
 

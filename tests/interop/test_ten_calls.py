@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from dtmf_shield.audit.chain import verify
 from dtmf_shield.phone.door import Door
 from dtmf_shield.service.demo.attacker import attack
 from dtmf_shield.service.demo.independent import HeardKey
@@ -22,7 +23,7 @@ from tests.interop.callers import Material, keying_caller
 from tests.interop.conftest import Exchange
 from tests.interop.ears import NOTHING, channels_of, heard_by_all, speech_seconds
 from tests.interop.phones import AgentCall
-from tests.interop.running_service import wait_until
+from tests.interop.running_service import FLOW, wait_until
 from tests.interop.sipp import SippCaller
 
 pytestmark = pytest.mark.interop
@@ -78,6 +79,19 @@ def ten(exchange: Exchange, material: Material, tmp_path_factory: pytest.TempPat
 def test_ten_calls_at_once_end_with_ten_tokens(ten: TenCalls) -> None:
     assert [outcome["result"] for outcome in ten.outcomes] == ["token"] * CALLS
     assert len({outcome["token_reference"] for outcome in ten.outcomes}) == CALLS
+
+
+def test_audit_trail_tells_each_capture_with_its_flow(ten: TenCalls, exchange: Exchange) -> None:
+    rows = [row for row, _ in verify(exchange.service.state / "audit.jsonl")]
+    started = {
+        row["capture"]: (row["call"], row["flow"]) for row in rows if row["event"] == "capture_started"
+    }
+    ended = {row["capture"]: row for row in rows if row["event"] == "capture_ended"}
+
+    mine = [capture for capture, row in ended.items() if row["result"] == "token" and capture in started]
+    assert len(mine) >= CALLS
+    assert {started[capture][1] for capture in mine} == {FLOW}
+    assert all((ended[capture]["call"], ended[capture]["flow"]) == started[capture] for capture in mine)
 
 
 def test_no_agent_hears_a_key(ten: TenCalls, work: Path) -> None:

@@ -9,17 +9,23 @@ number of many different digits, and keep it out of the environment and the argu
 from __future__ import annotations
 
 import base64
-import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
 
 CHUNK_BYTES = 1 << 20
 OVERLAP_BYTES = 4_096
 """More than the longest form (a run of 19 eight-byte numbers or a comma list), so that none hides on a seam."""
 MIDDLE_DIGITS, LAST_DIGITS, FIRST_DIGITS = 8, 10, 12
+PATTERNS_MAX = 64
+PLACES_MAX = 1_000
+"""In one chunk; more would say the same."""
 _INT_DIGIT_BITS = 30
 
 
@@ -96,17 +102,66 @@ def scan(pid: int, canary: str, *, include: frozenset[str] | None = None) -> lis
     ``include``: names of forms to search, None for all. Raises PermissionError, ProcessLookupError.
     """
     forms = byte_forms(canary) | pointer_forms(canary, pid)
-    wanted = {form: pattern for form, pattern in forms.items() if include is None or form in include}
+    return scan_for(pid, {form: it for form, it in forms.items() if include is None or form in include})
+
+
+def scan_for(pid: int, wanted: Mapping[str, bytes]) -> list[Finding]:
+    """Return every place in ``pid`` where one of the patterns stands, by its name."""
+    forms, patterns = list(wanted), _Patterns(list(wanted.values()))
     findings: set[Finding] = set()
     with Path(f"/proc/{pid}/mem").open("rb") as memory:
         for mapping in writable_mappings(pid):
             for start, chunk in _chunks(memory, mapping):
-                if chunk.count(0) == len(chunk):
-                    continue  # Most of a reserved map was never written.
-                for form, pattern in wanted.items():
-                    for match in re.finditer(re.escape(pattern), chunk):
-                        findings.add(Finding(pid, form, start + match.start(), mapping.name))
+                for index, at in patterns.places_in(chunk):
+                    findings.add(Finding(pid, forms[index], start + at, mapping.name))
     return sorted(findings, key=lambda finding: (finding.address, finding.form))
+
+
+class _Patterns:
+    """All patterns looked for in one pass: gigabytes are searched here, and again after each end."""
+
+    def __init__(self, patterns: list[bytes]) -> None:
+        if len(patterns) > PATTERNS_MAX:
+            raise ValueError(f"more than {PATTERNS_MAX} patterns")
+        self._lengths = np.array([len(pattern) for pattern in patterns], np.int64)
+        self._bytes = np.zeros((len(patterns), int(self._lengths.max(initial=1))), np.uint8)
+        self._by_first = np.zeros(256, np.uint64)
+        for index, pattern in enumerate(patterns):
+            self._bytes[index, : len(pattern)] = np.frombuffer(pattern, np.uint8)
+            self._by_first[pattern[0]] |= np.uint64(1) << np.uint64(index)
+        self._found = np.zeros((PLACES_MAX, 2), np.int64)
+
+    def places_in(self, data: bytes) -> list[tuple[int, int]]:
+        """Return the pattern's number and the offset of each place, the first PLACES_MAX of them."""
+        count = _places(
+            np.frombuffer(data, np.uint8), self._bytes, self._lengths, self._by_first, self._found
+        )
+        return [(int(index), int(at)) for index, at in self._found[:count]]
+
+
+@numba.njit(cache=False)
+def _places(
+    data: NDArray[np.uint8],
+    patterns: NDArray[np.uint8],
+    lengths: NDArray[np.int64],
+    by_first: NDArray[np.uint64],
+    found: NDArray[np.int64],
+) -> int:
+    count = 0
+    for at in range(len(data)):
+        candidates = by_first[data[at]]
+        if candidates == 0:
+            continue
+        for index in range(len(lengths)):
+            if not (candidates >> np.uint64(index)) & np.uint64(1) or at + lengths[index] > len(data):
+                continue
+            matched = 1
+            while matched < lengths[index] and data[at + matched] == patterns[index, matched]:
+                matched += 1
+            if matched == lengths[index] and count < len(found):
+                found[count, 0], found[count, 1] = index, at
+                count += 1
+    return count
 
 
 def writable_mappings(pid: int) -> list[_Mapping]:

@@ -1,5 +1,5 @@
 // What is read aloud: states that matter, never each key; held back 400 ms so that only the last of a burst is read.
-import { ALERT_RESULTS, GATEWAY_DOWN, LOST, RESULTS, SHIELD, SIGNED_OUT, countWords, fieldWords } from "./words.js";
+import { ALERT_RESULTS, AT_GATEWAY, GATEWAY_DOWN, LOST, RESULTS, SHIELD, SIGNED_OUT, countWords, fieldWords } from "./words.js";
 import { badgeState } from "./state_words.js";
 
 const HOLD_MS = 400;
@@ -43,7 +43,8 @@ function statusWords(before, after) {
   const is = after.calls.get(after.selected)?.capture;
   if (!is || was === is) return "";
   if (is.outcome && !(was?.id === is.id && was.outcome)) return RESULTS[is.outcome.result][1];
-  if (is.state === "sending" && was?.state !== "sending") return "Sending";
+  if (is.state in AT_GATEWAY && was?.state !== is.state) return AT_GATEWAY[is.state];
+  if (is.state === "paused" && was?.state !== "paused") return "Capture paused";
   for (const field of is.fields) {
     const old = was?.id === is.id ? was.fields.find((one) => one.field === field.field) : undefined;
     if (field.state === "valid" && old?.state !== "valid") return `${field.label}: ${fieldWords(field)[1]}`;

@@ -5,7 +5,7 @@ import { looksLikeCard, send } from "./command.js";
 import { emptyState, reduce, running } from "./store.js";
 import { openStream } from "./stream.js";
 import { draw, drawClock, mayStart } from "./view.js";
-import { PROBLEMS } from "./words.js";
+import { AT_GATEWAY, PROBLEMS } from "./words.js";
 
 const at = (id) => document.getElementById(id);
 const announce = announcer(at("status"), at("alert"));
@@ -32,7 +32,7 @@ function note(words) {
 
 async function command(body) {
   const call = state.calls.get(state.selected);
-  if (!running(call) || call.capture.state === "sending") return;
+  if (!running(call) || call.capture.state in AT_GATEWAY) return;
   const words = await send(`/v1/captures/${call.capture.id}/commands`, body);
   if (words) at("actions-note").textContent = at("status").textContent = words;
 }
@@ -71,6 +71,10 @@ function shortcut(event) {
 }
 
 at("start").addEventListener("submit", start);
+at("pause").addEventListener("click", () => {
+  const paused = state.calls.get(state.selected)?.capture?.state === "paused";
+  command({ command: paused ? "resume" : "pause" });
+});
 at("cancel").addEventListener("click", () => command({ command: "cancel" }));
 document.addEventListener("keydown", shortcut);
 setInterval(() => drawClock(state), 1000);

@@ -52,8 +52,9 @@ class CaptureField extends HTMLElement {
 
 // The mask has no digit; last4, where it is given, stands in place of the last four keys.
 function shownMask(field) {
+  if (field.value) return field.value;
   if (field.last4) return field.masked.replace(/•{4}$|•{1,3} ?•{1,3}$/, field.last4);
-  return field.masked || { expiry: "○○/○○", security_code: "○○○" }[field.kind] || "○○○○ ○○○○ ○○○○ ○○○○";
+  return field.masked || { expiry: "○○/○○", security_code: "○○○", card_number: "○○○○ ○○○○ ○○○○ ○○○○" }[field.kind] || "○○○○";
 }
 
 function heardWords(field) {

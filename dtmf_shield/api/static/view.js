@@ -3,7 +3,7 @@ import { make } from "./elements.js";
 import { icon } from "./icons.js";
 import { badgeState } from "./state_words.js";
 import { running } from "./store.js";
-import { CALL_STATES, RESULTS, SHIELD_MODES, brandName } from "./words.js";
+import { AT_GATEWAY, CALL_STATES, RESULTS, SHIELD_MODES, amountWords, brandName } from "./words.js";
 
 const at = (id) => document.getElementById(id);
 
@@ -55,7 +55,10 @@ function drawCallItem(item, call, chosen) {
 }
 
 function captureWords(call) {
-  if (running(call)) return call.capture.state === "sending" ? "Sending…" : "Card capture";
+  if (running(call)) {
+    const sent = AT_GATEWAY[call.capture.state];
+    return sent ? `${sent}…` : call.capture.state === "paused" ? "Capture paused" : "Card capture";
+  }
   return call.capture?.outcome ? RESULTS[call.capture.outcome.result][1] : "";
 }
 
@@ -63,6 +66,7 @@ function drawHead(call) {
   at("desk-title").textContent = !call ? "No call selected"
     : running(call) && call.capture.title ? call.capture.title : `Caller ${call.caller_masked}`;
   const facts = !call ? [] : [
+    ["Amount", call.capture?.amount_minor && amountWords(call.capture.amount_minor, call.capture.currency)],
     ["Caller", call.caller_masked], ["Dialled", call.dialled], ["Line", call.trunk],
     ["Caller audio", SHIELD_MODES[call.shield?.caller]], ["Agent audio", SHIELD_MODES[call.shield?.agent]],
   ].filter(([, value]) => value);
@@ -88,14 +92,19 @@ export function drawClock(state) {
 
 function drawWork(state, call, act) {
   const busy = running(call);
-  const sending = busy && call.capture.state === "sending";
+  const sending = busy && call.capture.state in AT_GATEWAY;
+  const paused = busy && call.capture.state === "paused";
   drawSay(busy ? call.capture.say : "");
   drawFields(call, busy, sending, act);
   drawOutcome(call.capture);
   drawStart(state, call, busy);
   at("actions").hidden = !busy;
   at("cancel").setAttribute("aria-disabled", String(sending));
-  at("actions-note").textContent = sending ? "Sending… nothing can be changed until the result is here."
+  at("pause").setAttribute("aria-disabled", String(sending));
+  at("pause").textContent = paused ? "Go on" : "Pause";
+  at("actions-note").textContent = sending
+    ? `${AT_GATEWAY[call.capture.state]}… nothing can be changed until the result is here.`
+    : paused ? "Paused: what the caller keys is masked and dropped."
     : "The caller keys; you hear no tone. Alt+1 to Alt+3 go to the Reset buttons.";
 }
 
@@ -147,16 +156,17 @@ function drawOutcome(capture) {
 function drawStart(state, call, busy) {
   const ready = mayStart(state, call);
   const unknown = call.capture?.outcome?.result === "unknown";  // may have been taken: do not ask again
-  at("start").hidden = busy || unknown || call.state === "ended";
+  const flows = state.flows.filter((flow) => !flow.needs_amount);  // an amount is said by the desktop program
+  at("start").hidden = busy || unknown || call.state === "ended" || flows.length === 0;
   at("start-button").setAttribute("aria-disabled", String(!ready));
   at("start-button").textContent = call.state !== "talking" ? "Available when the call is connected"
     : !ready ? "Not while the shield is not confirmed"
     : call.capture?.outcome ? "Take another card" : "Take card details";
-  const key = JSON.stringify(state.flows);
+  const key = JSON.stringify(flows);
   if (at("flow").dataset.key === key) return;
   at("flow").dataset.key = key;
-  at("flow-ask").hidden = state.flows.length < 2;
-  at("flow").replaceChildren(...state.flows.map((flow) => {
+  at("flow-ask").hidden = flows.length < 2;
+  at("flow").replaceChildren(...flows.map((flow) => {
     const option = make("option", "", flow.title);
     option.value = flow.id;
     return option;

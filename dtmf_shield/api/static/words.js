@@ -14,17 +14,21 @@ export const SHIELD_MODES = { mute: "silenced", guard: "guarded", capture: "mask
 
 const BRANDS = {
   visa: "Visa", mastercard: "Mastercard", amex: "American Express", maestro: "Maestro", discover: "Discover",
-  diners: "Diners Club", jcb: "JCB", unionpay: "UnionPay", dankort: "Dankort", mir: "Mir",
+  diners: "Diners Club", jcb: "JCB", unionpay: "UnionPay", dankort: "Dankort", mir: "Mir", verve: "Verve",
+  rupay: "RuPay", elo: "Elo", troy: "Troy", hiper: "Hiper", hipercard: "Hipercard", naranja: "Naranja",
 };
 
 const REASONS = {
   timeout: "No keys received, ask again", too_short: "Too short", too_long: "Too long",
   luhn: "Check digit wrong", brand: "Card type not taken", expired: "Expired", too_far: "Date too far ahead",
-  format: "Not a date",
+  format: "Not a date", range: "Outside what is taken", check: "Check digits wrong",
 };
 
 export const RESULTS = {
   token: ["good", "Approved", "The card is stored with the payment service."],
+  approved: ["good", "Payment approved", "The amount has been taken, or is held on the card."],
+  action_required: ["bad", "Another card needed", "The bank wants a step that a telephone has not. Nothing was taken."],
+  velocity: ["bad", "Stopped", "Too many cards were tried. Nothing was sent; tell your supervisor."],
   declined: ["bad", "Not approved", "The payment service did not accept this card. Another card may be taken."],
   gateway_unreachable: ["bad", "Payment service down", "Nothing was taken. The call goes on; try again later."],
   unknown: ["warn", "Result unknown", "Do not take the card again before it has been checked."],
@@ -36,8 +40,13 @@ export const RESULTS = {
   refused: ["bad", "Refused", "No token was given. If it happens again, tell your administrator."],
 };
 
+// Capture states in which nothing can be changed: what the page says meanwhile.
+export const AT_GATEWAY = {
+  sending: "Sending", paying: "Payment on its way", settling: "Asking the payment service what it did",
+};
+
 export const ALERT_RESULTS = new Set([
-  "unknown", "gateway_unreachable", "caller_gone", "interrupted", "refused", "attempts_used", "timed_out",
+  "unknown", "velocity", "action_required", "gateway_unreachable", "caller_gone", "interrupted", "refused", "attempts_used", "timed_out",
 ]);
 
 export const PROBLEMS = {
@@ -49,6 +58,7 @@ export const PROBLEMS = {
   "call-not-found": "That call is gone.",
   "captures-full": "No capture can start just now. Try again in a moment.",
   "invalid-request": "The reference may hold letters, digits and dashes, 32 at most, and no card number.",
+  "amount-needed": "This payment needs an amount. Start it from your desktop program.",
   "not-signed-in": "Your session has ended. Open a new one-time link.",
 };
 
@@ -57,10 +67,17 @@ export const LOST = "Connection lost, reconnecting";
 export const SIGNED_OUT = "Your session has ended. Open a new one-time link to go on.";
 export const GATEWAY_DOWN = "Payment service down. Calls go on; cards cannot be stored just now.";
 
+// 1050 EUR as "10.50 EUR", in as many decimals as the currency has.
+export function amountWords(minor, currency) {
+  const format = new Intl.NumberFormat("en", { style: "currency", currency, currencyDisplay: "code" });
+  return format.format(minor / 10 ** format.resolvedOptions().maximumFractionDigits);
+}
+
 export const brandName = (brand) => BRANDS[brand] ?? brand;
 
 export function countWords(field) {
-  if (field.of) return `${field.count} of ${field.of} digits`;
+  const of = field.of ?? (field.count <= field.of_usual ? field.of_usual : null);
+  if (of) return `${field.count} of ${of} digits`;
   return field.count === 1 ? "1 digit" : `${field.count} digits`;
 }
 
@@ -68,7 +85,7 @@ export function countWords(field) {
 export function fieldWords(field) {
   switch (field.state) {
     case "waiting": return ["", "Waiting for the caller"];
-    case "keying": return ["busy", field.of ? `Keying ${field.count} of ${field.of}` : `Keying, ${countWords(field)}`];
+    case "keying": return ["busy", `Keying ${countWords(field)}`];
     case "valid": return ["good", field.brand ? `${brandName(field.brand)}, valid` : "Valid"];
     case "invalid": return ["bad", REASONS[field.reason] ?? "Not valid"];
     case "timeout": return ["bad", REASONS.timeout];

@@ -7,16 +7,15 @@ into a GatewayResult. It sends nothing: every card number takes the one measured
 from __future__ import annotations
 
 import enum
-import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from dtmf_shield.account_data import slots
 from dtmf_shield.base.errors import InvariantError
-from dtmf_shield.model.payment import DeclineCode, OperationKind
+from dtmf_shield.model.payment import OperationKind
 
 TOKEN_CHARACTERS_MAX: Final = 200
-_DECLINE_CODES: Final = {code.value: code for code in DeclineCode}
 
 
 class GatewayResultKind(enum.StrEnum):
@@ -70,29 +69,63 @@ class SlotField(enum.Enum):
 
     NUMBER = "number"
     EXPIRY_MONTH = "expiry_month"
+    EXPIRY_MONTH_NUMBER = "expiry_month_number"
+    """As JSON writes a number: 3, not 03."""
     EXPIRY_YEAR = "expiry_year"
     """Two digits."""
+    EXPIRY_YEAR_LONG = "expiry_year_long"
+    """Four digits."""
     SECURITY_CODE = "security_code"
+    POSTAL_CODE = "postal_code"
+    BANK_ACCOUNT = "bank_account"
+    ROUTING_NUMBER = "routing_number"
+    IBAN = "iban"
+    """With its country letters."""
+    DATE_OF_BIRTH = "date_of_birth"
+    """Eight digits, in the order they were keyed."""
+
+
+Place = tuple[int, int]
+"""Start within the slot, length."""
 
 
 @dataclass(frozen=True, slots=True)
 class CardInSlot:
-    """A complete card where it lies: the slot and how long each field is. Holds no digit itself."""
+    """A complete card or account where it lies: the slot and how long each field is. Holds no digit itself.
+
+    ``expiry_length`` 6: MMYYYY, as cde keeps every accepted expiry; 4: MMYY, which has no EXPIRY_YEAR_LONG.
+    ``others``: places of parts that have no fixed one. A length of 0 or no place: it was not keyed.
+    """
 
     slot: memoryview
-    number_length: int
-    expiry_length: int
-    security_code_length: int
+    number_length: int = 0
+    expiry_length: int = 0
+    security_code_length: int = 0
+    others: Mapping[SlotField, Place] = field(default_factory=dict)
 
     def part(self, field: SlotField) -> memoryview:
         """Return the view of ``field``; empty where it was not keyed."""
-        start, length = {
-            SlotField.NUMBER: (slots.CARD_NUMBER_AT, self.number_length),
-            SlotField.EXPIRY_MONTH: (slots.EXPIRY_AT, min(self.expiry_length, 2)),
-            SlotField.EXPIRY_YEAR: (slots.EXPIRY_AT + 2, max(self.expiry_length - 2, 0)),
-            SlotField.SECURITY_CODE: (slots.SECURITY_CODE_AT, self.security_code_length),
-        }[field]
+        start, length = self.others.get(field) or self._fixed_place(field)
         return self.slot[start : start + length]
+
+    def _fixed_place(self, field: SlotField) -> Place:
+        at, length = slots.EXPIRY_AT, self.expiry_length
+        match field:
+            case SlotField.NUMBER:
+                return slots.CARD_NUMBER_AT, self.number_length
+            case SlotField.EXPIRY_MONTH:
+                return at, 2 if length else 0
+            case SlotField.EXPIRY_MONTH_NUMBER:
+                zero = length > 0 and self.slot[at] == ord("0")
+                return at + zero, (2 - zero) if length else 0
+            case SlotField.EXPIRY_YEAR:
+                return at + length - 2, 2 if length else 0
+            case SlotField.EXPIRY_YEAR_LONG:
+                return at + 2, 4 if length == 6 else 0
+            case SlotField.SECURITY_CODE:
+                return slots.SECURITY_CODE_AT, self.security_code_length
+            case _:
+                return 0, 0
 
 
 BodyPart = bytes | SlotField
@@ -102,9 +135,10 @@ BodyPart = bytes | SlotField
 class Order:
     """One operation as the engine wants it done.
 
-    ``key`` is the idempotency key, the same for every re-send. Either ``card`` or ``token`` for what takes a card;
-    ``gateway_reference`` names the earlier operation for CAPTURE, REFUND, VOID and, where known, LOOKUP.
-    ``of``: for LOOKUP, the kind asked about. ``customer``: an opaque name of the payer, for gateways that store cards.
+    ``key`` is the idempotency key, the same for every re-send; of a LOOKUP, the key of the operation asked about.
+    Either ``card`` or ``token`` for what takes a card; ``gateway_reference`` names the earlier operation for CAPTURE,
+    REFUND, VOID and, where known, LOOKUP. ``of``: for LOOKUP the kind asked about; for REFUND and VOID, where known,
+    the kind taken back. ``customer``: an opaque name of the payer, for gateways that store cards.
     """
 
     kind: OperationKind
@@ -120,6 +154,18 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class Signature:
+    """The gateway wants ``header`` to hold the HMAC of the body, in hexadecimal, by ``algorithm`` (of hashlib).
+
+    The transport signs the filled build page (``hmac.digest`` on the view copies nothing), where the credentials file
+    has a signing secret.
+    """
+
+    header: str
+    algorithm: str
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request. Headers come beside Host, Content-Length and what the transport adds; never account data."""
 
@@ -127,6 +173,7 @@ class Request:
     path: str
     headers: tuple[tuple[str, str], ...] = ()
     body: tuple[BodyPart, ...] = ()
+    signature: Signature | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +198,37 @@ class Unanswered:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a gateway can do. ``key_ttl_s``: how long it knows an idempotency key."""
+    """What a gateway can do. ``key_ttl_s``: how long it knows an idempotency key.
+
+    ``by_card`` and ``by_token``: operations that take a card or a token. ``lookup_by_key`` and ``lookup_by_reference``:
+    kinds that can be asked about by our key or by the gateway's reference. ``voids``: kinds that a VOID can take back;
+    the others need a REFUND.
+    """
 
     operations: frozenset[OperationKind]
     idempotency: Idempotency
     key_ttl_s: float = 0.0
     token_binds_cvc: bool = False
+    by_card: frozenset[OperationKind] = frozenset()
+    by_token: frozenset[OperationKind] = frozenset()
+    lookup_by_key: frozenset[OperationKind] = frozenset()
+    lookup_by_reference: frozenset[OperationKind] = frozenset()
+    voids: frozenset[OperationKind] = frozenset()
+
+    @property
+    def tokenizes(self) -> bool:
+        """Whether it gives a token for a card."""
+        return OperationKind.TOKENIZE in self.by_card
+
+    @property
+    def charges_token(self) -> bool:
+        """Whether a charge can be made with a token alone, after the digits are gone."""
+        return OperationKind.CHARGE in self.by_token
+
+    @property
+    def charges_card(self) -> bool:
+        """Whether a charge can be made with the card itself (`direct`)."""
+        return OperationKind.CHARGE in self.by_card
 
 
 class Connector(Protocol):
@@ -188,11 +260,6 @@ class Exchange(Protocol):
         """Send once and wait for the answer, within the transport's time limits. Never raises for peer or network."""
 
 
-def json_text(value: str) -> bytes:
-    """Return ``value`` as a JSON string with its quotes. Not for account data."""
-    return json.dumps(value).encode("ascii")
-
-
 def build_body(page: memoryview, parts: tuple[BodyPart, ...], card: CardInSlot | None) -> memoryview:
     """Join ``parts`` in ``page``, locked memory. Return the filled view.
 
@@ -211,8 +278,3 @@ def build_body(page: memoryview, parts: tuple[BodyPart, ...], card: CardInSlot |
         page[end : end + len(view)] = view
         end += len(view)
     return page[:end]
-
-
-def decline_code(code: str) -> DeclineCode:
-    """Return ``code`` where it is one of the closed list, else OTHER."""
-    return _DECLINE_CODES.get(code, DeclineCode.OTHER)

@@ -1,208 +1,256 @@
 """The one way a card number leaves: from the slot into a locked build page, from there into TLS, then wiped.
 
-HTTP/1.1 (RFC 9112) by h11 over asyncio TLS streams, one connection a request in this version. Head and body go to
-the stream as two writes; the body as one memoryview, which neither h11 nor asyncio copies. It decides nothing about
-the answer: connectors read that.
+One pool of kept connections a gateway. A connection is opened while the last field is keyed (``warm``), tried before
+each use, and replaced where it ended meanwhile; a request that may have left is never sent again here. This decides
+nothing about answers: connectors read them, and the payment engine decides what follows.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import random
 import ssl
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import h11
 
 from dtmf_shield.account_data.slots import Region
-from dtmf_shield.base.errors import OperatorError
+from dtmf_shield.base.errors import InvariantError
 from dtmf_shield.base.log import get_logger
-from dtmf_shield.cde.gateways.base import (
-    Answer,
-    CardInSlot,
-    Request,
-    Unanswered,
-    build_body,
+from dtmf_shield.cde.gateways.base import Answer, CardInSlot, Request, Unanswered
+from dtmf_shield.cde.gateways.connection import Connection, HandshakeError, Peer, PinMismatchError
+from dtmf_shield.cde.gateways.http_exchange import (
+    GarbageError,
+    Identity,
+    may_be_kept,
+    receive_answer,
+    send_request,
 )
 
 CONNECT_TIMEOUT_S: Final = 2.0
+"""For all addresses together: TCP, TLS, pin."""
+CONNECT_TIMEOUT_S_MIN: Final = 0.5
+"""What one address of several gets at least."""
 ANSWER_TIMEOUT_S: Final = 8.0
-CONNECT_TRIES: Final = 2
-RETRY_WAIT_S_MAX: Final = 0.25
-ANSWER_BYTES_MAX: Final = 65_536
+"""From the first byte of the request to the last of the answer."""
+HTTPS_PORT: Final = 443
 BUILD_PAGE_BYTES: Final = 4_096
-BUILD_PAGES: Final = 16
-"""Requests at once; more wait for a page."""
-_READ_BYTES: Final = 16_384
+"""The longest body."""
+EXCHANGES_MAX: Final = 64
+"""At once with one gateway; more wait for as long as a connection may take, then fail unsent."""
+ADDRESSES_MAX: Final = 8
+KEPT_CONNECTIONS_MAX: Final = 8
+"""Idle ones. More exchanges than that at once open connections of their own."""
+KEPT_S_MAX: Final = 55.0
+"""Front servers close idle connections after 60 s or more; we do not wait for them to."""
 
 _log = get_logger("gateway")
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where the gateway is. ``ip`` is a literal: a name would need a resolver and its files."""
+    """Where the gateway is and who we are there.
 
-    ip: str
+    ``addresses`` are literals, tried in turn: a name would need a resolver and its files. ``headers``: Authorization
+    and the like. ``pins``: empty, or any of them is the gateway's key.
+    """
+
+    addresses: tuple[str, ...]
     port: int
     server_name: str
-    authorization: str
+    headers: tuple[tuple[str, str], ...] = ()
+    signing_key: bytes = b""
+    pins: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
-        return f"<Endpoint {self.ip}:{self.port}>"
-
-
-class _NoAnswerError(Exception):
-    """Bytes may have left; no complete answer came. ``reason``: reset, timeout, garbage."""
-
-
-def tls_context(ca_file: Path) -> ssl.SSLContext:
-    """Return a context that believes ``ca_file`` alone.
-
-    Not ssl.create_default_context: that one honours SSLKEYLOGFILE and the system's authorities.
-    Raises OperatorError where the file cannot be read.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_verify_locations(cafile=ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise OperatorError(f"{ca_file}: cannot read the gateway's authorities; name a PEM file") from error
-    return context
-
-
-def basic_authorization(user_file: Path) -> str:
-    """Read ``user:password`` and return the Authorization header's value (RFC 7617). Raises OperatorError."""
-    try:
-        line = user_file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise OperatorError(f"{user_file}: cannot read the gateway's credentials") from error
-    if ":" not in line:
-        raise OperatorError(f"{user_file}: found no colon; write user:password on one line")
-    return "Basic " + base64.b64encode(line.encode("utf-8")).decode("ascii")
+        return f"<Endpoint {self.server_name}:{self.port}>"
 
 
 class GatewaySender:
-    """Sends requests to one endpoint. ``health``: ok, refused, timeout or tls, of the last try."""
+    """Sends requests to one gateway. ``health`` is that of the last try: ok refused timeout tls pin."""
 
-    def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext, name: str, pages: Region) -> None:
-        """``pages``: locked memory of BUILD_PAGES x BUILD_PAGE_BYTES. ``name``: of the gateway, for the log."""
-        self._endpoint, self._tls, self._name, self._region = endpoint, tls, name, pages
-        self._free_pages = list(range(BUILD_PAGES))
-        self._page_free = asyncio.Semaphore(BUILD_PAGES)
+    def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext, name: str, page: Region) -> None:
+        """``name``: of the gateway, for the log. ``page``: BUILD_PAGE_BYTES of locked memory, for all gateways."""
+        self._endpoint, self._tls, self.name, self._page = endpoint, tls, name, page
+        self._identity = Identity(_host(endpoint), endpoint.headers, endpoint.signing_key)
+        self._room = asyncio.Semaphore(EXCHANGES_MAX)
+        self._addresses: tuple[str, ...] = ()
+        self.set_addresses(endpoint.addresses)
+        self._idle: list[Connection] = []
+        self._expected = 0
+        """Exchanges announced by ``warm`` and not yet begun."""
+        self._opening = 0
+        """Connections that ``warm`` is opening."""
+        self._warming: set[asyncio.Task[None]] = set()
         self.health = "ok"
 
     async def exchange(self, request: Request, card: CardInSlot | None) -> Answer | Unanswered:
         """Send once and wait for the answer. Never raises for what a peer or the network does."""
-        async with self._page_free:
-            page = self._free_pages.pop()
-            try:
-                return await self._exchange(request, card, page)
-            finally:
-                self._free_pages.append(page)
-
-    async def probe(self) -> str:
-        """Connect and leave. Return the health."""
-        connected = await self._connect()
-        if connected is not None:
-            connected[1].close()
-        return self.health
-
-    async def _exchange(self, request: Request, card: CardInSlot | None, page: int) -> Answer | Unanswered:
-        connected = await self._connect_patiently()
-        if connected is None:
-            return Unanswered(self.health, sent=False)
-        reader, writer = connected
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                http = await self._send(writer, request, card, page)
-                return await _receive(http, reader)
-        except TimeoutError:
-            return self._no_answer("timeout")
-        except OSError:
-            return self._no_answer("reset")
-        except (_NoAnswerError, h11.RemoteProtocolError):
-            return self._no_answer("garbage")
-        finally:
-            writer.transport.abort()
-
-    def _no_answer(self, reason: str) -> Unanswered:
-        _log.warning("gateway_no_answer", gateway=self._name, reason=reason)
-        return Unanswered(reason, sent=True)
-
-    async def _send(
-        self, writer: asyncio.StreamWriter, request: Request, card: CardInSlot | None, page: int
-    ) -> h11.Connection:
-        http = h11.Connection(our_role=h11.CLIENT)
-        start = page * BUILD_PAGE_BYTES
-        try:
-            body = build_body(self._region.view[start : start + BUILD_PAGE_BYTES], request.body, card)
-            writer.write(http.send(self._head(request, len(body))) or b"")
-            for view in http.send_with_data_passthrough(h11.Data(data=body)) or ():  # type: ignore[arg-type]
-                writer.write(view)
-            http.send(h11.EndOfMessage())
-            await writer.drain()
-        finally:
-            self._region.wipe_range(start, BUILD_PAGE_BYTES)
-        return http
-
-    def _head(self, request: Request, length: int) -> h11.Request:
-        headers = [
-            ("Host", self._endpoint.server_name),
-            ("Authorization", self._endpoint.authorization),
-            ("Content-Length", str(length)),
-            ("Connection", "close"),
-            *request.headers,
-        ]
-        return h11.Request(method=request.method, target=request.path, headers=headers)
-
-    async def _connect_patiently(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
-        for left in reversed(range(CONNECT_TRIES)):
-            connected = await self._connect()
-            if connected is not None or self.health == "tls" or not left:
-                return connected
-            await asyncio.sleep(random.uniform(RETRY_WAIT_S_MAX / 2, RETRY_WAIT_S_MAX))  # noqa: S311 - jitter
-        return None
-
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        self._expected = max(0, self._expected - 1)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                connected = await asyncio.open_connection(
-                    self._endpoint.ip,
-                    self._endpoint.port,
-                    ssl=self._tls,
-                    server_hostname=self._endpoint.server_name,
-                    limit=ANSWER_BYTES_MAX,
-                )
+                await self._room.acquire()
         except TimeoutError:
-            self.health = "timeout"
-        except ssl.SSLError as error:
-            _log.warning("gateway_tls_failed", gateway=self._name, reason=error.reason)
-            self.health = "tls"
-        except OSError:
-            self.health = "refused"
+            _log.warning("gateway_exchanges_at_their_limit", gateway=self.name, exchanges=EXCHANGES_MAX)
+            return Unanswered("timeout", sent=False)
+        try:
+            connection = await self._ready_connection()
+            if connection is None:
+                return Unanswered(self.health, sent=False)
+            return await self._exchange(connection, request, card)
+        finally:
+            self._room.release()
+
+    async def _exchange(
+        self, connection: Connection, request: Request, card: CardInSlot | None
+    ) -> Answer | Unanswered:
+        try:
+            # No turn of the loop lies between the connection's trial and the first byte.
+            http = send_request(connection, request, card, self._page, self._identity)
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                answer = await receive_answer(http, connection)
+        except (OSError, GarbageError, h11.RemoteProtocolError) as error:
+            connection.abort()
+            reason = _reason(error)
+            _log.warning("gateway_no_answer", gateway=self.name, reason=reason)
+            return Unanswered(reason, sent=True)
+        except BaseException:
+            connection.abort()
+            raise
+        self._keep_or_close(connection, http)
+        return answer
+
+    def warm(self) -> None:
+        """An exchange will follow soon: have a connection ready for it. Returns at once."""
+        self._expected = min(self._expected + 1, KEPT_CONNECTIONS_MAX)
+        if len(self._warming) < KEPT_CONNECTIONS_MAX:
+            task = asyncio.get_running_loop().create_task(self._warm())
+            self._warming.add(task)
+            task.add_done_callback(self._warming.discard)
+
+    async def probe(self) -> str:
+        """Connect anew, keep the connection in place of the oldest, and return the health."""
+        await self._drop_unusable()
+        connection = await self._connect()
+        if connection is not None:
+            self._keep(connection)
+        return self.health
+
+    def set_addresses(self, addresses: Sequence[str]) -> None:
+        """Connect to these from now on. Connections in use go on; idle ones to other addresses are dropped when met.
+
+        Raises InvariantError for none or too many.
+        """
+        if not 1 <= len(addresses) <= ADDRESSES_MAX:
+            raise InvariantError(f"a gateway has 1 to {ADDRESSES_MAX} addresses")
+        self._addresses = tuple(addresses)
+
+    def close(self) -> None:
+        """End every idle connection and what is being opened."""
+        for task in self._warming:
+            task.cancel()
+        while self._idle:
+            self._idle.pop().close()
+
+    # --- kept connections ---------------------------------------------------------------------------------
+
+    async def _ready_connection(self) -> Connection | None:
+        """Return a connection that was open and silent a moment ago, else a new one, None where there is no way."""
+        while self._idle:
+            # The newest first: it is the least likely to be at its end.
+            connection = self._idle.pop()
+            if self._young(connection) and await connection.is_usable():
+                return connection
+            connection.close()
+        return await self._connect()
+
+    async def _warm(self) -> None:
+        await self._drop_unusable()
+        while len(self._idle) + self._opening < self._expected:
+            self._opening += 1
+            try:
+                connection = await self._connect()
+            finally:
+                self._opening -= 1
+            if connection is None:
+                return
+            self._keep(connection)
+
+    async def _drop_unusable(self) -> None:
+        tried, self._idle = self._idle, []
+        for connection in tried:
+            if self._young(connection) and await connection.is_usable():
+                self._idle.append(connection)
+            else:
+                connection.close()
+
+    def _young(self, connection: Connection) -> bool:
+        age_s = time.monotonic() - connection.idle_since_s
+        return age_s < KEPT_S_MAX and connection.peer.address in self._addresses
+
+    def _keep_or_close(self, connection: Connection, http: h11.Connection) -> None:
+        if may_be_kept(http):
+            self._keep(connection)
         else:
-            self.health = "ok"
-            return connected
+            connection.close()
+
+    def _keep(self, connection: Connection) -> None:
+        connection.idle_since_s = time.monotonic()
+        self._idle.append(connection)
+        if len(self._idle) > KEPT_CONNECTIONS_MAX:
+            self._idle.pop(0).close()
+
+    # --- new connections ----------------------------------------------------------------------------------
+
+    async def _connect(self) -> Connection | None:
+        """Try each address in turn, the last good one first. Return a connection, or None and the health says why."""
+        timeout_s = max(CONNECT_TIMEOUT_S_MIN, CONNECT_TIMEOUT_S / len(self._addresses))
+        for address in self._addresses:
+            endpoint = self._endpoint
+            peer = Peer(address, endpoint.port, endpoint.server_name, endpoint.pins)
+            connection = Connection(peer, self._tls)
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await connection.open()
+            except (OSError, PinMismatchError) as error:
+                self.health = _reason_before(error)
+                detail = error.reason if isinstance(error, ssl.SSLError) else type(error).__name__
+                _log.warning("gateway_no_connection", gateway=self.name, reason=self.health, detail=detail)
+            else:
+                self.health = "ok"
+                if address in self._addresses:  # it may have been taken away meanwhile
+                    others = (other for other in self._addresses if other != address)
+                    self._addresses = (address, *others)
+                return connection
         return None
 
 
-async def _receive(http: h11.Connection, reader: asyncio.StreamReader) -> Answer:
-    """Return the complete answer. Raises _NoAnswerError, h11.RemoteProtocolError, OSError."""
-    status, body = 0, bytearray()
-    while True:
-        event = http.next_event()
-        if event is h11.NEED_DATA:
-            http.receive_data(await reader.read(_READ_BYTES))
-        elif isinstance(event, h11.Response):
-            status = event.status_code
-        elif isinstance(event, h11.Data):
-            body += event.data
-            if len(body) > ANSWER_BYTES_MAX:
-                raise _NoAnswerError("too long")
-        elif isinstance(event, h11.EndOfMessage):
-            return Answer(status, bytes(body))
-        elif isinstance(event, h11.ConnectionClosed) or event is h11.PAUSED:
-            raise _NoAnswerError("closed")
+def _host(endpoint: Endpoint) -> str:
+    name = f"[{endpoint.server_name}]" if ":" in endpoint.server_name else endpoint.server_name
+    return name if endpoint.port == HTTPS_PORT else f"{name}:{endpoint.port}"
+
+
+def _reason_before(error: Exception) -> str:
+    match error:
+        case TimeoutError():
+            return "timeout"
+        case PinMismatchError():
+            return "pin"
+        case ssl.SSLError() | HandshakeError():
+            return "tls"
+        case _:
+            return "refused"
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case TimeoutError():
+            return "timeout"
+        case ssl.SSLError():
+            return "tls"
+        case OSError():
+            return "reset"
+        case _:
+            return "garbage"

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from dtmf_shield.base.clock import Clock
+from dtmf_shield.call.ports import CaptureCommand
 from dtmf_shield.model.ids import CallId, LegRole
-from dtmf_shield.model.messages import (
-    CancelCapture,
-    CdeToControl,
-    CollectField,
-    InfoMailed,
-    StartCapture,
-    SubmitCapture,
-)
+from dtmf_shield.model.messages import CdeToControl, InfoMailed
 from dtmf_shield.service.channel import Channel
 from dtmf_shield.service.control.mailbox import MailboxWriter
 from dtmf_shield.sip.message import OpaqueBody
@@ -35,7 +29,7 @@ class CdeCaptures:
         """Whether cde is there."""
         return self._channel is not None
 
-    def send(self, message: StartCapture | CollectField | SubmitCapture | CancelCapture) -> bool:
+    def send(self, message: CaptureCommand) -> bool:
         """Pass a command on; False where cde is away."""
         return self._channel is not None and self._channel.send(message)
 

@@ -16,6 +16,7 @@ from dtmf_shield.call.events import CallPhase, CallSnapshot, CaptureSnapshot
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult
 from dtmf_shield.model.ids import CallId, CaptureId, Token
+from dtmf_shield.model.payment import NO_MONEY, Money
 from dtmf_shield.model.stream import ShieldMode
 
 TOKENS_KEPT_MAX: Final = 1_000
@@ -34,6 +35,8 @@ _REFUSALS: Final[Mapping[type[errors.CommandRefused], type[ports.DeskRefusal]]] 
     errors.CaptureOver: ports.CaptureOver,
     errors.FlowUnknown: ports.FlowUnknown,
     errors.FieldUnknown: ports.FieldUnknown,
+    errors.AmountNeeded: ports.AmountNeeded,
+    errors.AmountNotTaken: ports.AmountNotTaken,
     errors.CaptureUnavailable: ports.CapturesFull,
 }
 
@@ -64,6 +67,7 @@ class Desk:
         self._last: dict[CallId, views.CallView] = {}
         self._tokens: OrderedDict[CaptureId, Token] = OrderedDict()
         self._media_up = False
+        self._paused = False
         self._gateway: Literal["up", "down", "unknown"] = "unknown"
 
     # --- what the API asks ---------------------------------------------------------------------------
@@ -95,10 +99,14 @@ class Desk:
         except KeyError:
             raise ports.TokenNotThere from None
 
-    def start_capture(self, call_id: CallId, flow_id: str, reference: str) -> CaptureId:
+    def start_capture(
+        self, call_id: CallId, flow_id: str, reference: str, amount: Money = NO_MONEY
+    ) -> CaptureId:
         """Begin a capture."""
+        if self._paused:
+            raise ports.CapturesFull
         with _translated():
-            capture_id = self._core.start_capture(self._clock.now_s(), call_id, flow_id, reference)
+            capture_id = self._core.start_capture(self._clock.now_s(), call_id, flow_id, reference, amount)
         self._after()
         return capture_id
 
@@ -106,6 +114,18 @@ class Desk:
         """Collect a field now."""
         with _translated():
             self._core.request_field(self._clock.now_s(), capture_id, field)
+        self._after()
+
+    def pause_capture(self, capture_id: CaptureId) -> None:
+        """Drop keys until resumed."""
+        with _translated():
+            self._core.pause_capture(self._clock.now_s(), capture_id)
+        self._after()
+
+    def resume_capture(self, capture_id: CaptureId) -> None:
+        """Go on."""
+        with _translated():
+            self._core.resume_capture(self._clock.now_s(), capture_id)
         self._after()
 
     def cancel_capture(self, capture_id: CaptureId) -> None:
@@ -116,7 +136,10 @@ class Desk:
 
     def flows(self) -> Sequence[views.FlowView]:
         """Return the flows an agent may start."""
-        return [views.FlowView(id=flow.id, title=flow.title) for flow in self._flows.values()]
+        return [
+            views.FlowView(id=flow.id, title=flow.title, needs_amount=flow.needs_amount)
+            for flow in self._flows.values()
+        ]
 
     def service(self) -> views.ServiceView:
         """Return what holds for every call."""
@@ -136,6 +159,10 @@ class Desk:
             self._tell_service()
             for snapshot in self._core.snapshots():
                 self._tell_call(self._view(snapshot))
+
+    def captures_paused(self, *, paused: bool) -> None:
+        """Cde is being replaced and takes no new capture, or a fresh one is there."""
+        self._paused = paused
 
     def gateway_changed(self, *, up: bool) -> None:
         """The gateway answers, or not."""
@@ -166,7 +193,11 @@ class Desk:
                 self._tokens.popitem(last=False)
         view = self._captures.get(outcome.capture_id)
         if view is not None:
-            self._captures[view.id] = views.capture_after_outcome(view, outcome)
+            after = self._captures[view.id] = views.capture_after_outcome(view, outcome)
+            call = self._ended.get(view.call)
+            if call is not None and call.capture is not None and call.capture.id == view.id:
+                self._ended[view.call] = call.model_copy(update={"capture": after})
+                self._tell(self._ended[view.call])
 
     def ended(self, call_id: CallId) -> None:
         """The call is over; it stays in the list for a while."""
@@ -216,8 +247,10 @@ class Desk:
                 call_id=call_id,
                 flow_id=flow.id,
                 fields=flow.capture_spec().fields,
+                labels={name: field.label for name, field in flow.fields.items()},
                 title=flow.title,
                 say=capture.say,
+                amount=capture.amount,
             )
         if capture.say and capture.say != view.say and view.outcome is None:
             view = view.model_copy(update={"say": capture.say})

@@ -22,17 +22,18 @@ from fastapi import FastAPI
 from dtmf_shield.api.app import create_app
 from dtmf_shield.api.login import OneTimeLogin
 from dtmf_shield.api.server import serve
-from dtmf_shield.audit.chain import AuditLog
 from dtmf_shield.base.config import Config, split_host_port
 from dtmf_shield.base.errors import InvariantError
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.call.core import CallCore
+from dtmf_shield.call.errors import CallUnknown
 from dtmf_shield.call.events import (
     CallAnswered,
     CallEnded,
     CallEvent,
     CallPhase,
+    CaptureChanged,
     ShieldStateChanged,
 )
 from dtmf_shield.call.record import CallRecord
@@ -45,12 +46,14 @@ from dtmf_shield.model.messages import (
     HEARTBEAT_INTERVAL_S,
     CallClosed,
     CaptureArmed,
+    CapturesPaused,
     CdeToControl,
     CellFreed,
     ConfigureControl,
     GatewayHealth,
     Heartbeat,
     MediaToControl,
+    PaymentChanged,
     PeerConnected,
     PeerLost,
     PortsAvailable,
@@ -63,13 +66,17 @@ from dtmf_shield.model.messages import (
     SocketsPassed,
     StarCodeKeyed,
     ToControl,
+    VelocityStopped,
 )
 from dtmf_shield.model.stream import Codec, LegStatistics
 from dtmf_shield.service.channel import Channel
+from dtmf_shield.service.control.audit_trail import AuditTrail
 from dtmf_shield.service.control.capture_port import CdeCaptures
 from dtmf_shield.service.control.desk import Desk
 from dtmf_shield.service.control.mailbox import MailboxWriter
 from dtmf_shield.service.control.media_port import MediaRows
+from dtmf_shield.service.seal.process_rights import give_up_common_rights
+from dtmf_shield.service.seal.step import told
 from dtmf_shield.signalling.udp import UdpShell
 from dtmf_shield.sip.events import Address
 from dtmf_shield.store.calls import CallRegistry
@@ -120,7 +127,7 @@ class Registry:
         self._registry.clear()
 
 
-def settings_of(config: Config, flows: dict[str, Flow]) -> CallSettings:
+def settings_of(config: Config, flows: dict[str, Flow], caller_key: bytes = b"") -> CallSettings:
     """The configuration as the call core needs it."""
     agents = {}
     for agent in config.agents:
@@ -144,6 +151,7 @@ def settings_of(config: Config, flows: dict[str, Flow]) -> CallSettings:
         calls_max=config.media.calls_max,
         ring_limit_s=float(config.sip.ring_limit_s),
         mask_tail_s=config.capture.mask_tail_s,
+        caller_key=caller_key,
     )
 
 
@@ -170,6 +178,7 @@ class ControlProcess:
         self._cde_channel: Channel[CdeToControl] | None = None
         self._ports_complete = False
         self._core_stands = False
+        self._weaker: tuple[str, ...] = ()
         self._waiting: dict[ProcessName, socket.socket] = {}
         self._recordings: dict[CallId, int] = {}
 
@@ -194,13 +203,14 @@ class ControlProcess:
         self._captures = CdeCaptures(self._clock, MailboxWriter(mailbox_fd))
         os.close(mailbox_fd)
         self._registry = Registry(self._state / "calls.sqlite3")
-        self._audit = AuditLog(self._state / "audit.jsonl")
+        self._audit = AuditTrail(self._state, self._config.audit, self._clock)
 
     async def _serve(self, message: ConfigureControl) -> None:
+        self._weaker = told(give_up_common_rights())
         loop = asyncio.get_running_loop()
         local = [Address(*sock.getsockname()[:2]) for sock in self._sip]
         self._core = CallCore(
-            settings=settings_of(self._config, self._flows),
+            settings=settings_of(self._config, self._flows, message.session_key),
             local=local,
             media=self._rows,
             capture=self._captures,
@@ -221,10 +231,11 @@ class ControlProcess:
         self._core_stands = True
         self._join_waiting()
         self._shell.attach(loop)
-        self._audit_event("control_started", restored=restored)
+        self._audit.start()
+        self._audit.note("control_started", restored=restored)
         serving = asyncio.create_task(self._serve_http(app))
         beating = asyncio.create_task(self._beat())
-        self._supervisor.send(ProcessReady(ProcessName.CONTROL))
+        self._supervisor.send(ProcessReady(ProcessName.CONTROL, self._weaker))
         try:
             await self._leaving.wait()
         finally:
@@ -248,7 +259,7 @@ class ControlProcess:
         self._shell.settle()
         await asyncio.sleep(FAREWELL_S)
         self._shell.close()
-        self._audit_event("control_stopped")
+        self._audit.note("control_stopped")
         self._audit.close()
 
     def _leave(self) -> None:
@@ -315,6 +326,7 @@ class ControlProcess:
         again = self._cde_channel is not None
         self._cde_channel = channel
         self._captures.connect(channel)
+        self._desk.captures_paused(paused=False)
         channel.attach(
             asyncio.get_running_loop(),
             lambda message, _fds: self._cde_message(message),
@@ -346,7 +358,7 @@ class ControlProcess:
             case StarCodeKeyed():
                 self._core.star_code_keyed(now_s, message)
             case RecordingClosed(call_id=call_id, duration_ms=duration_ms, frames_dropped=dropped):
-                self._audit_event("recording_closed", call=call_id, ms=duration_ms, frames_dropped=dropped)
+                self._audit.note("recording_closed", call=call_id, ms=duration_ms, frames_dropped=dropped)
             case CallClosed(call_id=call_id, caller=caller, agent=agent):
                 self._log_statistics(call_id, caller, agent)
             case _:
@@ -364,11 +376,18 @@ class ControlProcess:
             case CaptureOutcome():
                 self._desk.finished(message)
                 self._core.capture_message(now_s, message)
-                self._audit_event("capture_ended", capture=message.capture_id, result=message.result.value)
+                self._audit.capture_ended(message, told_by_cde=True)
             case StarCodeKeyed():
                 self._core.star_code_keyed(now_s, message)
+            case CapturesPaused():
+                self._desk.captures_paused(paused=True)
             case CellFreed(cell=cell):
                 self._captures.cell_freed(cell)
+            case PaymentChanged():
+                self._audit.payment_changed(message)
+            case VelocityStopped(capture_id=capture_id, rule=rule):
+                self._audit.note("velocity_stopped", capture=capture_id, rule=rule)
+                _log.warning("velocity_stopped", capture_id=capture_id, rule=rule)
             case GatewayHealth(up=up):
                 self._desk.gateway_changed(up=up)
         self._shell.settle()
@@ -384,17 +403,25 @@ class ControlProcess:
             case CallAnswered(call_id=call_id, row=row, restored=restored):
                 if not restored:
                     self._record(call_id, row)
-                self._audit_event("call_answered", call=call_id)
+                self._audit.note("call_answered", call=call_id)
             case CallEnded(call_id=call_id, status=status, reason=reason):
                 self._recordings.pop(call_id, None)
                 self._desk.ended(call_id)
-                self._audit_event("call_ended", call=call_id, status=status, reason=reason)
+                self._audit.note("call_ended", call=call_id, status=status, reason=reason)
                 return
             case ShieldStateChanged(call_id=call_id, role=role, mode=mode):
-                self._audit_event("shield", call=call_id, leg=role.value, mode=mode.value)
+                self._audit.note("shield", call=call_id, leg=role.value, mode=mode.value)
+            case CaptureChanged(call_id=call_id):
+                self._audit_capture(call_id)
             case _:
-                pass  # CallStarted, CallPhaseChanged, CaptureChanged: only the view changes
+                pass  # CallStarted, CallPhaseChanged: only the view changes
         self._desk.call_changed(event.call_id)
+
+    def _audit_capture(self, call_id: CallId) -> None:
+        try:
+            self._audit.capture_changed(self._core.snapshot(call_id))
+        except CallUnknown:
+            return  # The call is over: cde tells how its capture ends.
 
     def _record(self, call_id: CallId, row: int) -> None:
         recording = self._config.recording
@@ -421,10 +448,3 @@ class ControlProcess:
             for key, value in msgspec.to_builtins(leg).items()
         }
         _log.info("call_media", call_id=call_id, **counters)
-
-    def _audit_event(self, event: str, **facts: str | int) -> None:
-        try:
-            self._audit.append(event, self._clock.wall_s(), **facts)
-        except OSError as error:
-            # A full disk must not stop calls, nor the timers that loosen and tighten their masks.
-            _log.error("audit_not_written", what=event, error=error.strerror)

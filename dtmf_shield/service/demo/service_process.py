@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dtmf_shield.base.errors import OperatorError
-from dtmf_shield.service.hardening import FORBIDDEN_VARIABLES
+from dtmf_shield.service.seal.environment import FORBIDDEN_VARIABLES
 
 READY_LIMIT_S: Final = 60.0
 STOP_LIMIT_S: Final = 10.0

@@ -8,9 +8,19 @@ import pickle
 import pytest
 
 from dtmf_shield.account_data.slots import (
+    CARD_NUMBER_AT,
+    CARD_NUMBER_BYTES,
+    EXPIRY_AT,
+    EXPIRY_BYTES,
+    FLAGS_AT,
+    OTHER_FIELD_BYTES,
+    OTHER_FIELDS_AT,
+    OTHER_FIELDS_MAX,
     REGION_BYTES,
     RING_AT,
     RING_KEYS,
+    SECURITY_CODE_AT,
+    SECURITY_CODE_BYTES,
     SLOT_BYTES,
     UNPAIRED_KEYS_AT,
     UNPAIRED_KEYS_MAX,
@@ -19,6 +29,25 @@ from dtmf_shield.account_data.slots import (
     Region,
     create_region,
 )
+
+
+def test_places_of_a_slot_do_not_overlap_and_fit() -> None:
+    places = [
+        (0, FLAGS_AT + 1),
+        (RING_AT, RING_KEYS),
+        (CARD_NUMBER_AT, CARD_NUMBER_BYTES),
+        (EXPIRY_AT, EXPIRY_BYTES),
+        (SECURITY_CODE_AT, SECURITY_CODE_BYTES),
+        (WAITING_KEYS_AT, WAITING_KEYS_MAX),
+        (UNPAIRED_KEYS_AT, UNPAIRED_KEYS_MAX),
+        *(
+            (OTHER_FIELDS_AT + index * OTHER_FIELD_BYTES, OTHER_FIELD_BYTES)
+            for index in range(OTHER_FIELDS_MAX)
+        ),
+    ]
+    ends = [start + length for start, length in places]
+    assert all(end <= start for end, (start, _) in zip(ends, places[1:], strict=False))
+    assert ends[-1] == SLOT_BYTES
 
 
 def test_ordinary_region_is_locked() -> None:

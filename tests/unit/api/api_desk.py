@@ -12,6 +12,8 @@ from dtmf_shield.api.app import create_app
 from dtmf_shield.api.events import EventRing
 from dtmf_shield.api.login import COOKIE, OneTimeLogin
 from dtmf_shield.api.ports import (
+    AmountNeeded,
+    AmountNotTaken,
     CallNotFound,
     CallNotTalking,
     CaptureNotFound,
@@ -33,6 +35,7 @@ from dtmf_shield.api.views import (
 )
 from dtmf_shield.model.capture import FieldKind, FieldSpec
 from dtmf_shield.model.ids import CallId, CaptureId, Token
+from dtmf_shield.model.payment import NO_MONEY, Money
 from dtmf_shield.model.stream import ShieldMode
 
 TEST_PAN = "4242424242424242"
@@ -107,15 +110,23 @@ class MemoryDesk:
             raise TokenNotThere
         return Token("tok_TEST_whole")
 
-    def start_capture(self, call_id: CallId, flow_id: str, reference: str) -> CaptureId:
+    def start_capture(
+        self, call_id: CallId, flow_id: str, reference: str, amount: Money = NO_MONEY
+    ) -> CaptureId:
         call = self.call(call_id)
-        if flow_id != "card-payment":
+        if flow_id not in ("card-payment", "card-charge"):
             raise FlowUnknown
+        if flow_id == "card-charge" and not amount:
+            raise AmountNeeded
+        if flow_id == "card-payment" and amount:
+            raise AmountNotTaken
         if call.state is not CallState.TALKING:
             raise CallNotTalking
         if call.capture is not None and call.capture.outcome is None:
             raise CaptureRunning
         self.asked.append(("start", call_id, flow_id, reference))
+        if amount:
+            self.asked.append(("amount", str(amount.minor), amount.currency))
         self.change(call.model_copy(update={"capture": a_capture(call_id=call_id)}))
         return CaptureId("cap1")
 
@@ -123,6 +134,12 @@ class MemoryDesk:
         if field not in {one.field for one in self.capture(capture_id).fields}:
             raise FieldUnknown
         self.asked.append(("request", capture_id, field))
+
+    def pause_capture(self, capture_id: CaptureId) -> None:
+        self.asked.append(("pause", capture_id))
+
+    def resume_capture(self, capture_id: CaptureId) -> None:
+        self.asked.append(("resume", capture_id))
 
     def cancel_capture(self, capture_id: CaptureId) -> None:
         self.asked.append(("cancel", capture_id))

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 CAP = CaptureId("cap1")
 KEYING = capture_after_progress(
     a_capture(),
-    CaptureProgress(capture_id=CAP, state=CaptureState.KEYING, field="pan", count=12, brand="visa"),
+    CaptureProgress(capture_id=CAP, state=CaptureState.KEYING, field="pan", count=12, usual=16, brand="visa"),
 )
 
 
@@ -112,10 +112,12 @@ def test_a_field_event_has_count_mask_and_brand() -> None:
         "state": "keying",
         "count": 12,
         "of": None,
+        "of_usual": 16,
         "masked": "•••• •••• ••••",
         "brand": "visa",
         "last4": None,
         "reason": None,
+        "value": None,
     }
 
 

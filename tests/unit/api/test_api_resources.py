@@ -76,6 +76,8 @@ async def test_a_capture_starts_and_is_shown() -> None:
         ({"command": "request", "field": "cvv"}, ("request", "cap1", "cvv")),
         ({"command": "redo", "field": "pan"}, ("request", "cap1", "pan")),
         ({"command": "cancel"}, ("cancel", "cap1")),
+        ({"command": "pause"}, ("pause", "cap1")),
+        ({"command": "resume"}, ("resume", "cap1")),
     ],
 )
 async def test_commands_reach_the_desk(body: dict[str, str], asked: tuple[str, ...]) -> None:
@@ -87,13 +89,52 @@ async def test_commands_reach_the_desk(body: dict[str, str], asked: tuple[str, .
     assert house.desk.asked == [asked]
 
 
-@pytest.mark.parametrize("body", [{"command": "cancel"}, {"command": "redo", "field": "pan"}])
-async def test_nothing_is_changed_while_the_card_is_being_sent(body: dict[str, str]) -> None:
-    house = capturing(CaptureState.SENDING)
+@pytest.mark.parametrize("state", [CaptureState.SENDING, CaptureState.PAYING, CaptureState.SETTLING])
+@pytest.mark.parametrize(
+    "body", [{"command": "cancel"}, {"command": "redo", "field": "pan"}, {"command": "pause"}]
+)
+async def test_nothing_is_changed_while_the_card_is_being_sent(
+    body: dict[str, str], state: CaptureState
+) -> None:
+    house = capturing(state)
     async with house.machine() as client:
         answer = await client.post(COMMANDS, json=body, headers=key())
 
     assert (answer.status_code, problem(answer)) == (409, "capture-sending")
+    assert house.desk.asked == []
+
+
+async def test_an_amount_reaches_the_desk_and_is_shown() -> None:
+    house = ApiHouse(a_call())
+    inputs = {"reference": "88-1932", "amount_minor": 1050, "currency": "EUR"}
+    async with house.machine() as client:
+        answer = await client.post(STARTS, json={"flow": "card-charge", "inputs": inputs}, headers=key())
+
+    assert answer.status_code == 201
+    assert house.desk.asked == [("start", "c1", "card-charge", "88-1932"), ("amount", "1050", "EUR")]
+
+
+@pytest.mark.parametrize(
+    ("flow", "inputs", "slug"),
+    [
+        ("card-charge", {}, "amount-needed"),
+        ("card-payment", {"amount_minor": 1050, "currency": "EUR"}, "amount-not-taken"),
+        ("card-charge", {"amount_minor": 1050}, "invalid-request"),
+        ("card-charge", {"currency": "EUR"}, "invalid-request"),
+        ("card-charge", {"amount_minor": 0, "currency": "EUR"}, "invalid-request"),
+        ("card-charge", {"amount_minor": -5, "currency": "EUR"}, "invalid-request"),
+        ("card-charge", {"amount_minor": "1050", "currency": "EUR"}, "invalid-request"),
+        ("card-charge", {"amount_minor": 10.5, "currency": "EUR"}, "invalid-request"),
+        ("card-charge", {"amount_minor": 10**10, "currency": "EUR"}, "invalid-request"),
+        ("card-charge", {"amount_minor": 1050, "currency": "eur"}, "invalid-request"),
+    ],
+)
+async def test_an_amount_of_another_form_is_refused(flow: str, inputs: dict[str, Any], slug: str) -> None:
+    house = ApiHouse(a_call())
+    async with house.machine() as client:
+        answer = await client.post(STARTS, json={"flow": flow, "inputs": inputs}, headers=key())
+
+    assert (answer.status_code, problem(answer)) == (422, slug)
     assert house.desk.asked == []
 
 
@@ -267,6 +308,7 @@ async def test_a_reference_of_another_form_is_refused(reference: str) -> None:
         ({"command": "cancel", "field": "pan"}, 422),
         ({"command": "redo"}, 422),
         ({"command": "pay"}, 422),
+        ({"command": "pause", "field": "pan"}, 422),
         ({"command": "cancel", "extra": 1}, 422),
         ([], 422),
     ],

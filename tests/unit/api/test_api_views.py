@@ -8,6 +8,7 @@ import pytest
 from api_desk import FIELDS, TEST_PAN, a_call, a_capture
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from dtmf_shield.api.views import (
@@ -17,6 +18,7 @@ from dtmf_shield.api.views import (
     capture_after_outcome,
     capture_after_progress,
     mask,
+    new_capture,
     token_reference,
 )
 from dtmf_shield.model.capture import (
@@ -25,9 +27,12 @@ from dtmf_shield.model.capture import (
     CaptureResult,
     CaptureState,
     FieldKind,
+    FieldSpec,
+    KeyedValue,
     RejectReason,
 )
-from dtmf_shield.model.ids import CaptureId, Token
+from dtmf_shield.model.ids import CallId, CaptureId, OperationId, Token
+from dtmf_shield.model.payment import Money
 
 CAP = CaptureId("cap1")
 
@@ -128,6 +133,79 @@ def test_messages_for_another_capture_or_after_the_end_change_nothing() -> None:
     assert capture_after_outcome(a_capture(), other) == a_capture()
 
 
+@pytest.mark.parametrize(
+    ("earlier", "told", "shown"),
+    [
+        (CaptureResult.CALLER_GONE, CaptureResult.APPROVED, CaptureResult.APPROVED),
+        (CaptureResult.CALLER_GONE, CaptureResult.UNKNOWN, CaptureResult.UNKNOWN),
+        (CaptureResult.UNKNOWN, CaptureResult.DECLINED, CaptureResult.DECLINED),
+        (CaptureResult.INTERRUPTED, CaptureResult.TOKEN, CaptureResult.TOKEN),
+        (CaptureResult.APPROVED, CaptureResult.UNKNOWN, CaptureResult.APPROVED),
+        (CaptureResult.CANCELLED, CaptureResult.TIMED_OUT, CaptureResult.CANCELLED),
+    ],
+)
+def test_a_guess_and_what_was_said_before_money_moved_are_replaced(
+    earlier: CaptureResult, told: CaptureResult, shown: CaptureResult
+) -> None:
+    view = a_capture()
+    for result in (earlier, told):
+        view = capture_after_outcome(view, CaptureOutcome(capture_id=CAP, result=result))
+
+    assert view.outcome is not None
+    assert view.outcome.result is shown
+
+
+def test_an_approved_payment_shows_its_operation_and_what_was_asked() -> None:
+    view = new_capture(
+        capture_id=CAP,
+        call_id=CallId("c1"),
+        flow_id="card-charge",
+        fields=(FieldSpec(name="pan", kind=FieldKind.CARD_NUMBER),),
+        amount=Money(1050, "EUR"),
+    )
+    outcome = CaptureOutcome(
+        capture_id=CAP, result=CaptureResult.APPROVED, token=Token("tok_1"), operation_id=OperationId("op-17")
+    )
+
+    shown = capture_after_outcome(view, outcome)
+
+    assert (shown.amount_minor, shown.currency, shown.state) == (1050, "EUR", CaptureState.DONE)
+    assert shown.outcome is not None
+    assert shown.outcome.operation_id == "op-17"
+    strange = capture_after_outcome(view, replace(outcome, operation_id=OperationId("no such form")))
+    assert strange.outcome is not None
+    assert strange.outcome.operation_id is None
+
+
+@pytest.mark.parametrize("state", [CaptureState.SENDING, CaptureState.PAYING, CaptureState.SETTLING])
+def test_a_held_card_stays_valid_while_it_is_at_the_gateway(state: CaptureState) -> None:
+    view = after(PAN_HELD, progress(state, "pan", accepted=("pan",)))
+    assert (view.state, view.fields[0].state) == (state, FieldState.VALID)
+
+
+def test_a_pause_shows_what_was_keyed() -> None:
+    view = after(progress(CaptureState.PAUSED, "pan", count=8, usual=16))
+    assert (view.state, view.fields[0].state) == (CaptureState.PAUSED, FieldState.KEYING)
+    assert (view.fields[0].count, view.fields[0].of, view.fields[0].of_usual) == (8, None, 16)
+
+
+def test_a_value_is_shown_only_of_an_accepted_field_that_told_one() -> None:
+    told = {"values": (KeyedValue("expiry", "0042"), KeyedValue("cvv", "4" * 12))}
+    early = after(progress(CaptureState.KEYING, "expiry", count=4, **told))
+    held = after(progress(CaptureState.HELD, "expiry", count=4, accepted=("expiry", "cvv"), **told))
+
+    assert [field.value for field in early.fields] == [None, None, None]
+    assert [field.value for field in held.fields] == [None, "0042", None]
+
+
+def test_a_flow_names_its_fields_itself() -> None:
+    spec = FieldSpec(name="policy", kind=FieldKind.DIGITS)
+    view = new_capture(
+        capture_id=CAP, call_id=CallId("c1"), flow_id="x", fields=(spec,), labels={"policy": "Policy number"}
+    )
+    assert view.fields[0].label == "Policy number"
+
+
 def test_an_outcome_shows_a_short_token_brand_last4_and_the_test_mark() -> None:
     outcome = CaptureOutcome(
         capture_id=CAP,
@@ -149,7 +227,10 @@ def test_an_outcome_shows_a_short_token_brand_last4_and_the_test_mark() -> None:
     )
 
 
-@pytest.mark.parametrize("result", [result for result in CaptureResult if result is not CaptureResult.TOKEN])
+GOOD = (CaptureResult.TOKEN, CaptureResult.APPROVED)
+
+
+@pytest.mark.parametrize("result", [result for result in CaptureResult if result not in GOOD])
 def test_every_other_result_ends_as_failed(result: CaptureResult) -> None:
     shown = capture_after_outcome(a_capture(), CaptureOutcome(capture_id=CAP, result=result))
 

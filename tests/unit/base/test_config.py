@@ -63,6 +63,7 @@ def test_a_route_to_an_agent_that_is_not_there_is_found(tmp_path):
         ('[api]\nlisten = "0.0.0.0:80"\n', "api"),
         ('[capture]\nstar_code = "12"\n', "capture.star_code"),
         ('[gateway]\nkind = "generic"\n', "gateway"),
+        ('[keys]\nkek = "pkcs11"\n', "keys"),
         ('[[trunks]]\nname = "t"\nnetworks = ["10.0.0.0/33"]\n', "trunks[0].networks[0]"),
     ],
 )

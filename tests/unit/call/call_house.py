@@ -17,7 +17,7 @@ from tests.spec.sip_network import Network, token_source
 
 CALLER, CORE, AGENT = Address("192.0.2.1", 5060), Address("192.0.2.9", 5060), Address("192.0.2.2", 5060)
 FLOW_FILE = Path(__file__).parents[3] / "ivr_flows" / "card-tokenize-agent.yaml"
-FLOW = "card-tokenize-agent"
+FLOW, CHARGE = "card-tokenize-agent", "card-charge-agent"
 
 
 def sdp(host, port=4000, formats="8 0 101", direction="sendrecv", version=1, more=""):
@@ -244,7 +244,10 @@ def settings(**options):
     return CallSettings(
         trunks=(trunk,),
         agents={"desk": AgentTarget("desk", "agent", AGENT.host, AGENT.port)},
-        flows={FLOW: load_flow(FLOW_FILE.read_text("utf-8"), file="flow")},
+        flows={
+            name: load_flow(FLOW_FILE.with_name(f"{name}.yaml").read_text("utf-8"), file="flow")
+            for name in (FLOW, CHARGE)
+        },
         default_flow=FLOW,
         **options,
     )

@@ -1,19 +1,15 @@
-"""The capture machine: its table walked whole, then the keys of callers as they come."""
+"""The capture machine: keys of callers as they come. Its states are test_capture_states.py's."""
 
 from __future__ import annotations
-
-import itertools
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import dtmf_shield.cde.capture as capture_module
 from dtmf_shield.account_data import slots
 from dtmf_shield.base.errors import InvariantError
-from dtmf_shield.cde.capture import ENDED, TRANSITIONS, Capture, Change, Input
-from dtmf_shield.cde.card import IinTable
+from dtmf_shield.cde.capture import Change
+from dtmf_shield.cde.capture_table import ENDED
 from dtmf_shield.cde.gateways.base import GatewayResult, GatewayResultKind, SlotField
 from dtmf_shield.model.capture import (
     CaptureResult,
@@ -22,144 +18,34 @@ from dtmf_shield.model.capture import (
     FieldKind,
     FieldSpec,
     RejectReason,
+    ResetKeys,
+    SubmitKey,
     UndoKey,
 )
-from dtmf_shield.model.ids import CaptureId
-
-TABLE = IinTable((Path(capture_module.__file__).parent / "iin.toml").read_text())
-VISA, MASTERCARD, AMEX = "4242424242424242", "5555555555554444", "378282246310005"
-PAN, EXPIRY, CODE = "pan", "expiry", "code"
-FIELDS = (
-    FieldSpec(name=PAN, kind=FieldKind.CARD_NUMBER),
-    FieldSpec(name=EXPIRY, kind=FieldKind.EXPIRY),
-    FieldSpec(name=CODE, kind=FieldKind.SECURITY_CODE),
+from tests.unit.cde.capture_line import (
+    AMEX,
+    CODE,
+    EXPIRY,
+    FIELDS,
+    MASTERCARD,
+    PAN,
+    VISA,
+    Line,
+    held_card,
+    in_state,
 )
-
-
-class Line:
-    """A capture, its slot, and a caller who keys into it as media would."""
-
-    def __init__(self, spec: CaptureSpec | None = None) -> None:
-        self.slot = bytearray(slots.SLOT_BYTES)
-        self.now_s = 100.0
-        self.head = 0
-        self.capture = Capture(
-            CaptureId("c1"),
-            spec or CaptureSpec(fields=FIELDS),
-            memoryview(self.slot),
-            TABLE,
-            now_s=self.now_s,
-            today=(2026, 11),
-        )
-
-    def armed(self) -> Line:
-        self.capture.armed()
-        return self
-
-    def collect(self, field: str) -> Line:
-        self.capture.collect(field, self.now_s)
-        return self
-
-    def key(self, keys: str, gap_s: float = 0.2) -> Line:
-        for key in keys:
-            self.now_s += gap_s
-            self.slot[slots.RING_AT + self.head] = ord(key)
-            self.head = (self.head + 1) % slots.RING_KEYS
-            self.slot[slots.HEAD_AT] = self.head
-            self.capture.take_media_keys(self.head, False, self.now_s)
-        return self
-
-    def wait(self, seconds: float) -> Line:
-        end_s = self.now_s + seconds
-        while (due_s := self.capture.next_timer_s) is not None and due_s <= end_s:
-            self.now_s = due_s + 1e-6
-            self.capture.handle_timer(self.now_s)
-        self.now_s = end_s
-        return self
-
-    @property
-    def state(self) -> CaptureState:
-        return self.capture.state
-
-    @property
-    def reason(self) -> RejectReason | None:
-        return self.capture.progress().reason
-
-    def number(self) -> bytes:
-        return bytes(self.slot[slots.CARD_NUMBER_AT : slots.CARD_NUMBER_AT + 19]).rstrip(b"\0")
-
-    def unpaired(self) -> bytes:
-        """The codes kept for joining doors."""
-        return bytes(self.slot[slots.UNPAIRED_KEYS_AT :][: slots.UNPAIRED_KEYS_MAX]).rstrip(b"\0")
-
-    def empty(self) -> bool:
-        return bytes(self.slot[slots.RING_AT :]) == bytes(slots.SLOT_BYTES - slots.RING_AT)
-
-
-def in_state(state: CaptureState) -> Line:
-    line = Line()
-    if state is CaptureState.IDLE:
-        return line
-    line.armed()
-    if state is CaptureState.HELD:
-        return line
-    if state is CaptureState.FAILED:
-        line.capture.stop(CaptureResult.CANCELLED)
-        return line
-    line.collect(PAN)
-    if state is CaptureState.WAITING:
-        return line
-    line.key("4")
-    if state is CaptureState.KEYING:
-        return line
-    line = held_card()
-    line.capture.submit()
-    if state is CaptureState.DONE:
-        line.capture.settle(GatewayResult(GatewayResultKind.APPROVED, token="tok_1"))
-    return line
-
-
-def held_card(number: str = VISA, code: str = "123") -> Line:
-    line = Line().armed().collect(PAN).key(number).key("#")
-    line.collect(EXPIRY).key("1230").collect(CODE).key(code)
-    assert line.state is CaptureState.HELD
-    return line
-
-
-# --- the table ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("state", "by"), list(itertools.product(CaptureState, Input)))
-def test_every_state_and_input_follows_the_table_or_changes_nothing(state: CaptureState, by: Input) -> None:
-    line = in_state(state)
-    assert line.state is state
-    before = bytes(line.slot)
-
-    target = TRANSITIONS.get((state, by))
-
-    if target is None:
-        with pytest.raises(InvariantError):
-            line.capture._move(by)
-        assert line.state is state
-        assert bytes(line.slot) == before
-    else:
-        line.capture._move(by)
-        assert line.state is target
-
-
-def test_nothing_leaves_an_ended_state() -> None:
-    assert not any(state in ENDED for state, _ in TRANSITIONS)
-
 
 # --- whole captures ---------------------------------------------------------------------------------------
 
 
 def test_whole_card_is_held_and_its_slot_wiped_after_the_token() -> None:
     line = held_card()
-    card = line.capture.submit()
+    card = line.capture.submit(line.now_s)
     assert bytes(card.part(SlotField.NUMBER)).decode() == VISA
     assert bytes(card.part(SlotField.EXPIRY_MONTH)) == b"12"
     assert bytes(card.part(SlotField.EXPIRY_YEAR)) == b"30"
+    assert bytes(card.part(SlotField.EXPIRY_YEAR_LONG)) == b"2030"
+    assert bytes(card.part(SlotField.POSTAL_CODE)) == b""
     assert bytes(card.part(SlotField.SECURITY_CODE)) == b"123"
 
     line.capture.settle(GatewayResult(GatewayResultKind.APPROVED, token="tok_1"))
@@ -174,31 +60,11 @@ def test_whole_card_is_held_and_its_slot_wiped_after_the_token() -> None:
     assert line.empty()
 
 
-@pytest.mark.parametrize(
-    ("kind", "result"),
-    [
-        (GatewayResultKind.DECLINED, CaptureResult.DECLINED),
-        (GatewayResultKind.UNKNOWN, CaptureResult.UNKNOWN),
-        (GatewayResultKind.FAILED_BEFORE_SEND, CaptureResult.GATEWAY_UNREACHABLE),
-        (GatewayResultKind.REFUSED, CaptureResult.REFUSED),
-    ],
-)
-def test_gateway_results_end_the_capture(kind: GatewayResultKind, result: CaptureResult) -> None:
-    line = held_card()
-    line.capture.submit()
-
-    line.capture.settle(GatewayResult(kind, code="card_declined"))
-
-    assert line.state is CaptureState.FAILED
-    assert line.capture.outcome.result is result
-    assert line.empty()
-
-
 def test_submit_with_a_field_missing_is_refused() -> None:
     line = Line().armed().collect(PAN).key(MASTERCARD)
 
     with pytest.raises(InvariantError):
-        line.capture.submit()
+        line.capture.submit(line.now_s)
     assert line.state is CaptureState.HELD
 
 
@@ -265,6 +131,31 @@ def test_expiry_with_four_year_digits_is_understood() -> None:
     assert line.capture.expiry_month_year() == (12, 30)
 
 
+def test_lengths_a_merchant_takes_make_a_number_certain_again() -> None:
+    spec = CaptureSpec(fields=(FieldSpec(name=PAN, kind=FieldKind.CARD_NUMBER, lengths=(15, 16)),))
+    line = Line(spec).armed().collect(PAN).key(VISA)
+    assert line.state is CaptureState.HELD
+
+    narrow = Line(CaptureSpec(fields=(FieldSpec(name=PAN, kind=FieldKind.CARD_NUMBER, lengths=(15,)),)))
+    narrow.armed().collect(PAN).key(VISA + "#")
+    assert narrow.reason is RejectReason.BRAND
+
+
+def test_position_is_told_with_the_usual_length_before_the_length_is_certain() -> None:
+    line = Line().armed().collect(PAN).key(VISA[:12])
+    told = line.capture.progress()
+    assert (told.count, told.usual, told.length) == (12, 16, 0)
+
+    told = Line().armed().collect(PAN).key(AMEX[:4]).capture.progress()
+    assert (told.count, told.usual, told.length) == (4, 15, 15)
+
+
+def test_field_half_keyed_is_wiped_when_another_is_asked_for() -> None:
+    line = Line().armed().collect(PAN).key("4242").collect(EXPIRY)
+    assert line.number() == b""
+    assert line.unpaired() == b""
+
+
 # --- undo -------------------------------------------------------------------------------------------------
 
 
@@ -287,6 +178,33 @@ def test_two_stars_apart_remove_two_digits() -> None:
 def test_star_may_be_switched_off() -> None:
     line = Line(CaptureSpec(fields=FIELDS, undo=UndoKey.NONE)).armed().collect(PAN).key("55**")
     assert line.number() == b"55"
+
+
+def test_two_stars_may_be_two_single_ones() -> None:
+    line = Line(CaptureSpec(fields=FIELDS, reset=ResetKeys.NONE)).armed().collect(PAN).key("5555**")
+    assert line.number() == b"55"
+
+
+def test_hash_may_undo_and_star_submit() -> None:
+    spec = CaptureSpec(fields=FIELDS, undo=UndoKey.HASH, submit=SubmitKey.STAR)
+    line = Line(spec).armed().collect(PAN).key(VISA + "1#*")
+    assert (line.state, line.capture.progress().last4) == (CaptureState.HELD, "4242")
+
+
+def test_without_a_submit_key_hash_is_no_key_at_all() -> None:
+    line = Line(CaptureSpec(fields=FIELDS, submit=SubmitKey.NONE)).armed().collect(PAN).key(VISA + "#")
+    assert (line.state, line.capture.progress().count) == (CaptureState.KEYING, 16)
+
+
+def test_submit_key_after_auto_submit_is_swallowed_whichever_it_is() -> None:
+    spec = CaptureSpec(fields=FIELDS, undo=UndoKey.NONE, submit=SubmitKey.STAR)
+    line = Line(spec).armed().collect(PAN).key(MASTERCARD + "*").collect(EXPIRY)
+    assert (line.state, line.reason) == (CaptureState.WAITING, None)
+
+
+def test_one_key_cannot_undo_and_submit() -> None:
+    with pytest.raises(InvariantError):
+        Line(CaptureSpec(fields=FIELDS, undo=UndoKey.HASH))
 
 
 def test_star_on_an_empty_field_does_nothing() -> None:
@@ -418,20 +336,9 @@ def test_cancel_wipes_and_ends(state: CaptureState) -> None:
     assert line.empty()
 
 
-def test_cancel_while_sending_waits_for_the_answer_and_hands_out_no_token() -> None:
-    line = held_card()
-    line.capture.submit()
-    line.capture.stop(CaptureResult.CALLER_GONE)
-    assert line.state is CaptureState.SENDING
-
-    line.capture.settle(GatewayResult(GatewayResultKind.APPROVED, token="tok_1"))
-
-    assert (line.capture.outcome.result, line.capture.outcome.token) == (CaptureResult.CALLER_GONE, "")
-
-
 def test_keys_while_sending_are_dropped() -> None:
     line = held_card()
-    card = line.capture.submit()
+    card = line.capture.submit(line.now_s)
     line.key("999")
     assert bytes(card.part(SlotField.NUMBER)).decode() == VISA
     assert bytes(line.slot[slots.RING_AT : slots.RING_AT + slots.RING_KEYS]) == bytes(slots.RING_KEYS)
@@ -472,7 +379,9 @@ def test_capture_shows_no_key() -> None:
     assert "42424" not in repr(line.capture.progress())
 
 
-@pytest.mark.parametrize("fields", [(), FIELDS[:1] * 2])
+@pytest.mark.parametrize(
+    "fields", [(), FIELDS[:1] * 2, (FIELDS[0], FieldSpec(name="other", kind=FIELDS[0].kind))]
+)
 def test_spec_without_fields_or_with_one_twice_is_refused(fields: tuple[FieldSpec, ...]) -> None:
     with pytest.raises(InvariantError):
         Line(CaptureSpec(fields=fields))

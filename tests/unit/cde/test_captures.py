@@ -12,16 +12,18 @@ from dtmf_shield.account_data.mailbox import Mailbox
 from dtmf_shield.account_data.slots import Region, create_region
 from dtmf_shield.cde.captures import ARM_TIMEOUT_S, OUTCOMES_KEPT, PROGRESS_INTERVAL_S, SLOT_REST_S, Captures
 from dtmf_shield.cde.card import IinTable
-from dtmf_shield.cde.gateways.base import CardInSlot, GatewayResult, GatewayResultKind
+from dtmf_shield.cde.gateways.base import GatewayResult, GatewayResultKind, SlotField
+from dtmf_shield.cde.submission import Submission
 from dtmf_shield.model.capture import (
     CaptureOutcome,
     CaptureProgress,
     CaptureResult,
     CaptureSpec,
+    CaptureState,
     FieldKind,
     FieldSpec,
 )
-from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.ids import CallId, CaptureId, LegRole, OperationId
 from dtmf_shield.model.messages import (
     MAILBOX_BYTES,
     ArmSlot,
@@ -34,11 +36,14 @@ from dtmf_shield.model.messages import (
     DisarmSlot,
     InfoMailed,
     KeysWritten,
+    PauseCapture,
+    ResumeCapture,
     SlotArmed,
     StarCodeKeyed,
     StartCapture,
     SubmitCapture,
 )
+from dtmf_shield.model.payment import OperationKind
 
 CALL = CallId("call-1")
 SPEC = CaptureSpec(fields=(FieldSpec(name="pan", kind=FieldKind.CARD_NUMBER),))
@@ -56,7 +61,9 @@ class Room:
         self.media_there = True
         self.control: list[CdeToControl] = []
         self.media: list[CdeToMedia] = []
-        self.sent: list[CaptureId] = []
+        self.sent: list[Submission] = []
+        self.stopped_at_gateway: list[tuple[CaptureId, bool]] = []
+        self.last_fields: list[CaptureId] = []
         self.captures = Captures(
             self.region,
             Mailbox(self.mailbox_fd),
@@ -74,21 +81,20 @@ class Room:
         self.media.append(message)
         return self.media_there
 
-    def started(self, capture_id: CaptureId, call_id: CallId) -> None:
+    def started(self, start: StartCapture) -> None:
         pass
+
+    def last_field(self, capture_id: CaptureId, call_id: CallId) -> None:
+        self.last_fields.append(capture_id)
 
     def ended(self, outcome: CaptureOutcome) -> None:
         pass
 
-    def send(
-        self,
-        capture_id: CaptureId,
-        call_id: CallId,
-        card: CardInSlot,
-        expiry: tuple[int, int],
-        reference: str,
-    ) -> None:
-        self.sent.append(capture_id)
+    def send(self, submission: Submission) -> None:
+        self.sent.append(submission)
+
+    def stopped(self, capture_id: CaptureId, *, caller_gone: bool) -> None:
+        self.stopped_at_gateway.append((capture_id, caller_gone))
 
     def today(self) -> tuple[int, int]:
         return 2026, 11
@@ -226,7 +232,7 @@ def test_submitted_card_is_sealed_sent_and_settled() -> None:
     room.key(arm, "5555555555554444", 1.0)
 
     room.captures.control_message(SubmitCapture(CaptureId("c1"), "order"), 2.0)
-    assert room.sent == ["c1"]
+    assert [each.capture_id for each in room.sent] == ["c1"]
     assert room.region.view[arm.slot * slots.SLOT_BYTES + slots.STATE_AT] == slots.STATE_SEALED
 
     room.captures.gateway_answered(
@@ -234,6 +240,113 @@ def test_submitted_card_is_sealed_sent_and_settled() -> None:
     )
     assert room.outcomes() == [CaptureResult.TOKEN]
     assert bytes(room.region.view) == bytes(len(room.region.view))
+
+
+def at_gateway(operation: OperationKind = OperationKind.CHARGE) -> tuple[Room, ArmSlot]:
+    room = Room()
+    start = StartCapture(CaptureId("c1"), CALL, 0, SPEC, flow="card", caller="hash", agent="anna")
+    room.captures.control_message(start, 0.0)
+    arm = room.media[-1]
+    assert isinstance(arm, ArmSlot)
+    room.captures.media_message(SlotArmed(arm.slot, arm.generation, ok=True), 0.0)
+    room.captures.control_message(CollectField(CaptureId("c1"), "pan"), 0.0)
+    room.key(arm, "5555555555554444", 1.0)
+    order = SubmitCapture(CaptureId("c1"), "order", operation, amount_minor=1050, currency="EUR")
+    room.captures.control_message(order, 2.0)
+    return room, arm
+
+
+def digits_left(room: Room, arm: ArmSlot) -> bool:
+    """Whether the slot holds anything beside its head."""
+    base = arm.slot * slots.SLOT_BYTES
+    return any(room.region.view[base + slots.RING_AT : base + slots.SLOT_BYTES])
+
+
+def test_engine_is_given_the_whole_order_and_whom_attempts_count_for() -> None:
+    room, _ = at_gateway()
+
+    (submission,) = room.sent
+
+    assert (submission.capture_id, submission.call_id, submission.expiry) == ("c1", CALL, (0, 0))
+    assert (submission.flow, submission.caller, submission.agent) == ("card", "hash", "anna")
+    assert (submission.brand, submission.last4) == ("mastercard", "4444")
+    assert (submission.order.operation, submission.order.amount_minor) == (OperationKind.CHARGE, 1050)
+    assert bytes(submission.card.part(SlotField.NUMBER)) == b"5555555555554444"
+    assert "4444" not in repr(submission.card)
+
+
+@pytest.mark.parametrize(
+    ("tell", "state"), [("tokenized", CaptureState.PAYING), ("settling", CaptureState.SETTLING)]
+)
+def test_engine_moves_the_capture_and_its_digits_go(tell: str, state: CaptureState) -> None:
+    room, arm = at_gateway()
+    assert digits_left(room, arm)
+
+    getattr(room.captures, tell)(CaptureId("c1"), 3.0)
+
+    assert not digits_left(room, arm)
+    assert room.progress()[-1].state is state
+    room.captures.gateway_answered(
+        CaptureId("c1"), GatewayResult(GatewayResultKind.APPROVED, token="tok"), 4.0, OperationId("op-1")
+    )
+    outcome = room.control[-1]
+    assert isinstance(outcome, CaptureOutcome)
+    assert (outcome.result, outcome.operation_id) == (CaptureResult.APPROVED, "op-1")
+
+
+def test_rule_against_card_testing_ends_the_capture_and_wipes() -> None:
+    room, arm = at_gateway()
+
+    room.captures.velocity_stopped(CaptureId("c1"), 3.0)
+
+    assert room.outcomes() == [CaptureResult.VELOCITY]
+    assert not digits_left(room, arm)
+
+
+@pytest.mark.parametrize("tell", [None, "tokenized", "settling"])
+@pytest.mark.parametrize("caller_gone", [True, False])
+def test_stop_at_the_gateway_is_told_to_the_engine_and_ends_nothing(
+    tell: str | None, caller_gone: bool
+) -> None:
+    room, _ = at_gateway()
+    if tell:
+        getattr(room.captures, tell)(CaptureId("c1"), 3.0)
+
+    room.captures.control_message(CancelCapture(CaptureId("c1"), caller_gone=caller_gone), 4.0)
+
+    assert room.stopped_at_gateway == [("c1", caller_gone)]
+    assert room.outcomes() == []
+
+
+def test_stop_before_the_gateway_is_none_of_the_engines() -> None:
+    room = Room()
+    room.armed()
+    room.captures.control_message(CancelCapture(CaptureId("c1")), 4.0)
+    assert room.stopped_at_gateway == []
+
+
+def test_engine_that_speaks_of_a_capture_that_is_no_more_changes_nothing() -> None:
+    room, _ = at_gateway()
+    room.captures.velocity_stopped(CaptureId("c1"), 3.0)
+    told = list(room.control)
+
+    room.captures.tokenized(CaptureId("c1"), 4.0)
+    room.captures.gateway_answered(CaptureId("c1"), GatewayResult(GatewayResultKind.APPROVED), 4.0)
+
+    assert room.control == told
+
+
+def test_pause_and_resume_come_from_control() -> None:
+    room = Room()
+    arm = room.armed()
+    room.key(arm, "5555", 1.0)
+
+    room.captures.control_message(PauseCapture(CaptureId("c1")), 2.0)
+    assert room.progress()[-1].state is CaptureState.PAUSED
+    room.key(arm, "999", 3.0)
+    room.captures.control_message(ResumeCapture(CaptureId("c1")), 4.0)
+
+    assert (room.progress()[-1].state, room.progress()[-1].count) == (CaptureState.KEYING, 4)
 
 
 def test_media_lost_spares_what_is_already_sending() -> None:

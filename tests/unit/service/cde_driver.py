@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from dtmf_shield.account_data import slots
 from dtmf_shield.account_data.slots import Region, create_region
 from dtmf_shield.model.capture import (
@@ -24,6 +26,7 @@ from dtmf_shield.model.capture import (
     FieldSpec,
 )
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.keys import KekSettings
 from dtmf_shield.model.messages import (
     MAILBOX_BYTES,
     MAILBOX_CELL_BYTES,
@@ -34,6 +37,7 @@ from dtmf_shield.model.messages import (
     CellFreed,
     CollectField,
     ConfigureCde,
+    DisarmSlot,
     GatewaySettings,
     InfoMailed,
     KeysWritten,
@@ -117,6 +121,9 @@ class CdeDriver:
         gateway_port: int | None = None,
         ca_file: Path | None = None,
         scan_mode: bool = True,
+        require: tuple[str, ...] = (),
+        rehearsal: bool = False,
+        test: bool = True,
     ) -> None:
         slots_fd, _ = create_region(allow_secret=not scan_mode)
         mailbox_fd, _ = create_region(MAILBOX_BYTES, allow_secret=not scan_mode)
@@ -131,15 +138,16 @@ class CdeDriver:
         )
         theirs.close()
         self.supervisor: Channel[ToSupervisor] = Channel(ours, ToSupervisor)
-        self.supervisor.send(
-            self._configure(
-                state_directory, gateway, gateway_port or gateway.port, ca_file, idempotency, scan_mode
-            ),
-            (slots_fd, mailbox_fd),
+        configure = self._configure(
+            state_directory, gateway, gateway_port or gateway.port, ca_file, idempotency, scan_mode, test
         )
+        self.supervisor.send(replace(configure, require=require, rehearsal=rehearsal), (slots_fd, mailbox_fd))
         os.close(slots_fd)
         os.close(mailbox_fd)
-        ready, _ = self.supervisor.receive(20)
+        try:
+            ready, _ = self.supervisor.receive(20)
+        except EOFError:
+            ready = None  # it said nothing
         if not isinstance(ready, ProcessReady):
             self.supervisor.close()
             assert self.process.stderr is not None
@@ -159,6 +167,7 @@ class CdeDriver:
         ca_file: Path | None,
         idempotency: str,
         scan_mode: bool,
+        test: bool,
     ) -> ConfigureCde:
         return ConfigureCde(
             state_directory=str(state_directory),
@@ -175,7 +184,8 @@ class CdeDriver:
                     idempotency=idempotency,
                 ),
             ),
-            test=True,
+            keys=KekSettings(file=str(state_directory / "kek.json")),
+            test=test,
             scan_mode=scan_mode,
         )
 
@@ -213,6 +223,8 @@ class CdeDriver:
         capture_id = CaptureId(name)
         self.control.send(StartCapture(capture_id, CALL, 7, spec))
         message, _ = self.media.receive()
+        while isinstance(message, DisarmSlot):  # of the capture before
+            message, _ = self.media.receive()
         assert isinstance(message, ArmSlot)
         self.arm = message
         self.slots.view[message.slot * slots.SLOT_BYTES + slots.HEAD_AT] = 0

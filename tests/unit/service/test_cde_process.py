@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +12,22 @@ import pytest
 
 from dtmf_shield.account_data import slots
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState
-from dtmf_shield.model.ids import CaptureId, LegRole
-from dtmf_shield.model.messages import CancelCapture, DisarmSlot, StarCodeKeyed, SubmitCapture
+from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.messages import (
+    CancelCapture,
+    CapturesPaused,
+    DisarmSlot,
+    Drain,
+    Drained,
+    GatewayResolved,
+    StarCodeKeyed,
+    StartCapture,
+    SubmitCapture,
+)
 from dtmf_shield.service.dev_certificates import ensure_dev_certificates
+from dtmf_shield.service.seal.environment import SCRIBBLE_ON_FREE
 from tests.leak.memory_scanner import scan
-from tests.unit.service.cde_driver import CODE, PAN, CdeDriver, Gateway
+from tests.unit.service.cde_driver import CODE, PAN, SPEC, CdeDriver, Gateway
 
 VISA, MASTERCARD, DECLINED = "4242424242424242", "5555555555554444", "4000000000000002"
 DISCOVER_REFUSED = "6011000990139424"
@@ -86,6 +98,33 @@ def test_gateway_down_ends_the_capture_and_nothing_was_sent(tmp_path: Path, gate
     assert cde.pay("down-1", VISA).result is CaptureResult.GATEWAY_UNREACHABLE
     assert ledger_states(tmp_path) == [("failed_before_send", "refused")]
     cde.close()
+
+
+def test_gateway_that_moved_is_followed(tmp_path: Path, gateway: Gateway) -> None:
+    cde = CdeDriver(tmp_path, gateway)
+    cde.supervisor.send(GatewayResolved(gateway="embedded", addresses=("127.0.0.2",)))
+    gone = cde.pay("moved-1", VISA).result
+    cde.supervisor.send(GatewayResolved(gateway="embedded", addresses=("127.0.0.1",)))
+
+    assert gone is CaptureResult.GATEWAY_UNREACHABLE
+    assert cde.pay("moved-2", VISA).result is CaptureResult.TOKEN
+    cde.close()
+
+
+def test_many_captures_share_a_kept_connection(tmp_path: Path, gateway: Gateway) -> None:
+    cde = CdeDriver(tmp_path, gateway)
+    cde.pay("kept-1", VISA)
+    before = gateway.book()["connections"]
+    for number in range(2, 6):
+        assert cde.pay(f"kept-{number}", VISA).result is CaptureResult.TOKEN
+
+    assert gateway.book()["connections"] == before + 1, "the one that asked for the book"
+    cde.close()
+
+
+def test_live_service_refuses_the_test_gateway(tmp_path: Path, gateway: Gateway) -> None:
+    with pytest.raises(OSError, match="authority of the embedded TEST gateway"):
+        CdeDriver(tmp_path, gateway, test=False)
 
 
 def test_gateway_with_a_certificate_of_another_authority_gets_nothing(
@@ -187,7 +226,9 @@ def test_cde_that_was_killed_tells_how_its_captures_ended_when_it_is_back(
     cde.close()
 
 
-def test_card_that_was_being_sent_when_cde_was_killed_is_unknown(tmp_path: Path, gateway: Gateway) -> None:
+def test_token_that_was_asked_for_when_cde_was_killed_costs_nothing_and_may_be_asked_for_again(
+    tmp_path: Path, gateway: Gateway
+) -> None:
     killed = CdeDriver(tmp_path, gateway)
     gateway.fault("hang")
     booked = len(gateway.book()["operations"])
@@ -200,7 +241,7 @@ def test_card_that_was_being_sent_when_cde_was_killed_is_unknown(tmp_path: Path,
 
     cde = CdeDriver(tmp_path, gateway)
 
-    assert cde.wait_for(CaptureOutcome).result is CaptureResult.UNKNOWN
+    assert cde.wait_for(CaptureOutcome).result is CaptureResult.INTERRUPTED
     assert ledger_states(tmp_path) == [("unknown", None)]
     cde.close()
 
@@ -219,17 +260,30 @@ def test_star_code_of_the_agent_by_info_is_recognised(cde: CdeDriver) -> None:
     assert cde.wait_for(StarCodeKeyed).code_index == 0
 
 
-def test_missing_protections_are_named(cde: CdeDriver) -> None:
-    assert {"landlock", "seccomp"} <= set(cde.weaker)
+def test_missing_protections_are_named_with_their_reasons(cde: CdeDriver) -> None:
+    missing = dict(each.split(": ", 1) for each in cde.weaker)
+
+    assert "dumpable" in missing, "a memory scan reads it"
+    assert not {"landlock", "landlock_tcp", "seccomp", "one_thread"} & set(missing)
+    assert all(missing.values())
 
 
-def test_memory_of_others_is_closed_without_scan_mode(tmp_path: Path, gateway: Gateway) -> None:
-    cde = CdeDriver(tmp_path, gateway, scan_mode=False)
+def test_sealed_process_with_nothing_missing_takes_a_card(tmp_path: Path, gateway: Gateway) -> None:
+    cde = CdeDriver(tmp_path, gateway, scan_mode=False, environment=dict(SCRIBBLE_ON_FREE))
     try:
-        assert "dumpable" not in cde.weaker
+        assert cde.weaker == ()
         assert cde.pay("secret-1", VISA).result is CaptureResult.TOKEN
+        status = Path(f"/proc/{cde.process.pid}/status").read_text()
+        assert "Seccomp:\t2\n" in status
+        assert "NoNewPrivs:\t1\n" in status
+        assert "Threads:\t1\n" in status
     finally:
         cde.close()
+
+
+def test_step_that_is_required_and_missing_stops_the_start(tmp_path: Path, gateway: Gateway) -> None:
+    with pytest.raises(OSError, match=r"StopService.*cde\.require: dumpable.*doctor.*left with 2"):
+        CdeDriver(tmp_path, gateway, require=("dumpable", "seccomp"))
 
 
 def test_environment_that_leaks_is_refused(tmp_path: Path, gateway: Gateway) -> None:
@@ -280,3 +334,51 @@ def test_exchange_that_breaks_ends_its_capture_and_wipes_its_card(cde: CdeDriver
     start = cde.arm.slot * slots.SLOT_BYTES
     assert not any(cde.slots.view[start : start + slots.SLOT_BYTES])
     assert '"error": "InvariantError"' in cde.log()
+
+
+def test_draining_cde_lets_a_capture_end_and_takes_no_new_one(cde: CdeDriver) -> None:
+    running = cde.hold("running", VISA)
+    cde.supervisor.send(Drain())
+    cde.wait_for(CapturesPaused)
+    cde.control.send(StartCapture(CaptureId("late"), CallId("call-2"), 8, SPEC))
+    refused = cde.wait_for(CaptureOutcome)
+    assert not told_drained(cde, 0.3)
+
+    cde.control.send(SubmitCapture(running))
+    paid = cde.wait_for(CaptureOutcome)
+
+    assert (refused.capture_id, refused.result) == ("late", CaptureResult.REFUSED)
+    assert (paid.capture_id, paid.result) == (running, CaptureResult.TOKEN)
+    assert told_drained(cde, 5.0)
+
+
+def test_idle_cde_is_drained_at_once(cde: CdeDriver) -> None:
+    cde.supervisor.send(Drain())
+
+    assert told_drained(cde, 5.0)
+
+
+def told_drained(cde: CdeDriver, limit_s: float) -> bool:
+    end_s = time.monotonic() + limit_s
+    while (left_s := end_s - time.monotonic()) > 0:
+        try:
+            message, _ = cde.supervisor.receive(left_s)
+        except TimeoutError:
+            return False
+        if isinstance(message, Drained):
+            return True
+    return False
+
+
+def test_rehearsal_reads_everything_and_touches_nothing(tmp_path: Path, gateway: Gateway) -> None:
+    good, bad = rehearsed(tmp_path, gateway), rehearsed(tmp_path, gateway, ca_file=tmp_path / "none.pem")
+
+    assert (good, bad) == (0, 2)
+    assert not (tmp_path / "ledger.sqlite3").exists()
+
+
+def rehearsed(directory: Path, gateway: Gateway, ca_file: Path | None = None) -> int:
+    """Return the exit code of a rehearsal."""
+    with pytest.raises(OSError, match=r"left with \d") as left:
+        CdeDriver(directory, gateway, rehearsal=True, ca_file=ca_file)
+    return int(str(left.value)[-1])

@@ -1,7 +1,6 @@
 """Control in long runs and on a full disk: tables that end, records and audit rows that cannot be written."""
 
 import asyncio
-import errno
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +11,10 @@ import pytest
 from dtmf_shield.call import errors
 from dtmf_shield.call.events import CallPhase, CallSnapshot, CaptureSnapshot
 from dtmf_shield.flow.loader import load_flow
-from dtmf_shield.model.capture import CaptureState
-from dtmf_shield.model.ids import CallId, CaptureId
+from dtmf_shield.model.capture import CaptureOutcome, CaptureResult, CaptureState
+from dtmf_shield.model.ids import CallId, CaptureId, OperationId, Token
+from dtmf_shield.model.messages import PaymentChanged, VelocityStopped
+from dtmf_shield.model.payment import OperationKind, OperationState
 from dtmf_shield.model.stream import ShieldMode
 from dtmf_shield.service.channel import connect_pair
 from dtmf_shield.service.control import desk as desk_module
@@ -108,18 +109,6 @@ def test_a_record_that_cannot_be_written_costs_the_record_and_not_the_process(tm
     registry.remove(CallId("c1"))
 
 
-class FullDisk:
-    def append(self, *_arguments, **_facts):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-
-def test_an_audit_row_that_cannot_be_written_does_not_stop_a_call():
-    process = ControlProcess.__new__(ControlProcess)
-    process._clock, process._audit = HandClock(), FullDisk()
-
-    process._audit_event("call_answered", call="c1")
-
-
 def test_calls_taken_up_again_are_recorded_again_where_media_died_too(monkeypatch):
     core = Core()
     core.put("talking")
@@ -141,3 +130,66 @@ def test_calls_taken_up_again_are_recorded_again_where_media_died_too(monkeypatc
     asyncio.run(join())
 
     assert recorded == ["talking"]
+
+
+class Rows:
+    def __init__(self):
+        self.rows = []
+
+    def append(self, event, _wall_s, **facts):
+        self.rows.append((event, facts))
+
+
+def test_payments_and_stops_against_card_testing_are_audited():
+    process = ControlProcess.__new__(ControlProcess)
+    process._clock, process._audit, process._shell = HandClock(), Rows(), Mock()
+    payment = PaymentChanged(
+        operation_id=OperationId("op-1"),
+        kind=OperationKind.CHARGE,
+        state=OperationState.APPROVED,
+        capture_id=CaptureId("c1"),
+        amount_minor=1050,
+        currency="EUR",
+        gateway="main",
+        test=True,
+    )
+
+    process._cde_message(payment)
+    process._cde_message(VelocityStopped(CaptureId("c2"), "caller"))
+
+    assert process._audit.rows == [
+        (
+            "payment",
+            {
+                "operation": "op-1",
+                "kind": "charge",
+                "state": "approved",
+                "parent": "",
+                "capture": "c1",
+                "amount_minor": 1050,
+                "currency": "EUR",
+                "gateway": "main",
+                "code": "",
+                "test": 1,
+            },
+        ),
+        ("velocity_stopped", {"capture": "c2", "rule": "caller"}),
+    ]
+
+
+def test_an_approval_that_comes_after_the_call_is_shown_and_told():
+    core, desk = make_desk()
+    core.put("call", "cap")
+    desk.call_changed(CallId("call"))
+    told = Mock()
+    desk.subscribe(told)
+    desk.ended(CallId("call"))
+    assert desk.call(CallId("call")).capture.outcome.result is CaptureResult.CALLER_GONE
+
+    desk.finished(
+        CaptureOutcome(capture_id=CaptureId("cap"), result=CaptureResult.APPROVED, token=Token("tok"))
+    )
+
+    assert desk.call(CallId("call")).capture.outcome.result is CaptureResult.APPROVED
+    assert told.call_changed.call_args.args[0].capture.outcome.result is CaptureResult.APPROVED
+    assert desk.token(CaptureId("cap")) == "tok"

@@ -32,6 +32,15 @@ def test_a_flow_that_is_not_there_is_named_with_the_ones_that_are(tmp_path):
     assert "card-tokenize-agent" in finding
 
 
+def test_a_flow_that_needs_an_amount_cannot_start_by_route(tmp_path):
+    routes = [RouteSection(dialled="*", agent="agent", capture="card-charge-agent")]
+
+    (finding,) = start.check(Config(routes=routes), tmp_path)
+
+    assert finding.startswith("routes[0].capture")
+    assert "amount" in finding
+
+
 def test_every_mistake_of_a_flow_file_is_a_finding(tmp_path):
     (tmp_path / "bad.yaml").write_text(FLOW.replace("attempts: 3", "atempts: 3").replace("luhn", "x"))
     config = Config(capture=CaptureSection(flows_directory=str(tmp_path)))

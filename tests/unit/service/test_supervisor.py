@@ -9,6 +9,8 @@ from dtmf_shield.model.messages import (
     ConfigureCde,
     ConfigureControl,
     ConfigureMedia,
+    GatewayResolved,
+    GatewaySettings,
     PeerConnected,
     PeerLost,
     ProcessName,
@@ -51,6 +53,7 @@ class PaperChild:
         self.name, self.ready, self.last_heard_s, self.pid = name, False, 0.0, 1
         self.process = PaperProcess()
         self.told: list[object] = []
+        self.drained, self.leaving, self.ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     def send(self, message, fds=()):
         self.told.append(message)
@@ -68,13 +71,13 @@ class PaperChild:
 class House:
     """A supervisor whose processes are paper."""
 
-    def __init__(self, directory, monkeypatch) -> None:
+    def __init__(self, directory, monkeypatch, configure_cde=CDE) -> None:
         self.clock, self.spawned, self.statuses = HandClock(), [], []
         self.supervisor = Supervisor(
             config=Config(),
             state_directory=directory,
             sockets=HeldSockets(),
-            configure_cde=CDE,
+            configure_cde=configure_cde,
             configure_control=CONTROL,
             clock=self.clock,
             on_status=lambda name, _details: self.statuses.append(name),
@@ -187,3 +190,23 @@ def test_too_many_deaths_end_the_service(house):
         house.supervisor._exited(house.child(ProcessName.CDE))
 
     assert house.supervisor._failure is not None
+
+
+def test_a_gateway_that_moved_is_told_to_cde_and_to_every_cde_after_it(tmp_path, monkeypatch):
+    settings = GatewaySettings(
+        name="bank",
+        template="generic",
+        addresses=("192.0.2.1",),
+        port=443,
+        server_name="x",
+        ca_file="",
+        credentials_file="",
+    )
+    house = House(tmp_path, monkeypatch, ConfigureCde(state_directory="", gateways=(settings,)))
+    moved = GatewayResolved(gateway="bank", addresses=("192.0.2.9",))
+
+    house.supervisor.gateway_resolved(moved)
+    house.supervisor.gateway_resolved(GatewayResolved(gateway="another", addresses=("192.0.2.7",)))
+
+    assert moved in house.child(ProcessName.CDE).told
+    assert [each.addresses for each in house.supervisor.gateways] == [("192.0.2.9",)]

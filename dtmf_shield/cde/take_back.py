@@ -1,0 +1,130 @@
+"""Money nobody waited for is taken back: voided where the gateway can, else refunded; once, and until it is done.
+
+The caller hung up after the authorisation or charge was sent and before anybody told him of it; the ledger row says
+``unwanted``. What to do next is a plain function of the row's children.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from dtmf_shield.base.clock import Clock
+from dtmf_shield.base.log import get_logger
+from dtmf_shield.cde.gateways.base import Capabilities, GatewayResult, GatewayResultKind
+from dtmf_shield.cde.operations import Operations
+from dtmf_shield.model.ids import OperationId
+from dtmf_shield.model.payment import OperationKind, OperationState
+from dtmf_shield.store.operation_rows import NewOperation, OperationRow
+
+TRIES_MAX: Final = 16
+"""Tries that failed before anything was sent; then a person decides. With the waits between: about nine hours."""
+TRY_WAIT_S_FIRST: Final = 15.0
+TRY_WAIT_S_MAX: Final = 3_600.0
+SEND_TIME_MAX_S: Final = 20.0
+
+_log = get_logger("payments")
+
+
+class Plan(enum.Enum):
+    """What to do next about money that nobody waited for."""
+
+    VOID = OperationKind.VOID
+    REFUND = OperationKind.REFUND
+    WAIT = "wait"
+    DONE = "done"
+    """Or under way: an unknown void is reconciled like any operation."""
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A child of the unwanted operation."""
+
+    kind: OperationKind
+    state: OperationState
+    age_s: float
+
+
+_TAKES_OR_MOVES: Final = frozenset({OperationKind.VOID, OperationKind.REFUND, OperationKind.CAPTURE})
+_STANDS: Final = frozenset({OperationState.INTENT, OperationState.UNKNOWN, OperationState.APPROVED})
+
+
+def plan(kind: OperationKind, capabilities: Capabilities, tried: Sequence[Tried]) -> Plan:
+    """Return the next step for an approved, unwanted operation of ``kind``."""
+    tried = [each for each in tried if each.kind in _TAKES_OR_MOVES]
+    if any(each.state in _STANDS for each in tried):
+        return Plan.DONE
+    failed = [each for each in tried if each.state is OperationState.FAILED_BEFORE_SEND]
+    if len(failed) >= TRIES_MAX:
+        return Plan.PERSON
+    wait_s = min(TRY_WAIT_S_FIRST * 2.0 ** len(failed), TRY_WAIT_S_MAX)
+    if failed and min(each.age_s for each in failed) < wait_s:
+        return Plan.WAIT
+    refused = {each.kind for each in tried if each.state is not OperationState.FAILED_BEFORE_SEND}
+    if kind in capabilities.voids and OperationKind.VOID not in refused:
+        return Plan.VOID
+    can_refund = kind is OperationKind.CHARGE and OperationKind.REFUND in capabilities.operations
+    if can_refund and OperationKind.REFUND not in refused:
+        return Plan.REFUND
+    return Plan.PERSON
+
+
+class TakeBack:
+    """Takes back one process's unwanted operations."""
+
+    def __init__(self, operations: Operations, clock: Clock) -> None:
+        self._operations, self._clock = operations, clock
+        self._alarmed: set[str] = set()
+
+    async def take_back(self, row: OperationRow) -> GatewayResult | None:
+        """Void or refund ``row``. Returns how that ended; None: nothing was sent now. Raises sqlite3.Error.
+
+        A void that was declined (such as one too late) is followed by a refund at once.
+        """
+        result = None
+        while (step := self._plan(row)) in (Plan.VOID, Plan.REFUND):
+            result = await self._send(row, OperationKind(step.value))
+            if result.kind is not GatewayResultKind.DECLINED:
+                return result
+        if step is Plan.PERSON and row.operation_id not in self._alarmed:
+            self._alarmed.add(row.operation_id)
+            _log.error("payment_not_taken_back", operation_id=row.operation_id, gateway=row.gateway)
+            self._operations.tell(row, OperationState.APPROVED, "not_taken_back")
+        return result
+
+    def _plan(self, row: OperationRow) -> Plan:
+        gateway = self._operations.gateways.get(row.gateway)
+        if gateway is None:
+            return Plan.PERSON
+        wall_s = self._clock.wall_s()
+        children = self._operations.ledger.children(OperationId(row.operation_id))
+        tried = [
+            Tried(OperationKind(child.kind), OperationState(child.state), wall_s - child.sent_at)
+            for child in children
+        ]
+        return plan(OperationKind(row.kind), gateway.connector.capabilities, tried)
+
+    async def _send(self, row: OperationRow, kind: OperationKind) -> GatewayResult:
+        ledger = self._operations.ledger
+        parent_id = OperationId(row.operation_id)
+        number = sum(child.kind == kind for child in ledger.children(parent_id))
+        operation_id = ledger.keys.take_back_id(parent_id, kind, number)
+        taken = self._operations.intend(
+            NewOperation(
+                operation_id=operation_id,
+                parent_id=parent_id,
+                capture_id=row.capture_id,
+                kind=kind,
+                idem_key=ledger.keys.of_order(operation_id, kind, row.amount_minor, row.currency),
+                gateway=row.gateway,
+                amount_minor=row.amount_minor,
+                currency=row.currency,
+                reference=row.reference,
+            )
+        )
+        if taken is None:
+            return GatewayResult(GatewayResultKind.REFUSED, code="ledger")
+        return await self._operations.deliver(taken, sends_until_s=self._clock.now_s() + SEND_TIME_MAX_S)

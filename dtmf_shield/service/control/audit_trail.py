@@ -1,0 +1,120 @@
+"""Control's audit trail: rows, the captures they speak of, signed roots and their anchor. A full disk stops no call."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+from typing import Final
+
+from dtmf_shield.audit.anchor import Anchor, FileAnchor, SyslogAnchor
+from dtmf_shield.audit.chain import AuditLog
+from dtmf_shield.audit.keeper import RootKeeper
+from dtmf_shield.audit.roots import RootsDoNotFitError, RootWriter
+from dtmf_shield.audit.signing import KEY_FILE, ensure_signer
+from dtmf_shield.base.clock import Clock
+from dtmf_shield.base.config import AuditSection, split_host_port
+from dtmf_shield.base.errors import OperatorError
+from dtmf_shield.base.log import get_logger
+from dtmf_shield.call.events import CallSnapshot
+from dtmf_shield.model.capture import CaptureOutcome
+from dtmf_shield.model.ids import CallId, CaptureId
+from dtmf_shield.model.messages import PaymentChanged
+
+AUDIT_FILE: Final = "audit.jsonl"
+CAPTURES_KNOWN_MAX: Final = 4_096
+"""Captures between their start and their end; the oldest is forgotten, and its end is told without its flow."""
+
+_log = get_logger("audit")
+
+
+class AuditTrail:
+    """Owns the log and the thread of its roots."""
+
+    def __init__(self, state: Path, section: AuditSection, clock: Clock) -> None:
+        """Open the log. Raises OperatorError where it is none."""
+        self._state, self._section, self._clock = state, section, clock
+        self._rows = AuditLog(state / AUDIT_FILE)
+        self._keeper: RootKeeper | None = None
+        self._running: OrderedDict[CaptureId, tuple[CallId, str]] = OrderedDict()
+
+    def start(self) -> None:
+        """Begin to put rows under roots. Without a key or a roots file that fits there are rows all the same."""
+        try:
+            writer = self._writer()
+        except (OSError, OperatorError) as error:
+            _log.error("audit_roots_missing", error=str(error))
+            return
+        anchor = anchor_of(self._section)
+        interval_s = float(self._section.root_interval_s)
+        self._keeper = RootKeeper(writer, anchor, self._clock, interval_s=interval_s)
+        self._keeper.start()
+
+    def _writer(self) -> RootWriter:
+        signer = ensure_signer(self._state / KEY_FILE)
+        try:
+            return RootWriter(self._state / AUDIT_FILE, signer)
+        except RootsDoNotFitError as error:
+            away = RootWriter.set_aside(self._state / AUDIT_FILE, self._clock.wall_s())
+            _log.error("audit_roots_set_aside", error=str(error), now=str(away))
+            self.note("audit_roots_set_aside", now=away.name)
+            return RootWriter(self._state / AUDIT_FILE, signer)
+
+    def note(self, event: str, **facts: str | int) -> None:
+        """Append one row."""
+        try:
+            self._rows.append(event, self._clock.wall_s(), **facts)
+        except OSError as error:
+            # A full disk must not stop calls, nor the timers that loosen and tighten their masks.
+            _log.error("audit_not_written", what=event, error=error.strerror)
+
+    def capture_changed(self, call: CallSnapshot) -> None:
+        """Note the start of a call's capture when it is first seen, and an end that the call itself has decided."""
+        capture = call.capture
+        if capture is None:
+            return
+        if capture.outcome is not None:
+            self.capture_ended(capture.outcome)
+        elif capture.capture_id not in self._running:
+            self._running[capture.capture_id] = (call.call_id, capture.flow_id)
+            while len(self._running) > CAPTURES_KNOWN_MAX:
+                self._running.popitem(last=False)
+            self.note("capture_started", capture=capture.capture_id, call=call.call_id, flow=capture.flow_id)
+
+    def capture_ended(self, outcome: CaptureOutcome, *, told_by_cde: bool = False) -> None:
+        """Note an end once. cde tells also of captures that an earlier control has started."""
+        known = self._running.pop(outcome.capture_id, None)
+        if known is None and not told_by_cde:
+            return
+        facts = {"call": known[0], "flow": known[1]} if known else {}
+        self.note("capture_ended", capture=outcome.capture_id, result=outcome.result.value, **facts)
+
+    def payment_changed(self, payment: PaymentChanged) -> None:
+        """Note what an operation at a gateway has become."""
+        self.note(
+            "payment",
+            operation=payment.operation_id,
+            kind=payment.kind.value,
+            state=payment.state.value,
+            parent=payment.parent_id,
+            capture=payment.capture_id,
+            amount_minor=payment.amount_minor,
+            currency=payment.currency,
+            gateway=payment.gateway,
+            code=payment.code,
+            test=int(payment.test),
+        )
+
+    def close(self) -> None:
+        """Write the last root and close the log."""
+        if self._keeper is not None:
+            self._keeper.close()
+        self._rows.close()
+
+
+def anchor_of(section: AuditSection) -> Anchor | None:
+    """Return the anchor that the configuration names, None for none."""
+    if section.anchor == "file" and section.anchor_file:
+        return FileAnchor(Path(section.anchor_file))
+    if section.anchor == "syslog" and section.syslog_address:
+        return SyslogAnchor(*split_host_port(section.syslog_address), tcp=section.syslog_transport == "tcp")
+    return None

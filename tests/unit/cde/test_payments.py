@@ -1,0 +1,524 @@
+"""Payments of captures: the order of things, re-sends, the fallback, hang-ups, what is unknown, what survives a death."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dtmf_shield.cde.gateways.base import GatewayResultKind, Idempotency
+from dtmf_shield.cde.payments import PAYMENT_TIME_MAX_S, OnHangUp
+from dtmf_shield.cde.velocity import Counted, Per, Rule
+from dtmf_shield.model.capture import CaptureResult
+from dtmf_shield.model.ids import CaptureId
+from dtmf_shield.model.payment import OperationKind, OperationState
+from tests.unit.cde.payment_room import CALL, FakeGateway, Room, VirtualLoop, capable, run
+
+K, R, S = OperationKind, GatewayResultKind, OperationState
+MONEY = frozenset({K.CHARGE, K.AUTHORIZE})
+REPLAY, SUCCESS_ONLY, NONE = Idempotency.REPLAY, Idempotency.SUCCESS_ONLY, Idempotency.NONE
+
+
+def in_room(
+    tmp_path: Path, *gateways: FakeGateway, **more: Any
+) -> Callable[[Callable[[Room], Coroutine[Any, Any, None]]], None]:
+    """Run a story in a room."""
+
+    def tell(story: Callable[[Room], Coroutine[Any, Any, None]]) -> None:
+        async def whole(loop: VirtualLoop) -> None:
+            room = Room(tmp_path, loop, *gateways, **more)
+            try:
+                await story(room)
+            finally:
+                await room.close()
+
+        run(whole)
+
+    return tell
+
+
+async def hang_up_while(room: Room, kind: OperationKind, name: str = "c1") -> None:
+    """Hang up as soon as the gateway works on ``kind``."""
+    while not any(order.kind is kind for order in room.gateway.asked):
+        await asyncio.sleep(0.001)
+    room.payments.stopped(CaptureId(name), caller_gone=True)
+
+
+def test_card_is_tokenised_then_wiped_then_charged_by_token(tmp_path: Path) -> None:
+    @in_room(tmp_path)
+    async def story(room: Room) -> None:
+        result = await room.pay()
+
+        assert (result.kind, result.token) == (R.APPROVED, "tok-1")
+        assert [(order.kind, order.card is None) for order in room.gateway.asked] == [
+            (K.TOKENIZE, False),
+            (K.CHARGE, True),
+        ]
+        assert room.captures.told == [("c1", "tokenized"), ("c1", "answered")]
+        assert room.states() == [("tokenize", "approved"), ("charge", "approved")]
+
+
+def test_every_state_is_told_to_control_and_told_again_to_a_fresh_one(tmp_path: Path) -> None:
+    @in_room(tmp_path)
+    async def story(room: Room) -> None:
+        await room.pay()
+        told = [(change.kind, change.state) for change in room.told]
+        room.told.clear()
+
+        room.operations.tell_again()
+
+        assert told == [
+            (K.TOKENIZE, S.INTENT),
+            (K.TOKENIZE, S.APPROVED),
+            (K.CHARGE, S.INTENT),
+            (K.CHARGE, S.APPROVED),
+        ]
+        assert [(change.kind, change.state) for change in room.told] == [told[1], told[3]]
+        assert room.told[1].operation_id == room.operation_of()
+        assert (room.told[1].amount_minor, room.told[1].currency, room.told[1].test) == (1_000, "EUR", True)
+
+
+def test_token_lies_sealed_in_the_ledger_and_opens_for_the_charge(tmp_path: Path) -> None:
+    @in_room(tmp_path)
+    async def story(room: Room) -> None:
+        await room.pay()
+
+        row = room.rows.operations.of_capture("c1")[0]
+        assert b"tok-1" not in row.token
+        assert row.dek_id == "day-1"
+        assert room.gateway.asked[1].token == "tok-1"
+
+
+@pytest.mark.parametrize("mishap", ["lost", "before", "error", "conflict", "busy", "refused", "processing"])
+def test_charge_meets_a_mishap_and_is_done_once_under_one_key_with_the_same_bytes(
+    tmp_path: Path, mishap: str
+) -> None:
+    @in_room(tmp_path, FakeGateway(mishaps=[mishap, mishap], mishaps_of=MONEY))
+    async def story(room: Room) -> None:
+        result = await room.pay()
+
+        assert result.kind is R.APPROVED
+        assert len(room.gateway.effective(K.CHARGE)) == 1
+        assert {len(requests) for requests in room.gateway.bytes_of.values()} == {1}
+        assert room.row(room.operation_of()).attempts == 3
+
+
+@pytest.mark.parametrize("idempotency", [SUCCESS_ONLY, NONE])
+@pytest.mark.parametrize("mishap", ["lost", "before", "error", "processing"])
+def test_without_replay_a_charge_without_answer_is_unknown_and_never_sent_again(
+    tmp_path: Path, idempotency: Idempotency, mishap: str
+) -> None:
+    gateway = FakeGateway(capabilities=capable(idempotency), mishaps=[mishap], mishaps_of=MONEY)
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        result = await room.pay()
+        await asyncio.sleep(7_200)
+
+        assert result.kind is R.UNKNOWN
+        assert [order.kind for order in gateway.asked] == [K.TOKENIZE, K.CHARGE]
+        assert room.states()[-1] == ("charge", "unknown")
+        assert ("c1", "settling") in room.captures.told
+        assert [change.code for change in room.told if change.code == "needs_person"] == ["needs_person"]
+
+
+def test_what_is_unknown_is_looked_up_while_the_caller_waits(tmp_path: Path) -> None:
+    gateway = FakeGateway(capabilities=capable(NONE, lookup=True), mishaps=["lost"], mishaps_of=MONEY)
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        result = await room.pay()
+
+        assert (result.kind, result.reference) == (R.APPROVED, "ref-1")
+        assert room.loop.time() < 5
+        assert len(gateway.effective(K.CHARGE)) == 1
+        assert room.states()[-1] == ("charge", "approved")
+
+
+def test_look_up_comes_before_a_resend_and_a_missing_operation_is_then_sent(tmp_path: Path) -> None:
+    gateway = FakeGateway(capabilities=capable(REPLAY, lookup=True), mishaps=["before"] * 4, mishaps_of=MONEY)
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        result = await room.pay()
+
+        assert result.kind is R.APPROVED
+        assert [order.kind for order in gateway.asked][-2:] == [K.LOOKUP, K.CHARGE]
+        assert len(gateway.effective(K.CHARGE)) == 1
+
+
+def test_operation_the_gateway_does_not_know_for_long_was_not_done(tmp_path: Path) -> None:
+    gateway = FakeGateway(capabilities=capable(NONE, lookup=True), mishaps=["before"], mishaps_of=MONEY)
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        result = await room.pay()
+        assert result.kind is R.UNKNOWN
+        await asyncio.sleep(300)
+        assert room.states()[-1] == ("charge", "unknown")
+        await room.until_known()
+
+        assert room.states()[-1] == ("charge", "failed_before_send")
+        assert room.told[-1].code == "not_found"
+
+
+def test_answer_that_comes_late_is_still_told(tmp_path: Path) -> None:
+    """The gateway was away for an hour; the caller was told that it is being checked."""
+    mishaps = ["lost"] + ["before"] * 12
+
+    @in_room(tmp_path, FakeGateway(mishaps=mishaps, mishaps_of=MONEY))
+    async def story(room: Room) -> None:
+        result = await room.pay()
+        assert result.kind is R.UNKNOWN
+        assert room.loop.time() <= PAYMENT_TIME_MAX_S + 15
+
+        await room.until_known()
+
+        assert room.told[-1].state is S.APPROVED
+        assert len(room.gateway.effective(K.CHARGE)) == 1
+
+
+def test_caller_is_never_kept_longer_than_the_payments_time(tmp_path: Path) -> None:
+    gateway = FakeGateway(mishaps=["before"] * 500, mishaps_of=MONEY)
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        assert (await room.pay()).kind is R.UNKNOWN
+        assert room.loop.time() <= PAYMENT_TIME_MAX_S + 1
+
+
+@pytest.mark.parametrize("mishap", ["busy", "unauthorized", "refused"])
+def test_doubt_is_not_taken_away_by_what_a_later_try_says(tmp_path: Path, mishap: str) -> None:
+    gateway = FakeGateway(mishaps=["lost"] + [mishap] * 500, mishaps_of=MONEY)
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        assert (await room.pay()).kind is R.UNKNOWN
+        assert room.states()[-1] == ("charge", "unknown")
+
+
+def test_declined_charge_is_declined_and_its_card_counts(tmp_path: Path) -> None:
+    @in_room(tmp_path, FakeGateway(mishaps=["decline"], mishaps_of=MONEY))
+    async def story(room: Room) -> None:
+        result = await room.pay()
+
+        assert (result.kind, result.code) == (R.DECLINED, "card_declined")
+        assert room.states()[-1] == ("charge", "declined")
+
+
+def test_lost_token_costs_nothing_and_forbids_no_other_try(tmp_path: Path) -> None:
+    gateway = FakeGateway(capabilities=capable(NONE), mishaps=["lost"])
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        result = await room.pay()
+
+        assert (result.kind, result.code) == (R.FAILED_BEFORE_SEND, "token_lost")
+        assert room.states() == [("tokenize", "unknown")]
+        assert (await room.pay("c2")).kind is R.APPROVED
+
+
+# --- the fallback ----------------------------------------------------------------------------------------
+
+
+def two(mishaps: list[str], **more: Any) -> tuple[FakeGateway, FakeGateway]:
+    return FakeGateway(mishaps=mishaps, **more), FakeGateway("fallback")
+
+
+@pytest.mark.parametrize("mishap", ["refused", "busy"])
+def test_fallback_takes_the_card_where_the_primary_certainly_did_nothing(tmp_path: Path, mishap: str) -> None:
+    primary, fallback = two([mishap] * 9)
+
+    @in_room(tmp_path, primary, fallback)
+    async def story(room: Room) -> None:
+        assert (await room.pay()).kind is R.APPROVED
+
+        assert primary.book == []
+        assert [booked.kind for booked in fallback.book] == [K.TOKENIZE, K.CHARGE]
+        keys = {order.key for order in primary.asked} & {order.key for order in fallback.asked}
+        assert keys == set()
+
+
+@pytest.mark.parametrize("mishap", ["lost", "before", "error", "unauthorized", "decline"])
+def test_fallback_is_not_used_where_the_primary_may_have_done_or_has_decided_something(
+    tmp_path: Path, mishap: str
+) -> None:
+    primary, fallback = two([mishap] * 9, capabilities=capable(NONE))
+
+    @in_room(tmp_path, primary, fallback)
+    async def story(room: Room) -> None:
+        await room.pay()
+
+        assert fallback.asked == []
+
+
+def test_fallback_never_gets_a_charge_whose_card_is_a_token_of_the_primary(tmp_path: Path) -> None:
+    primary, fallback = two(["refused"] * 9, mishaps_of=MONEY)
+
+    @in_room(tmp_path, primary, fallback)
+    async def story(room: Room) -> None:
+        assert (await room.pay()).kind is R.FAILED_BEFORE_SEND
+
+        assert fallback.asked == []
+        assert primary.effective(K.CHARGE) == []
+
+
+# --- direct ----------------------------------------------------------------------------------------------
+
+
+def test_gateway_without_charge_by_token_gets_the_card_and_no_digit_is_wiped_before(tmp_path: Path) -> None:
+    @in_room(tmp_path, FakeGateway(capabilities=capable(REPLAY, by_token=False), mishaps=["lost"]))
+    async def story(room: Room) -> None:
+        assert (await room.pay()).kind is R.APPROVED
+
+        assert [(order.kind, order.card is None) for order in room.gateway.asked] == [(K.CHARGE, False)] * 2
+        assert len(room.gateway.effective(K.CHARGE)) == 1
+        assert room.captures.told == [("c1", "answered")]
+
+
+def test_direct_charge_that_is_unknown_wipes_and_is_never_sent_again_without_its_card(tmp_path: Path) -> None:
+    gateway = FakeGateway(capabilities=capable(REPLAY, by_token=False), mishaps=["lost"] * 500)
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        assert (await room.pay()).kind is R.UNKNOWN
+        await asyncio.sleep(3_600)
+
+        assert ("c1", "settling") in room.captures.told
+        assert all(order.card is not None for order in gateway.asked)
+        assert room.states() == [("charge", "unknown")]
+
+
+# --- hang-ups --------------------------------------------------------------------------------------------
+
+
+def test_no_charge_follows_a_caller_who_hung_up_while_the_token_was_asked_for(tmp_path: Path) -> None:
+    @in_room(tmp_path)
+    async def story(room: Room) -> None:
+        paying = asyncio.ensure_future(room.pay())
+        await hang_up_while(room, K.TOKENIZE)
+
+        result = await paying
+
+        assert (result.kind, result.code) == (R.FAILED_BEFORE_SEND, "stopped")
+        assert room.states() == [("tokenize", "approved")]
+
+
+@pytest.mark.parametrize("kind", [K.CHARGE, K.AUTHORIZE])
+def test_money_is_voided_once_where_the_caller_hung_up_before_he_was_told(
+    tmp_path: Path, kind: OperationKind
+) -> None:
+    @in_room(tmp_path)
+    async def story(room: Room) -> None:
+        paying = asyncio.ensure_future(room.pay(kind=kind))
+        await hang_up_while(room, kind)
+
+        result = await paying
+        await asyncio.sleep(600)
+
+        assert (result.kind, result.voided) == (R.APPROVED, True)
+        assert [booked.about for booked in room.gateway.effective(K.VOID)] == ["ref-1"]
+        assert room.states() == [("tokenize", "approved"), (kind, "approved"), ("void", "approved")]
+
+
+def test_money_is_kept_where_the_policy_says_so(tmp_path: Path) -> None:
+    @in_room(tmp_path, on_hang_up=OnHangUp.KEEP)
+    async def story(room: Room) -> None:
+        paying = asyncio.ensure_future(room.pay())
+        await hang_up_while(room, K.CHARGE)
+
+        result = await paying
+        await asyncio.sleep(600)
+
+        assert (result.kind, result.voided) == (R.APPROVED, False)
+        assert room.gateway.effective(K.VOID) == []
+
+
+def test_agents_cancel_at_the_gateway_is_no_hang_up(tmp_path: Path) -> None:
+    @in_room(tmp_path)
+    async def story(room: Room) -> None:
+        paying = asyncio.ensure_future(room.pay())
+        while not any(order.kind is K.CHARGE for order in room.gateway.asked):
+            await asyncio.sleep(0.001)
+        room.payments.stopped(CaptureId("c1"), caller_gone=False)
+
+        assert (await paying).voided is False
+        assert room.gateway.effective(K.VOID) == []
+
+
+@pytest.mark.parametrize("voids", [False, True])
+def test_charge_that_cannot_be_voided_is_refunded(tmp_path: Path, voids: bool) -> None:
+    gateway = FakeGateway(
+        capabilities=capable(REPLAY, voids=voids), mishaps=["decline"], mishaps_of=frozenset({K.VOID})
+    )
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        paying = asyncio.ensure_future(room.pay())
+        await hang_up_while(room, K.CHARGE)
+
+        assert (await paying).voided
+        assert [booked.amount_minor for booked in gateway.effective(K.REFUND)] == [1_000]
+        assert gateway.effective(K.VOID) == []
+
+
+def test_void_that_could_not_be_sent_is_tried_until_it_is_done_and_done_once(tmp_path: Path) -> None:
+    gateway = FakeGateway(mishaps=["refused"] * 6 + ["lost"], mishaps_of=frozenset({K.VOID}))
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        paying = asyncio.ensure_future(room.pay())
+        await hang_up_while(room, K.CHARGE)
+
+        assert (await paying).voided is False
+        await asyncio.sleep(3_600)
+
+        assert len(gateway.effective(K.VOID)) == 1
+        assert room.states()[-1] == ("void", "approved")
+
+
+def test_hang_up_while_unknown_is_remembered_over_the_death_of_the_process(tmp_path: Path) -> None:
+    gateway = FakeGateway(mishaps=["lost"] + ["before"] * 40, mishaps_of=MONEY)
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        paying = asyncio.ensure_future(room.pay())
+        await hang_up_while(room, K.CHARGE)
+        await asyncio.sleep(3)
+        room.die()
+        await asyncio.gather(paying, return_exceptions=True)
+        gateway.mishaps.clear()
+
+        again = await room.again()
+        await again.until_known()
+        await asyncio.sleep(120)
+
+        assert again.states()[1:] == [("charge", "approved"), ("void", "approved")]
+        assert len(gateway.effective(K.VOID)) == 1
+        await again.close()
+
+
+# --- death of the process --------------------------------------------------------------------------------
+
+
+def test_charge_under_way_at_a_death_is_unknown_at_the_start_and_found_out(tmp_path: Path) -> None:
+    gateway = FakeGateway()
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        paying = asyncio.ensure_future(room.pay())
+        while not any(order.kind is K.CHARGE for order in gateway.asked):
+            await asyncio.sleep(0.001)
+        room.die()
+        await asyncio.gather(paying, return_exceptions=True)
+
+        again = await room.again()
+        at_start = again.states()
+        await again.until_known()
+
+        assert [outcome.result for outcome in again.earlier] == [CaptureResult.UNKNOWN]
+        assert at_start == [("tokenize", "approved"), ("charge", "unknown")]
+        assert again.states()[-1] == ("charge", "approved")
+        assert len(gateway.effective(K.CHARGE)) == 1
+        await again.close()
+
+
+def test_key_older_than_the_gateway_keeps_it_is_never_used_again(tmp_path: Path) -> None:
+    gateway = FakeGateway(mishaps=["lost"] * 500, mishaps_of=MONEY)
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        await room.pay()
+        room.die()
+        gateway.mishaps.clear()
+        gateway.keys_forgotten = True
+        asked = len(gateway.asked)
+
+        again = await room.again(ahead_s=86_400.0)
+        await asyncio.sleep(7_200)
+
+        assert len(gateway.asked) == asked
+        assert again.states()[-1] == ("charge", "unknown")
+        assert "needs_person" in [change.code for change in again.told]
+        await again.close()
+
+
+def test_prepared_intent_serves_the_tokenisation_and_is_settled_where_nothing_was_sent(
+    tmp_path: Path,
+) -> None:
+    @in_room(tmp_path)
+    async def story(room: Room) -> None:
+        submission = room.submission("c1")
+        room.payments.prepare(CaptureId("c1"), CALL)
+        room.payments.prepare(CaptureId("c1"), CALL)
+        assert room.states() == [("tokenize", "intent")]
+        await room.payments.pay(submission)
+        room.payments.ended(CaptureId("c1"))
+        assert room.states() == [("tokenize", "approved"), ("charge", "approved")]
+
+        room.submission("c2")
+        room.payments.prepare(CaptureId("c2"), CALL)
+        room.payments.ended(CaptureId("c2"))
+
+        assert room.states("c2") == [("tokenize", "failed_before_send")]
+
+
+def test_intent_that_cannot_be_written_forbids_the_send(tmp_path: Path) -> None:
+    @in_room(tmp_path)
+    async def story(room: Room) -> None:
+        submission = room.submission()
+        room.rows.close()
+
+        await room.payments.pay(submission)
+
+        assert room.captures.outcomes["c1"][0].code == "ledger"
+        assert room.gateway.asked == []
+
+
+def test_outcome_that_cannot_be_written_is_written_later(tmp_path: Path) -> None:
+    @in_room(tmp_path)
+    async def story(room: Room) -> None:
+        room.gateway.hold = asyncio.Event()
+        paying = asyncio.ensure_future(room.pay(kind=K.TOKENIZE))
+        await asyncio.sleep(1)
+        settle, room.rows.operations.settle = room.rows.operations.settle, _full  # type: ignore[method-assign,assignment]
+        room.gateway.hold.set()
+        assert (await paying).kind is R.APPROVED
+        assert room.states() == [("tokenize", "intent")]
+
+        room.rows.operations.settle = settle  # type: ignore[method-assign]
+        await asyncio.sleep(120)
+
+        assert room.states() == [("tokenize", "approved")]
+
+
+def _full(*_: object, **__: object) -> bool:
+    import sqlite3
+
+    raise sqlite3.OperationalError("database or disk is full")
+
+
+# --- velocity --------------------------------------------------------------------------------------------
+
+
+def test_attempt_beyond_a_rule_is_stopped_before_a_byte_is_sent(tmp_path: Path) -> None:
+    rule = Rule("caller-declined", Per.CALLER, Counted.DECLINED, 2, 3_600)
+    gateway = FakeGateway(mishaps=["decline", "decline"])
+
+    @in_room(tmp_path, gateway, rules=(rule,))
+    async def story(room: Room) -> None:
+        for name in ("c1", "c2"):
+            await room.payments.pay(room.submission(name, caller="hash"))
+        asked = len(gateway.asked)
+
+        await room.payments.pay(room.submission("c3", caller="hash"))
+
+        assert len(gateway.asked) == asked
+        assert room.captures.told[-1] == ("c3", "velocity_stopped")
+        assert [(stop.capture_id, stop.rule) for stop in room.stopped_by] == [("c3", "caller-declined")]
+        assert room.states("c3") == []
+        await room.payments.pay(room.submission("c4", caller="other"))
+        assert room.captures.outcomes["c4"][0].kind is R.APPROVED

@@ -1,0 +1,167 @@
+"""SIGHUP over the real processes: a fresh cde with fresh certificates; a bad configuration changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dtmf_shield.service.seal.environment import FORBIDDEN_VARIABLES
+from tests.unit.service.cde_driver import Gateway
+
+LIMIT_S = 90.0
+
+
+class Service:
+    """`dtmf-shield serve` with a configured gateway, seen by its status lines."""
+
+    def __init__(self, directory: Path, gateway: Gateway) -> None:
+        self.directory, self.gateway = directory, gateway
+        self.authorities, self.user = directory / "ca.pem", directory / "gateway.user"
+        shutil.copy(gateway.files.ca_file, self.authorities)
+        shutil.copy(gateway.files.gateway_user_file, self.user)
+        self.user.chmod(0o600)
+        self.config = directory / "service.toml"
+        self.write()
+        variables = {key: value for key, value in os.environ.items() if key not in FORBIDDEN_VARIABLES}
+        command = [sys.executable, "-m", "dtmf_shield", "serve", "--json", "--config", str(self.config)]
+        self._process = subprocess.Popen(
+            [*command, "--log-file", str(directory / "log")],
+            stdout=subprocess.PIPE,
+            env=variables,
+        )
+        self.events: list[dict[str, Any]] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        try:
+            self.wait_for("ready")
+        except BaseException:
+            self.stop()
+            raise
+
+    def write(self, more: str = "", require: str = "") -> None:
+        lines = ["[sip]", 'listen = ["127.0.0.1:0"]', "[api]", 'listen = "127.0.0.1:0"']
+        lines += ["[gateway]", 'kind = "generic"', f'address = "127.0.0.1:{self.gateway.port}"']
+        lines += [f'ca_file = "{self.authorities}"', f'credentials_file = "{self.user}"', more]
+        lines += ["[cde]", f"require = [{require}]", "[media]", "calls_max = 2"]
+        self.config.write_text("\n".join(lines), "utf-8")
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                self.events.append(json.loads(line))
+
+    def wait_for(self, name: str, count: int = 1) -> dict[str, Any]:
+        end_s = time.monotonic() + LIMIT_S
+        while time.monotonic() < end_s:
+            found = [event for event in self.events if event["event"] == name]
+            if len(found) >= count:
+                return found[count - 1]
+            assert self._process.poll() is None, self.log()
+            time.sleep(0.02)
+        raise AssertionError(f"no {name}: {self.log()}")
+
+    def hang_up(self) -> None:
+        self._process.send_signal(signal.SIGHUP)
+
+    def cde_pid(self) -> int:
+        return int(self.status()["pid"])
+
+    def status(self) -> dict[str, Any]:
+        described: dict[str, Any] = json.loads((self.directory / "state" / "run.json").read_text())
+        cde: dict[str, Any] = described["processes"]["cde"]
+        return cde
+
+    def log(self) -> str:
+        return (self.directory / "log").read_text("utf-8")
+
+    def stop(self) -> int:
+        self._process.terminate()
+        return self._process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    gateway = Gateway(tmp_path_factory.mktemp("gateway"))
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, gateway: Gateway) -> Iterator[Service]:
+    service = Service(tmp_path_factory.mktemp("service"), gateway)
+    yield service
+    assert service.stop() == 0, service.log()
+
+
+def test_bad_configuration_or_certificate_changes_nothing(service: Service) -> None:
+    before = service.cde_pid()
+    good = service.authorities.read_bytes()
+
+    service.write(more="no_such_key = 1")
+    service.hang_up()
+    first = service.wait_for("reload_refused", 1)
+    service.write()
+    service.authorities.write_text("no certificate")
+    service.hang_up()
+    second = service.wait_for("reload_refused", 2)
+    service.authorities.write_bytes(good)
+
+    assert "no_such_key" in first["reason"]
+    assert "holds no PEM certificate" in second["reason"]
+    assert service.cde_pid() == before
+
+
+def test_reload_starts_a_fresh_cde_that_serves(service: Service) -> None:
+    before = service.cde_pid()
+    died = len([event for event in service.events if event["event"] == "died"])
+
+    service.hang_up()
+    service.wait_for("reloaded")
+
+    assert service.cde_pid() != before
+    assert service.status()["ready"] is True
+    assert service.status()["protection_missing"] == []
+    assert len([event for event in service.events if event["event"] == "died"]) == died
+    assert not Path(f"/proc/{before}").exists()
+
+
+def test_fresh_cde_believes_the_fresh_authorities_alone(service: Service, tmp_path: Path) -> None:
+    """The gateway shows a certificate of the former authority: what a reload brought in is really in force."""
+    other = Gateway(tmp_path)
+    try:
+        good = service.authorities.read_bytes()
+        shutil.copy(other.files.ca_file, service.authorities)
+        service.hang_up()
+        service.wait_for("reloaded", 2)
+        end_s = time.monotonic() + LIMIT_S
+        while '"reason": "tls"' not in service.log() and time.monotonic() < end_s:
+            time.sleep(0.05)
+        log = service.log()
+        service.authorities.write_bytes(good)
+        service.hang_up()
+        service.wait_for("reloaded", 3)
+    finally:
+        other.stop()
+
+    assert '"reason": "tls"' in log
+
+
+def test_sections_that_wait_for_a_restart_are_named(service: Service) -> None:
+    service.config.write_text(service.config.read_text().replace("calls_max = 2", "calls_max = 3"))
+
+    service.hang_up()
+    service.wait_for("reloaded", 4)
+
+    assert '"sections": ["media"]' in service.log()
