@@ -11,6 +11,7 @@ from dtmf_shield.cli.demo import demo
 from dtmf_shield.cli.doctor import doctor
 from dtmf_shield.cli.files import detect, mask
 from dtmf_shield.cli.keys import app as keys_app
+from dtmf_shield.cli.prompts import app as prompts_app
 from dtmf_shield.cli.serve import serve
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app.command()(mask)
 app.add_typer(audit_app, name="audit")
 app.add_typer(keys_app, name="keys")
 app.add_typer(certs_app, name="certs")
+app.add_typer(prompts_app, name="prompts")
 
 
 def main() -> None:
