@@ -10,7 +10,7 @@ BENCH ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench bench-dtmf format packages bench-packages
+.PHONY: help setup demo serve test check bench bench-dtmf bench-cde format packages bench-packages
 
 help:  ## Show this list
 	@echo "make demo     real calls through the service: a card keyed by each door, an agent who hears none of it"
@@ -19,6 +19,7 @@ help:  ## Show this list
 	@echo "make check    style, types, import contracts, configuration, flows"
 	@echo "make bench    the measured claims, with the peers', into bench/results"
 	@echo "make bench-dtmf   only those about keys (about 20 minutes); BENCH=--quick for a smoke run"
+	@echo "make bench-cde    only those about cards and payments: tokenising, crashes (about 7 minutes)"
 	@echo "make setup    make .venv (every other target does it when needed)"
 
 setup: $(STAMP)  ## Make .venv and warm the kernel cache; does nothing when up to date
@@ -64,6 +65,9 @@ bench: setup bench-packages  ## The measured claims
 
 bench-dtmf: setup bench-packages  ## The measured claims about keys
 	@$(BIN)/python -m bench --dtmf $(BENCH)
+
+bench-cde: setup  ## The measured claims about cards and payments
+	@$(BIN)/python -m bench --cde $(BENCH)
 
 bench-packages:
 	@sh tests/packages.sh bench

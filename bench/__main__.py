@@ -1,7 +1,7 @@
-"""Run the benches one after the other, each keeping its result: ``python -m bench [--quick] [--dtmf]``.
+"""Run the benches one after the other, each keeping its result: ``python -m bench [--quick] [--dtmf | --cde]``.
 
 Two at once would measure each other. --quick is a smoke run of a few minutes whose figures prove nothing; it keeps its
-results in a folder of its own. --dtmf leaves out what is not about keys.
+results in a folder of its own. --dtmf and --cde run only what is about keys, or about cards and payments.
 """
 
 import argparse
@@ -28,7 +28,7 @@ class Bench:
     publishing: tuple[str, ...]
     quick: tuple[str, ...]
     minutes: int
-    is_dtmf: bool = True
+    topic: str = "dtmf"
 
 
 BENCHES = (
@@ -36,10 +36,11 @@ BENCHES = (
     Bench("dtmf_battery", ("--n", "3200"), ("--n", "32"), 7),
     Bench("leak_attack", ("--n", "3200"), ("--n", "64"), 9),
     Bench("talkoff", (), ("--synthetic", "--n", "1"), 3),
-    Bench("g722", ("--n", "7"), ("--n", "1", "--seconds", "1"), 1, is_dtmf=False),
-    Bench("flow_engine", ("--n", "7"), ("--n", "1", "--calls", "20"), 1, is_dtmf=False),
-    Bench("tokenize", ("--n", "400"), ("--n", "20", "--captures", "8"), 1, is_dtmf=False),
-    Bench("relay_cpu", (), ("--calls", "2", "--seconds", "0.5"), 1, is_dtmf=False),
+    Bench("g722", ("--n", "7"), ("--n", "1", "--seconds", "1"), 1, topic="audio"),
+    Bench("tokenize", ("--n", "400"), ("--n", "20", "--captures", "8"), 1, topic="cde"),
+    Bench("crash_payments", ("--payments", "10000"), ("--payments", "200"), 6, topic="cde"),
+    Bench("flow_engine", ("--n", "7"), ("--n", "1", "--calls", "20"), 1, topic="flow"),
+    Bench("relay_cpu", (), ("--calls", "2", "--seconds", "0.5"), 1, topic="audio"),
 )
 
 
@@ -47,10 +48,16 @@ def main() -> int:
     """Run them; return 1 where one failed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a smoke run of a few minutes")
-    parser.add_argument("--dtmf", action="store_true", help="only what is about keys")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument(
+        "--dtmf", dest="topic", action="store_const", const="dtmf", help="only what is about keys"
+    )
+    only.add_argument(
+        "--cde", dest="topic", action="store_const", const="cde", help="only what is about cards and payments"
+    )
     given = parser.parse_args()
     console = Console(stderr=True)
-    chosen = [bench for bench in BENCHES if bench.is_dtmf or not given.dtmf]
+    chosen = [bench for bench in BENCHES if given.topic in (None, bench.topic)]
     folder = Path(tempfile.mkdtemp(prefix="dtmf-shield-bench-")) if given.quick else RESULTS
     if not given.quick:
         console.print(f"about {sum(bench.minutes for bench in chosen)} minutes on two idle cores")

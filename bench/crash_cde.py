@@ -30,6 +30,9 @@ VARIABLES = SEED, PROBABILITY, DESCRIPTOR, BREAK = (
 )
 
 
+SPARE_WAIT_S = 3_600.0
+
+
 class KillPoints:
     """Draws at each point whether this is the end."""
 
@@ -103,6 +106,8 @@ def break_keys() -> None:
 def main() -> int:
     points = KillPoints(os.environ[SEED], float(os.environ[PROBABILITY]), int(os.environ[DESCRIPTOR]))
     install(points)
+    # A spare waits until it is needed; the real one is configured right after it was started.
+    cde_process.CONFIGURE_TIMEOUT_S = SPARE_WAIT_S  # type: ignore[misc]
     if os.environ.get(BREAK) == "new_key":
         break_keys()
     return cde_process.main()

@@ -275,7 +275,9 @@ class Lane:
             with contextlib.suppress(EOFError, TimeoutError):
                 ready, _ = await asyncio.to_thread(spare.supervisor.receive, READY_S_MAX)
             if not isinstance(ready, ProcessReady):
-                last = (self.directory / "cde.log").read_text("utf-8").splitlines()[-LOG_LINES_SHOWN:]
+                lines = (self.directory / "cde.log").read_text("utf-8").splitlines()
+                # What is no line of the log is a traceback, perhaps of long ago: a spare waits after its imports.
+                last = [line for line in lines if not line.startswith("{")][-LOG_LINES_SHOWN:]
                 raise OSError("\n".join([f"cde said {ready} and is {spare.process.poll()}", *last]))
             life = Life(spare, self._region)
             self._life.set_result(life)
