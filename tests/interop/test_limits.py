@@ -31,7 +31,7 @@ from tests.interop.sipp import G729, Scenario, SippCaller
 pytestmark = pytest.mark.interop
 
 FAULTS = {"hang": "unknown", "decline": "declined", "reset": "unknown", "reset-once": "token"}
-"""What the gateway does to a call's card, and how the capture ends. An answer lost at every send is unknown, never declined."""
+"""What the gateway does to a call's card, and how the capture ends. One lost at every send is unknown, never declined."""
 FIELD_PAUSE_S = 0.5
 OUTCOME_LIMIT_S = 5.0
 HANG_LIMIT_S = CARD_SENDS_S_MAX + 15.0
@@ -101,7 +101,11 @@ def ends(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Ends:
     wait_until(lambda: service.gateway("GET", "/book")["operations"], "the gateway took a card, and hangs")
     hangs_s = time.monotonic()
     outcomes = {}
-    for name, fault, count in (("decline", "decline", 1), ("reset", "reset", SENDS_MAX), ("reset-once", "reset", 1)):
+    for name, fault, count in (
+        ("decline", "decline", 1),
+        ("reset", "reset", SENDS_MAX),
+        ("reset-once", "reset", 1),
+    ):
         set_fault(desk, fault, count)
         press_last_key(desk, talks[name])
         outcomes[name] = service.wait_for_outcome(talks[name].call_id, OUTCOME_LIMIT_S)
