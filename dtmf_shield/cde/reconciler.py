@@ -77,6 +77,7 @@ class Reconciler:
         self._watched: dict[OperationId, _Watched] = {}
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._taking_back: asyncio.Task[None] | None = None
         self._sweep_at_s = clock.now_s()
 
     def watch(self, operation_id: OperationId, in_s: float | None = None) -> None:
@@ -120,9 +121,10 @@ class Reconciler:
                 except TimeoutError:
                     pass
         finally:
-            for task in self._tasks:
+            tasks = [*self._tasks, *([self._taking_back] if self._taking_back is not None else [])]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
     def watched(self) -> int:
@@ -147,8 +149,9 @@ class Reconciler:
         self._operations.ledger.save_again()
         for row in self._operations.ledger.unknown_money():
             self.watch(OperationId(row.operation_id))
-        for row in self._operations.ledger.to_take_back():
-            self._spawn(self._taken_back(row))
+        if self._taking_back is None or self._taking_back.done():
+            self._taking_back = asyncio.ensure_future(self._take_back_all())
+            self._taking_back.add_done_callback(_tell_if_broken)
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -158,11 +161,12 @@ class Reconciler:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._wake.set()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("reconcile_broken", error=type(error).__name__)
+        _tell_if_broken(task)
 
-    async def _taken_back(self, row: OperationRow) -> None:
-        await self._take_back(row)
+    async def _take_back_all(self) -> None:
+        """One after the other: after an outage there may be many, and each has its own waits in the ledger."""
+        for row in self._operations.ledger.to_take_back():
+            await self._take_back(row)
 
     # --- one operation ------------------------------------------------------------------------------------
 
@@ -278,6 +282,11 @@ class Reconciler:
         for future in watched.waiting if watched is not None else ():
             if not future.done():
                 future.set_result(result)
+
+
+def _tell_if_broken(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("reconcile_broken", error=type(error).__name__)
 
 
 def _lookup(gateway: Gateway, row: OperationRow) -> Order:
