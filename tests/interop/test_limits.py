@@ -31,7 +31,7 @@ from tests.interop.sipp import G729, Scenario, SippCaller
 pytestmark = pytest.mark.interop
 
 FAULTS = {"hang": "unknown", "decline": "declined", "reset": "unknown", "reset-once": "token"}
-"""What the gateway does to a call's card, and how the capture ends. One lost at every send is unknown, never declined."""
+"""What the gateway does to a call's card, and how the capture ends. One lost at every send is unknown."""
 FIELD_PAUSE_S = 0.5
 OUTCOME_LIMIT_S = 5.0
 HANG_LIMIT_S = CARD_SENDS_S_MAX + 15.0
