@@ -29,6 +29,7 @@ from dtmf_shield.flow.engine.events import (
     PromptDone,
     TransferFailed,
 )
+from dtmf_shield.flow.language import Flow
 
 Served = Collect | Charge | Exit
 _ANSWERS: Final[dict[type, Event]] = {
@@ -37,6 +38,18 @@ _ANSWERS: Final[dict[type, Event]] = {
     CallHook: HookAnswered(HookOutcome.ERROR),
     Transfer: TransferFailed(),
 }
+
+
+UNSERVED_STEPS: Final = frozenset({"menu", "http", "transfer"})
+"""What a flow cannot do without: a call does not begin one that has such a step."""
+
+
+def unserved_reason(flow: Flow) -> str:
+    """Return why a call cannot begin a flow yet, empty where it can."""
+    if flow.mode != "agent_assisted":
+        return "calls without an agent are not served yet"
+    steps = sorted(name for name, step in flow.steps.items() if step.do in UNSERVED_STEPS)
+    return f"steps not served in a call yet: {', '.join(steps)}" if steps else ""
 
 
 def answer_unserved(state: FlowState, commands: tuple[Command, ...]) -> tuple[FlowState, tuple[Served, ...]]:
