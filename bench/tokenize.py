@@ -14,6 +14,7 @@ import base64
 import json
 import os
 import random
+import sqlite3
 import ssl
 import sys
 import tempfile
@@ -188,6 +189,21 @@ async def measure(gateway: Gateway, cde: CdeDriver, n: int) -> Times:
     return {name: 1e3 * np.array(found[WARM_UP:]) for name, found in times.items()}
 
 
+def durable_commits_ms(directory: Path, n: int) -> NDArray[np.float64]:
+    """Return the time of n commits of one row as the ledger makes them: what one costs on this disk."""
+    database = sqlite3.connect(directory / "commits.sqlite3", isolation_level=None)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=FULL")
+    database.execute("CREATE TABLE rows (content TEXT)")
+    found = np.empty(n)
+    for index in range(n):
+        begun_s = time.perf_counter()
+        database.execute("INSERT INTO rows VALUES (?)", ("x" * 200,))
+        found[index] = 1e3 * (time.perf_counter() - begun_s)
+    database.close()
+    return found
+
+
 def resident_kb(pid: int) -> int:
     """Return the resident memory of a process."""
     status = Path(f"/proc/{pid}/status").read_text("ascii")
@@ -215,14 +231,14 @@ def rows(times: Times) -> list[dict[str, float | str]]:
 
 
 def table(found: list[dict[str, float | str]]) -> list[str]:
-    """Return the markdown table; only the whole process is held against the goal."""
+    """Return the markdown table."""
     lines = [
         "| contender | p50, ms | p99, ms | added p50, ms | added p99, ms | CPU p50, ms | goal |",
         f"|{'---|' * 7}",
     ]
     for row in found:
         goal = ""
-        if row["contender"] == CDE:
+        if row["contender"] != BARE:
             met = float(row["added_p50"]) <= GOAL_P50_MS and float(row["added_p99"]) <= GOAL_P99_MS
             goal = "met" if met else "missed"
         figures = " | ".join(f"{row[key]:.2f}" for key in ("p50", "p99", "added_p50", "added_p99", "cpu_p50"))
@@ -251,6 +267,7 @@ def main() -> int:
         try:
             found = rows(asyncio.run(measure(gateway, cde, given.n)))
             each_kb = hold_captures(cde, given.captures)
+            commit50, commit99 = np.percentile(durable_commits_ms(Path(directory), given.n), [50, 99])
         finally:
             cde.supervisor.close()
             cde.close()
@@ -264,6 +281,9 @@ def main() -> int:
         f"at most {GOAL_P99_MS:g} ms. {os.cpu_count()} cores, load {load_before:.1f} before.",
         "",
         *table(found),
+        "",
+        f"One durable commit of the ledger's kind on this disk: p50 {commit50:.2f} ms, p99 {commit99:.2f} ms. The "
+        "process waits for some between submission and outcome; the sender waits for none.",
         "",
         f"Captures held at once in one process, all fields keyed: {given.captures} of {slots.SLOTS_MAX} slots, "
         f"{each_kb:.1f} KB of resident memory each, of it {slots.SLOT_BYTES} bytes locked.",

@@ -94,6 +94,12 @@ class AmountNotTaken(DeskRefusal):
     status, slug, title = 422, "amount-not-taken", "This flow takes no amount."
 
 
+class InputRefused(DeskRefusal):
+    """The flow has rules for its inputs (range, currency, form) and one is not kept."""
+
+    status, slug, title = 422, "input-refused", "This flow does not take this reference, amount or currency."
+
+
 class CapturesFull(DeskRefusal):
     """Every digit slot is taken, or the capture process is away for a moment."""
 
@@ -130,7 +136,8 @@ class CallDesk(Protocol):
     ) -> CaptureId:
         """Begin a capture.
 
-        Raises CallNotFound, CallNotTalking, CaptureRunning, FlowUnknown, AmountNeeded, AmountNotTaken, CapturesFull.
+        Raises CallNotFound, CallNotTalking, CaptureRunning, FlowUnknown, AmountNeeded, AmountNotTaken,
+        InputRefused, CapturesFull.
         """
 
     def request_field(self, capture_id: CaptureId, field: str) -> None:

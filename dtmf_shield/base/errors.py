@@ -40,8 +40,21 @@ class OperatorError(DtmfShieldError):
 
 
 class ConfigurationError(OperatorError):
-    """One finding in a configuration file: file, line, key, what was found, what is allowed."""
+    """One finding in a configuration file: file, line, key, what was found, what is allowed, what may be meant."""
 
-    def __init__(self, *, file: str, line: int, key: str, found: str, allowed: str) -> None:
-        self.file, self.line, self.key, self.found, self.allowed = file, line, key, found, allowed
-        super().__init__(f"{file}:{line}: {key}: found {found}; allowed: {allowed}")
+    def __init__(
+        self,
+        *,
+        file: str,
+        line: int,
+        key: str,
+        found: str,
+        allowed: str,
+        column: int = 0,
+        suggestion: str = "",
+    ) -> None:
+        self.file, self.line, self.column, self.key = file, line, column, key
+        self.found, self.allowed, self.suggestion = found, allowed, suggestion
+        place = f"{file}:{line}:{column}" if column else f"{file}:{line}"
+        hint = f"; did you mean {suggestion}?" if suggestion else ""
+        super().__init__(f"{place}: {key}: found {found}; allowed: {allowed}{hint}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dtmf_shield.call.events import CallPhase
 from dtmf_shield.call.settings import AgentTarget, Trunk
-from dtmf_shield.flow.engine import Command, FlowState
+from dtmf_shield.call.unserved import Served
+from dtmf_shield.flow.engine import FlowState
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
@@ -51,7 +53,9 @@ class Engagement:
     outcome: CaptureOutcome | None = None
     sending: bool = False
     paused: bool = False
-    waiting: tuple[Command, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """What the flow was told when it began."""
+    waiting: tuple[Served, ...] = ()
     """What the flow wants once the pause is over."""
 
 

@@ -178,7 +178,7 @@ class CallCore:
         self, now_s: float, call_id: CallId, flow_id: str, reference: str = "", amount: Money = NO_MONEY
     ) -> CaptureId:
         """Engage a capture. Raises CallUnknown, CallNotTalking, CaptureRunning, FlowUnknown, AmountNeeded,
-        AmountNotTaken.
+        AmountNotTaken, InputRefused.
         """
         capture_id = capturing.start_capture(self._ctx, now_s, call_id, flow_id, reference, amount)
         self._settle(now_s)

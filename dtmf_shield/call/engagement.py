@@ -14,8 +14,6 @@ from dtmf_shield.call.call import Call, Engagement, Stage, Timer
 from dtmf_shield.call.caller_name import caller_name
 from dtmf_shield.call.context import Context
 from dtmf_shield.call.errors import (
-    AmountNeeded,
-    AmountNotTaken,
     CallNotTalking,
     CallUnknown,
     CaptureOver,
@@ -28,20 +26,14 @@ from dtmf_shield.call.errors import (
     FlowUnknown,
 )
 from dtmf_shield.call.events import CallPhase, CaptureChanged
+from dtmf_shield.call.flow_start import inputs_of
 from dtmf_shield.call.settings import ARM_TIMEOUT_S
-from dtmf_shield.flow.engine import (
-    CaptureEnded,
-    Collect,
-    Command,
-    Event,
-    FieldAccepted,
-    FieldLost,
-    FieldRequested,
-    Submit,
-    advance,
-    begin,
-)
-from dtmf_shield.flow.language import Flow
+from dtmf_shield.call.unserved import Served, answer_unserved
+from dtmf_shield.flow.engine import advance, begin
+from dtmf_shield.flow.engine.commands import Charge, Collect
+from dtmf_shield.flow.engine.events import CaptureEnded, Event, FieldLost, FieldRequested
+from dtmf_shield.flow.engine.state import EventRefusedError
+from dtmf_shield.flow.engine.telling import accepted
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState, replaces
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
 from dtmf_shield.model.messages import (
@@ -52,7 +44,7 @@ from dtmf_shield.model.messages import (
     StartCapture,
     SubmitCapture,
 )
-from dtmf_shield.model.payment import MOVES_MONEY, NO_MONEY, Money
+from dtmf_shield.model.payment import NO_MONEY, Money
 from dtmf_shield.model.stream import ShieldMode
 
 TALKING: Final = frozenset({CallPhase.TALKING, CallPhase.HELD})
@@ -64,7 +56,8 @@ def start_capture(
 ) -> CaptureId:
     """Engage a capture.
 
-    Raises CallUnknown, CallNotTalking, CaptureRunning, FlowUnknown, AmountNeeded, AmountNotTaken.
+    Raises CallUnknown, CallNotTalking, CaptureRunning, FlowUnknown, AmountNeeded, AmountNotTaken,
+    InputRefused.
     """
     call = ctx.calls.get(call_id)
     if call is None or call.over:
@@ -76,11 +69,12 @@ def start_capture(
     flow = ctx.settings.flows.get(flow_id)
     if flow is None:
         raise FlowUnknown
-    amount = _amount(flow, amount)
+    inputs = inputs_of(flow, reference, amount)
     if call.engagement is not None:
         ctx.captures.pop(call.engagement.capture_id, None)
     capture_id = CaptureId(ctx.tokens())
-    call.engagement = Engagement(capture_id, flow, reference, amount, begin(flow)[0])
+    state = begin(flow, inputs)[0]
+    call.engagement = Engagement(capture_id, flow, reference, amount, state, inputs=inputs)
     ctx.captures[capture_id] = call_id
     call.deadlines.pop(Timer.TAIL, None)
     call.deadlines[Timer.ARM] = now_s + ARM_TIMEOUT_S
@@ -97,15 +91,6 @@ def engage(ctx: Context, now_s: float, call_id: CallId, flow_id: str) -> None:
         start_capture(ctx, now_s, call_id, flow_id)
     except CommandRefused:
         return
-
-
-def _amount(flow: Flow, said: Money) -> Money:
-    """Return what the flow is to charge or authorize. Raises AmountNeeded, AmountNotTaken."""
-    if flow.needs_amount and not said:
-        raise AmountNeeded
-    if said and not flow.needs_amount:
-        raise AmountNotTaken
-    return said if flow.amount is None else Money(flow.amount.minor, flow.amount.currency)
 
 
 def shield_changed(ctx: Context, now_s: float, call: Call, role: LegRole, mode: ShieldMode) -> None:
@@ -136,7 +121,7 @@ def capture_armed(ctx: Context, now_s: float, capture_id: CaptureId) -> None:
         return
     engagement.stage = Stage.RUNNING
     call.deadlines.pop(Timer.ARM, None)
-    engagement.state, commands = begin(engagement.flow)
+    engagement.state, commands = answer_unserved(*begin(engagement.flow, engagement.inputs))
     _carry_out(ctx, now_s, call, engagement, commands)
     ctx.events.append(CaptureChanged(call.call_id, capture_id))
 
@@ -158,7 +143,7 @@ def capture_progress(ctx: Context, now_s: float, progress: CaptureProgress) -> N
         engagement.state, _ = advance(engagement.state, FieldLost(field))
     for field in progress.accepted:
         if field not in before and engagement.stage is Stage.RUNNING:
-            _advance(ctx, now_s, call, engagement, FieldAccepted(field))
+            _advance(ctx, now_s, call, engagement, accepted(engagement.flow, field, progress))
 
 
 def _resume(
@@ -168,15 +153,18 @@ def _resume(
     if progress.state is CaptureState.IDLE:
         engagement.stage = Stage.ARMING  # CaptureArmed is still to come, within the deadline that stands
         return
-    engagement.state, commands = begin(engagement.flow)
+    engagement.state, commands = answer_unserved(*begin(engagement.flow, engagement.inputs))
     for field in progress.accepted:
-        engagement.state, commands = advance(engagement.state, FieldAccepted(field))
+        event = accepted(engagement.flow, field, progress)
+        engagement.state, more = answer_unserved(*advance(engagement.state, event))
+        commands = more or commands  # one that was asked for out of order leaves the question as it is
     engagement.stage, engagement.progress = Stage.RUNNING, progress
     engagement.sending = progress.state in AT_GATEWAY
     engagement.paused = progress.state is CaptureState.PAUSED
     call.deadlines.pop(Timer.ARM, None)
     ctx.events.append(CaptureChanged(call.call_id, engagement.capture_id))
-    if engagement.paused and commands != (Collect(progress.field),):
+    asked = [command.field for command in commands if isinstance(command, Collect)]
+    if engagement.paused and asked != [progress.field]:
         engagement.waiting = commands
     elif progress.state is CaptureState.HELD:
         _carry_out(ctx, now_s, call, engagement, commands)
@@ -204,12 +192,16 @@ def request_field(ctx: Context, now_s: float, capture_id: CaptureId, field: str)
         raise FieldUnknown
     if engagement.stage is not Stage.RUNNING:
         raise CaptureUnavailable
+    try:
+        engagement.state, commands = answer_unserved(*advance(engagement.state, FieldRequested(field)))
+    except EventRefusedError:
+        raise FieldUnknown from None  # the flow lets no agent ask for it
     if engagement.progress is not None:
         # cde will tell it accepted once more.
         kept = tuple(name for name in engagement.progress.accepted if name != field)
         engagement.progress = replace(engagement.progress, accepted=kept)
     engagement.paused, engagement.waiting = False, ()  # cde resumes by itself
-    _advance(ctx, now_s, call, engagement, FieldRequested(field))
+    _carry_out(ctx, now_s, call, engagement, commands)
     ctx.events.append(CaptureChanged(call.call_id, capture_id))
 
 
@@ -274,12 +266,12 @@ def timer_fired(ctx: Context, now_s: float, call: Call, timer: Timer) -> None:
 
 
 def _advance(ctx: Context, now_s: float, call: Call, engagement: Engagement, event: Event) -> None:
-    engagement.state, commands = advance(engagement.state, event)
+    engagement.state, commands = answer_unserved(*advance(engagement.state, event))
     _carry_out(ctx, now_s, call, engagement, commands)
 
 
 def _carry_out(
-    ctx: Context, now_s: float, call: Call, engagement: Engagement, commands: tuple[Command, ...]
+    ctx: Context, now_s: float, call: Call, engagement: Engagement, commands: tuple[Served, ...]
 ) -> None:
     if engagement.paused:
         engagement.waiting = commands
@@ -288,7 +280,7 @@ def _carry_out(
         delivered = True
         if isinstance(command, Collect):
             delivered = ctx.capture.send(CollectField(capture_id=engagement.capture_id, field=command.field))
-        elif isinstance(command, Submit):
+        elif isinstance(command, Charge):
             engagement.sending = True
             delivered = ctx.capture.send(_submission(engagement, command))
         else:
@@ -299,14 +291,13 @@ def _carry_out(
             finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
 
 
-def _submission(engagement: Engagement, command: Submit) -> SubmitCapture:
-    amount = engagement.amount if command.operation in MOVES_MONEY else NO_MONEY
+def _submission(engagement: Engagement, command: Charge) -> SubmitCapture:
     return SubmitCapture(
         capture_id=engagement.capture_id,
-        reference=engagement.reference,
+        reference=engagement.reference or command.reference,
         operation=command.operation,
-        amount_minor=amount.minor,
-        currency=amount.currency,
+        amount_minor=command.amount_minor,
+        currency=command.currency,
     )
 
 

@@ -76,6 +76,12 @@ class AmountNeeded(CommandRefused):
     text = "the flow needs an amount and a currency"
 
 
+class InputRefused(CommandRefused):
+    """The reference or the amount is not one that the flow takes."""
+
+    text = "the flow does not take this reference or amount"
+
+
 class AmountNotTaken(CommandRefused):
     """The flow moves no money, or says itself how much."""
 

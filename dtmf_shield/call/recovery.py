@@ -11,10 +11,13 @@ from collections.abc import Iterable
 from dtmf_shield.call import engagement as capturing
 from dtmf_shield.call.call import Call, Engagement, Leg, Stage, Timer
 from dtmf_shield.call.context import Context
+from dtmf_shield.call.errors import CommandRefused
 from dtmf_shield.call.events import CallAnswered
+from dtmf_shield.call.flow_start import inputs_of
 from dtmf_shield.call.record import CallRecord, LegRecord
 from dtmf_shield.call.settings import ARM_TIMEOUT_S
 from dtmf_shield.flow.engine import begin
+from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.capture import CaptureResult
 from dtmf_shield.model.ids import LegRole
 from dtmf_shield.model.messages import CancelCapture
@@ -60,14 +63,30 @@ def _take_up(ctx: Context, now_s: float, call: Call, record: CallRecord) -> None
     if record.capture_id and flow is None:
         ctx.capture.send(CancelCapture(capture_id=record.capture_id))
     if record.capture_id and flow is not None:
+        inputs = _inputs(flow, record)
+        state = begin(flow, inputs)[0]
         call.engagement = Engagement(
-            record.capture_id, flow, record.reference, record.amount, begin(flow)[0], stage=Stage.RESUMING
+            record.capture_id,
+            flow,
+            record.reference,
+            record.amount,
+            state,
+            stage=Stage.RESUMING,
+            inputs=inputs,
         )
         ctx.captures[record.capture_id] = call.call_id
         # cde tells its running captures at once; one that it does not know any more is over.
         call.deadlines[Timer.ARM] = now_s + ARM_TIMEOUT_S
     elif record.masked_longer:
         call.deadlines[Timer.TAIL] = now_s + ctx.settings.mask_tail_s
+
+
+def _inputs(flow: Flow, record: CallRecord) -> dict[str, str]:
+    """Return what the flow was told; nothing where it has changed since and takes that no more."""
+    try:
+        return inputs_of(flow, record.reference, record.amount)
+    except CommandRefused:
+        return {}
 
 
 def _leg(role: LegRole, record: LegRecord) -> Leg:

@@ -19,6 +19,7 @@ from dtmf_shield.cde.gateways.base import (
     GatewayResult,
     GatewayResultKind,
     Order,
+    OrderImpossibleError,
     Request,
     Unanswered,
 )
@@ -83,7 +84,12 @@ class Delivery:
 
         ``before_again`` is called before each further send; where it says False nothing more is sent.
         """
-        request = gateway.connector.request(order)
+        try:
+            request = gateway.connector.request(order)
+        except OrderImpossibleError as error:
+            # In doubt, it was sent once, when the gateway was configured otherwise.
+            kind = GatewayResultKind.UNKNOWN if limits.in_doubt else GatewayResultKind.REFUSED
+            return GatewayResult(kind, code=error.code)
         begun_s, in_doubt, sends = self._clock.now_s(), limits.in_doubt, 0
         while True:
             answer, result = await self._send(gateway, request, order)

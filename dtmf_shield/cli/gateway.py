@@ -75,7 +75,8 @@ def show(
 
 
 def _print_template(template: dict[str, Any]) -> None:
-    key = template["idempotency"] + (f" for {template['key_ttl_s']} s" if template["key_ttl_s"] else "")
+    known = template["key_ttl_s"] and template["idempotency"] != "none"
+    key = template["idempotency"] + (f" for {template['key_ttl_s']} s" if known else "")
     out.print(f"[bold]{template['name']}[/bold]  API {template['api_version']}, keys: {key}", soft_wrap=True)
     out.print(f"  {escape(template['documentation'])}", soft_wrap=True)
     for operation in template["operations"]:

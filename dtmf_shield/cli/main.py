@@ -10,9 +10,11 @@ from dtmf_shield.cli.check import check
 from dtmf_shield.cli.demo import demo
 from dtmf_shield.cli.doctor import doctor
 from dtmf_shield.cli.files import detect, mask
+from dtmf_shield.cli.flow import app as flow_app
 from dtmf_shield.cli.gateway import app as gateway_app
 from dtmf_shield.cli.keys import app as keys_app
 from dtmf_shield.cli.payments import app as payments_app
+from dtmf_shield.cli.prompts import app as prompts_app
 from dtmf_shield.cli.serve import serve
 
 app = typer.Typer(
@@ -29,10 +31,12 @@ app.command()(doctor)
 app.command()(detect)
 app.command()(mask)
 app.add_typer(audit_app, name="audit")
+app.add_typer(flow_app, name="flow")
 app.add_typer(gateway_app, name="gateway")
 app.add_typer(keys_app, name="keys")
 app.add_typer(certs_app, name="certs")
 app.add_typer(payments_app, name="payments")
+app.add_typer(prompts_app, name="prompts")
 
 
 def main() -> None:

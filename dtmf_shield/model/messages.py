@@ -250,6 +250,36 @@ class StartRecording(msgspec.Struct, frozen=True, tag=True):
     path: str
 
 
+class LoadPrompts(msgspec.Struct, frozen=True, tag=True):
+    """Take the prompts built in ``path`` into the pool. What plays goes on; a piece loaded again is the new one."""
+
+    path: str
+
+
+class PlayPrompt(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Play ``pieces`` (names of recorded pieces) one after the other to the phone of ``role``; it replaces what played.
+
+    ``barge_in``: a key of that leg ends it. Answered by PromptEnded. ``play_id``: chosen by control.
+    """
+
+    call_id: CallId
+    row: int
+    role: LegRole
+    play_id: int
+    pieces: tuple[str, ...]
+    loop: bool = False
+    barge_in: bool = False
+
+
+class StopPrompt(msgspec.Struct, frozen=True, tag=True):
+    """End the prompt ``play_id``, if it still plays."""
+
+    call_id: CallId
+    row: int
+    role: LegRole
+    play_id: int
+
+
 class CloseCall(msgspec.Struct, frozen=True, tag=True):
     """Free the row. Answered by CallClosed with the last statistics; recording is closed before it."""
 
@@ -281,6 +311,34 @@ class StarCodeKeyed(msgspec.Struct, frozen=True, tag=True):
     call_id: CallId
     role: LegRole
     code_index: int
+
+
+class PromptEnd(enum.StrEnum):
+    """Why a prompt ended."""
+
+    DONE = "done"
+    STOPPED = "stopped"
+    STOPPED_BY_KEY = "stopped_by_key"
+    REPLACED = "replaced"
+    MISSING = "missing"
+    """A piece is not in the pool: nothing was played."""
+
+
+class PromptEnded(msgspec.Struct, frozen=True, tag=True):
+    """The prompt ``play_id`` plays no more."""
+
+    call_id: CallId
+    role: LegRole
+    play_id: int
+    reason: PromptEnd
+
+
+class PromptsLoaded(msgspec.Struct, frozen=True, tag=True):
+    """``count`` pieces of ``path`` lie in the pool; ``reason`` is empty, or a sentence for the operator."""
+
+    path: str
+    count: int
+    reason: str = ""
 
 
 class RecordingClosed(msgspec.Struct, frozen=True, tag=True):
@@ -485,8 +543,26 @@ ToControl = ConfigureControl | PortsAvailable | ToChild
 SupervisorToMedia = ConfigureMedia | PeerConnected | SocketsPassed | Shutdown
 SupervisorToCde = ConfigureCde | GatewayResolved | PeerConnected | Drain | Shutdown
 ToSupervisor = ProcessReady | Heartbeat | PeerLost | StopService | Drained
-ControlToMedia = OpenCall | SetStream | SetShield | StartRecording | CloseCall | AskStatistics
-MediaToControl = ShieldChanged | StarCodeKeyed | RecordingClosed | CallStatistics | CallClosed
+ControlToMedia = (
+    OpenCall
+    | SetStream
+    | SetShield
+    | StartRecording
+    | CloseCall
+    | AskStatistics
+    | LoadPrompts
+    | PlayPrompt
+    | StopPrompt
+)
+MediaToControl = (
+    ShieldChanged
+    | StarCodeKeyed
+    | RecordingClosed
+    | CallStatistics
+    | CallClosed
+    | PromptEnded
+    | PromptsLoaded
+)
 ControlToCde = (
     StartCapture
     | CollectField

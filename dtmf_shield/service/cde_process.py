@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from importlib import resources
+from pathlib import Path
 from typing import Final
 
 from dtmf_shield.account_data.mailbox import Mailbox
@@ -26,6 +27,7 @@ from dtmf_shield.cde.captures import Captures
 from dtmf_shield.cde.card import IinTable
 from dtmf_shield.cde.gateways.base import GatewayResult
 from dtmf_shield.cde.gateways.sender import BUILD_PAGE_BYTES
+from dtmf_shield.cde.keys.opening import open_token_cipher
 from dtmf_shield.cde.submission import Submission
 from dtmf_shield.model.capture import CaptureOutcome
 from dtmf_shield.model.ids import CallId, CaptureId, OperationId
@@ -50,7 +52,7 @@ from dtmf_shield.model.messages import (
     StartCapture,
     SupervisorToCde,
 )
-from dtmf_shield.service.cde_payments import CdePayments, open_gateway
+from dtmf_shield.service.cde_payments import LEDGER_FILE, CdePayments, open_gateway
 from dtmf_shield.service.channel import Channel
 from dtmf_shield.service.entry import run_process
 from dtmf_shield.service.seal.doors import close_doors
@@ -302,6 +304,10 @@ def _rehearse(configure: ConfigureCde, steps: tuple[Step, ...]) -> None:
     page = Region(page_fd, BUILD_PAGE_BYTES)
     for settings in configure.gateways:
         open_gateway(settings, page, test=configure.test)
+    ledger = Path(configure.state_directory) / LEDGER_FILE
+    if ledger.exists():
+        # As the keys commands do beside a running service; captures and operations are not touched.
+        open_token_cipher(configure.keys, ledger, SystemClock())
     refuse_without(configure.require, (*steps, *close_doors(_ports(configure))))
 
 

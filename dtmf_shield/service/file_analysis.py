@@ -62,6 +62,11 @@ def detect_file(path: str | Path, reveal: bool = False) -> dict[str, Any]:
     return {"file": str(path), "sample_rate_hz": audio.sample_rate_hz, "digits": digits}
 
 
+def keys_heard(samples: NDArray[np.int16], sample_rate_hz: int) -> int:
+    """Return how many keys the live detector hears in one channel of `samples`, shape (n,), at 8 or 16 kHz."""
+    return len(_detect_channel(AudioFile(samples[:, np.newaxis], sample_rate_hz, "PCM_16"), 0, reveal=False))
+
+
 def mask_file(
     source: str | Path, destination: str | Path, mode: str = "capture", style: str = "noise"
 ) -> dict[str, Any]:

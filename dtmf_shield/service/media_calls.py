@@ -20,7 +20,7 @@ from dtmf_shield.media.io.shard import Shard, pack_address
 from dtmf_shield.media.masker import MODE_CAPTURE, MODE_GUARD, MODE_MUTE
 from dtmf_shield.media.recorder import RecordingFinished, RecordingWriter
 from dtmf_shield.media.rtp.clock import SAMPLES_A_MS
-from dtmf_shield.media.session import commands, legs
+from dtmf_shield.media.session import commands, legs, playing
 from dtmf_shield.model.ids import CallId, LegRole
 from dtmf_shield.model.messages import (
     ArmSlot,
@@ -32,7 +32,11 @@ from dtmf_shield.model.messages import (
     ControlToMedia,
     DisarmSlot,
     KeysWritten,
+    LoadPrompts,
     OpenCall,
+    PlayPrompt,
+    PromptEnd,
+    PromptEnded,
     RecordingClosed,
     SetShield,
     SetStream,
@@ -40,9 +44,11 @@ from dtmf_shield.model.messages import (
     SlotArmed,
     StarCodeKeyed,
     StartRecording,
+    StopPrompt,
     rtp_socket_index,
 )
 from dtmf_shield.model.stream import Codec, Direction, LegStatistics, ShieldMode
+from dtmf_shield.service.prompt_pool import PromptPool, load_prompts
 
 PTIME_MS_MIN: Final = 10
 PTIME_MS_MAX: Final = FRAME_MS_MAX
@@ -65,6 +71,12 @@ _DIRECTIONS: Final = {
     Direction.SENDONLY: legs.DIRECTION_SENDONLY,
     Direction.RECVONLY: legs.DIRECTION_RECVONLY,
     Direction.INACTIVE: legs.DIRECTION_INACTIVE,
+}
+_ENDS: Final = {
+    playing.PROMPT_DONE: PromptEnd.DONE,
+    playing.PROMPT_STOPPED: PromptEnd.STOPPED,
+    playing.PROMPT_STOPPED_BY_KEY: PromptEnd.STOPPED_BY_KEY,
+    playing.PROMPT_REPLACED: PromptEnd.REPLACED,
 }
 _STATISTICS: Final = LegStatistics.__struct_fields__
 
@@ -91,8 +103,10 @@ class MediaCalls:
         writer: RecordingWriter,
         to_control: Callable[[object], Any],
         to_cde: Callable[[object], Any],
+        pool: PromptPool,
     ) -> None:
         """Start with no call."""
+        self._pool = pool
         self._shard, self._tables, self._writer = shard, tables, writer
         self._to_control, self._to_cde = to_control, to_cde
         self._rows: dict[int, _Call] = {}
@@ -104,6 +118,9 @@ class MediaCalls:
 
     def control_message(self, message: ControlToMedia) -> None:
         """Do what control asks. What is not for a call of ours is logged and dropped."""
+        if isinstance(message, LoadPrompts):
+            self._to_control(load_prompts(self._pool, message.path))
+            return
         if isinstance(message, OpenCall):
             self._open(message)
             return
@@ -118,6 +135,10 @@ class MediaCalls:
                 self._post(commands.COMMAND_SHIELD, call, role, (_MODES[mode],))
             case StartRecording(path=path):
                 self._record(call, Path(path))
+            case PlayPrompt():
+                self._play(call, message)
+            case StopPrompt(role=role, play_id=play_id):
+                self._post(commands.COMMAND_STOP_PLAY, call, role, (play_id,))
             case AskStatistics():
                 self._to_control(CallStatistics(call.call_id, *self._statistics(call)))
             case CloseCall():
@@ -160,6 +181,8 @@ class MediaCalls:
             self._to_control(ShieldChanged(call.call_id, role, _MODE_NAMES[first]))
         elif event.kind == legs.EVENT_STAR_CODE:
             self._to_control(StarCodeKeyed(call.call_id, role, first))
+        elif event.kind == legs.EVENT_PROMPT_ENDED:
+            self._to_control(PromptEnded(call.call_id, role, first, _ENDS[second]))
         elif event.kind == legs.EVENT_CALL_CLOSED:
             self._closed(call)
 
@@ -231,6 +254,19 @@ class MediaCalls:
             _DIRECTIONS[stream.direction],
         )
         self._post(commands.COMMAND_STREAM, call, message.role, numbers, address)
+
+    def _play(self, call: _Call, message: PlayPrompt) -> None:
+        places = self._pool.places(message.pieces[: legs.PIECES_MAX])
+        if places is None:
+            # The flow goes on without it: a caller who hears nothing is helped by the agent or by time.
+            _log.error("prompt_missing", call_id=call.call_id)
+            self._to_control(PromptEnded(call.call_id, message.role, message.play_id, PromptEnd.MISSING))
+            return
+        flags = playing.PLAY_LOOP * message.loop | playing.PLAY_BARGE_IN * message.barge_in
+        for at, (start, length) in enumerate(places or [(0, 0)]):
+            marks = playing.PLAY_FIRST * (at == 0) | playing.PLAY_LAST * (at >= len(places) - 1)
+            numbers = (message.play_id, start, length, flags | marks)
+            self._post(commands.COMMAND_PLAY, call, message.role, numbers)
 
     def _record(self, call: _Call, path: Path) -> None:
         if call.recording:

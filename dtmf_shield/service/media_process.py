@@ -43,6 +43,7 @@ from dtmf_shield.model.messages import (
 from dtmf_shield.service.channel import Channel
 from dtmf_shield.service.entry import run_process
 from dtmf_shield.service.media_calls import MediaCalls
+from dtmf_shield.service.prompt_pool import POOL_SAMPLES, PromptPool
 from dtmf_shield.service.seal.process_rights import give_up_common_rights
 from dtmf_shield.service.seal.step import Step, told
 
@@ -60,7 +61,8 @@ class MediaProcess:
         """Wire shard, writer and calls together; ``run`` starts them."""
         self._supervisor, self._shard, self._slots = supervisor, shard, slots
         self._writer = RecordingWriter(tables.taps, self._recording_finished)
-        self._calls = MediaCalls(shard, tables, self._writer, self._to_control, self._to_cde)
+        self._pool = PromptPool(tables.prompts, tables.prompts_wide)
+        self._calls = MediaCalls(shard, tables, self._writer, self._to_control, self._to_cde, self._pool)
         self._control: Channel[ControlToMedia] | None = None
         self._cde: Channel[CdeToMedia] | None = None
         self._loop = asyncio.get_running_loop()
@@ -178,7 +180,7 @@ def build_shard(configure: ConfigureMedia, slots: Region) -> tuple[Arena, Tables
     measure = ArenaMeasure()
     make_tables(configure.calls_max, configure.star_codes, view, taps, measure.take)
     arena = Arena(measure.size_bytes)
-    tables = make_tables(configure.calls_max, configure.star_codes, view, taps, arena.take)
+    tables = make_tables(configure.calls_max, configure.star_codes, view, taps, arena.take, POOL_SAMPLES)
     masker.set_style(tables.shields, configure.mask_style, configure.mask_level_dbm0)
     masker.set_echo_hold(tables.shields, configure.echo_hold_ms * SAMPLES_A_MS)
     shard = Shard(tables)

@@ -1,7 +1,8 @@
 """A cde that reads a new configuration, with its certificates and templates, seals itself and leaves: does it serve?
 
 A sealed cde reads nothing any more, so a reload replaces it. The rehearsal comes first, while the old one serves: a bad
-configuration changes nothing. It never maps the live slots and never opens the ledger.
+configuration changes nothing. It never maps the live slots; of the ledger it reads
+the wrapped keys alone, as the `keys` commands do beside a running service.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ import fcntl
 import json
 import os
 import secrets
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Final
@@ -17,10 +16,12 @@ from dtmf_shield.base.config import Config, load_config
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.system_clock import SystemClock
+from dtmf_shield.call.unserved import unserved_reason
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.messages import ConfigureCde, ConfigureControl, GatewaySettings, VelocityRule
 from dtmf_shield.service import gateway_settings
+from dtmf_shield.service.flow_files import shipped_flows
 from dtmf_shield.service.gateway_names import GatewayNames
 from dtmf_shield.service.key_settings import kek_findings, kek_settings
 from dtmf_shield.service.seal.environment import leaks_of_environment
@@ -28,12 +29,10 @@ from dtmf_shield.service.sockets import bind_all
 from dtmf_shield.service.supervisor import Supervisor
 from dtmf_shield.service.test_gateway.launch import TestGatewayProcess
 
-CHECKOUT_FLOWS: Final = Path(__file__).parents[2] / "ivr_flows"
-INSTALLED_FLOWS: Final = Path(sys.prefix) / "share" / "dtmf-shield" / "ivr_flows"
 FLOWS_MAX: Final = 200
 API_KEY_FILE: Final = "api.key"
 SECRET_BYTES: Final = 32
-RELOADED: Final = frozenset({"gateway", "fallback_gateway", "cde"})
+RELOADED: Final = frozenset({"gateway", "fallback_gateway", "cde", "keys"})
 """Sections that SIGHUP brings into force; the others wait for a restart, and the log says so."""
 
 _log = get_logger("start")
@@ -63,8 +62,8 @@ def state_directory_of(config: Config, base: Path, override: Path | None) -> Pat
 
 def flow_files(config: Config, base: Path) -> list[Path]:
     """Return the flow files that this configuration serves. Raises OperatorError where there is none."""
-    shipped = CHECKOUT_FLOWS if CHECKOUT_FLOWS.is_dir() else INSTALLED_FLOWS
-    directory = base / config.capture.flows_directory if config.capture.flows_directory else shipped
+    own = config.capture.flows_directory
+    directory = base / own if own else shipped_flows()
     files = sorted(directory.glob("*.yaml"))[:FLOWS_MAX]
     if not files:
         raise OperatorError(f"capture.flows_directory: {directory} holds no flow (*.yaml)")
@@ -88,10 +87,13 @@ def check(config: Config, base: Path) -> list[str]:
             findings.append(
                 f"{key}: no flow has the id {name!r}; flows are: {', '.join(sorted(known)) or 'none'}"
             )
-        elif known[name].needs_amount:
+        elif reason := unserved_reason(known[name]):
+            findings.append(f"{key}: flow {name!r}: {reason}; name another flow")
+        elif known[name].needs_amount or known[name].required_inputs:
+            needed = ", ".join(known[name].required_inputs) or "an amount"
             findings.append(
-                f"{key}: flow {name!r} needs an amount, which nobody can say here; give the flow an amount, or start "
-                "it through the API"
+                f"{key}: flow {name!r} needs an amount or a reference ({needed}), which nobody can say here; give the "
+                "flow a fixed one, or start it through the API"
             )
     findings += gateway_settings.findings(config, base)
     findings += kek_findings(config.keys, base)

@@ -12,6 +12,7 @@ import pytest
 
 from bench import (
     dtmf_battery,
+    flow_engine,
     g722,
     leak_attack,
     leak_cells,
@@ -155,6 +156,14 @@ def test_g722_times_both_coders(run_bench):
     results, _ = run_bench(g722, "--n", "1", "--seconds", "1")
 
     assert min(float(cell) for cell in cells_of(results["g722"], "encode")[1:]) > 0
+
+
+def test_the_interpreter_and_its_peer_run_the_same_call(run_bench):
+    results, _ = run_bench(flow_engine, "--n", "1", "--calls", "20")
+
+    ours = cells_of(results["flow_engine"], "ours, whole calls with prompts, amounts and limits")
+    peer = cells_of(results["flow_engine"], "transitions, the bare steps")
+    assert min(float(row[1].replace(",", "")) for row in (ours, peer)) > 0
 
 
 def test_luck_is_told_from_knowledge():

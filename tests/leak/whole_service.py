@@ -1,7 +1,7 @@
 """A whole service under the memory scan: callers by every door, ends of every kind, a random canary, an injected fault.
 
 The canary is made at run time, Luhn-valid, and known to the TEST gateway by its digest alone. The fault is an exception
-in cde while a card is being sent, thrown by a ``sitecustomize`` in its path: no product code knows of it.
+in cde when a card has just been sent, thrown by a ``sitecustomize`` in its path: no product code knows of it.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ DISTINCT_DIGITS_MIN = 7
 _SITECUSTOMIZE = """
 import sys
 if any("cde_process" in argument for argument in sys.orig_argv):
-    import asyncio
     import signal
+    import h11
     broken = []
-    whole = asyncio.StreamWriter.drain
-    async def drain(self):
+    whole = h11.Connection.next_event
+    def next_event(self):
         if broken:
             raise ZeroDivisionError("injected")
-        return await whole(self)
-    asyncio.StreamWriter.drain = drain
+        return whole(self)
+    h11.Connection.next_event = next_event
     signal.signal(signal.SIGUSR1, lambda *_: broken.clear() if broken else broken.append(True))
 """
 

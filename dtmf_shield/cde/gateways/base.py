@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from dtmf_shield.account_data import slots
-from dtmf_shield.base.errors import InvariantError
+from dtmf_shield.base.errors import InvariantError, OperatorError
 from dtmf_shield.model.payment import OperationKind
 
 TOKEN_CHARACTERS_MAX: Final = 200
@@ -231,6 +231,14 @@ class Capabilities:
         return OperationKind.CHARGE in self.by_card
 
 
+class OrderImpossibleError(OperatorError):
+    """An order cannot be said in this gateway's language: nothing was sent. ``code``: ``currency`` or ``amount``."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class Connector(Protocol):
     """One gateway's language."""
 
@@ -243,7 +251,10 @@ class Connector(Protocol):
         """What it can do."""
 
     def request(self, order: Order) -> Request:
-        """Return the request of ``order``, byte for byte the same each time. Raises InvariantError beyond abilities."""
+        """Return the request of ``order``, byte for byte the same each time.
+
+        Raises InvariantError beyond its capabilities, OrderImpossibleError for an amount it cannot express.
+        """
 
     def result(self, order: Order, answer: Answer) -> GatewayResult:
         """Read the answer. Never raises for what a peer can send."""

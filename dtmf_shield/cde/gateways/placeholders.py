@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dtmf_shield.base.errors import InvariantError, OperatorError
-from dtmf_shield.cde.gateways.base import BodyPart, CardInSlot, Order, SlotField
+from dtmf_shield.cde.gateways.base import BodyPart, CardInSlot, Order, OrderImpossibleError, SlotField
 from dtmf_shield.cde.gateways.toml_table import one_of
 from dtmf_shield.model.payment import currency_exponent
 
@@ -125,8 +125,8 @@ class Filling:
 def filling(order: Order, configured: Mapping[str, str], exponents: Mapping[str, int]) -> Filling:
     """Return what fills the requests of ``order``. ``configured``: path and parameters.
 
-    ``exponents``: currencies whose minor unit the gateway counts otherwise than ISO 4217. Raises InvariantError where
-    the amount cannot be said in the gateway's unit.
+    ``exponents``: currencies whose minor unit the gateway counts otherwise than ISO 4217. Raises OrderImpossibleError
+    where the amount cannot be said in the gateway's unit.
     """
     values = {
         **configured,
@@ -148,7 +148,7 @@ def _gateway_amount(order: Order, exponents: Mapping[str, int]) -> int:
     shift = exponents.get(order.currency, iso) - iso
     amount, left = divmod(order.amount_minor * _POWER[max(0, shift)], _POWER[max(0, -shift)])
     if left:
-        raise InvariantError("the gateway has no unit as small as this amount's")
+        raise OrderImpossibleError("the gateway has no unit as small as this amount's", "amount")
     return amount
 
 

@@ -18,6 +18,7 @@ from dtmf_shield.cde.gateways.base import (
     GatewayResult,
     Idempotency,
     Order,
+    OrderImpossibleError,
     Request,
 )
 from dtmf_shield.cde.gateways.body import CONTENT_TYPES, compact, form_escape
@@ -59,13 +60,15 @@ class TemplateConnector:
         return self._template.authentication
 
     def request(self, order: Order) -> Request:
-        """Return the request of ``order``, byte for byte the same each time. Raises InvariantError beyond abilities."""
+        """Return the request of ``order``, byte for byte the same each time.
+
+        Raises InvariantError beyond its capabilities, OrderImpossibleError for an amount it cannot express.
+        """
         operation = self._operation(order)
         only = self._configured.get(PARAMETERS + self._template.currency_parameter, "")
         if only and order.currency not in ("", only):
-            raise InvariantError(
-                f"gateway {self._name} charges {only} alone, and its requests name no currency"
-            )
+            message = f"gateway {self._name} charges {only} alone, and its requests name no currency"
+            raise OrderImpossibleError(message, "currency")
         values = filling(order, self._configured, self._template.exponents)
         content_type = CONTENT_TYPES[operation.encoding]
         headers = [("Content-Type", content_type)] if content_type else []

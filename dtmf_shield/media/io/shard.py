@@ -38,6 +38,7 @@ from dtmf_shield.media.rtp.kernel import fence, kernel
 from dtmf_shield.media.rtp.packet import PACKET_BYTES_MAX
 from dtmf_shield.media.session.commands import apply_command
 from dtmf_shield.media.session.legs import ADDRESS_BYTES, Tables
+from dtmf_shield.media.session.output import pace_prompt
 from dtmf_shield.media.session.receive import receive_packet, tick
 from dtmf_shield.model.messages import SOCKETS_PER_ROW
 
@@ -45,6 +46,8 @@ EPOLL_BATCH: Final = 64
 """Sockets served between two looks at the clock."""
 TICK_MS: Final = 50
 """Longest wait; also how often keys are forgotten and the heart beats."""
+PACE_WAIT_MS: Final = 4
+"""Longest wait while a prompt plays: a fifth of its frame."""
 _WAKE: Final = 1 << 32
 """epoll data of the command eventfd; sockets have their index."""
 
@@ -83,7 +86,8 @@ def run_shard(tables: Tables, wires: Wires) -> None:
     ticked_ns = np.int64(0)
     fence()
     while wires.control[CONTROL_STOP] == 0:
-        n_ready = c_epoll_wait(wires.epoll_fd, wires.ready.ctypes.data, EPOLL_BATCH, TICK_MS)
+        wait_ms = PACE_WAIT_MS if tables.play_count[0] > 0 else TICK_MS
+        n_ready = c_epoll_wait(wires.epoll_fd, wires.ready.ctypes.data, EPOLL_BATCH, wait_ms)
         now_ns = monotonic_ns(wires.time)
         for at in range(n_ready):
             data = int(np.int64(wires.ready[at].data))
@@ -91,6 +95,8 @@ def run_shard(tables: Tables, wires: Wires) -> None:
                 _take_commands(tables, wires, now_ns)
             else:
                 _serve_socket(tables, wires, data, now_ns)
+        if tables.play_count[0] > 0:
+            _pace_prompts(tables, wires, now_ns)
         if now_ns - ticked_ns >= TICK_MS * NS_A_MS:
             tick(tables, now_ns)
             ticked_ns = now_ns
@@ -100,6 +106,15 @@ def run_shard(tables: Tables, wires: Wires) -> None:
             told = tables.event_heads[0]
             c_write(wires.event_fd, wires.tally.ctypes.data, 8)
         fence()
+
+
+@kernel
+def _pace_prompts(tables: Tables, wires: Wires, now_ns: int) -> None:
+    """Send what is due of prompts that no peer's packets carry."""
+    for index in range(len(tables.legs)):
+        if tables.plays[index].playing:
+            for at in range(pace_prompt(tables, index, now_ns)):
+                _send(tables, wires, index, at)
 
 
 @kernel

@@ -21,6 +21,7 @@ from dtmf_shield.media.session.legs import (
     Tables,
     post_event,
 )
+from dtmf_shield.media.session.playing import PROMPT_STOPPED, add_piece, stop_prompt
 from dtmf_shield.media.session.source import change_source
 from dtmf_shield.media.session.transcoding import forget_codec
 
@@ -32,6 +33,8 @@ COMMAND_CLOSE: Final = 5
 COMMAND_ARM: Final = 6
 COMMAND_DISARM: Final = 7
 COMMAND_DISARM_ALL: Final = 8
+COMMAND_PLAY: Final = 9
+COMMAND_STOP_PLAY: Final = 10
 
 COMMAND_DTYPE: Final = np.dtype(
     [
@@ -71,6 +74,11 @@ def apply_command(tables: Tables, command: Any, now_ns: int) -> None:
         post_event(tables, EVENT_SHIELD_CHANGED, index, leg.mode, 0, 0, 0)
     elif kind == COMMAND_RECORD:
         _record(tables, index, now_ns)
+    elif kind == COMMAND_PLAY:
+        add_piece(tables, index, command.numbers)
+    elif kind == COMMAND_STOP_PLAY:
+        if command.numbers[0] == tables.plays[index].play_id:
+            stop_prompt(tables, index, PROMPT_STOPPED)
     elif kind == COMMAND_CLOSE:
         _close(tables, index)
 
@@ -84,6 +92,7 @@ def _clear(tables: Tables, index: int) -> None:
     forget_codec(tables, index)
     forget_presses(tables.presses[index])
     tables.addresses[index, :] = 0
+    stop_prompt(tables, index, PROMPT_STOPPED)
 
 
 @kernel

@@ -30,6 +30,7 @@ from dtmf_shield.media.session.legs import (
     Tables,
     post_event,
 )
+from dtmf_shield.media.session.playing import key_stops_prompt
 
 DOOR_NONE: Final = 0
 DOOR_INBAND: Final = 1
@@ -68,6 +69,7 @@ def take_key(
     leg.key_doors[at] = door
     leg.key_onsets[at] = onset_samples
     leg.key_heard_ns[at] = now_ns
+    key_stops_prompt(tables, index)
     if index & 1:
         _match_star_codes(tables, index, code, now_ns)
     elif leg.slot > 0:

@@ -45,6 +45,10 @@ EVENT_KEYS_WRITTEN: Final = 2
 EVENT_STAR_CODE: Final = 3
 EVENT_SLOT_ARMED: Final = 4
 EVENT_CALL_CLOSED: Final = 5
+EVENT_PROMPT_ENDED: Final = 6
+
+PIECES_MAX: Final = 64
+"""Pieces of one prompt: a sentence with an amount, a card's last four digits and a reference has some thirty."""
 
 LEG_DTYPE: Final = np.dtype(
     [
@@ -70,6 +74,7 @@ LEG_DTYPE: Final = np.dtype(
         ("event_since_audio", np.int64),
         ("audio_beside_events", np.int64),  # this phone sends audio while it sends events
         ("filled_ns", np.int64),  # when the peer's timeline was last moved on
+        ("paced", np.int64),  # by a prompt's frames: the next packet from here is laid on anew
         # Sending.
         ("send_ssrc", np.int64),
         ("send_sequence", np.int64),  # of the next packet
@@ -108,6 +113,22 @@ LEG_DTYPE: Final = np.dtype(
         ("malformed", np.int64),
         ("events_removed", np.int64),
         ("masked_samples", np.int64),
+    ],
+    align=True,
+)
+
+
+PLAY_DTYPE: Final = np.dtype(
+    [
+        ("playing", np.int64),
+        ("play_id", np.int64),
+        ("loop", np.int64),
+        ("barge_in", np.int64),  # a key of the leg ends it
+        ("n_pieces", np.int64),
+        ("piece", np.int64),
+        ("sample_at", np.int64),  # within the piece, at 8 kHz
+        ("starts", np.int64, (PIECES_MAX,)),  # in the pool, at 8 kHz
+        ("lengths", np.int64, (PIECES_MAX,)),
     ],
     align=True,
 )
@@ -159,6 +180,14 @@ class Tables(NamedTuple):
     event_heads: NDArray[np.int64]
     """Shape (3,): records posted, records taken (by the reader), records lost to a full ring."""
     taps: TapRing
+    plays: NDArray[Any]
+    """PLAY_DTYPE of what each leg hears, shape (2 * n_rows,)."""
+    play_count: NDArray[np.int64]
+    """Shape (1,): legs that hear a prompt."""
+    prompts: NDArray[np.int16]
+    """The pool of prompts, PCM at 8 kHz, shape (n,). Written by the process, read by the shard."""
+    prompts_wide: NDArray[np.int16]
+    """The same at 16 kHz, shape (2 * n,)."""
 
 
 Take = Callable[[tuple[int, ...], Any], NDArray[Any]]
@@ -166,9 +195,17 @@ Take = Callable[[tuple[int, ...], Any], NDArray[Any]]
 
 
 def make_tables(
-    n_rows: int, star_codes: tuple[str, ...], slots: NDArray[np.uint8], taps: TapRing, take: Take
+    n_rows: int,
+    star_codes: tuple[str, ...],
+    slots: NDArray[np.uint8],
+    taps: TapRing,
+    take: Take,
+    prompt_samples: int = 0,
 ) -> Tables:
-    """Lay out the tables for `n_rows` calls. Raises ValueError for star codes beyond the limits."""
+    """Lay out the tables for `n_rows` calls and a pool of `prompt_samples` (8 kHz) for prompts.
+
+    Raises ValueError for star codes beyond the limits.
+    """
     if len(star_codes) > STAR_CODES_MAX or any(not 0 < len(code) <= STAR_KEYS_MAX for code in star_codes):
         raise ValueError(f"at most {STAR_CODES_MAX} star codes of 1-{STAR_KEYS_MAX} keys")
     if slots.shape != (REGION_BYTES,):
@@ -201,6 +238,10 @@ def make_tables(
         events=np.zeros((EVENT_CELLS, 8), np.int32),
         event_heads=np.zeros(3, np.int64),
         taps=taps,
+        plays=np.zeros(n_legs, PLAY_DTYPE),
+        play_count=np.zeros(1, np.int64),
+        prompts=np.zeros(prompt_samples, np.int16),
+        prompts_wide=np.zeros(2 * prompt_samples, np.int16),
     )
 
 

@@ -7,10 +7,11 @@ MaskedFrame only; telephone events, comfort noise packets and the input's header
 from typing import Final
 
 from dtmf_shield.media.frames import MaskedFrame
-from dtmf_shield.media.masker import MODE_CAPTURE, samples_masked
+from dtmf_shield.media.masker import MODE_CAPTURE, masked_frame, samples_masked
 from dtmf_shield.media.recorder import tap_frame
 from dtmf_shield.media.rtp.clock import (
     SAMPLE_RATE_HZ,
+    SAMPLES_A_MS,
     SEQUENCE_MODULUS,
     TIMESTAMP_MODULUS,
     samples_of_ns,
@@ -24,6 +25,15 @@ from dtmf_shield.media.session.legs import (
     DIRECTION_SENDONLY,
     PACKETS_OUT_MAX,
     Tables,
+)
+from dtmf_shield.media.session.playing import (
+    PACE_MS,
+    PACE_NS,
+    PACE_SLACK_NS,
+    is_due,
+    mix_encoded,
+    mix_whole,
+    silent_frame,
 )
 from dtmf_shield.media.session.transcoding import conceal_input, encode_masked, narrowed, samples_a_tick
 
@@ -64,6 +74,8 @@ def _tap(tables: Tables, index: int, timestamp: int, frame: MaskedFrame, now_ns:
 def send_frame(tables: Tables, index: int, frame: MaskedFrame, timestamp: int, now_ns: int) -> None:
     """Queue a frame from the leg at `index` for its peer, in the slot of the peer's timeline at `timestamp`."""
     source, target = tables.legs[index], tables.legs[index ^ 1]
+    if index & 1:
+        mix_whole(tables, index, frame)  # recorded as the caller hears it: the agent's side and the prompt
     narrow = narrowed(tables, index, frame)
     n = len(narrow.samples)
     target.send_timestamp = (timestamp + n) % TIMESTAMP_MODULUS
@@ -72,6 +84,10 @@ def send_frame(tables: Tables, index: int, frame: MaskedFrame, timestamp: int, n
     if source.recording:
         # Recordings are of 8 kHz: telephones of both kinds meet in one file, and its listeners work at that rate.
         _tap(tables, index, timestamp, narrow, now_ns)
+    if not index & 1:
+        mix_encoded(
+            tables, index, frame, narrow
+        )  # the agent's hearing of it stands in the other channel already
     count = tables.out_bytes[PACKETS_OUT_MAX]
     if count >= PACKETS_OUT_MAX or not _may_send(tables, index):
         target.send_marker = 1
@@ -114,3 +130,28 @@ def pass_gap(tables: Tables, index: int, gap_samples: int, n_samples: int, now_n
         target.send_marker = 1
     for _ in range(max(1, min(n_frames, CONCEALED_MAX))):
         conceal_input(tables, index, n_samples)
+
+
+@kernel
+def pace_prompt(tables: Tables, index: int, now_ns: int) -> int:
+    """Give the leg at `index` the next frame of its prompt where its peer paces none; return how many lie in `out`.
+
+    The peer's own timeline is laid on anew when it speaks again.
+    """
+    tables.out_bytes[PACKETS_OUT_MAX] = 0
+    if not is_due(tables, index, now_ns):
+        return 0
+    source, target = tables.legs[index ^ 1], tables.legs[index]
+    due_ns = source.filled_ns + PACE_NS
+    if not source.paced and source.filled_ns > 0:
+        # What the peer left empty stays a gap of the timeline.
+        pause = samples_of_ns(now_ns - source.filled_ns) - PACE_MS * SAMPLES_A_MS
+        target.send_timestamp = (target.send_timestamp + max(0, pause)) % TIMESTAMP_MODULUS
+        target.send_marker = 1
+    send_frame(
+        tables, index ^ 1, masked_frame(silent_frame(tables, index ^ 1)), target.send_timestamp, now_ns
+    )
+    if source.paced and now_ns - due_ns < PACE_SLACK_NS:
+        source.filled_ns = due_ns  # a late tick is not added up
+    source.paced = 1
+    return int(tables.out_bytes[PACKETS_OUT_MAX])

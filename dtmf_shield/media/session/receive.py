@@ -96,6 +96,7 @@ def _place(tables: Tables, index: int, timestamp: int, now_ns: int) -> None:
     leg.timestamp_offset = (target.send_timestamp - timestamp) % TIMESTAMP_MODULUS
     leg.packets_missing = 0
     leg.late_run = 0
+    leg.paced = 0
 
 
 @kernel
@@ -144,7 +145,8 @@ def _receive_audio(tables: Tables, index: int, header: RtpHeader, now_ns: int) -
         return
     leg.frame_samples = n
     ahead = timestamp_distance(header.timestamp + leg.timestamp_offset, target.send_timestamp)
-    if _left_the_timeline(tables, index, ahead, now_ns):
+    # A prompt may have filled the peer's timeline by the clock meanwhile.
+    if leg.paced or _left_the_timeline(tables, index, ahead, now_ns):
         _place(tables, index, header.timestamp, now_ns)
         ahead = 0
     _note_audio(tables, index, now_ns)

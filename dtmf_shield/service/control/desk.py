@@ -37,6 +37,7 @@ _REFUSALS: Final[Mapping[type[errors.CommandRefused], type[ports.DeskRefusal]]] 
     errors.FieldUnknown: ports.FieldUnknown,
     errors.AmountNeeded: ports.AmountNeeded,
     errors.AmountNotTaken: ports.AmountNotTaken,
+    errors.InputRefused: ports.InputRefused,
     errors.CaptureUnavailable: ports.CapturesFull,
 }
 
@@ -247,7 +248,7 @@ class Desk:
                 call_id=call_id,
                 flow_id=flow.id,
                 fields=flow.capture_spec().fields,
-                labels={name: field.label for name, field in flow.fields.items()},
+                labels={name: flow.label(name) for name in flow.fields},
                 title=flow.title,
                 say=capture.say,
                 amount=capture.amount,

@@ -38,6 +38,7 @@ from dtmf_shield.call.events import (
 )
 from dtmf_shield.call.record import CallRecord
 from dtmf_shield.call.settings import AgentTarget, CallSettings, Route, Trunk
+from dtmf_shield.call.unserved import unserved_reason
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress
@@ -156,11 +157,15 @@ def settings_of(config: Config, flows: dict[str, Flow], caller_key: bytes = b"")
 
 
 def load_flows(directory: Path) -> dict[str, Flow]:
-    """All flows of a directory by id. Raises OperatorError; the supervisor has checked them already."""
+    """All flows of a directory that a call can begin, by id. Raises OperatorError; they have been checked already."""
     flows = {}
     for path in sorted(directory.glob("*.yaml")):
         flow = load_flow(path.read_text("utf-8"), file=str(path))
-        flows[flow.id] = flow
+        reason = unserved_reason(flow)
+        if reason:
+            _log.info("flow_not_offered", flow=flow.id, reason=reason)
+        else:
+            flows[flow.id] = flow
     return flows
 
 

@@ -6,10 +6,22 @@ from types import SimpleNamespace
 import numpy as np
 
 from dtmf_shield.media.recorder import RecordingFinished
+from dtmf_shield.media.session.commands import COMMAND_PLAY
 from dtmf_shield.media.session.legs import LEG_DTYPE
-from dtmf_shield.model.ids import CallId
-from dtmf_shield.model.messages import CallClosed, CloseCall, OpenCall, RecordingClosed, StartRecording
+from dtmf_shield.media.session.playing import PLAY_BARGE_IN, PLAY_FIRST, PLAY_LAST
+from dtmf_shield.model.ids import CallId, LegRole
+from dtmf_shield.model.messages import (
+    CallClosed,
+    CloseCall,
+    OpenCall,
+    PlayPrompt,
+    PromptEnd,
+    PromptEnded,
+    RecordingClosed,
+    StartRecording,
+)
 from dtmf_shield.service.media_calls import MediaCalls
+from dtmf_shield.service.prompt_pool import PromptPool
 
 
 class Shard:
@@ -18,7 +30,8 @@ class Shard:
     n_rows = 2
 
     def __init__(self):
-        self.commands = SimpleNamespace(post=lambda *_arguments: None)
+        self.posted = []
+        self.commands = SimpleNamespace(post=lambda *arguments: self.posted.append(arguments))
         self.events = SimpleNamespace(read=list, lost=0)
 
 
@@ -36,7 +49,10 @@ class Writer:
 def make_calls():
     shard, writer, told = Shard(), Writer(), []
     tables = SimpleNamespace(legs=np.zeros(4, LEG_DTYPE))
-    return shard, tables, writer, told, MediaCalls(shard, tables, writer, told.append, told.append)
+    pool = PromptPool(np.zeros(800, np.int16), np.zeros(1_600, np.int16))
+    calls = MediaCalls(shard, tables, writer, told.append, told.append, pool)
+    pool.add("hello", np.ones(320, np.int16), np.ones(640, np.int16))
+    return shard, tables, writer, told, calls
 
 
 def test_a_closed_call_whose_event_was_lost_is_noticed_and_its_recording_ended():
@@ -69,3 +85,31 @@ def test_open_calls_and_calls_not_closed_yet_are_left_alone():
 
     assert told == []
     assert len(calls._generations) == 2
+
+
+def play(*pieces):
+    return PlayPrompt(
+        call_id=CallId("a"), row=1, role=LegRole.CALLER, play_id=4, pieces=pieces, barge_in=True
+    )
+
+
+def test_prompt_becomes_its_pieces_in_order():
+    shard, _tables, _writer, _told, calls = make_calls()
+    calls.control_message(OpenCall(CallId("a"), 1))
+
+    calls.control_message(play("hello", "hello"))
+
+    assert [(kind, leg, numbers) for kind, leg, _, numbers, _ in shard.posted if kind == COMMAND_PLAY] == [
+        (COMMAND_PLAY, 2, (4, 0, 320, PLAY_BARGE_IN | PLAY_FIRST)),
+        (COMMAND_PLAY, 2, (4, 0, 320, PLAY_BARGE_IN | PLAY_LAST)),
+    ]
+
+
+def test_prompt_with_a_piece_that_is_not_there_ends_at_once_and_says_why():
+    shard, _tables, _writer, told, calls = make_calls()
+    calls.control_message(OpenCall(CallId("a"), 1))
+
+    calls.control_message(play("hello", "no such piece"))
+
+    assert told == [PromptEnded(CallId("a"), LegRole.CALLER, 4, PromptEnd.MISSING)]
+    assert all(kind != COMMAND_PLAY for kind, *_ in shard.posted)

@@ -51,7 +51,12 @@ class Service:
 
     def write(self, more: str = "", require: str = "") -> None:
         lines = ["[sip]", 'listen = ["127.0.0.1:0"]', "[api]", 'listen = "127.0.0.1:0"']
-        lines += ["[gateway]", 'kind = "generic"', f'address = "127.0.0.1:{self.gateway.port}"']
+        lines += [
+            "[gateway]",
+            'kind = "generic"',
+            "test = true",
+            f'address = "127.0.0.1:{self.gateway.port}"',
+        ]
         lines += [f'ca_file = "{self.authorities}"', f'credentials_file = "{self.user}"', more]
         lines += ["[cde]", f"require = [{require}]", "[media]", "calls_max = 2"]
         self.config.write_text("\n".join(lines), "utf-8")
@@ -105,7 +110,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, gateway: Gateway) -> Itera
     assert service.stop() == 0, service.log()
 
 
-def test_bad_configuration_or_certificate_changes_nothing(service: Service) -> None:
+def test_bad_configuration_certificate_or_key_file_changes_nothing(service: Service) -> None:
     before = service.cde_pid()
     good = service.authorities.read_bytes()
 
@@ -117,8 +122,15 @@ def test_bad_configuration_or_certificate_changes_nothing(service: Service) -> N
     service.hang_up()
     second = service.wait_for("reload_refused", 2)
     service.authorities.write_bytes(good)
+    keys = service.directory / "state" / "kek.json"
+    whole_keys = keys.read_bytes()
+    keys.write_text("no keys")
+    service.hang_up()
+    third = service.wait_for("reload_refused", 3)
+    keys.write_bytes(whole_keys)
 
     assert "no_such_key" in first["reason"]
+    assert "is no key file" in third["reason"]
     assert "holds no PEM certificate" in second["reason"]
     assert service.cde_pid() == before
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from dtmf_shield.base.config import GATEWAY_KINDS
+from dtmf_shield.base.config import GATEWAY_KINDS, Config
 from dtmf_shield.cde.gateways import answer_file, template_file
 from dtmf_shield.cde.gateways.base import Answer, GatewayResultKind, Order, SlotField
 from dtmf_shield.cde.gateways.placeholders import VALUES
@@ -44,6 +45,14 @@ def test_the_example_is_a_template(acme: Path) -> None:
     lookup = Order(OperationKind.LOOKUP, "k&1", of=OperationKind.CHARGE)
     assert connector.request(lookup).path == "/shops/17/charges?key=k%261"
     assert connector.result(lookup, Answer(404, b"")).kind is GatewayResultKind.NOT_FOUND
+
+
+def test_the_configuration_of_the_page_is_one() -> None:
+    examples = re.findall(r"```toml\n(\[gateway\].*?)```", GATEWAYS, re.DOTALL)
+
+    assert examples
+    for example in examples:
+        assert Config.model_validate(tomllib.loads(example)).gateway.kind in GATEWAY_KINDS
 
 
 def test_decline_codes_are_those_of_the_closed_list() -> None:

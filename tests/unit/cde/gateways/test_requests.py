@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dtmf_shield.base.errors import InvariantError
-from dtmf_shield.cde.gateways.base import CardInSlot, Order, SlotField
+from dtmf_shield.cde.gateways.base import CardInSlot, Order, OrderImpossibleError, SlotField
 from dtmf_shield.cde.gateways.template_file import find_template
 from dtmf_shield.model.payment import OperationKind
 from tests.unit.cde.gateways.golden_requests import GOLDEN, NAMES, written
@@ -154,8 +154,9 @@ def test_a_request_beyond_a_gateways_abilities_is_our_mistake() -> None:
 def test_a_gateway_of_one_currency_refuses_another() -> None:
     order = Order(OperationKind.CHARGE, "k", token="t", amount_minor=1000, currency="USD")
 
-    with pytest.raises(InvariantError, match="EUR alone"):
+    with pytest.raises(OrderImpossibleError, match="EUR alone") as caught:
         usual_connector("braintree").request(order)
+    assert caught.value.code == "currency"
 
 
 @pytest.mark.parametrize(
@@ -177,7 +178,7 @@ def test_amounts_are_in_the_unit_the_gateway_counts(name, currency, amount_minor
 def test_an_amount_too_fine_for_the_gateway_is_refused() -> None:
     order = Order(OperationKind.CHARGE, "k", token="t", amount_minor=150001, currency="IDR")
 
-    with pytest.raises(InvariantError, match="no unit as small"):
+    with pytest.raises(OrderImpossibleError, match="no unit as small"):
         usual_connector("adyen").request(order)
 
 

@@ -1,0 +1,206 @@
+"""Whether money is asked for clearly and told truly: unknown stays unknown, nothing is pressed by accident."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from dtmf_shield.flow.check.routes import PASSES_ALONE, reached, ways
+from dtmf_shield.flow.finding import Finding, Severity
+from dtmf_shield.flow.language import Flow
+from dtmf_shield.flow.language.fields import AmountField
+from dtmf_shield.flow.language.steps import (
+    CollectStep,
+    ExitStep,
+    MenuStep,
+    MoneyStep,
+    PlayStep,
+    TransferStep,
+    targets_of,
+)
+from dtmf_shield.model.prompt import Formatter, ValueReference
+
+_RESULT_OF: Final = {
+    "charge": "paid",
+    "authorise": "authorised",
+    "authorize": "authorised",
+    "tokenize": "tokenized",
+    "verify": "verified",
+}
+_INSTRUMENTS: Final = frozenset({"card_number", "bank_account", "iban"})
+
+
+def _money(flow: Flow) -> dict[str, MoneyStep]:
+    return {name: step for name, step in flow.steps.items() if isinstance(step, MoneyStep)}
+
+
+def unknown_stays_unknown(flow: Flow) -> Iterator[Finding]:
+    """No answer leads, through plays only, to an exit with result: unknown. Another card there may charge twice."""
+    for name, money in _money(flow).items():
+        waiting, seen = [money.next["unknown"]], set[str]()
+        while waiting:
+            target = waiting.pop()
+            if target in seen:
+                continue
+            seen.add(target)
+            step = flow.steps[target]
+            if isinstance(step, PlayStep):
+                waiting += targets_of(step).values()
+            elif not (isinstance(step, ExitStep | TransferStep) and step.result == "unknown"):
+                says = f" and result: {step.result}" if isinstance(step, ExitStep | TransferStep) else ""
+                found = f"{target}, a step with do: {step.do}{says}"
+                allowed = "plays, then an exit with result: unknown: no answer is not declined"
+                yield Finding("unknown-result", ("steps", name, "next", "unknown"), found, allowed)
+            elif isinstance(step, TransferStep):
+                waiting.append(step.next["failed"])
+
+
+def results(flow: Flow) -> Iterator[Finding]:
+    """An exit says what happened: paid only after approved, unknown only after unknown, failed after no payment."""
+    for name, step in flow.steps.items():
+        if not isinstance(step, ExitStep | TransferStep):
+            continue
+        outcome = "unknown" if step.result == "unknown" else "approved"
+        doers = [
+            m
+            for m, money in _money(flow).items()
+            if outcome == "unknown" or _RESULT_OF[money.do] == step.result
+        ]
+        if step.result not in {"unknown", *_RESULT_OF.values()}:
+            continue
+        if name in reached(_without_outcome(flow, doers, outcome), _starts(flow)):
+            found = f"{step.result}, on a path without that outcome"
+            allowed = f"{step.result} only behind next.{outcome} of a step that does it"
+            yield Finding("result", ("steps", name, "result"), found, allowed)
+    yield from _paid_is_not_failed(flow)
+
+
+def _starts(flow: Flow) -> list[str]:
+    return [flow.start] + ([flow.max_duration.then] if flow.max_duration is not None else [])
+
+
+def _without_outcome(flow: Flow, doers: Iterable[str], outcome: str) -> dict[str, set[str]]:
+    graph = ways(flow)
+    for name in doers:
+        others = {
+            way: target for way, target in targets_of(flow.steps[name]).items() if way != f"next.{outcome}"
+        }
+        graph[name] = set(others.values())
+    return graph
+
+
+def _paid_is_not_failed(flow: Flow) -> Iterator[Finding]:
+    moving = {name: money for name, money in _money(flow).items() if money.moves_money}
+    for name, money in moving.items():
+        behind = reached(ways(flow), [money.next["approved"]], avoid=_money(flow))
+        for exit_name in sorted(behind):
+            step = flow.steps[exit_name]
+            if isinstance(step, ExitStep | TransferStep) and step.result in ("failed", "cancelled"):
+                found = f"a way to {exit_name}, which says {step.result}"
+                allowed = f"exits that say {_RESULT_OF[money.do]}: the money has moved"
+                yield Finding("result", ("steps", name, "next", "approved"), found, allowed)
+
+
+def menus_before_money(flow: Flow) -> Iterator[Finding]:
+    """A menu that leads to money without another question drops keys typed before it: left-over card keys."""
+    for name, step in flow.steps.items():
+        if not isinstance(step, MenuStep) or step.type_ahead == "drop":
+            continue
+        waiting, seen = list(step.keys.values()), set[str]()
+        while waiting:
+            target = waiting.pop()
+            if target in seen:
+                continue
+            seen.add(target)
+            reached_step = flow.steps[target]
+            if isinstance(reached_step, MoneyStep):
+                found = f"type_ahead: keep before {target}"
+                yield Finding(
+                    "type-ahead",
+                    ("steps", name),
+                    found,
+                    "type_ahead: drop, so that left-over keys pay nothing",
+                )
+                break
+            if isinstance(reached_step, PASSES_ALONE):
+                waiting += targets_of(reached_step).values()
+
+
+def one_currency(flow: Flow) -> Iterator[Finding]:
+    """A flow has one currency: amounts are spoken and confirmed in it."""
+    named = {
+        ("steps", name, "currency"): money.currency for name, money in _money(flow).items() if money.currency
+    }
+    named |= {
+        ("fields", name, "currency"): field.currency
+        for name, field in flow.fields.items()
+        if isinstance(field, AmountField)
+    }
+    first = next(iter(named.values()), "")
+    for path, currency in named.items():
+        if currency != first:
+            yield Finding("currency", path, f"{currency} beside {first}", "one currency in a flow")
+
+
+def confirmed(flow: Flow) -> Iterator[Finding]:
+    """Before money moves every path goes through a menu that says the amount and the card's last four digits.
+
+    Where the agent reads every question, the agent confirms.
+    """
+    if flow.mode == "agent_assisted" and not flow.prompts:
+        return
+    confirming = [
+        name for name, step in flow.steps.items() if isinstance(step, MenuStep) and _confirms(flow, step)
+    ]
+    behind = reached(ways(flow), [flow.start], avoid=confirming)
+    for name, money in _money(flow).items():
+        if money.moves_money and name in behind:
+            found = "a path on which nobody confirms the amount and the card"
+            allowed = "a menu that says {...|money} and {....last4|digits} on every path"
+            yield Finding("unconfirmed", ("steps", name), found, allowed, severity=Severity.WARNING)
+
+
+def _confirms(flow: Flow, step: MenuStep) -> bool:
+    for rule in step.prompts:
+        spoken = flow.prompts[rule.play].root.values()
+        pieces = [piece for said in spoken for piece in said.pieces() if isinstance(piece, ValueReference)]
+        says_card = any(piece.reference.endswith(".last4") for piece in pieces)
+        if any(piece.formatter is Formatter.MONEY for piece in pieces) and (says_card or not _has_card(flow)):
+            return True
+    return False
+
+
+def _has_card(flow: Flow) -> bool:
+    return any(field.type == "card_number" for field in flow.fields.values())
+
+
+def card_complete(flow: Flow) -> Iterator[Finding]:
+    """On every path to the gateway the card or account is collected, and the expiry of a card, also after a refusal."""
+    starts = [flow.start] + [step.next["declined"] for step in _money(flow).values()]
+    kinds_held = {field.type for field in flow.fields.values()}
+    # A verification of who somebody is needs no card; all else does.
+    needed = (
+        [_INSTRUMENTS]
+        if kinds_held & _INSTRUMENTS or any(m.do != "verify" for m in _money(flow).values())
+        else []
+    )
+    needed += [frozenset({"expiry"})] if _has_card(flow) else []
+    for kinds in needed:
+        collecting = [
+            name
+            for name, step in flow.steps.items()
+            if isinstance(step, CollectStep) and flow.fields[step.field].type in kinds
+        ]
+        behind = reached(_forward(flow), starts, avoid=collecting)
+        for name in (name for name in _money(flow) if name in behind):
+            found = f"a path on which no {' or '.join(sorted(kinds))} is collected before it"
+            allowed = "a collect step on every path; after a refusal all of a card is keyed anew"
+            yield Finding("card-incomplete", ("steps", name), found, allowed)
+
+
+def _forward(flow: Flow) -> dict[str, set[str]]:
+    """Return ways behind a payment only for those that go on with what cde holds: after approved nothing is held."""
+    graph = ways(flow)
+    for name in _money(flow):
+        graph[name] = set()
+    return graph

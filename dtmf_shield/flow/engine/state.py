@@ -1,0 +1,133 @@
+"""Where one run of a flow is, and the part of it that is kept against a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from dtmf_shield.base.errors import InvariantError
+from dtmf_shield.flow.engine.program import CompiledStep, Program
+from dtmf_shield.model.payment import MOVES_MONEY
+
+_ASKS: Final = frozenset({"collect", "menu", "money"})
+
+
+class EventRefusedError(InvariantError):
+    """An event that the present step does not take. The state is as it was."""
+
+
+class FlowState(msgspec.Struct, frozen=True, gc=False):
+    """Where one run is. Values are of the merchant, or last4; accepted holds names of fields that cde holds."""
+
+    program: Program
+    at: CompiledStep
+    language: str
+    values: Mapping[str, str]
+    accepted: frozenset[str] = frozenset()
+    visits: int = 0
+    counts: Mapping[str, int] = {}
+    """Visits of each step that counts them: with a limit, or a repeat."""
+    attempt: int = 1
+    """Of the present collect step or menu."""
+    error: str = ""
+    """Why the last entry was refused."""
+    keying: bool = False
+    """Whether keys of the present entry have come."""
+    prompts: int = 0
+    """Prompts of this run so far: marks the silence after each."""
+    repeats: int = 0
+    """How often the present prompt was said again."""
+    brand: str = ""
+    cards: int = 1
+    """Cards that were sent to the gateway, and the one being collected."""
+    slow: bool = False
+    tip_given: bool = False
+    gateway_up: bool = True
+    caller_gone: bool = False
+    overdue: bool = False
+    return_to: str = ""
+    """The collect step that an agent's request for another field interrupted."""
+    asked: bool = False
+    """Whether keys were asked for at all."""
+
+    @property
+    def step(self) -> str:
+        """Name of the present step."""
+        return self.at.name
+
+    @property
+    def over(self) -> bool:
+        """Whether the flow has ended."""
+        return self.at.kind == "exit"
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether something was sent to the gateway whose answer is awaited: nothing may cut it."""
+        return self.at.kind == "money"
+
+    @property
+    def settled(self) -> bool:
+        """Whether money has moved or may have: from here on nothing leads to another card."""
+        outcome, operation = self.values.get("result.outcome", ""), self.values.get("result.operation", "")
+        return outcome == "unknown" or (outcome == "approved" and operation in MOVES_MONEY)
+
+    @property
+    def masking(self) -> bool:
+        """Whether the caller's keys must be masked now. Once a key was asked for, to the end of the flow."""
+        if self.over:
+            return False
+        return self.program.flow.masking.scope == "whole_flow" or self.asked or self.at.kind in _ASKS
+
+    @property
+    def say(self) -> str:
+        """What the agent tells the caller now."""
+        return self.at.step.say if self.at.step is not None else ""
+
+    def saved(self) -> SavedState:
+        """Return what is kept: names, counts and words; no value of any kind."""
+        return SavedState(
+            flow=self.program.flow.id,
+            fingerprint=self.program.fingerprint,
+            step=self.at.name,
+            language=self.language,
+            visits=self.visits,
+            counts=tuple(sorted(self.counts.items())),
+            cards=self.cards,
+            slow=self.slow,
+            tip_given=self.tip_given,
+        )
+
+
+class SavedState(msgspec.Struct, frozen=True, gc=False):
+    """A run as it is stored: never digits, not even encrypted."""
+
+    flow: str
+    fingerprint: str
+    step: str
+    language: str
+    visits: int
+    counts: tuple[tuple[str, int], ...]
+    cards: int
+    slow: bool
+    tip_given: bool
+
+
+def restore(program: Program, saved: SavedState, inputs: Mapping[str, str]) -> FlowState:
+    """Return the run to go on with by a Resumed event. Raises InvariantError for another version or step."""
+    step = program.steps.get(saved.step)
+    if program.fingerprint != saved.fingerprint or step is None:
+        raise InvariantError(f"flow {saved.flow}: the stored run is of another version")
+    return FlowState(
+        program=program,
+        at=step,
+        language=saved.language,
+        values={f"inputs.{name}": value for name, value in inputs.items()},
+        visits=saved.visits,
+        counts=dict(saved.counts),
+        cards=saved.cards,
+        slow=saved.slow,
+        tip_given=saved.tip_given,
+        asked=True,  # when in doubt: mask
+    )

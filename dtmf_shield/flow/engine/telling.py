@@ -1,0 +1,44 @@
+"""What the progress of a capture means to a flow: the events between two looks at it."""
+
+from __future__ import annotations
+
+from dtmf_shield.flow.engine.events import (
+    Accepted,
+    Event,
+    FieldFailed,
+    FieldLost,
+    Progressed,
+    Rejected,
+    Undone,
+)
+from dtmf_shield.flow.language.fields import released_text
+from dtmf_shield.flow.language.flow import Flow
+from dtmf_shield.model.capture import CaptureProgress, CaptureState
+
+
+def events_between(flow: Flow, before: CaptureProgress, after: CaptureProgress) -> tuple[Event, ...]:
+    """Return what has happened from ``before`` to ``after``, in the order a flow must hear it."""
+    happened: list[Event] = [FieldLost(name) for name in before.accepted if name not in after.accepted]
+    happened += [accepted(flow, name, after) for name in after.accepted if name not in before.accepted]
+    if happened or after.field != before.field:
+        return tuple(happened)
+    if after.reason is not None and after.attempt > before.attempt:
+        return (Rejected(after.field, after.reason),)
+    if after.state is CaptureState.FAILED:
+        return (FieldFailed(after.field),)
+    if after.count < before.count:
+        return (Undone(after.field, after.count, after.length or after.usual),)
+    if after.count > before.count:
+        return (Progressed(after.field, after.count, after.brand),)
+    return ()
+
+
+def accepted(flow: Flow, name: str, after: CaptureProgress) -> Accepted:
+    """Return that a field is held, with what may be told of it."""
+    field = flow.fields[name]
+    keyed = next((value.value for value in after.values if value.field == name), "")
+    value = released_text(field, keyed) if keyed else ""
+    if field.type != "card_number":
+        return Accepted(name, value=value)
+    last4 = after.last4 if name == after.field else ""
+    return Accepted(name, brand=after.brand, last4=last4, value=value)

@@ -1,0 +1,99 @@
+"""One flow file whole, and what cde needs of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from dtmf_shield.flow.language.fields import LABELS, FlowField, field_spec
+from dtmf_shield.flow.language.head import DEFAULT_KEYS, Defaults, Languages, Masking, MaxDuration
+from dtmf_shield.flow.language.inputs import Input
+from dtmf_shield.flow.language.prompts import Prompt
+from dtmf_shield.flow.language.steps import CollectStep, MoneyStep, Step
+from dtmf_shield.flow.language.words import ID_PATTERN, FieldName, Model, Name, PromptName, StepName
+from dtmf_shield.model.capture import FIELDS_MAX, CaptureSpec, ResetKeys, SubmitKey, UndoKey
+
+STEPS_MAX: Final = 64
+INPUTS_MAX: Final = 32
+PROMPTS_MAX: Final = 200
+
+
+class Flow(Model):
+    """One flow file."""
+
+    flow: Literal["v1"]
+    """Version of the language."""
+    id: Annotated[str, Field(pattern=ID_PATTERN)]
+    """Name by which the flow is started, logged and audited."""
+    title: Annotated[str, Field(min_length=1, max_length=80)]
+    """What the agent's page calls it."""
+    mode: Literal["agent_assisted", "self_service"]
+    """agent_assisted: an agent stays on the line; self_service: nobody else is there."""
+    agent_requests: (
+        Literal["any", "none"] | Annotated[tuple[FieldName, ...], Field(max_length=FIELDS_MAX)]
+    ) = "any"
+    """Fields the agent may ask for again, in any order."""
+    max_duration: MaxDuration | None = None
+    languages: Languages = Languages()
+    inputs: Annotated[dict[Name, Input], Field(max_length=INPUTS_MAX)] = Field(default_factory=dict)
+    defaults: Defaults = Defaults()
+    masking: Masking = Masking()
+    fields: Annotated[dict[FieldName, FlowField], Field(min_length=1, max_length=FIELDS_MAX)]
+    prompts: Annotated[dict[PromptName, Prompt], Field(max_length=PROMPTS_MAX)] = Field(default_factory=dict)
+    start: StepName
+    """The first step."""
+    steps: Annotated[dict[StepName, Step], Field(min_length=2, max_length=STEPS_MAX)]
+
+    def label(self, field: str) -> str:
+        """Return what the agent's page calls a field."""
+        found = self.fields[field]
+        return found.label or LABELS[found.type]
+
+    @property
+    def moves_money(self) -> bool:
+        """Whether a step charges or authorises."""
+        return any(step.moves_money for step in self.money_steps)
+
+    @property
+    def money_steps(self) -> tuple[MoneyStep, ...]:
+        """Return the steps at the gateway."""
+        return tuple(step for step in self.steps.values() if isinstance(step, MoneyStep))
+
+    @property
+    def needs_amount(self) -> bool:
+        """Whether whoever starts the flow must say an amount."""
+        return any((step.amount or "").startswith("inputs.") for step in self.money_steps)
+
+    @property
+    def reference_inputs(self) -> frozenset[str]:
+        """Return the inputs that are the merchant's own name for the payment."""
+        references = (step.reference or "" for step in self.money_steps)
+        return frozenset(path.partition(".")[2] for path in references if path.startswith("inputs."))
+
+    @property
+    def required_inputs(self) -> tuple[str, ...]:
+        """Return the inputs without which the flow does not start."""
+        return tuple(name for name, given in self.inputs.items() if given.required)
+
+    def capture_spec(self) -> CaptureSpec:
+        """The whole capture as cde needs it."""
+        fields = tuple(field_spec(name, field) for name, field in self.fields.items())
+        keys = self.defaults.keys.over(DEFAULT_KEYS)
+        return CaptureSpec(
+            fields=fields,
+            attempts=self._attempts_max(),
+            first_digit_timeout_ms=self.defaults.first_digit_timeout,
+            inter_digit_timeout_ms=self.defaults.inter_digit_timeout,
+            settle_timeout_ms=self.defaults.settle_timeout,
+            total_timeout_ms=self.defaults.total_timeout,
+            pause_timeout_ms=self.defaults.pause_timeout,
+            undo=UndoKey(keys.undo or "star"),
+            reset=ResetKeys(keys.reset or "double"),
+            submit=SubmitKey(keys.submit or "hash"),
+        )
+
+    def _attempts_max(self) -> int:
+        """Return the attempts of the most patient step: the flow counts them, cde only bounds them."""
+        said = [step.attempts for step in self.steps.values() if isinstance(step, CollectStep)]
+        return max(attempts or self.defaults.attempts for attempts in said or [None])
