@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml constraints.txt Makefile
 	  { echo "No virtual environment can be made. On Debian: apt-get install python3-venv"; exit 1; }
 	@echo "[setup 2/3] installing the service, the demo's and the tests' packages (about 350 MB, one or two minutes)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,hsm,test]'
-	@echo "[setup 3/3] compiling the media kernels, once (about a minute)"
+	@echo "[setup 3/3] compiling the media kernels, once (two to four minutes)"
 	@$(BIN)/python -m dtmf_shield.service.warm_cache
 	@touch $(STAMP)
 	@echo "[setup] done"
