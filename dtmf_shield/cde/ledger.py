@@ -61,6 +61,7 @@ class Ledger:
         self._rows, self._clock, self._cipher, self._test = rows, clock, cipher, test
         self.keys = Keys(uuid.UUID(rows.installation_value("idempotency_namespace", uuid.uuid4().hex)))
         self._unsaved: OrderedDict[str, Settlement] = OrderedDict()
+        self._expiries: dict[CaptureId, tuple[int, int]] = {}
         self._seal_clear_tokens()
 
     def take_over(self) -> tuple[CaptureOutcome, ...]:
@@ -92,20 +93,24 @@ class Ledger:
 
     def capture_ended(self, outcome: CaptureOutcome) -> None:
         """Note a capture's end."""
+        expiry = self._expiries.pop(outcome.capture_id, None)
         with self._logged(outcome.capture_id):
             self._rows.end_capture(
                 outcome.capture_id,
                 result=outcome.result.value,
                 brand=outcome.brand,
                 last4=outcome.last4,
+                expiry=expiry,
                 wall_s=self._clock.wall_s(),
             )
 
     def note_expiry(self, capture_id: CaptureId, expiry: tuple[int, int]) -> None:
-        """Note the card's expiry; (0, 0): it has none."""
+        """Remember a running capture's expiry for the row of its end; (0, 0): it has none.
+
+        Not a commit of its own: the caller waits for each.
+        """
         if expiry != (0, 0):
-            with self._logged(capture_id):
-                self._rows.note_expiry(capture_id, expiry)
+            self._expiries[capture_id] = expiry
 
     def unwanted(self, capture_id: CaptureId) -> None:
         """Note on disk that what a capture charged or held is to be taken back."""

@@ -80,17 +80,22 @@ class LedgerRows:
             ),
         )
 
-    def note_expiry(self, capture_id: str, expiry: tuple[int, int]) -> None:
-        """Store the card's expiry: (month, two-digit year)."""
+    def end_capture(
+        self,
+        capture_id: str,
+        *,
+        result: str,
+        brand: str,
+        last4: str,
+        expiry: tuple[int, int] | None = None,
+        wall_s: float,
+    ) -> None:
+        """Store how a capture ended. ``expiry``: (month, two-digit year)."""
+        month, year = expiry or (None, None)
         self._database.execute(
-            "UPDATE captures SET exp_month = ?, exp_year = ? WHERE id = ?", (*expiry, capture_id)
-        )
-
-    def end_capture(self, capture_id: str, *, result: str, brand: str, last4: str, wall_s: float) -> None:
-        """Store how a capture ended."""
-        self._database.execute(
-            "UPDATE captures SET state = 'ended', ended = ?, result = ?, brand = ?, last4 = ? WHERE id = ?",
-            (wall_s, result, brand, last4, capture_id),
+            "UPDATE captures SET state = 'ended', ended = ?, result = ?, brand = ?, last4 = ?, exp_month = ?,"
+            " exp_year = ? WHERE id = ?",
+            (wall_s, result, brand, last4, month, year, capture_id),
         )
 
     def abandon(self, wall_s: float) -> tuple[AbandonedCapture, ...]:

@@ -54,6 +54,21 @@ def test_whole_life_of_an_operation_is_written_and_its_token_sealed(tmp_path: Pa
     assert rows.capture_result("c1") == "token"
 
 
+@pytest.mark.parametrize(("expiry", "stored"), [((12, 30), (12, 30)), ((0, 0), (None, None))])
+def test_expiry_is_in_the_row_of_the_end(
+    tmp_path: Path, expiry: tuple[int, int], stored: tuple[int | None, int | None]
+) -> None:
+    book, rows = ledger(tmp_path)
+
+    book.note_expiry(CAPTURE, expiry)
+    book.capture_ended(CaptureOutcome(capture_id=CAPTURE, result=CaptureResult.TOKEN, last4="4242"))
+
+    rows.close()
+    database = sqlite3.connect(tmp_path / "ledger.sqlite3")
+    assert database.execute("SELECT exp_month, exp_year FROM captures").fetchone() == stored
+    database.close()
+
+
 def test_child_has_its_parents_token(tmp_path: Path) -> None:
     book, _ = ledger(tmp_path)
     parent = book.intend(TOKENIZE)
