@@ -1,7 +1,7 @@
 """The ledger file: captures here, gateway operations in operation_rows.py. Never a card number, a security code, a hash
 or a prefix of one.
 
-Each call is one committed transaction: when it returns the row is on disk.
+Each call is one committed transaction: when it returns the row is on disk (the end of a capture: with the kernel).
 """
 
 from __future__ import annotations
@@ -90,13 +90,21 @@ class LedgerRows:
         expiry: tuple[int, int] | None = None,
         wall_s: float,
     ) -> None:
-        """Store how a capture ended. ``expiry``: (month, two-digit year)."""
+        """Store how a capture ended. ``expiry``: (month, two-digit year).
+
+        It outlives the process, and only with the next operation's commit a loss of power: a caller waits, and no money
+        hangs on it. A capture whose end is lost so is ended by ``abandon``.
+        """
         month, year = expiry or (None, None)
-        self._database.execute(
-            "UPDATE captures SET state = 'ended', ended = ?, result = ?, brand = ?, last4 = ?, exp_month = ?,"
-            " exp_year = ? WHERE id = ?",
-            (wall_s, result, brand, last4, month, year, capture_id),
-        )
+        self._database.execute("PRAGMA synchronous=NORMAL")
+        try:
+            self._database.execute(
+                "UPDATE captures SET state = 'ended', ended = ?, result = ?, brand = ?, last4 = ?, exp_month = ?,"
+                " exp_year = ? WHERE id = ?",
+                (wall_s, result, brand, last4, month, year, capture_id),
+            )
+        finally:
+            self._database.execute("PRAGMA synchronous=FULL")
 
     def abandon(self, wall_s: float) -> tuple[AbandonedCapture, ...]:
         """End what a process that died left running: captures interrupted, intents ``unknown``. Oldest first.

@@ -253,3 +253,12 @@ def test_ledger_holds_no_column_for_a_card_number_a_code_or_anything_made_of_the
         name for name in columns if any(word in name for word in ("pan", "number", "cvc_v", "bin", "hash"))
     }
     assert {"last4", "brand", "token", "dek_id", "idem_key"} <= columns
+
+
+def test_what_follows_the_end_of_a_capture_is_synchronised_in_full_again(tmp_path: Path) -> None:
+    rows = LedgerRows(tmp_path / "ledger.sqlite3")
+    rows.start_capture(NewCapture("c1", "call-1"), wall_s=1.0)
+
+    rows.end_capture("c1", result="token", brand="visa", last4="4242", expiry=(12, 30), wall_s=2.0)
+
+    assert rows._database.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
