@@ -6,6 +6,7 @@ asks for an operation, and what is done about an unknown one, is not known here.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,13 @@ from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.errors import InvariantError
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.cde.delivery import Delivery, Gateway, Limits
-from dtmf_shield.cde.gateways.base import CardInSlot, GatewayResult, GatewayResultKind, Order
+from dtmf_shield.cde.gateways.base import (
+    CardInSlot,
+    GatewayResult,
+    GatewayResultKind,
+    Order,
+    OrderImpossibleError,
+)
 from dtmf_shield.cde.ledger import STATES, Ledger
 from dtmf_shield.cde.retry import SENDS_MAX
 from dtmf_shield.model.ids import CaptureId, OperationId
@@ -96,7 +103,8 @@ class Operations:
             raise _NotSendableError(f"gateway {row.gateway} is not configured")
         try:
             order = self.order(row, card)
-            gateway.connector.request(order)
+            with contextlib.suppress(OrderImpossibleError):  # whose code is told by the delivery
+                gateway.connector.request(order)
         except (InvariantError, sqlite3.Error) as error:
             raise _NotSendableError(str(error)) from error
         return gateway, order

@@ -19,6 +19,7 @@ from dtmf_shield.cde.gateways.base import (
     GatewayResultKind,
     Idempotency,
     Order,
+    OrderImpossibleError,
     Request,
     SlotField,
     Unanswered,
@@ -136,6 +137,8 @@ class FakeGateway:
 
     # --- connector ---
     def request(self, order: Order) -> Request:
+        if order.currency == "KWD":
+            raise OrderImpossibleError("no amounts of three decimals here", "currency")
         words = (order.kind, order.key, order.token, order.amount_minor, order.currency, order.reference)
         request = Request(
             "POST", "/", (), (repr((*words, order.gateway_reference, order.customer)).encode(),)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from dtmf_shield.cde.gateways.base import GatewayResultKind, Idempotency
 from dtmf_shield.cde.payments import PAYMENT_TIME_MAX_S, OnHangUp
@@ -219,6 +221,20 @@ def test_lost_token_costs_nothing_and_forbids_no_other_try(tmp_path: Path) -> No
         assert (result.kind, result.code) == (R.FAILED_BEFORE_SEND, "token_lost")
         assert room.states() == [("tokenize", "unknown")]
         assert (await room.pay("c2")).kind is R.APPROVED
+
+
+def test_charge_that_cannot_be_said_to_the_gateway_is_refused_and_not_unknown(tmp_path: Path) -> None:
+    @in_room(tmp_path)
+    async def story(room: Room) -> None:
+        submission = room.submission()
+        order = structs.replace(submission.order, currency="KWD")
+
+        await room.payments.pay(replace(submission, order=order))
+
+        result = room.captures.outcomes["c1"][0]
+        assert (result.kind, result.code) == (R.REFUSED, "currency")
+        assert room.states() == [("tokenize", "approved"), ("charge", "declined")]
+        assert room.gateway.effective(K.CHARGE) == []
 
 
 # --- the fallback ----------------------------------------------------------------------------------------
