@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any
 
 from dtmf_shield.base.config import Config
 from dtmf_shield.base.errors import OperatorError
@@ -57,13 +56,11 @@ def read_flow_prompts(path: Path) -> FlowPrompts:
 
 def flow_prompts(flow: Flow) -> FlowPrompts:
     """Return what a loaded flow says; a language without prompts of its own says nothing."""
-    prompts: Any = getattr(flow, "prompts", {})
-    languages: Any = getattr(flow, "languages", None)
     return FlowPrompts(
         flow=flow.id,
-        languages=tuple(languages.offered) if languages is not None else (),
+        languages=tuple(flow.languages.offered),
         prompts={
             name: {language: tuple(spoken.pieces()) for language, spoken in prompt.root.items()}
-            for name, prompt in prompts.items()
+            for name, prompt in flow.prompts.items()
         },
     )

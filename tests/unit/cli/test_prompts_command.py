@@ -1,6 +1,8 @@
 """``prompts build`` and ``prompts list`` as an operator types them."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from dtmf_shield.cli.main import app
 from dtmf_shield.prompts.engines import espeak_ng
 from dtmf_shield.prompts.wanted import standard_pieces
 
+SILENT_FLOW = Path(__file__).parents[3] / "ivr_flows" / "card-tokenize-agent.yaml"
 ENGINE = """#!/bin/sh
 case "$1" in
   --version) echo "eSpeak NG text-to-speech: 9.9  Data at: nowhere" ;;
@@ -43,15 +46,26 @@ def few_words(monkeypatch):
     )
 
 
+@pytest.fixture
+def flows(tmp_path):
+    """One flow that says nothing of its own in French."""
+    folder = tmp_path / "flows"
+    folder.mkdir()
+    shutil.copy(SILENT_FLOW, folder)
+    return str(folder)
+
+
 def run(*arguments):
     return CliRunner().invoke(app, ["prompts", *arguments])
 
 
-def test_build_then_list(tmp_path, engine, few_words):
+def test_build_then_list(tmp_path, engine, few_words, flows):
     out = str(tmp_path / "out")
 
-    built = run("build", "--out", out, "--engine", "espeak-ng", "--language", "fr-FR")
-    again = run("build", "--out", out, "--engine", "espeak-ng", "--language", "fr-FR", "--json")
+    built = run("build", "--out", out, "--flows", flows, "--engine", "espeak-ng", "--language", "fr-FR")
+    again = run(
+        "build", "--out", out, "--flows", flows, "--engine", "espeak-ng", "--language", "fr-FR", "--json"
+    )
     listed = run("list", "--out", out)
     as_json = json.loads(run("list", "--out", out, "--json").stdout)
 
@@ -80,9 +94,10 @@ def test_a_language_that_no_engine_speaks_is_exit_code_2(tmp_path, engine, few_w
     assert "language de-DE: espeak-ng has no voice for it" in result.stderr
 
 
-def test_a_piece_that_cannot_be_built_is_exit_code_1(tmp_path, engine, few_words):
+def test_a_piece_that_cannot_be_built_is_exit_code_1(tmp_path, engine, few_words, flows):
     result = run(
-        "build", "--out", str(tmp_path / "out"), "--engine", "recorded", "--language", "fr-FR", "--json"
+        *("build", "--out", str(tmp_path / "out"), "--flows", flows),
+        *("--engine", "recorded", "--language", "fr-FR", "--json"),
     )
 
     assert result.exit_code == 1
