@@ -30,9 +30,9 @@ def run(*arguments: str) -> tuple[int, dict[str, int]]:
 
 
 def test_no_payment_is_double_lost_or_left_unknown() -> None:
-    code, found = run("--payments", "200", "--seed", "7", "--kill-chance", "0.002")
+    code, found = run("--payments", "100", "--seed", "7", "--kill-chance", "0.003")
 
-    assert found == {"payments": 200, "double": 0, "lost": 0, "unknown_left": 0}
+    assert found == {"payments": 100, "double": 0, "lost": 0, "unknown_left": 0}
     assert code == 0
 
 
