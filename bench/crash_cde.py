@@ -52,7 +52,7 @@ class KillPoints:
     def die(self) -> None:
         os.write(self._descriptor, b"k")
         while True:
-            time.sleep(1)
+            time.sleep(1)  # until the bench kills us: nothing after this point may happen
 
     def around(self, method: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(method)
@@ -91,8 +91,8 @@ def install(points: KillPoints) -> None:
     """Set the points, before the process is sealed."""
     for name in ("intend", "settle"):
         setattr(Ledger, name, points.around(getattr(Ledger, name)))
-    GatewaySender.exchange = points.around_exchange(GatewaySender.exchange)  # type: ignore[method-assign]
-    Connection.send = points.around_send(Connection.send)  # type: ignore[method-assign]
+    GatewaySender.exchange = points.around_exchange(GatewaySender.exchange)
+    Connection.send = points.around_send(Connection.send)
 
 
 def break_keys() -> None:
@@ -103,15 +103,15 @@ def break_keys() -> None:
         other = replace(order, key=str(uuid.uuid4()))
         return await send(self, gateway, gateway.connector.request(other), other)
 
-    Delivery._send = with_new_key  # type: ignore[method-assign]
+    Delivery._send = with_new_key
 
 
 def main() -> int:
     points = KillPoints(os.environ[SEED], float(os.environ[PROBABILITY]), int(os.environ[DESCRIPTOR]))
     install(points)
     # A spare waits until it is needed; the real one is configured right after it was started.
-    reconcile.NOT_FOUND_BELIEVED_S = NOT_FOUND_BELIEVED_S  # type: ignore[misc]
-    cde_process.CONFIGURE_TIMEOUT_S = SPARE_WAIT_S  # type: ignore[misc]
+    reconcile.NOT_FOUND_BELIEVED_S = NOT_FOUND_BELIEVED_S
+    cde_process.CONFIGURE_TIMEOUT_S = SPARE_WAIT_S
     if os.environ.get(BREAK) == "new_key":
         break_keys()
     return cde_process.main()

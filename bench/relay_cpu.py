@@ -134,7 +134,7 @@ def play(phones: list[socket.socket], targets: list[tuple[str, int]], seconds: f
             phone.sendto(packet, target)
             sent += 1
         next_s += FRAME_S
-        time.sleep(max(0.0, next_s - time.monotonic()))
+        time.sleep(max(0.0, next_s - time.monotonic()))  # the pace of real phones
         for phone in phones:
             try:
                 while phone.recv(2000):
@@ -158,7 +158,7 @@ def measure(
         shard._wires.control[CONTROL_STOP] = 0
         thread = threading.Thread(target=loop, args=(tables, shard._wires), daemon=True)
     thread.start()
-    time.sleep(0.2)
+    time.sleep(0.2)  # the loop stands in epoll before it is measured
     before = cpu_ns(thread.native_id or 0)
     sent, received = play(phones, targets, seconds)
     used = cpu_ns(thread.native_id or 0) - before

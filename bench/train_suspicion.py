@@ -35,7 +35,7 @@ FILL_TRAINED = 0.9  # share of a window that is tone; a mute must not wait for t
 Windows = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=REORDERED_SUMS)  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True, error_model="numpy", fastmath=REORDERED_SUMS)
 def collect(state, pcm, features, energies):
     """Fill features (n_hops, 7) and energies (n_hops,) of all 5 ms windows; features stay 0 if a cheap test fails."""
     leg = state[0]

@@ -128,7 +128,7 @@ def running() -> Iterator[Control]:
             except OSError:
                 if time.monotonic() > until_s or process.poll() is not None:
                     raise
-                time.sleep(0.1)
+                time.sleep(0.1)  # not listening yet
         yield control
     finally:
         process.terminate()
@@ -185,7 +185,7 @@ def _send_all(calls: list[Call]) -> list[float]:
         part = slice(number * PACKET_SAMPLES, (number + 1) * PACKET_SAMPLES)
         while time.monotonic() < began_s + number * PACKET_S:
             _collect(calls)
-            time.sleep(0.0005)
+            time.sleep(0.0005)  # packets leave on time and are read as they come
         left_s.append(time.monotonic())
         for index, call in enumerate(calls):
             header = struct.pack(
@@ -195,7 +195,7 @@ def _send_all(calls: list[Call]) -> list[float]:
     until_s = time.monotonic() + _TAIL_S
     while time.monotonic() < until_s:
         _collect(calls)
-        time.sleep(0.0005)
+        time.sleep(0.0005)  # what its delay buffer still holds
     return left_s
 
 

@@ -95,7 +95,7 @@ class Delivery:
             answer, result = await self._send(gateway, request, order)
             sends += 1
             ending = ending_of(answer, result)
-            pause_s = wait_s(sends, retry_after_s=result.retry_after_s, jitter=random.random())  # noqa: S311
+            pause_s = wait_s(sends, retry_after_s=result.retry_after_s, jitter=random.random())  # noqa: S311 - jitter
             now_s = self._clock.now_s()
             verdict = decide(
                 ending,

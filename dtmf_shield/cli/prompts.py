@@ -58,7 +58,8 @@ def build(
     findings = [finding for report in reports for finding in report.findings]
     if as_json:
         rows = [dataclasses.asdict(report) for report in reports]
-        print(json.dumps({"directory": str(directory), "languages": rows, "findings": findings}))  # noqa: T201
+        told = {"directory": str(directory), "languages": rows, "findings": findings}
+        print(json.dumps(told))  # noqa: T201 - the machine's line
     for finding in () if as_json else findings:
         err.print(f"[red]error:[/red] {escape(finding)}", soft_wrap=True)
     for report in () if as_json else reports:
@@ -92,7 +93,7 @@ def list_(
         store.close()
     if as_json:
         rows = {tag: msgspec.to_builtins(found) for tag, found in pieces.items()}
-        print(json.dumps({"directory": str(directory), "languages": rows}))  # noqa: T201
+        print(json.dumps({"directory": str(directory), "languages": rows}))  # noqa: T201 - the machine's line
         return
     if not pieces:
         out.print(f"{directory}: nothing is built; run: dtmf-shield prompts build", soft_wrap=True)

@@ -89,7 +89,8 @@ class DekRows:
             f' AND id NOT IN (SELECT dek_id FROM "{table}" WHERE dek_id IS NOT NULL)'  # noqa: S608 - own names
             for table in self._tables_with_dek_id()
         )
-        return self._database.execute(f"DELETE FROM deks WHERE created < ?{unused}", (before_s,)).rowcount  # noqa: S608
+        statement = f"DELETE FROM deks WHERE created < ?{unused}"  # noqa: S608 - own names
+        return self._database.execute(statement, (before_s,)).rowcount
 
     def _tables_with_dek_id(self) -> list[str]:
         names = self._database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()

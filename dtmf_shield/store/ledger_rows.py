@@ -113,7 +113,8 @@ class LedgerRows:
         """
         with self.operations.transaction():
             rows = self._database.execute(
-                f"SELECT id, {_MONEY_IN_DOUBT} FROM captures WHERE state = 'running' ORDER BY started"  # noqa: S608
+                f"SELECT id, {_MONEY_IN_DOUBT} FROM captures"  # noqa: S608 - own text
+                " WHERE state = 'running' ORDER BY started"
             )
             abandoned = tuple(AbandonedCapture(row[0], bool(row[1])) for row in rows)
             self._database.execute(

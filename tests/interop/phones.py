@@ -77,7 +77,7 @@ class TappedPhone(ScriptedPhone):
             tapped.packets.append(Packet(time.monotonic(), bytes(data)))
             receive(data, now_s)
 
-        call.stream.receive = tap  # type: ignore[method-assign]
+        call.stream.receive = tap
         self.tapped = {**getattr(self, "tapped", {}), id(call): tapped}
         return call
 

@@ -193,7 +193,7 @@ def shielded(
         states["hold"] += (service.get(f"/v1/calls/{calls['hold']}")["state"],)
         for name in lines:
             heard = agents[name].call
-            wait_until(lambda heard=heard: speech_seconds(heard.heard) > SPEECH_MIN_S, f"{name}: a voice")  # type: ignore[misc]
+            wait_until(lambda heard=heard: speech_seconds(heard.heard) > SPEECH_MIN_S, f"{name}: a voice")
             callers[name].go()
             callers[name].finish()
             exchange.agents[name].wait_for_end(agents[name])
@@ -231,7 +231,7 @@ def unshielded(
     try:
         calls = {name: called(name) for name in lines}
         for name, call in calls.items():
-            wait_until(lambda call=call: len(call.packets) > 5, f"{name} talks")  # type: ignore[misc]
+            wait_until(lambda call=call: len(call.packets) > 5, f"{name} talks")
         for turn in range(max(len(line.parts) for line in lines.values())):
             playing = [name for name, line in lines.items() if turn < len(line.parts)]
             wanted = {

@@ -65,7 +65,7 @@ def ten(exchange: Exchange, material: Material, tmp_path_factory: pytest.TempPat
         outcomes = [service.wait_for_outcome(call, 40.0) for call in calls]
         for agent in agents:
             heard = agent.call
-            wait_until(lambda heard=heard: speech_seconds(heard.heard) > SPEECH_S, "a voice")  # type: ignore[misc]
+            wait_until(lambda heard=heard: speech_seconds(heard.heard) > SPEECH_S, "a voice")
         for number in range(1, CALLS + 1):
             callers.go(number)
         callers.finish()

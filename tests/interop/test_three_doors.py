@@ -62,7 +62,7 @@ def shielded(
         time.sleep(CLOSING_S)
         for door in DOORS:
             heard = agents[door].call
-            wait_until(lambda heard=heard: speech_seconds(heard.heard) > SPEECH_MIN_S, f"{door}: a voice")  # type: ignore[misc]
+            wait_until(lambda heard=heard: speech_seconds(heard.heard) > SPEECH_MIN_S, f"{door}: a voice")
             callers[door].go()
             callers[door].finish()
             exchange.agents[door].wait_for_end(agents[door])
@@ -90,7 +90,7 @@ def unshielded(
     try:
         calls = {door: agents[door].incoming() for door in DOORS}
         for call in calls.values():
-            wait_until(lambda call=call: len(call.packets) > 5, "the caller talks")  # type: ignore[misc]
+            wait_until(lambda call=call: len(call.packets) > 5, "the caller talks")
         packets = calls[Door.INBAND].packets
         began, whole = len(packets), len(material.pcm) // PACKET_SAMPLES
         for caller in callers.values():

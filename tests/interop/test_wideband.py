@@ -111,7 +111,7 @@ def key_card(service: RunningService, phones: Phones, caller: WidebandPhone, dia
     service.start_capture(call)
     for seed, (field, keys) in enumerate(zip(FIELDS, card_fields(VISA), strict=True)):
         service.wait_for_field(call, field, "waiting")
-        time.sleep(0.3)
+        time.sleep(0.3)  # a caller reads the next number before he keys it
         for press in presses(keys, seed):
             phones.run(caller.key(press, Door.INBAND))
     return call

@@ -60,7 +60,7 @@ def test_card_numbers_lie_in_their_slots_and_nowhere_else(service):
             service.tell(CloseCall(call_id, row))
     agent.say(key_tones(CANARY[:8], press=480, pause=480), caller)
     agent.press(CANARY[8:])
-    time.sleep(KEYS_FORGOTTEN_S)
+    time.sleep(KEYS_FORGOTTEN_S)  # what media may remember for joining two doors is over
 
     during = scan(service.process.pid, CANARY)
     service.slots.wipe()

@@ -192,7 +192,7 @@ def test_scanner_sees_the_number_in_its_slots_while_it_is_keyed(runs: dict[str, 
 
 @pytest.mark.parametrize(("allocator", "door", "end"), CELLS)
 def test_capture_ended_as_it_was_meant_to(runs: dict[str, Run], allocator: str, door: str, end: str) -> None:
-    outcome = runs[allocator].whole.cells[door, end].outcome  # type: ignore[index]
+    outcome = runs[allocator].whole.cells[door, end].outcome
 
     assert outcome["result"] in RESULTS[end]
 

@@ -230,13 +230,13 @@ class WholeService:
 
     def _toggle_exception(self) -> None:
         os.kill(self.service.pids()["cde"], signal.SIGUSR1)
-        time.sleep(0.1)
+        time.sleep(0.1)  # the handler runs between two turns of its loop and answers nobody
 
     # --- scans ---------------------------------------------------------------------------------------------
 
     def scan(self) -> Scanned:
         """Search every process of the service for every form, media's tables for codes at a stride and for tones."""
-        time.sleep(KEYS_FORGOTTEN_S)
+        time.sleep(KEYS_FORGOTTEN_S)  # what media may remember for joining two doors is over
         pids = self.service.pids()
         findings = []
         for pid in (self.service.supervisor_pid, *pids.values()):

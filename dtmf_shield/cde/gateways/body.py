@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import urllib.parse
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -66,8 +66,8 @@ class FormBody:
         for name, text in self.fields:
             value = fill(text, filling, form_escape)
             if isinstance(value, list):
-                label = fill(name, filling, _name_escape)
-                parts += [*([b"&"] if parts else []), *label, b"=", *value]  # type: ignore[misc]
+                separator = b"&" if parts else b""
+                parts += [separator + _label(name, filling, _name_escape) + b"=", *value]
         return parts
 
     def literal_at(self, path: str) -> str:
@@ -112,13 +112,9 @@ class JsonBody:
             if not isinstance(node, JsonObject):
                 return ""
             node = next((value for label, value in node.members if label == (name,)), b"")
-        return (
-            _literal(node.text)
-            if isinstance(node, JsonString)
-            else node.decode()
-            if isinstance(node, bytes)
-            else ""
-        )
+        if isinstance(node, JsonString):
+            return _literal(node.text)
+        return node.decode() if isinstance(node, bytes) else ""
 
 
 def parse_form(source: str, names: Collection[str]) -> FormBody:
@@ -216,8 +212,7 @@ def _fill_object(node: JsonObject, filling: Filling) -> list[BodyPart] | WhenEmp
     for name, value in node.members:
         filled = _fill_node(value, filling)
         if isinstance(filled, list):
-            label = fill(name, filling, json_escape)
-            members.append([b'"', *label, b'":', *filled])  # type: ignore[misc]
+            members.append([b'"' + _label(name, filling, json_escape) + b'":', *filled])
     if node.members and not members:
         return WhenEmpty.OMIT  # all of it was left out: an empty object would say something else
     return [b"{", *_joined(members), b"}"]
@@ -231,7 +226,14 @@ def _joined(items: list[list[BodyPart]]) -> list[BodyPart]:
 
 
 def _literal(text: Text) -> str:
-    return "".join(text) if all(isinstance(piece, str) for piece in text) else ""  # type: ignore[arg-type]
+    literals = [piece for piece in text if isinstance(piece, str)]
+    return "".join(literals) if len(literals) == len(text) else ""
+
+
+def _label(text: Text, filling: Filling, escape: Callable[[str], str]) -> bytes:
+    """Return a name, of literals and parameters: the parser lets no part of a slot stand in one."""
+    values = [piece if isinstance(piece, str) else str(filling.part(piece.name)) for piece in text]
+    return escape("".join(values)).encode("ascii")
 
 
 def compact(parts: list[BodyPart]) -> tuple[BodyPart, ...]:

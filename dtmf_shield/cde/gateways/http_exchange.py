@@ -50,6 +50,7 @@ def send_request(
     try:
         body = build_body(page.view, request.body, card)
         head = http.send(_head(request, body, identity)) or b""
+        # h11 passes the view on as it is; its types name bytes only.
         views = http.send_with_data_passthrough(h11.Data(data=body)) or []  # type: ignore[arg-type]
         http.send(h11.EndOfMessage())
         connection.send(head, *views)

@@ -39,6 +39,7 @@ class _Node:
         if not self.within:
             return Any
         if self.is_array:
+            # A type made at run time, for msgspec: no type checker can read it.
             return list[next(iter(self.within.values())).decoded_type()] | None  # type: ignore[misc]
         fields = [(f"f{index}", node.decoded_type(), None) for index, node in enumerate(self.within.values())]
         names = {f"f{index}": name for index, name in enumerate(self.within)}

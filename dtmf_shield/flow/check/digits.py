@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from dtmf_shield.flow.check.names import prompt_references, step_references
-from dtmf_shield.flow.check.routes import PASSES_ALONE, cycles
+from dtmf_shield.flow.check.routes import PASSES_ALONE, cycles, reached, ways_through
 from dtmf_shield.flow.finding import Finding
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.language.fields import FIXED_LENGTH_BRANDS, CardNumberField, field_spec, is_released
@@ -64,18 +64,8 @@ def covert_collector(flow: Flow) -> Iterator[Finding]:
 
 
 def _next_menus(flow: Flow, name: str) -> set[str]:
-    waiting, seen, menus = list(targets_of(flow.steps[name]).values()), set[str](), set[str]()
-    while waiting:
-        target = waiting.pop()
-        if target in seen:
-            continue
-        seen.add(target)
-        step = flow.steps[target]
-        if isinstance(step, MenuStep):
-            menus.add(target)
-        elif isinstance(step, PASSES_ALONE):
-            waiting += targets_of(step).values()
-    return menus
+    behind = reached(ways_through(flow, PASSES_ALONE), targets_of(flow.steps[name]).values())
+    return {target for target in behind if isinstance(flow.steps[target], MenuStep)}
 
 
 def _longest(graph: dict[str, set[str]], name: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from dtmf_shield.flow.check.routes import PASSES_ALONE, reached, ways
+from dtmf_shield.flow.check.routes import PASSES_ALONE, reached, ways, ways_through
 from dtmf_shield.flow.finding import Finding, Severity
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.language.fields import AmountField
@@ -36,23 +36,18 @@ def _money(flow: Flow) -> dict[str, MoneyStep]:
 
 def unknown_stays_unknown(flow: Flow) -> Iterator[Finding]:
     """No answer leads, through plays only, to an exit with result: unknown. Another card there may charge twice."""
+    graph = ways_through(flow, (PlayStep,))
+    for name, step in flow.steps.items():
+        if isinstance(step, TransferStep):
+            graph[name] = {step.next["failed"]}  # nobody took the call: it goes on
     for name, money in _money(flow).items():
-        waiting, seen = [money.next["unknown"]], set[str]()
-        while waiting:
-            target = waiting.pop()
-            if target in seen:
-                continue
-            seen.add(target)
+        for target in sorted(reached(graph, [money.next["unknown"]])):
             step = flow.steps[target]
-            if isinstance(step, PlayStep):
-                waiting += targets_of(step).values()
-            elif not (isinstance(step, ExitStep | TransferStep) and step.result == "unknown"):
-                says = f" and result: {step.result}" if isinstance(step, ExitStep | TransferStep) else ""
-                found = f"{target}, a step with do: {step.do}{says}"
+            says = getattr(step, "result", "")
+            if not isinstance(step, PlayStep) and says != "unknown":
+                found = f"{target}, a step with do: {step.do}" + (f" and result: {says}" if says else "")
                 allowed = "plays, then an exit with result: unknown: no answer is not declined"
                 yield Finding("unknown-result", ("steps", name, "next", "unknown"), found, allowed)
-            elif isinstance(step, TransferStep):
-                waiting.append(step.next["failed"])
 
 
 def results(flow: Flow) -> Iterator[Finding]:
@@ -106,24 +101,11 @@ def menus_before_money(flow: Flow) -> Iterator[Finding]:
     for name, step in flow.steps.items():
         if not isinstance(step, MenuStep) or step.type_ahead == "drop":
             continue
-        waiting, seen = list(step.keys.values()), set[str]()
-        while waiting:
-            target = waiting.pop()
-            if target in seen:
-                continue
-            seen.add(target)
-            reached_step = flow.steps[target]
-            if isinstance(reached_step, MoneyStep):
-                found = f"type_ahead: keep before {target}"
-                yield Finding(
-                    "type-ahead",
-                    ("steps", name),
-                    found,
-                    "type_ahead: drop, so that left-over keys pay nothing",
-                )
-                break
-            if isinstance(reached_step, PASSES_ALONE):
-                waiting += targets_of(reached_step).values()
+        behind = reached(ways_through(flow, PASSES_ALONE), step.keys.values())
+        for target in sorted(name for name in behind if isinstance(flow.steps[name], MoneyStep))[:1]:
+            found = f"type_ahead: keep before {target}"
+            allowed = "type_ahead: drop, so that left-over keys pay nothing"
+            yield Finding("type-ahead", ("steps", name), found, allowed)
 
 
 def one_currency(flow: Flow) -> Iterator[Finding]:

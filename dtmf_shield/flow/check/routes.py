@@ -17,6 +17,11 @@ def ways(flow: Flow) -> dict[str, set[str]]:
     return {name: set(targets_of(step).values()) for name, step in flow.steps.items()}
 
 
+def ways_through(flow: Flow, kinds: tuple[type, ...]) -> dict[str, set[str]]:
+    """Return the next steps of steps of ``kinds``; every other step ends the path."""
+    return {name: targets for name, targets in ways(flow).items() if isinstance(flow.steps[name], kinds)}
+
+
 def implicit_ways(flow: Flow) -> dict[str, set[str]]:
     """Return each step's next steps, with those an agent's request or the end of time adds."""
     graph = ways(flow)

@@ -237,7 +237,9 @@ def _asking(flow: Flow, step: CollectStep | MenuStep, keys: Keys) -> dict[str, A
     }
     patience = Patience(**times, **fixed)  # type: ignore[arg-type]  # the names are the struct's own
     slower = {name: min(SLOW_FACTOR * time_ms, PATIENCE_MS_MAX) for name, time_ms in times.items()}
-    slow = Patience(**slower, **fixed) if defaults.patience == "adapt" else patience  # type: ignore[arg-type]
+    slow = patience
+    if defaults.patience == "adapt":
+        slow = Patience(**slower, **fixed)  # type: ignore[arg-type]  # likewise
     after = defaults.repeat_after if step.repeat_after == "default" else step.repeat_after
     return {
         "patience": patience,

@@ -38,7 +38,7 @@ lanes: Any = LanesType()  # called with argument types it is a signature
 @register_model(LanesType)
 class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, front_end_type: Any) -> None:
-        super().__init__(manager, front_end_type, _FLOATS)  # type: ignore[no-untyped-call]
+        super().__init__(manager, front_end_type, _FLOATS)  # type: ignore[no-untyped-call]  # numba has no types
 
 
 def _operation(make: Callable[..., Any]) -> Callable[..., Any]:

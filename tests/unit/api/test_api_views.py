@@ -38,7 +38,7 @@ CAP = CaptureId("cap1")
 
 
 def progress(state: CaptureState, field: str, **more: object) -> CaptureProgress:
-    return CaptureProgress(capture_id=CAP, state=state, field=field, **more)  # type: ignore[arg-type]
+    return CaptureProgress(capture_id=CAP, state=state, field=field, **more)
 
 
 def after(*messages: CaptureProgress) -> CaptureView:

@@ -84,7 +84,7 @@ def test_rows_get_roots_and_nothing_new_gets_none(house: House) -> None:
     with house.kept(anchor):
         house.log.append("one", 1.0)
         wait_until(lambda: len(anchor.kept) == 1)
-        time.sleep(0.1)
+        time.sleep(0.1)  # for what must not happen
         assert len(house.roots()) == 1
         house.log.append("two", 2.0)
         wait_until(lambda: len(anchor.kept) == 2)
@@ -171,7 +171,7 @@ def test_a_log_that_was_garbled_while_running_is_told_once(house: House) -> None
         with house.path.open("a") as file:
             file.write("garbage\n")
         wait_until(lambda: logs)
-        time.sleep(0.1)
+        time.sleep(0.1)  # for what must not happen
 
     assert [line["event"] for line in logs] == ["audit_root_not_written"]
 

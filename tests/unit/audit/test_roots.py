@@ -69,7 +69,7 @@ class House:
         previous, lines = FIRST_HASH, []
         for number, row in enumerate(rows):
             whole = {name: value for name, value in row.items() if name != "hash"} | {"n": number}
-            previous = row_hash(previous, whole)  # type: ignore[arg-type]
+            previous = row_hash(previous, whole)
             lines.append(json.dumps({**whole, "hash": previous}, sort_keys=True))
         self.log.write_text("\n".join(lines) + "\n")
 

@@ -133,7 +133,7 @@ def test_last_field_is_announced_for_what_can_be_done_before_the_card_is_complet
 
     room.start()
     assert room.last_fields == []
-    room.captures.media_message(SlotArmed(room.media[-1].slot, room.media[-1].generation, ok=True), 0.0)  # type: ignore[union-attr]
+    room.captures.media_message(SlotArmed(room.media[-1].slot, room.media[-1].generation, ok=True), 0.0)
     room.captures.control_message(CollectField(CaptureId("c1"), "pan"), 1.0)
 
     assert room.last_fields == ["c1"]

@@ -109,7 +109,7 @@ def test_alert_or_noise_below_tls_is_no_answer(authority: Authority, after: int)
         await taken.request()
         await taken.say(OK[:after])
         await asyncio.sleep(0.01)
-        below = taken.writer.transport._ssl_protocol._transport  # type: ignore[attr-defined]
+        below = taken.writer.transport._ssl_protocol._transport
         below.write(b"\x15\x03\x03\x00\x02\x02\x28" if after % 2 else b"noise" * 20)
         await asyncio.sleep(1)
 

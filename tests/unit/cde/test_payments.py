@@ -500,12 +500,12 @@ def test_outcome_that_cannot_be_written_is_written_later(tmp_path: Path) -> None
         room.gateway.hold = asyncio.Event()
         paying = asyncio.ensure_future(room.pay(kind=K.TOKENIZE))
         await asyncio.sleep(1)
-        settle, room.rows.operations.settle = room.rows.operations.settle, _full  # type: ignore[method-assign,assignment]
+        settle, room.rows.operations.settle = room.rows.operations.settle, _full
         room.gateway.hold.set()
         assert (await paying).kind is R.APPROVED
         assert room.states() == [("tokenize", "intent")]
 
-        room.rows.operations.settle = settle  # type: ignore[method-assign]
+        room.rows.operations.settle = settle
         await asyncio.sleep(120)
 
         assert room.states() == [("tokenize", "approved")]

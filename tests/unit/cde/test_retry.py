@@ -32,7 +32,7 @@ EVERY = list(itertools.product(Ending, Idempotency, (False, True)))
 
 def ask(ending: Ending, idempotency: Idempotency, *, in_doubt: bool, **changed: object) -> Verdict:
     facts: dict[str, object] = {"sends_left": 3, "time_left_s": 10.0, "key_is_known": True, **changed}
-    return decide(ending, idempotency, in_doubt=in_doubt, **facts)  # type: ignore[arg-type]
+    return decide(ending, idempotency, in_doubt=in_doubt, **facts)
 
 
 def test_the_table_knows_every_case() -> None:

@@ -220,7 +220,7 @@ def weak_certificate(bits: int, algorithm: hashes.HashAlgorithm) -> tuple[bytes,
         .not_valid_before(NOW - datetime.timedelta(days=1))
         .not_valid_after(NOW + datetime.timedelta(days=90))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, algorithm)  # type: ignore[arg-type]
+        .sign(key, algorithm)
     )
     form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return certificate.public_bytes(serialization.Encoding.PEM), key.private_bytes(*form)

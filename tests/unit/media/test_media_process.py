@@ -147,7 +147,7 @@ class Phone:
             for duration in (160, 320, 480, 640, 640, 640):
                 end = 0x80 * (duration == 640)
                 self.send(struct.pack("!BBH", EVENT_CODES.index(key), end | 10, duration), EVENT_TYPE, start)
-                time.sleep(0.02 if duration < 640 else 0)
+                time.sleep(0.02 if duration < 640 else 0)  # updates come every 20 ms, ends in a burst
             self.timestamp += 640
 
     def hear(self) -> np.ndarray:

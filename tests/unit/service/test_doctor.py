@@ -111,7 +111,7 @@ def test_leaking_environment_is_found_by_people_and_machines() -> None:
 
     assert code == 1
     assert "SSLKEYLOGFILE" in text
-    assert "environment" in json.loads(told("--json", SSLKEYLOGFILE="/tmp/keys")[1])["missing"]  # noqa: S108
+    assert "environment" in json.loads(told("--json", SSLKEYLOGFILE="/tmp/keys")[1])["missing"]  # noqa: S108 - likewise
 
 
 def test_wrong_configuration_is_exit_code_2(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def write(tmp_path: Path, text: str) -> Path:
 def findings(tmp_path: Path, text: str) -> list[ConfigurationError]:
     with pytest.raises(ExceptionGroup) as caught:
         load_template(write(tmp_path, text))
-    return list(caught.value.exceptions)  # type: ignore[arg-type]
+    return list(caught.value.exceptions)
 
 
 def line_of(text: str, part: str) -> int:

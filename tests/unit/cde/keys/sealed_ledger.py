@@ -32,14 +32,6 @@ def ledger_in(directory: Path) -> Path:
     return directory / "ledger.sqlite3"
 
 
-def with_token_column(database: sqlite3.Connection) -> None:
-    """A ledger whose token column still takes text only gets one for bytes."""
-    kinds = {row[1]: row[2] for row in database.execute("PRAGMA table_info(operations)")}
-    if kinds["token"] == "TEXT":
-        database.execute("ALTER TABLE operations DROP COLUMN token")
-        database.execute("ALTER TABLE operations ADD COLUMN token BLOB")
-
-
 def required(database: sqlite3.Connection, row: str) -> dict[str, object]:
     """Some value for every column of an operation that wants one; names are the row's."""
     columns = database.execute("PRAGMA table_info(operations)").fetchall()
@@ -49,7 +41,6 @@ def required(database: sqlite3.Connection, row: str) -> dict[str, object]:
 
 def store(directory: Path, rows: list[SealedRow]) -> None:
     database = open_ledger_database(ledger_in(directory))
-    with_token_column(database)
     database.execute(
         "INSERT OR IGNORE INTO captures (id, call_id, started, state, test) VALUES ('c1', 'call-1', 1.0, 'ended', 1)"
     )
@@ -63,7 +54,8 @@ def store(directory: Path, rows: list[SealedRow]) -> None:
         }
         values = required(database, row.row) | known
         marks = ", ".join("?" * len(values))
-        database.execute(f"INSERT INTO operations ({', '.join(values)}) VALUES ({marks})", [*values.values()])  # noqa: S608
+        statement = f"INSERT INTO operations ({', '.join(values)}) VALUES ({marks})"  # noqa: S608 - own names
+        database.execute(statement, [*values.values()])
     database.close()
 
 

@@ -220,7 +220,7 @@ def test_verify_counts_what_does_not_open_and_names_it(tmp_path: Path) -> None:
     report = rotation.verify(*parts(tmp_path), StoppedClock())
 
     assert (report.good, report.tokens_opened, report.tokens_failed) == (False, 1, 3)
-    assert [re.search(r"key-\d+-(\d)", failure)[1] for failure in report.failures] == ["1", "2", "3"]  # type: ignore[index]
+    assert [re.search(r"key-\d+-(\d)", failure)[1] for failure in report.failures] == ["1", "2", "3"]
 
 
 def test_verify_tells_tokens_in_clear_and_lost_keks(tmp_path: Path) -> None:
