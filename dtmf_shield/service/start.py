@@ -16,7 +16,6 @@ from dtmf_shield.base.config import Config, load_config
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.system_clock import SystemClock
-from dtmf_shield.call.unserved import unserved_reason
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.messages import ConfigureCde, ConfigureControl, GatewaySettings, VelocityRule
@@ -87,8 +86,10 @@ def check(config: Config, base: Path) -> list[str]:
             findings.append(
                 f"{key}: no flow has the id {name!r}; flows are: {', '.join(sorted(known)) or 'none'}"
             )
-        elif reason := unserved_reason(known[name]):
-            findings.append(f"{key}: flow {name!r}: {reason}; name another flow")
+        elif known[name].mode != "agent_assisted":
+            findings.append(
+                f"{key}: flow {name!r}: calls without an agent are not served yet; name another flow"
+            )
         elif known[name].needs_amount or known[name].required_inputs:
             needed = ", ".join(known[name].required_inputs) or "an amount"
             findings.append(
