@@ -132,11 +132,18 @@ def reassert(ctx: Context) -> None:
 
 
 def cde_restarted(ctx: Context, now_s: float) -> None:
-    """Captures that ran in the old process are over, one that was sending with an outcome nobody knows yet; their
+    """cde was joined anew. Captures that it ran are over, one that was sending with an outcome nobody knows yet; their
     mask stays for the tail.
+
+    Perhaps only the channel broke and cde lives: what takes keys there must end before the mask goes down; a cancel
+    of a card on its way would throw its token away. Of one that is being taken up again cde tells, old or new.
     """
     for call in list(ctx.calls.values()):
         engagement = call.engagement
-        if engagement is not None and engagement.stage in (Stage.RESUMING, Stage.ARMING, Stage.RUNNING):
-            result = CaptureResult.UNKNOWN if engagement.sending else CaptureResult.INTERRUPTED
-            capturing.finish(ctx, now_s, call, result)
+        if engagement is None or engagement.stage not in (Stage.ARMING, Stage.RUNNING):
+            continue
+        if engagement.sending:
+            capturing.finish(ctx, now_s, call, CaptureResult.UNKNOWN)
+        else:
+            ctx.capture.send(CancelCapture(capture_id=engagement.capture_id))
+            capturing.finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
