@@ -18,10 +18,9 @@ from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.call.unserved import unserved_reason
 from dtmf_shield.flow.language import Flow
-from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.messages import ConfigureCde, ConfigureControl, GatewaySettings, VelocityRule
 from dtmf_shield.service import gateway_settings
-from dtmf_shield.service.flow_files import shipped_flows
+from dtmf_shield.service.flow_files import load, shipped_flows
 from dtmf_shield.service.gateway_names import GatewayNames
 from dtmf_shield.service.key_settings import kek_findings, kek_settings
 from dtmf_shield.service.seal.environment import leaks_of_environment
@@ -32,7 +31,7 @@ from dtmf_shield.service.test_gateway.launch import TestGatewayProcess
 FLOWS_MAX: Final = 200
 API_KEY_FILE: Final = "api.key"
 SECRET_BYTES: Final = 32
-RELOADED: Final = frozenset({"gateway", "fallback_gateway", "cde", "keys"})
+RELOADED: Final = frozenset({"gateway", "fallback_gateway", "cde", "keys", "payments", "velocity"})
 """Sections that SIGHUP brings into force; the others wait for a restart, and the log says so."""
 
 _log = get_logger("start")
@@ -76,7 +75,7 @@ def check(config: Config, base: Path) -> list[str]:
     known: dict[str, Flow] = {}
     for path in flow_files(config, base):
         try:
-            flow = load_flow(path.read_text("utf-8"), file=str(path))
+            flow = load(path)
             known[flow.id] = flow
         except* OperatorError as group:
             findings += [str(error) for error in group.exceptions]
