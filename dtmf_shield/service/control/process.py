@@ -362,8 +362,10 @@ class ControlProcess:
                 self._core.shield_changed(now_s, message)
             case StarCodeKeyed():
                 self._core.star_code_keyed(now_s, message)
-            case RecordingClosed(call_id=call_id, duration_ms=duration_ms, frames_dropped=dropped):
-                self._audit.note("recording_closed", call=call_id, ms=duration_ms, frames_dropped=dropped)
+            case RecordingClosed(call_id=call_id, path=path, duration_ms=duration_ms, frames_dropped=dropped):
+                # Without a path the disk refused: only a part lies there.
+                facts = {"kept": int(bool(path)), "ms": duration_ms, "frames_dropped": dropped}
+                self._audit.note("recording_closed", call=call_id, **facts)
             case CallClosed(call_id=call_id, caller=caller, agent=agent):
                 self._log_statistics(call_id, caller, agent)
             case _:

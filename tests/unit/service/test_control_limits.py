@@ -15,7 +15,7 @@ from dtmf_shield.call.events import CallPhase, CallSnapshot, CaptureSnapshot
 from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureResult, CaptureState
 from dtmf_shield.model.ids import CallId, CaptureId, OperationId, Token
-from dtmf_shield.model.messages import PaymentChanged, VelocityStopped
+from dtmf_shield.model.messages import PaymentChanged, RecordingClosed, VelocityStopped
 from dtmf_shield.model.payment import OperationKind, OperationState
 from dtmf_shield.model.stream import ShieldMode
 from dtmf_shield.service.channel import connect_pair
@@ -171,6 +171,22 @@ def test_payments_and_stops_against_card_testing_are_audited(tmp_path):
             "test": 1,
         },
         {"event": "velocity_stopped", "capture": "c2", "rule": "caller"},
+    ]
+
+
+def test_a_recording_that_the_disk_refused_is_told_apart_from_one_that_is_kept(tmp_path):
+    process = ControlProcess.__new__(ControlProcess)
+    process._clock, process._shell = HandClock(), Mock()
+    process._audit = AuditTrail(tmp_path, AuditSection(), HandClock())
+
+    for path in ("recordings/call.wav", ""):
+        process._media_message(RecordingClosed(CallId("c1"), path, duration_ms=60, frames_dropped=1))
+
+    process._audit.close()
+    rows = [json.loads(line) for line in (tmp_path / AUDIT_FILE).read_text("ascii").splitlines()]
+    assert [(row["event"], row["kept"], row["ms"], row["frames_dropped"]) for row in rows] == [
+        ("recording_closed", 1, 60, 1),
+        ("recording_closed", 0, 60, 1),
     ]
 
 
