@@ -97,6 +97,8 @@ class ConfigureControl(msgspec.Struct, frozen=True, tag=True):
     login_ticket: str
     """Of the one-time link; empty when control starts again."""
     api_key: str
+    caller_key: bytes
+    """Names callers to cde without their numbers; the same after a restart, for the ledger remembers them by it."""
 
 
 class PortsAvailable(msgspec.Struct, frozen=True, tag=True):

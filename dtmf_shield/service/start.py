@@ -22,6 +22,7 @@ from dtmf_shield.model.messages import ConfigureCde, ConfigureControl, GatewaySe
 from dtmf_shield.service import gateway_settings
 from dtmf_shield.service.flow_files import load, shipped_flows
 from dtmf_shield.service.gateway_names import GatewayNames
+from dtmf_shield.service.kept_secrets import API_KEY_FILE, CALLER_KEY_FILE, SECRET_BYTES, kept_secret
 from dtmf_shield.service.key_settings import kek_findings, kek_settings
 from dtmf_shield.service.seal.environment import leaks_of_environment
 from dtmf_shield.service.sockets import bind_all
@@ -29,8 +30,6 @@ from dtmf_shield.service.supervisor import Supervisor
 from dtmf_shield.service.test_gateway.launch import TestGatewayProcess
 
 FLOWS_MAX: Final = 200
-API_KEY_FILE: Final = "api.key"
-SECRET_BYTES: Final = 32
 RELOADED: Final = frozenset({"gateway", "fallback_gateway", "cde", "keys", "payments", "velocity"})
 """Sections that SIGHUP brings into force; the others wait for a restart, and the log says so."""
 
@@ -135,14 +134,8 @@ async def serve(
         if config.gateway.kind == "embedded":
             gateway = await TestGatewayProcess.start(state, log=log)
         configure_cde = await asyncio.to_thread(_configure_cde, config, base, state, gateway, scan_mode)
-        ticket, api_key = secrets.token_urlsafe(SECRET_BYTES), _api_key(state)
-        configure_control = ConfigureControl(
-            config_json=json.dumps(_resolved(config, base)).encode(),
-            state_directory=str(state),
-            session_key=secrets.token_bytes(SECRET_BYTES),
-            login_ticket=ticket,
-            api_key=api_key,
-        )
+        ticket = secrets.token_urlsafe(SECRET_BYTES)
+        configure_control = _configure_control(config, base, state, ticket)
         api = sockets.http.getsockname()[:2] if sockets.http else ("", 0)
         details = {
             "sip": [list(sock.getsockname()[:2]) for sock in sockets.sip],
@@ -212,15 +205,15 @@ def _resolved(config: Config, base: Path) -> dict[str, Any]:
     return data
 
 
-def _api_key(state: Path) -> str:
-    path = state / API_KEY_FILE
-    if path.exists():
-        return path.read_text("ascii").strip()
-    key = secrets.token_urlsafe(SECRET_BYTES)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(key + "\n")
-    return key
+def _configure_control(config: Config, base: Path, state: Path, ticket: str) -> ConfigureControl:
+    return ConfigureControl(
+        config_json=json.dumps(_resolved(config, base)).encode(),
+        state_directory=str(state),
+        session_key=secrets.token_bytes(SECRET_BYTES),
+        login_ticket=ticket,
+        api_key=kept_secret(state / API_KEY_FILE),
+        caller_key=kept_secret(state / CALLER_KEY_FILE).encode(),
+    )
 
 
 def _configure_cde(

@@ -215,7 +215,7 @@ class ControlProcess:
         loop = asyncio.get_running_loop()
         local = [Address(*sock.getsockname()[:2]) for sock in self._sip]
         self._core = CallCore(
-            settings=settings_of(self._config, self._flows, message.session_key),
+            settings=settings_of(self._config, self._flows, message.caller_key),
             local=local,
             media=self._rows,
             capture=self._captures,

@@ -58,7 +58,11 @@ TEXT_FIELDS = {
     "last4": "an exception by design: four digits of an accepted card",
     "value": "an exception by design: at most eleven digits of a field that the flow calls not sensitive",
 }
-BYTES_FIELDS = {"config_json": "configuration", "session_key": "random secret"}
+BYTES_FIELDS = {
+    "config_json": "configuration",
+    "session_key": "random secret",
+    "caller_key": "random secret",
+}
 
 
 def structs():
