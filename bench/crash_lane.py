@@ -214,7 +214,7 @@ class Life:
             )
             if plan.hang_up_after_s is not None:
                 await self.or_death(asyncio.sleep(plan.hang_up_after_s))
-                self.control.send(CancelCapture(name, caller_gone=True))
+                self.control.send(CancelCapture(name, result=CaptureResult.CALLER_GONE))
             outcome: CaptureOutcome = await self.or_death(_wait(told, CaptureOutcome))
             return outcome
         finally:

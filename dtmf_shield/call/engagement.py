@@ -252,7 +252,9 @@ def caller_gone(ctx: Context, now_s: float, call: Call) -> None:
     engagement = call.engagement
     if engagement is not None and engagement.stage is not Stage.OVER:
         if engagement.stage is not Stage.SHIELDING:
-            ctx.capture.send(CancelCapture(capture_id=engagement.capture_id, caller_gone=True))
+            ctx.capture.send(
+                CancelCapture(capture_id=engagement.capture_id, result=CaptureResult.CALLER_GONE)
+            )
         finish(ctx, now_s, call, CaptureResult.CALLER_GONE)
 
 

@@ -21,7 +21,6 @@ from dtmf_shield.flow.engine.commands import (
     Transfer,
 )
 from dtmf_shield.flow.engine.events import (
-    ChoiceFault,
     ChoiceRejected,
     Event,
     HookAnswered,
@@ -30,6 +29,7 @@ from dtmf_shield.flow.engine.events import (
     TransferFailed,
 )
 from dtmf_shield.flow.language import Flow
+from dtmf_shield.model.capture import ChoiceFault
 
 Served = Collect | Charge | Exit
 _ANSWERS: Final[dict[type, Event]] = {

@@ -27,6 +27,7 @@ from dtmf_shield.model.capture import CaptureOutcome, CaptureResult, CaptureStat
 from dtmf_shield.model.ids import NO_OPERATION, CallId, CaptureId, LegRole, OperationId
 from dtmf_shield.model.messages import (
     ArmSlot,
+    AskChoice,
     CancelCapture,
     CaptureArmed,
     CdeToControl,
@@ -40,10 +41,12 @@ from dtmf_shield.model.messages import (
     MediaToCde,
     OrderPayment,
     PauseCapture,
+    PromptSaid,
     ResumeCapture,
     SlotArmed,
     StarCodeKeyed,
     StartCapture,
+    StopAsking,
     SubmitCapture,
 )
 
@@ -157,9 +160,9 @@ class Captures:
             case ResumeCapture():
                 self._step(message.capture_id, lambda running: running.capture.resume(now_s), now_s)
             case CancelCapture():
-                self._step(
-                    message.capture_id, lambda running: self._cancel(running, message.caller_gone), now_s
-                )
+                self._step(message.capture_id, lambda running: self._cancel(running, message.result), now_s)
+            case AskChoice() | StopAsking() | PromptSaid():
+                pass
             case OrderPayment():
                 pass  # the payment engine's, which has no capture
 
@@ -374,9 +377,10 @@ class Captures:
         )
         self._outlets.send(submission)
 
-    def _cancel(self, running: _Running, caller_gone: bool) -> None:
-        running.capture.stop(CaptureResult.CALLER_GONE if caller_gone else CaptureResult.CANCELLED)
+    def _cancel(self, running: _Running, result: CaptureResult) -> None:
+        running.capture.stop(result)
         if running.capture.state in AT_GATEWAY:
+            caller_gone = result is CaptureResult.CALLER_GONE
             self._outlets.stopped(running.capture.capture_id, caller_gone=caller_gone)
 
     def _step(self, capture_id: CaptureId, act: Callable[[_Running], None], now_s: float) -> None:

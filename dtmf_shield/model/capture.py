@@ -93,6 +93,10 @@ class CaptureResult(enum.StrEnum):
     CALLER_GONE = "caller_gone"
     INTERRUPTED = "interrupted"
     REFUSED = "refused"
+    COMPLETED = "completed"
+    """The flow ended as it should without asking the gateway for anything."""
+    HANDED_OVER = "handed_over"
+    """The caller, or the flow, went to an agent before a card was sent."""
 
 
 def replaces(told: CaptureResult, earlier: CaptureResult) -> bool:
@@ -127,6 +131,57 @@ class SubmitKey(enum.StrEnum):
     HASH = "hash"
     STAR = "star"
     NONE = "none"
+
+
+class Patience(msgspec.Struct, frozen=True, gc=False):
+    """Attempts, times in milliseconds and keys of one collect step or menu.
+
+    ``total_timeout_ms`` bounds the step with all its attempts. ``repeat``: star or none, pressed before the first digit
+    it asks for the prompt again. ``agent``: the key that leads to an agent, alone in a field, or none. ``type_ahead``:
+    keep or drop what was keyed before the step. ``debounce_ms``: the same key again within it counts once; 0: always
+    twice.
+    """
+
+    attempts: int
+    first_digit_timeout_ms: int
+    inter_digit_timeout_ms: int
+    settle_timeout_ms: int
+    total_timeout_ms: int
+    submit: str = "hash"
+    undo: str = "star"
+    reset: str = "double"
+    repeat: str = "star"
+    agent: str = "none"
+    type_ahead: str = "keep"
+    debounce_ms: int = 0
+
+
+class ChoiceFault(enum.StrEnum):
+    """Why a menu took no choice."""
+
+    TIMEOUT = "timeout"
+    WRONG_KEY = "wrong_key"
+
+
+class ControlKey(enum.StrEnum):
+    """What a key that is no digit of a field asks for."""
+
+    REPEAT = "repeat"
+    """The prompt once more: the repeat key before the first digit, or in a menu."""
+    AGENT = "agent"
+    """An agent: the flow's key for it, alone in a field, or in a menu."""
+
+
+class Hint(enum.StrEnum):
+    """What is wrong with how the keys arrive, judged without naming one."""
+
+    DUPLICATE_KEYS = "duplicate_keys"
+    """One press arrives as two: a line that repeats, or a phone that bounces."""
+    SLOW_KEYS = "slow_keys"
+    """Pauses near the patience of the field."""
+    SHORT_TONES = "short_tones"
+    WEAK_TONES = "weak_tones"
+    NOISY_LINE = "noisy_line"
 
 
 class FieldCheck(enum.StrEnum):

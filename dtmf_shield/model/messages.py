@@ -11,7 +11,17 @@ import enum
 
 import msgspec
 
-from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureSpec
+from dtmf_shield.model.capture import (
+    CaptureOutcome,
+    CaptureProgress,
+    CaptureResult,
+    CaptureSpec,
+    ChoiceFault,
+    ControlKey,
+    Hint,
+    Patience,
+    RejectReason,
+)
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole, OperationId
 from dtmf_shield.model.keys import KekSettings
 from dtmf_shield.model.payment import OperationKind, OperationState
@@ -343,6 +353,14 @@ class PromptsLoaded(msgspec.Struct, frozen=True, tag=True):
     reason: str = ""
 
 
+class LineHinted(msgspec.Struct, frozen=True, tag=True):
+    """How the tones of a leg arrive: short, weak, or in noise. Told once a capture for each hint."""
+
+    call_id: CallId
+    role: LegRole
+    hint: Hint
+
+
 class RecordingClosed(msgspec.Struct, frozen=True, tag=True):
     """The file is complete and will not change. ``frames_dropped`` counts frames a slow disk made us leave out.
 
@@ -390,10 +408,40 @@ class StartCapture(msgspec.Struct, frozen=True, tag=True):
 
 
 class CollectField(msgspec.Struct, frozen=True, tag=True):
-    """Ask for ``field``: the next one, or any one again (its old content is wiped first)."""
+    """Ask for ``field``: the next one, or any one again (its old content is wiped first).
+
+    ``patience`` None: as the capture's specification has it. ``attempt``: where the count goes on. The field that is
+    open and empty, asked for once more, only gets the other patience: no key is lost.
+    """
 
     capture_id: CaptureId
     field: str
+    patience: Patience | None = None
+    attempt: int = 1
+
+
+class AskChoice(msgspec.Struct, frozen=True, tag=True):
+    """Match one key against ``keys``, the options of a menu of the flow file. Answered by ChoiceMade or ChoiceRefused.
+
+    The menu is closed then.
+    """
+
+    capture_id: CaptureId
+    keys: tuple[str, ...]
+    patience: Patience
+
+
+class StopAsking(msgspec.Struct, frozen=True, tag=True):
+    """Close the open field or menu, whatever was half keyed is wiped: the flow has gone elsewhere."""
+
+    capture_id: CaptureId
+
+
+class PromptSaid(msgspec.Struct, frozen=True, tag=True):
+    """A prompt has begun, or is ``over``: the silence before the first key counts from its end."""
+
+    capture_id: CaptureId
+    over: bool
 
 
 class SubmitCapture(msgspec.Struct, frozen=True, tag=True):
@@ -425,10 +473,10 @@ class OrderPayment(msgspec.Struct, frozen=True, tag=True):
 
 
 class CancelCapture(msgspec.Struct, frozen=True, tag=True):
-    """Wipe and end. ``caller_gone`` tells a hang-up from an agent's cancel."""
+    """Wipe and end. ``result`` tells a hang-up from an agent's cancel and from a flow that ended by itself."""
 
     capture_id: CaptureId
-    caller_gone: bool = False
+    result: CaptureResult = CaptureResult.CANCELLED
 
 
 class PauseCapture(msgspec.Struct, frozen=True, tag=True):
@@ -460,6 +508,42 @@ class CaptureArmed(msgspec.Struct, frozen=True, tag=True):
     """The slot is armed at media too: keys count from now on."""
 
     capture_id: CaptureId
+
+
+class FieldGivenUp(msgspec.Struct, frozen=True, tag=True):
+    """Attempts or time of ``field`` are used up; it is closed and wiped, everything else is held."""
+
+    capture_id: CaptureId
+    field: str
+    reason: RejectReason
+
+
+class ChoiceMade(msgspec.Struct, frozen=True, tag=True):
+    """An option of the menu was keyed. ``ordinal``: its place, from 0; never its key."""
+
+    capture_id: CaptureId
+    ordinal: int
+
+
+class ChoiceRefused(msgspec.Struct, frozen=True, tag=True):
+    """No option of the menu was keyed."""
+
+    capture_id: CaptureId
+    reason: ChoiceFault
+
+
+class ControlKeyed(msgspec.Struct, frozen=True, tag=True):
+    """The caller asks for the prompt again, or for an agent; then the field or menu is closed."""
+
+    capture_id: CaptureId
+    key: ControlKey
+
+
+class KeysHinted(msgspec.Struct, frozen=True, tag=True):
+    """How the keys of a capture arrive: told once a field for each hint."""
+
+    capture_id: CaptureId
+    hint: Hint
 
 
 class CellFreed(msgspec.Struct, frozen=True, tag=True):
@@ -564,10 +648,14 @@ MediaToControl = (
     | CallClosed
     | PromptEnded
     | PromptsLoaded
+    | LineHinted
 )
 ControlToCde = (
     StartCapture
     | CollectField
+    | AskChoice
+    | StopAsking
+    | PromptSaid
     | SubmitCapture
     | PauseCapture
     | ResumeCapture
@@ -585,6 +673,11 @@ CdeToControl = (
     | GatewayHealth
     | PaymentChanged
     | VelocityStopped
+    | FieldGivenUp
+    | ChoiceMade
+    | ChoiceRefused
+    | ControlKeyed
+    | KeysHinted
 )
 CdeToMedia = ArmSlot | DisarmSlot
 MediaToCde = SlotArmed | KeysWritten

@@ -128,7 +128,7 @@ def answer_cut_short(cde: CdeDriver, gateway: Gateway) -> None:
 
 
 def caller_gone(cde: CdeDriver, gateway: Gateway) -> None:
-    cde.control.send(CancelCapture(key_number(cde), caller_gone=True))
+    cde.control.send(CancelCapture(key_number(cde), result=CaptureResult.CALLER_GONE))
     assert cde.wait_for(CaptureOutcome).result is CaptureResult.CALLER_GONE
 
 

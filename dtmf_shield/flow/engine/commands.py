@@ -6,25 +6,10 @@ import enum
 
 import msgspec
 
-from dtmf_shield.flow.engine.events import Hint, Timers
+from dtmf_shield.flow.engine.events import Timers
+from dtmf_shield.model.capture import Hint, Patience
 from dtmf_shield.model.payment import OperationKind
 from dtmf_shield.model.prompt import SpokenPiece
-
-
-class Patience(msgspec.Struct, frozen=True, gc=False):
-    """Attempts, times in milliseconds and keys of one collect step or menu."""
-
-    attempts: int
-    first_digit_timeout_ms: int
-    inter_digit_timeout_ms: int
-    settle_timeout_ms: int
-    total_timeout_ms: int
-    submit: str = "hash"
-    undo: str = "star"
-    reset: str = "double"
-    repeat: str = "star"
-    agent: str = "none"
-    type_ahead: str = "keep"
 
 
 class Collect(msgspec.Struct, frozen=True, tag=True, gc=False):

@@ -6,26 +6,7 @@ import enum
 
 import msgspec
 
-from dtmf_shield.model.capture import CaptureResult, RejectReason
-
-
-class Hint(enum.StrEnum):
-    """What is wrong with how the keys arrive, judged without naming one."""
-
-    DUPLICATE_KEYS = "duplicate_keys"
-    """One press arrives as two: a line that repeats, or a phone that bounces."""
-    SLOW_KEYS = "slow_keys"
-    """Pauses near the patience of the field."""
-    SHORT_TONES = "short_tones"
-    WEAK_TONES = "weak_tones"
-    NOISY_LINE = "noisy_line"
-
-
-class ChoiceFault(enum.StrEnum):
-    """Why a menu took no choice."""
-
-    TIMEOUT = "timeout"
-    WRONG_KEY = "wrong_key"
+from dtmf_shield.model.capture import CaptureResult, ChoiceFault, Hint, RejectReason
 
 
 class ChargeOutcome(enum.StrEnum):

@@ -25,12 +25,12 @@ from dtmf_shield.flow.engine.commands import (
     StopPrompt,
 )
 from dtmf_shield.flow.engine.entering import Step, assigned, begin_again, end, enter, replace_exit, without
-from dtmf_shield.flow.engine.events import ChargeOutcome, Event, Hint, Timers
+from dtmf_shield.flow.engine.events import ChargeOutcome, Event, Timers
 from dtmf_shield.flow.engine.program import Program, compile_flow
 from dtmf_shield.flow.engine.speaking import TIPS, ask, position, tip
 from dtmf_shield.flow.engine.state import EventRefusedError, FlowState
 from dtmf_shield.flow.language.flow import Flow
-from dtmf_shield.model.capture import CaptureResult, RejectReason
+from dtmf_shield.model.capture import CaptureResult, Hint, RejectReason
 
 REPEATS_MAX: Final = 3
 """How often one step's prompt is said again in one visit without costing an attempt."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dtmf_shield.flow.engine.commands import Exit, ExitCause, Patience, Play
+from dtmf_shield.flow.engine.commands import Exit, ExitCause, Play
 from dtmf_shield.flow.language.fields import ACCOUNT_TYPES, CARD_TYPES
 from dtmf_shield.flow.language.flow import Flow
 from dtmf_shield.flow.language.head import DEFAULT_KEYS, Keys
@@ -24,6 +24,7 @@ from dtmf_shield.flow.language.steps import (
     PromptRule,
     Step,
 )
+from dtmf_shield.model.capture import Patience
 from dtmf_shield.model.prompt import Formatter, Piece, Recording, Text, ValueReference
 
 SLOW_FACTOR: Final = 2

@@ -7,9 +7,9 @@ from typing import Final
 from msgspec import structs
 
 from dtmf_shield.flow.engine.commands import Play
-from dtmf_shield.flow.engine.events import Hint
 from dtmf_shield.flow.engine.program import SAID_MAX, Prompted
 from dtmf_shield.flow.engine.state import FlowState
+from dtmf_shield.model.capture import Hint
 from dtmf_shield.model.prompt import (
     Care,
     CarePhrase,

@@ -14,17 +14,10 @@ from dtmf_shield.account_data import slots
 from dtmf_shield.cde.capture import Capture
 from dtmf_shield.cde.card import IinTable
 from dtmf_shield.flow.engine.commands import Collect, OpenMenu
-from dtmf_shield.flow.engine.events import (
-    AgentKeyPressed,
-    ChoiceFault,
-    ChoiceRejected,
-    Chosen,
-    Event,
-    RepeatAsked,
-)
+from dtmf_shield.flow.engine.events import AgentKeyPressed, ChoiceRejected, Chosen, Event, RepeatAsked
 from dtmf_shield.flow.engine.telling import events_between
 from dtmf_shield.flow.language import Flow
-from dtmf_shield.model.capture import CaptureProgress, CaptureState
+from dtmf_shield.model.capture import CaptureProgress, CaptureState, ChoiceFault
 from dtmf_shield.model.ids import CaptureId
 
 CAPTURE: Final = CaptureId("simulated")

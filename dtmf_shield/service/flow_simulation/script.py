@@ -26,12 +26,12 @@ from dtmf_shield.flow.engine.events import (
     ChargeOutcome,
     Event,
     FieldRequested,
-    Hint,
     HookAnswered,
     HookOutcome,
     QualityHinted,
 )
 from dtmf_shield.flow.language.words import duration_ms
+from dtmf_shield.model.capture import Hint
 from dtmf_shield.phone.test_cards import KEYS, KeyGuard
 
 LINES_MAX: Final = 500

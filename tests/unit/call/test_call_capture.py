@@ -146,7 +146,7 @@ def test_cancel_and_hang_up_reach_cde():
     other.caller.send("BYE")
     other.run()
 
-    assert other.capture.sent[-1] == CancelCapture(capture_id=capture_id, caller_gone=True)
+    assert other.capture.sent[-1] == CancelCapture(capture_id=capture_id, result=CaptureResult.CALLER_GONE)
 
 
 def test_a_capture_that_nobody_arms_is_interrupted_and_masked_for_the_tail():

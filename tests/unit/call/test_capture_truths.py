@@ -191,7 +191,9 @@ def test_a_dialog_that_turns_out_gone_ends_the_capture_in_cde_too():
     house.run()
 
     assert house.core.snapshots() == []
-    assert [(message.capture_id, message.caller_gone) for message in cancels(house)] == [(capture_id, True)]
+    assert [(message.capture_id, message.result) for message in cancels(house)] == [
+        (capture_id, CaptureResult.CALLER_GONE)
+    ]
 
 
 def test_a_bye_that_is_refused_for_its_number_ends_no_capture():

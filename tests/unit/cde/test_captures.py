@@ -323,7 +323,10 @@ def test_stop_at_the_gateway_is_told_to_the_engine_and_ends_nothing(
     if tell:
         getattr(room.captures, tell)(CaptureId("c1"), 3.0)
 
-    room.captures.control_message(CancelCapture(CaptureId("c1"), caller_gone=caller_gone), 4.0)
+    room.captures.control_message(
+        CancelCapture(CaptureId("c1"), CaptureResult.CALLER_GONE if caller_gone else CaptureResult.CANCELLED),
+        4.0,
+    )
 
     assert room.stopped_at_gateway == [("c1", caller_gone)]
     assert room.outcomes() == []
@@ -424,7 +427,7 @@ def test_row_whose_last_caller_is_still_sending_takes_a_new_capture() -> None:
     arm = room.armed()
     room.key(arm, "4242424242424242#", 1.0)
     room.captures.control_message(SubmitCapture(CaptureId("c1"), ""), 1.0)
-    room.captures.control_message(CancelCapture(CaptureId("c1"), caller_gone=True), 1.0)
+    room.captures.control_message(CancelCapture(CaptureId("c1"), result=CaptureResult.CALLER_GONE), 1.0)
 
     later = StartCapture(CaptureId("c2"), CallId("call-2"), 0, SPEC)
     room.captures.control_message(later, 8.0)

@@ -27,14 +27,12 @@ from dtmf_shield.flow.engine.events import (
     CaptureEnded,
     ChargeAnswered,
     ChargeOutcome,
-    ChoiceFault,
     ChoiceRejected,
     Chosen,
     FieldFailed,
     FieldLost,
     FieldRequested,
     GatewayChanged,
-    Hint,
     HookAnswered,
     HookOutcome,
     Progressed,
@@ -50,7 +48,7 @@ from dtmf_shield.flow.engine.events import (
     Undone,
 )
 from dtmf_shield.flow.engine.state import EventRefusedError
-from dtmf_shield.model.capture import CaptureResult, RejectReason
+from dtmf_shield.model.capture import CaptureResult, ChoiceFault, Hint, RejectReason
 from dtmf_shield.model.payment import OperationKind
 from dtmf_shield.model.prompt import Care, CarePhrase, Formatter, Text, Value
 from tests.unit.flow.shipped import CARD, FLOWS, INPUTS, run

@@ -113,7 +113,7 @@ def test_charge_of_a_caller_who_hung_up_is_voided(cde: CdeDriver, gateway: Gatew
     while not booked(gateway, method="charge", amount_minor=1_005):
         pass  # It is booked before the answer is late.
 
-    cde.control.send(CancelCapture(CaptureId("hang-up-1"), caller_gone=True))
+    cde.control.send(CancelCapture(CaptureId("hang-up-1"), result=CaptureResult.CALLER_GONE))
     outcome = cde.wait_for(CaptureOutcome)
 
     assert outcome.result is CaptureResult.CALLER_GONE
