@@ -209,6 +209,7 @@ def record_of(call: Call) -> CallRecord:
         agent=_leg_record(call.agent),
         capture_id=engagement.capture_id if engagement is not None and running else CaptureId(""),
         flow_id=engagement.flow.id if engagement is not None and running else "",
+        flow_fingerprint=engagement.state.program.fingerprint if engagement is not None and running else "",
         reference=engagement.reference if engagement is not None and running else "",
         amount=engagement.amount if engagement is not None and running else NO_MONEY,
         masked_longer=running or Timer.TAIL in call.deadlines,

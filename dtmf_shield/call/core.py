@@ -4,8 +4,10 @@ engagement, keeps one deadline table, and tells its consumers what happened.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
 
 from dtmf_shield.call import engagement as capturing
 from dtmf_shield.call import midcall, recovery, setup
@@ -23,6 +25,7 @@ from dtmf_shield.call.events import (
 from dtmf_shield.call.ports import CapturePort, MediaPort, StorePort
 from dtmf_shield.call.record import CallRecord
 from dtmf_shield.call.settings import Admission, CallSettings
+from dtmf_shield.flow.language import Flow as IvrFlow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
 from dtmf_shield.model.messages import CaptureArmed, ShieldChanged, StarCodeKeyed
@@ -43,6 +46,8 @@ from dtmf_shield.sip.events import (
 )
 from dtmf_shield.sip.message import OpaqueBody, TokenSource
 from dtmf_shield.sip.transaction import Timers
+
+NO_VERSIONS: Final[Mapping[str, IvrFlow]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +171,18 @@ class CallCore:
         recovery.cde_restarted(self._ctx, now_s)
         self._settle(now_s)
 
-    def restore(self, now_s: float, records: Iterable[CallRecord]) -> int:
-        """Take up the confirmed calls of a former process; returns how many."""
-        count = recovery.restore(self._ctx, now_s, records)
+    def flows_changed(self, flows: Mapping[str, IvrFlow]) -> None:
+        """Captures begin with these flows from now on; those that run keep their own."""
+        self._ctx.settings = replace(self._ctx.settings, flows=flows)
+
+    def restore(
+        self, now_s: float, records: Iterable[CallRecord], versions: Mapping[str, IvrFlow] = NO_VERSIONS
+    ) -> int:
+        """Take up the confirmed calls of a former process; returns how many.
+
+        ``versions``: flows by fingerprint that captures have begun with and that have changed since.
+        """
+        count = recovery.restore(self._ctx, now_s, records, versions)
         self._settle(now_s)
         return count
 
@@ -396,4 +410,6 @@ def _capture_snapshot(engagement: Engagement | None) -> CaptureSnapshot | None:
         progress=progress,
         outcome=engagement.outcome,
         amount=engagement.amount,
+        flow=engagement.flow,
+        flow_fingerprint=engagement.state.program.fingerprint,
     )

@@ -40,6 +40,8 @@ class CallRecord(msgspec.Struct, kw_only=True):
     agent: LegRecord
     capture_id: CaptureId = CaptureId("")
     flow_id: str = ""
+    flow_fingerprint: str = ""
+    """Of the version that ran; empty: written by an earlier release."""
     reference: str = ""
     amount: Money = NO_MONEY
     masked_longer: bool = False

@@ -6,7 +6,7 @@ A capture that ran then goes on in cde; its place in the flow is found by what c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from dtmf_shield.call import engagement as capturing
 from dtmf_shield.call.call import Call, Engagement, Leg, Stage, Timer
@@ -17,6 +17,7 @@ from dtmf_shield.call.flow_start import inputs_of
 from dtmf_shield.call.record import CallRecord, LegRecord
 from dtmf_shield.call.settings import ARM_TIMEOUT_S
 from dtmf_shield.flow.engine import begin
+from dtmf_shield.flow.engine.program import fingerprint
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.capture import CaptureResult
 from dtmf_shield.model.ids import LegRole
@@ -24,8 +25,11 @@ from dtmf_shield.model.messages import CancelCapture
 from dtmf_shield.model.stream import ShieldMode
 
 
-def restore(ctx: Context, now_s: float, records: Iterable[CallRecord]) -> int:
-    """Take confirmed calls up again; returns how many. One whose trunk, agent or row is gone is forgotten."""
+def restore(ctx: Context, now_s: float, records: Iterable[CallRecord], versions: Mapping[str, Flow]) -> int:
+    """Take confirmed calls up again; returns how many. One whose trunk, agent or row is gone is forgotten.
+
+    ``versions``: flows by fingerprint that captures have begun with and that have changed since.
+    """
     count = 0
     for record in records:
         trunk = next((trunk for trunk in ctx.settings.trunks if trunk.name == record.trunk), None)
@@ -45,12 +49,20 @@ def restore(ctx: Context, now_s: float, records: Iterable[CallRecord]) -> int:
             agent=_leg(LegRole.AGENT, record.agent),
             confirmed=True,
         )
-        _take_up(ctx, now_s, call, record)
+        _take_up(ctx, now_s, call, record, _flow_of(ctx, record, versions))
         count += 1
     return count
 
 
-def _take_up(ctx: Context, now_s: float, call: Call, record: CallRecord) -> None:
+def _flow_of(ctx: Context, record: CallRecord, versions: Mapping[str, Flow]) -> Flow | None:
+    """Return the version of the flow that the capture began with: by another, cde would be asked for other fields."""
+    flow = ctx.settings.flows.get(record.flow_id)
+    if flow is None or record.flow_fingerprint not in ("", fingerprint(flow)):
+        return versions.get(record.flow_fingerprint)
+    return flow
+
+
+def _take_up(ctx: Context, now_s: float, call: Call, record: CallRecord, flow: Flow | None) -> None:
     ctx.calls[call.call_id] = call
     for leg in call.legs:
         if leg.dialog is not None:
@@ -59,7 +71,6 @@ def _take_up(ctx: Context, now_s: float, call: Call, record: CallRecord) -> None
     ctx.shield(call, ShieldMode.CAPTURE if record.masked_longer else ShieldMode.GUARD)
     ctx.set_phase(call)
     ctx.events.append(CallAnswered(call.call_id, call.row, restored=True))
-    flow = ctx.settings.flows.get(record.flow_id)
     if record.capture_id and flow is None:
         ctx.capture.send(CancelCapture(capture_id=record.capture_id))
     if record.capture_id and flow is not None:
@@ -112,7 +123,7 @@ def media_restarted(ctx: Context, now_s: float) -> None:
         if call.over or engagement is None or engagement.sending:
             continue
         if engagement.stage in (Stage.SHIELDING, Stage.ARMING, Stage.RUNNING):
-            ctx.capture.send(CancelCapture(capture_id=engagement.capture_id))
+            ctx.capture.send(CancelCapture(engagement.capture_id, CaptureResult.INTERRUPTED))
             capturing.finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
     reassert(ctx)
 
@@ -145,5 +156,5 @@ def cde_restarted(ctx: Context, now_s: float) -> None:
         if engagement.sending:
             capturing.finish(ctx, now_s, call, CaptureResult.UNKNOWN)
         else:
-            ctx.capture.send(CancelCapture(capture_id=engagement.capture_id))
+            ctx.capture.send(CancelCapture(engagement.capture_id, CaptureResult.INTERRUPTED))
             capturing.finish(ctx, now_s, call, CaptureResult.INTERRUPTED)

@@ -5,9 +5,19 @@ A new cde is proven once it is ready. Until then one can go back; gateways that 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from msgspec.structs import replace
 
 from dtmf_shield.model.messages import ConfigureCde, GatewayResolved
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What a reload has read: all of it comes into force, or nothing. ``flow_files``: as in FlowsServed."""
+
+    configure_cde: ConfigureCde
+    flow_files: tuple[str, ...]
 
 
 class CdeConfiguration:

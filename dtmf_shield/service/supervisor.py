@@ -29,6 +29,7 @@ from dtmf_shield.model.messages import (
     ConfigureMedia,
     Drain,
     Drained,
+    FlowsServed,
     GatewayResolved,
     GatewaySettings,
     Heartbeat,
@@ -44,7 +45,7 @@ from dtmf_shield.model.messages import (
     ToSupervisor,
 )
 from dtmf_shield.model.stream import MaskStyle
-from dtmf_shield.service.cde_configuration import CdeConfiguration
+from dtmf_shield.service.cde_configuration import CdeConfiguration, Reloaded
 from dtmf_shield.service.channel import CHANNEL_DESCRIPTORS_MAX, connect_pair
 from dtmf_shield.service.child import Child
 from dtmf_shield.service.rehearsal import rehearse
@@ -96,20 +97,24 @@ class Supervisor:
         sockets: HeldSockets,
         configure_cde: ConfigureCde,
         configure_control: ConfigureControl,
+        flow_files: tuple[str, ...],
         clock: Clock,
         scan_mode: bool = False,
         log: IO[bytes] | None = None,
         on_status: Callable[[str, dict[str, Any]], None] = lambda _name, _details: None,
-        reread: Callable[[], ConfigureCde] | None = None,
+        reread: Callable[[], Reloaded] | None = None,
     ) -> None:
         """Create the locked regions. ``scan_mode`` uses scannable memory, for the memory tests only.
 
-        ``reread``: reads the configuration anew at SIGHUP; raises OperatorError, one or a group of them.
+        ``flow_files``: copies of flows that calls begin with. ``reread``: reads the configuration and the flows anew
+        at SIGHUP; raises OperatorError, one or a group of them.
         """
         self._config, self._state_directory, self._sockets = config, state_directory, sockets
         self._cde, self._control_configuration = CdeConfiguration(configure_cde), configure_control
         self._clock, self._log_file, self._on_status = clock, log, on_status
-        self._reread = reread
+        self._reread, self._flows = reread, FlowsServed(flow_files)
+        self._flows_next = self._flows
+        """Of a reload: served once its cde serves."""
         self._reloading: asyncio.Task[None] | None = None
         self._slots_fd, secret = create_region(allow_secret=not scan_mode)
         self._mailbox_fd, _ = create_region(MAILBOX_BYTES, allow_secret=not scan_mode)
@@ -172,20 +177,28 @@ class Supervisor:
         _log.error("reload_refused", reason=reason)
         self._on_status("reload_refused", {"reason": reason})
 
-    async def _reload(self, reread: Callable[[], ConfigureCde]) -> None:
+    async def _reload(self, reread: Callable[[], Reloaded]) -> None:
         reasons: list[str] = []
-        configure = self._cde.now
+        reloaded = Reloaded(self._cde.now, ())
         try:
             # Names are looked up: heartbeats and deaths must not wait for a resolver.
-            configure = await asyncio.to_thread(reread)
+            reloaded = await asyncio.to_thread(reread)
         except* OperatorError as group:
             reasons += [str(error) for error in group.exceptions]
-        reason = "; ".join(reasons) or await rehearse(configure, self._log_file)
+        reason = "; ".join(reasons) or await rehearse(reloaded.configure_cde, self._log_file)
         if reason:
             self._refuse_reload(reason)
             return
-        self._cde.begin(configure)
+        self._cde.begin(reloaded.configure_cde)
+        self._flows_next = FlowsServed(reloaded.flow_files)
         await self._replace_cde(self._children[ProcessName.CDE])
+
+    def _serve_flows(self) -> None:
+        """A reload has come to its end: captures begin with its flows, in this control and in those after it."""
+        self._flows = self._flows_next
+        control = self._children.get(ProcessName.CONTROL)
+        if control is not None:
+            control.send(self._flows)
 
     async def _replace_cde(self, old: Child) -> None:
         """Let what runs in ``old`` end, then let it leave: ``_exited`` starts the new one in its place."""
@@ -263,6 +276,7 @@ class Supervisor:
 
     def _configure_control(self, child: Child) -> None:
         child.send(self._control_configuration, (self._mailbox_fd,))
+        child.send(self._flows)
         ports = self._sockets.ports
         for start in range(0, len(ports), PORTS_BATCH):
             complete = start + PORTS_BATCH >= len(ports)
@@ -290,6 +304,7 @@ class Supervisor:
             case ProcessReady(weaker=weaker):
                 child.ready = True
                 if child.name is ProcessName.CDE and self._cde.proven():
+                    self._serve_flows()
                     _log.info("reloaded")
                     self._on_status("reloaded", {})
                 child.weaker = weaker

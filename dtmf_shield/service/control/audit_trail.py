@@ -18,6 +18,7 @@ from dtmf_shield.call.events import CallSnapshot
 from dtmf_shield.model.capture import CaptureOutcome
 from dtmf_shield.model.messages import PaymentChanged
 from dtmf_shield.service.control.audit_memory import AuditMemory, Begun
+from dtmf_shield.service.flow_versions import VERSION_CHARACTERS
 
 AUDIT_FILE: Final = "audit.jsonl"
 TAIL_BYTES: Final = 1_000_000
@@ -75,7 +76,13 @@ class AuditTrail:
         if capture.outcome is not None:
             self.capture_ended(capture.outcome)
         elif self._memory.started(capture.capture_id, Begun(call.call_id, capture.flow_id)):
-            self.note("capture_started", capture=capture.capture_id, call=call.call_id, flow=capture.flow_id)
+            self.note(
+                "capture_started",
+                capture=capture.capture_id,
+                call=call.call_id,
+                flow=capture.flow_id,
+                version=capture.flow_fingerprint[:VERSION_CHARACTERS],
+            )
 
     def capture_ended(self, outcome: CaptureOutcome, *, told_by_cde: bool = False) -> None:
         """Note an end once, and once more where the truth replaces a guess.

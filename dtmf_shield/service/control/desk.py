@@ -161,6 +161,10 @@ class Desk:
             for snapshot in self._core.snapshots():
                 self._tell_call(self._view(snapshot))
 
+    def flows_changed(self, flows: Mapping[str, Flow]) -> None:
+        """An agent may start these flows from now on."""
+        self._flows = flows
+
     def captures_paused(self, *, paused: bool) -> None:
         """Cde is being replaced and takes no new capture, or a fresh one is there."""
         self._paused = paused
@@ -242,7 +246,8 @@ class Desk:
     def _capture_view(self, call_id: CallId, capture: CaptureSnapshot) -> views.CaptureView:
         view = self._captures.get(capture.capture_id)
         if view is None:
-            flow = self._flows[capture.flow_id]
+            # The version that runs: since it began a reload may have changed or removed it.
+            flow = capture.flow or self._flows[capture.flow_id]
             view = views.new_capture(
                 capture_id=capture.capture_id,
                 call_id=call_id,

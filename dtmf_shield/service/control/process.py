@@ -13,6 +13,7 @@ import os
 import secrets
 import socket
 import sqlite3
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,7 @@ from dtmf_shield.api.app import create_app
 from dtmf_shield.api.login import OneTimeLogin
 from dtmf_shield.api.server import serve
 from dtmf_shield.base.config import Config, split_host_port
-from dtmf_shield.base.errors import InvariantError
+from dtmf_shield.base.errors import InvariantError, OperatorError
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.call.core import CallCore
@@ -38,9 +39,7 @@ from dtmf_shield.call.events import (
 )
 from dtmf_shield.call.record import CallRecord
 from dtmf_shield.call.settings import AgentTarget, CallSettings, Route, Trunk
-from dtmf_shield.call.unserved import unserved_reason
 from dtmf_shield.flow.language import Flow
-from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress
 from dtmf_shield.model.ids import CallId
 from dtmf_shield.model.messages import (
@@ -51,6 +50,7 @@ from dtmf_shield.model.messages import (
     CdeToControl,
     CellFreed,
     ConfigureControl,
+    FlowsServed,
     GatewayHealth,
     Heartbeat,
     MediaToControl,
@@ -76,6 +76,7 @@ from dtmf_shield.service.control.capture_port import CdeCaptures
 from dtmf_shield.service.control.desk import Desk
 from dtmf_shield.service.control.mailbox import MailboxWriter
 from dtmf_shield.service.control.media_port import MediaRows
+from dtmf_shield.service.flow_versions import VERSIONS_FOLDER, FlowShelf
 from dtmf_shield.service.seal.process_rights import give_up_common_rights
 from dtmf_shield.service.seal.step import told
 from dtmf_shield.signalling.udp import UdpShell
@@ -156,19 +157,6 @@ def settings_of(config: Config, flows: dict[str, Flow], caller_key: bytes = b"")
     )
 
 
-def load_flows(directory: Path) -> dict[str, Flow]:
-    """All flows of a directory that a call can begin, by id. Raises OperatorError; they have been checked already."""
-    flows = {}
-    for path in sorted(directory.glob("*.yaml")):
-        flow = load_flow(path.read_text("utf-8"), file=str(path))
-        reason = unserved_reason(flow)
-        if reason:
-            _log.info("flow_not_offered", flow=flow.id, reason=reason)
-        else:
-            flows[flow.id] = flow
-    return flows
-
-
 class ControlProcess:
     """Everything the process holds, and its routing of messages."""
 
@@ -194,6 +182,10 @@ class ControlProcess:
         if not isinstance(message, ConfigureControl) or len(fds) != 1:
             raise InvariantError("the first message to control is ConfigureControl with one descriptor")
         self._configure(message, fds[0])
+        served, _ = self._supervisor.receive(timeout_s=None)
+        if not isinstance(served, FlowsServed):
+            raise InvariantError("the second message to control is FlowsServed")
+        self._shelf.serve(served.flow_files)
         self._supervisor.attach(asyncio.get_running_loop(), self._supervisor_message, self._leave)
         await self._sockets_here.wait()
         if self._leaving.is_set():
@@ -203,7 +195,7 @@ class ControlProcess:
     def _configure(self, message: ConfigureControl, mailbox_fd: int) -> None:
         self._config = Config.model_validate_json(message.config_json)
         self._state = Path(message.state_directory)
-        self._flows = load_flows(Path(self._config.capture.flows_directory))
+        self._shelf = FlowShelf(self._state / VERSIONS_FOLDER)
         self._rows = MediaRows(self._clock, self._config.media.address, self._config.media.address_v6)
         self._captures = CdeCaptures(self._clock, MailboxWriter(mailbox_fd))
         os.close(mailbox_fd)
@@ -215,7 +207,7 @@ class ControlProcess:
         loop = asyncio.get_running_loop()
         local = [Address(*sock.getsockname()[:2]) for sock in self._sip]
         self._core = CallCore(
-            settings=settings_of(self._config, self._flows, message.caller_key),
+            settings=settings_of(self._config, self._shelf.flows, message.caller_key),
             local=local,
             media=self._rows,
             capture=self._captures,
@@ -224,7 +216,7 @@ class ControlProcess:
             wall_offset_s=self._clock.wall_s() - self._clock.now_s(),
         )
         self._shell = UdpShell(self._core, self._sip, self._clock, self._drain_events)
-        self._desk = Desk(self._core, self._flows, self._clock, self._shell.settle)
+        self._desk = Desk(self._core, self._shelf.flows, self._clock, self._shell.settle)
         login = OneTimeLogin(self._clock, message.session_key)
         first_start = bool(message.login_ticket)
         if first_start:
@@ -232,7 +224,8 @@ class ControlProcess:
             self._registry.clear()  # a service that has just started has no calls
         app = create_app(self._desk, login, api_key=message.api_key, clock=self._clock)
         # The mask of every restored call is on before its first packet is handled.
-        restored = self._core.restore(self._clock.now_s(), self._registry.records())
+        records = self._registry.records()
+        restored = self._core.restore(self._clock.now_s(), records, self._versions(records))
         self._core_stands = True
         self._join_waiting()
         self._shell.attach(loop)
@@ -247,6 +240,12 @@ class ControlProcess:
             beating.cancel()
             await self._farewell()
             await serving
+
+    def _versions(self, records: list[CallRecord]) -> dict[str, Flow]:
+        """Return the flows, by fingerprint, that captures which still run have begun with."""
+        running = {(record.flow_id, record.flow_fingerprint) for record in records if record.flow_fingerprint}
+        found = {wanted: self._shelf.version(flow_id, wanted) for flow_id, wanted in running}
+        return {wanted: flow for wanted, flow in found.items() if flow is not None}
 
     async def _serve_http(self, app: FastAPI) -> None:
         if self._http is not None:
@@ -275,6 +274,8 @@ class ControlProcess:
 
     def _supervisor_message(self, message: ToControl, fds: tuple[int, ...]) -> None:
         match message:
+            case FlowsServed(flow_files=names):
+                self._serve_flows(names)
             case PortsAvailable(ports=ports, complete=complete):
                 self._rows.learn(ports)
                 self._ports_complete = complete
@@ -291,6 +292,19 @@ class ControlProcess:
                     os.close(fd)
         if self._sip and self._http is not None and self._ports_complete:
             self._sockets_here.set()
+
+    def _serve_flows(self, names: tuple[str, ...]) -> None:
+        """Let captures begin with these versions; where one cannot be read, with those of before."""
+        try:
+            changes = self._shelf.serve(names)
+        except OperatorError as error:
+            _log.error("flows_not_reloaded", reason=str(error))
+            return
+        _log.info("flows_reloaded", **asdict(changes))
+        if self._core_stands:
+            self._core.flows_changed(self._shelf.flows)
+            self._desk.flows_changed(self._shelf.flows)
+            self._audit.note("flows_reloaded", **asdict(changes))
 
     def _join(self, peer: ProcessName, sock: socket.socket) -> None:
         if not self._core_stands:

@@ -79,7 +79,7 @@ def test_joining_a_cde_anew_while_keys_are_taken_ends_the_capture_there_too():
 
     house.core.cde_restarted(house.now_s)
 
-    assert [(message.capture_id, message.caller_gone) for message in cancels(house)] == [(capture_id, False)]
+    assert cancels(house) == [CancelCapture(capture_id, CaptureResult.INTERRUPTED)]
     assert outcome_of(house).result is CaptureResult.INTERRUPTED
 
 

@@ -41,6 +41,7 @@ TEXT_FIELDS = {
     "operation_id": "random identifier",
     "parent_id": "random identifier",
     "flow": "name of a flow",
+    "flow_files": "names of flows and of their versions",
     "caller": "keyed hash",
     "agent": "name in the configuration, or the key to an agent, as the flow file has it",
     "currency": "ISO 4217",

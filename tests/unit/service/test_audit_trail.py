@@ -21,6 +21,8 @@ from dtmf_shield.model.stream import ShieldMode
 from dtmf_shield.service.control import audit_memory, audit_trail
 from dtmf_shield.service.control.audit_trail import AuditTrail, anchor_of
 
+FINGERPRINT = "0123456789" * 6 + "0123"
+
 
 def trail(state: Path, section: AuditSection | None = None) -> AuditTrail:
     return AuditTrail(state, section or AuditSection(), SystemClock())
@@ -30,9 +32,13 @@ def rows(state: Path) -> list[dict[str, Any]]:
     return [dict(row) for row, _ in verify(state / "audit.jsonl")]
 
 
-def call(name: str = "cap-1", result: CaptureResult | None = None) -> CallSnapshot:
+def call(
+    name: str = "cap-1", result: CaptureResult | None = None, fingerprint: str = FINGERPRINT
+) -> CallSnapshot:
     outcome = CaptureOutcome(capture_id=CaptureId(name), result=result) if result else None
-    capture = CaptureSnapshot(CaptureId(name), "card", CaptureState.WAITING, outcome=outcome)
+    capture = CaptureSnapshot(
+        CaptureId(name), "card", CaptureState.WAITING, outcome=outcome, flow_fingerprint=fingerprint
+    )
     return CallSnapshot(
         call_id=CallId("call-1"),
         row=0,
@@ -59,9 +65,25 @@ def test_a_capture_starts_and_ends_once_with_its_flow(tmp_path: Path) -> None:
     audit.close()
 
     assert [{key: row[key] for key in row if key not in ("at", "n")} for row in rows(tmp_path)] == [
-        {"event": "capture_started", "capture": "cap-1", "call": "call-1", "flow": "card"},
+        {
+            "event": "capture_started",
+            "capture": "cap-1",
+            "call": "call-1",
+            "flow": "card",
+            "version": "012345678901",
+        },
         {"event": "capture_ended", "capture": "cap-1", "call": "call-1", "flow": "card", "result": "token"},
     ]
+
+
+def test_the_version_in_a_row_is_too_short_to_be_taken_for_a_card_number(tmp_path: Path) -> None:
+    """A fingerprint may have a run of digits; the second lock of the log would remove it."""
+    audit = trail(tmp_path)
+
+    audit.capture_changed(call(fingerprint="4242" * 16))
+    audit.close()
+
+    assert [row["version"] for row in rows(tmp_path)] == ["424242424242"]
 
 
 def test_an_end_that_only_the_call_knows_is_noted(tmp_path: Path) -> None:

@@ -135,8 +135,10 @@ class PaperGateway:
 
 
 def read_again(running, again, tmp_path):
+    state = tmp_path / "state"
+    state.mkdir(exist_ok=True)
     with capture_logs() as logged:
-        reloaded = start._cde_again(running, lambda: (again, tmp_path), tmp_path, PaperGateway(), False)
+        reloaded = start._read_again(running, lambda: (again, tmp_path), state, PaperGateway(), False)
     return reloaded, [line["sections"] for line in logged if line["event"] == "reload_needs_restart"]
 
 
@@ -147,8 +149,9 @@ def test_a_reload_brings_every_section_of_cde_into_force_and_says_of_none_that_i
         payments=PaymentsSection(on_hang_up="keep"), velocity=[rule], cde=CdeSection(require=["mlock"])
     )
 
-    configure, waiting = read_again(Config(), again, tmp_path)
+    reloaded, waiting = read_again(Config(), again, tmp_path)
 
+    configure = reloaded.configure_cde
     assert configure.on_hang_up == "keep"
     assert [(each.name, each.limit) for each in configure.velocity] == [("only", 3)]
     assert configure.require == ("mlock",)
@@ -156,6 +159,56 @@ def test_a_reload_brings_every_section_of_cde_into_force_and_says_of_none_that_i
 
 
 def test_a_section_that_waits_for_a_restart_is_named(tmp_path):
-    _configure, waiting = read_again(Config(), Config(media=MediaSection(calls_max=3)), tmp_path)
+    _, waiting = read_again(Config(), Config(media=MediaSection(calls_max=3)), tmp_path)
 
     assert waiting == [["media"]]
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A configuration whose flows are a folder with one."""
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "a.yaml").write_text(FLOW)
+    return Config(capture=CaptureSection(flows_directory="flows"))
+
+
+def test_a_reload_takes_over_the_flows_as_they_are_now(own, tmp_path):
+    before = read_again(own, own, tmp_path)[0].flow_files
+    (tmp_path / "flows" / "a.yaml").write_text(FLOW.replace("attempts: 3", "attempts: 2"))
+
+    after = read_again(own, own, tmp_path)[0].flow_files
+
+    assert len(before) == len(after) == 1
+    assert before != after
+    assert {path.name for path in (tmp_path / "state" / "flows").iterdir()} == {*before, *after}
+
+
+def test_a_flow_that_the_running_routes_need_cannot_leave_by_a_reload(own, tmp_path):
+    """The routes wait for a restart: that the new ones do not need it is no help."""
+    (tmp_path / "flows" / "a.yaml").write_text(FLOW.replace("id: card-tokenize-agent", "id: renamed"))
+    again = own.model_copy(
+        update={"capture": CaptureSection(flows_directory="flows", default_flow="renamed")}
+    )
+    assert start.check(again, tmp_path) == []
+
+    with pytest.raises(
+        OperatorError, match=r"capture\.default_flow: no flow has the id 'card-tokenize-agent'"
+    ):
+        read_again(own, again, tmp_path)
+
+
+def test_two_files_with_one_flow_are_a_finding(own, tmp_path):
+    (tmp_path / "flows" / "b.yaml").write_text(FLOW)
+
+    (finding,) = start.check(own, tmp_path)
+
+    assert "b.yaml" in finding
+    assert "another id" in finding
+
+
+def test_more_flows_than_are_served_are_told_and_not_left_out(own, tmp_path, monkeypatch):
+    monkeypatch.setattr(start, "FLOWS_MAX", 1)
+    (tmp_path / "flows" / "b.yaml").write_text(FLOW)
+
+    with pytest.raises(OperatorError, match="holds 2 flows; 1 at most"):
+        start.check(own, tmp_path)

@@ -13,6 +13,7 @@ from dtmf_shield.model.messages import (
     ConfigureMedia,
     Drain,
     Drained,
+    FlowsServed,
     GatewayResolved,
     GatewaySettings,
     PeerConnected,
@@ -23,6 +24,7 @@ from dtmf_shield.model.messages import (
     StopService,
 )
 from dtmf_shield.service import supervisor as supervising
+from dtmf_shield.service.cde_configuration import Reloaded
 from dtmf_shield.service.sockets import HeldSockets
 from dtmf_shield.service.supervisor import REJOIN_QUIET_S, Supervisor
 
@@ -84,6 +86,7 @@ class House:
             sockets=HeldSockets(),
             configure_cde=configure_cde,
             configure_control=CONTROL,
+            flow_files=("a.1.yaml",),
             clock=self.clock,
             on_status=lambda name, _details: self.statuses.append(name),
         )
@@ -251,6 +254,11 @@ async def reload(house, reread):
     return house.supervisor._reloading
 
 
+def flows_told(house):
+    told = house.child(ProcessName.CONTROL).told
+    return [message.flow_files for message in told if isinstance(message, FlowsServed)]
+
+
 async def until(condition):
     async with asyncio.timeout(5):
         while not condition():
@@ -319,7 +327,7 @@ def test_a_reload_drains_the_old_cde_and_starts_one_with_the_new_configuration(r
     old, new = reloading.child(ProcessName.CDE), bank(on_hang_up="keep")
 
     async def run():
-        task = await reload(reloading, lambda: new)
+        task = await reload(reloading, lambda: Reloaded(new, ("a.2.yaml",)))
         await drained(reloading, old)
         await task
 
@@ -327,8 +335,12 @@ def test_a_reload_drains_the_old_cde_and_starts_one_with_the_new_configuration(r
 
     assert reloading.child(ProcessName.CDE).told[0] == new
     assert "reloaded" not in reloading.statuses
+    assert flows_told(reloading) == [("a.1.yaml",)]
     reloading.ready()
     assert "reloaded" in reloading.statuses
+    assert flows_told(reloading) == [("a.1.yaml",), ("a.2.yaml",)]
+    reloading.supervisor._exited(reloading.child(ProcessName.CONTROL))
+    assert flows_told(reloading) == [("a.2.yaml",)]
 
 
 def test_a_second_reload_waits_until_the_first_has_come_to_its_end(reloading):
@@ -336,10 +348,10 @@ def test_a_second_reload_waits_until_the_first_has_come_to_its_end(reloading):
     old, served = reloading.child(ProcessName.CDE), reloading.supervisor._cde.now
 
     async def run():
-        task = await reload(reloading, lambda: bank(on_hang_up="keep"))
+        task = await reload(reloading, lambda: Reloaded(bank(on_hang_up="keep"), ("a.2.yaml",)))
         await drained(reloading, old)
         await task
-        assert await reload(reloading, lambda: bank(host="third.example")) is task
+        assert await reload(reloading, lambda: Reloaded(bank(host="third.example"), ())) is task
         reloading.supervisor._receive(reloading.child(ProcessName.CDE), StopService("it cannot"))
 
     asyncio.run(run())
@@ -352,7 +364,7 @@ def test_the_cde_that_drains_is_told_where_its_own_gateway_went_and_not_where_an
     old = reloading.child(ProcessName.CDE)
 
     async def run():
-        await reload(reloading, lambda: bank(host="other.example", address="198.51.100.1"))
+        await reload(reloading, lambda: Reloaded(bank(host="other.example", address="198.51.100.1"), ()))
         await until(lambda: Drain in old.kinds())
         reloading.supervisor.gateway_resolved(MOVED)
         await drained(reloading, old)
@@ -367,7 +379,7 @@ def test_going_back_to_what_served_keeps_where_its_gateway_is_by_now(reloading):
     old = reloading.child(ProcessName.CDE)
 
     async def run():
-        await reload(reloading, lambda: bank(on_hang_up="keep"))
+        await reload(reloading, lambda: Reloaded(bank(on_hang_up="keep"), ("a.2.yaml",)))
         await until(lambda: Drain in old.kinds())
         reloading.supervisor.gateway_resolved(MOVED)
         await drained(reloading, old)
@@ -377,4 +389,5 @@ def test_going_back_to_what_served_keeps_where_its_gateway_is_by_now(reloading):
 
     assert MOVED in old.told
     assert reloading.supervisor._cde.now.on_hang_up == "void"
+    assert flows_told(reloading) == [("a.1.yaml",)]
     assert addresses(reloading) == [("192.0.2.9",)]
