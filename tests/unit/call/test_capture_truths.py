@@ -34,6 +34,15 @@ def sending_house():
     return house, capture_id
 
 
+def joined_anew_house():
+    """Control died while a card was sent, and its channel to cde broke before cde told how far the capture is."""
+    house, capture_id = sending_house()
+    house.crash()
+    house.capture.sent.clear()
+    house.core.cde_restarted(house.now_s)
+    return house, capture_id
+
+
 def outcome_of(house):
     return house.core.snapshots()[0].capture.outcome
 
@@ -95,11 +104,7 @@ def test_joining_a_cde_anew_while_a_card_is_sent_leaves_the_capture_its_token():
 
 
 def test_joining_a_cde_anew_before_it_told_how_far_a_capture_is_waits_for_its_word():
-    house, capture_id = sending_house()
-    house.crash()
-    house.capture.sent.clear()
-
-    house.core.cde_restarted(house.now_s)
+    house, capture_id = joined_anew_house()
 
     assert cancels(house) == []
     assert outcome_of(house) is None
@@ -109,10 +114,7 @@ def test_joining_a_cde_anew_before_it_told_how_far_a_capture_is_waits_for_its_wo
 
 
 def test_a_capture_of_which_a_cde_joined_anew_says_nothing_is_interrupted_there_too():
-    house, capture_id = sending_house()
-    house.crash()
-    house.capture.sent.clear()
-    house.core.cde_restarted(house.now_s)
+    house, capture_id = joined_anew_house()
 
     house.run(ARM_TIMEOUT_S + 0.1)
 
