@@ -263,7 +263,7 @@ def timer_fired(ctx: Context, now_s: float, call: Call, timer: Timer) -> None:
     if timer is Timer.TAIL:
         ctx.shield(call, ShieldMode.GUARD)
     elif call.engagement is not None:
-        ctx.capture.send(CancelCapture(capture_id=call.engagement.capture_id))
+        ctx.capture.send(CancelCapture(call.engagement.capture_id, CaptureResult.INTERRUPTED))
         finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
 
 

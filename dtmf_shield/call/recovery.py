@@ -72,7 +72,7 @@ def _take_up(ctx: Context, now_s: float, call: Call, record: CallRecord, flow: F
     ctx.set_phase(call)
     ctx.events.append(CallAnswered(call.call_id, call.row, restored=True))
     if record.capture_id and flow is None:
-        ctx.capture.send(CancelCapture(capture_id=record.capture_id))
+        ctx.capture.send(CancelCapture(record.capture_id, CaptureResult.INTERRUPTED))
     if record.capture_id and flow is not None:
         inputs = _inputs(flow, record)
         state = begin(flow, inputs)[0]

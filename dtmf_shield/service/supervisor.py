@@ -171,7 +171,9 @@ class Supervisor:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             # Our own mistake: without this line an operator would wait for a word for ever.
-            self._refuse_reload(f"{type(error).__name__}, which is a mistake of this program")
+            self._refuse_reload(
+                f"a mistake of this program ({type(error).__name__}: {error}); please report it"
+            )
 
     def _refuse_reload(self, reason: str) -> None:
         _log.error("reload_refused", reason=reason)

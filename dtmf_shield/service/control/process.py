@@ -170,6 +170,9 @@ class ControlProcess:
         self._media_channel: Channel[MediaToControl] | None = None
         self._cde_channel: Channel[CdeToControl] | None = None
         self._ports_complete = False
+        self._flow_readers: set[asyncio.Task[None]] = set()
+        self._flow_reading = asyncio.Lock()
+        """One reload after the other, in the order in which they were told."""
         self._core_stands = False
         self._weaker: tuple[str, ...] = ()
         self._waiting: dict[ProcessName, socket.socket] = {}
@@ -185,7 +188,7 @@ class ControlProcess:
         served, _ = self._supervisor.receive(timeout_s=None)
         if not isinstance(served, FlowsServed):
             raise InvariantError("the second message to control is FlowsServed")
-        self._shelf.serve(served.flow_files)
+        self._shelf.serve(self._shelf.read(served.flow_files))
         self._supervisor.attach(asyncio.get_running_loop(), self._supervisor_message, self._leave)
         await self._sockets_here.wait()
         if self._leaving.is_set():
@@ -275,7 +278,9 @@ class ControlProcess:
     def _supervisor_message(self, message: ToControl, fds: tuple[int, ...]) -> None:
         match message:
             case FlowsServed(flow_files=names):
-                self._serve_flows(names)
+                reading = asyncio.get_running_loop().create_task(self._serve_flows(names))
+                self._flow_readers.add(reading)
+                reading.add_done_callback(self._flow_readers.discard)
             case PortsAvailable(ports=ports, complete=complete):
                 self._rows.learn(ports)
                 self._ports_complete = complete
@@ -293,13 +298,16 @@ class ControlProcess:
         if self._sip and self._http is not None and self._ports_complete:
             self._sockets_here.set()
 
-    def _serve_flows(self, names: tuple[str, ...]) -> None:
+    async def _serve_flows(self, names: tuple[str, ...]) -> None:
         """Let captures begin with these versions; where one cannot be read, with those of before."""
-        try:
-            changes = self._shelf.serve(names)
-        except OperatorError as error:
-            _log.error("flows_not_reloaded", reason=str(error))
-            return
+        async with self._flow_reading:
+            try:
+                # Calls must not wait for the reading of a hundred flows.
+                loaded = await asyncio.to_thread(self._shelf.read, names)
+            except OperatorError as error:
+                _log.error("flows_not_reloaded", reason=str(error))
+                return
+            changes = self._shelf.serve(loaded)
         _log.info("flows_reloaded", **asdict(changes))
         if self._core_stands:
             self._core.flows_changed(self._shelf.flows)

@@ -118,7 +118,7 @@ def test_a_capture_of_which_a_cde_joined_anew_says_nothing_is_interrupted_there_
 
     house.run(ARM_TIMEOUT_S + 0.1)
 
-    assert [message.capture_id for message in cancels(house)] == [capture_id]
+    assert cancels(house) == [CancelCapture(capture_id, CaptureResult.INTERRUPTED)]
     assert outcome_of(house).result is CaptureResult.INTERRUPTED
 
 

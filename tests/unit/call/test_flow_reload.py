@@ -96,5 +96,5 @@ def test_a_capture_whose_version_nobody_has_any_more_is_ended_rather_than_run_by
 
     house.crash()
 
-    assert house.capture.sent == [CancelCapture(capture_id=capture_id)]
+    assert house.capture.sent == [CancelCapture(capture_id, CaptureResult.INTERRUPTED)]
     assert house.media.shields == {"caller": "capture", "agent": "capture"}

@@ -236,10 +236,21 @@ def serving(state, message):
     """A control that serves the flows of ``message``."""
     process = ControlProcess.__new__(ControlProcess)
     process._shelf, process._core_stands = FlowShelf(state / "flows"), True
-    process._shelf.serve(message.flow_files)
-    process._core = process._desk = process._audit = Mock()
+    process._shelf.serve(process._shelf.read(message.flow_files))
+    process._core, process._desk, process._audit = Mock(), Mock(), Mock()
     process._sip, process._http = [], None
+    process._flow_readers, process._flow_reading = set(), asyncio.Lock()
     return process
+
+
+async def told_flows(process, *messages):
+    """Tell them one right after the other; return what was logged in the end."""
+    with capture_logs() as logged:
+        for message in messages:
+            process._supervisor_message(message, ())
+        async with asyncio.timeout(10):
+            await asyncio.gather(*process._flow_readers)
+    return logged
 
 
 def test_flows_of_a_reload_are_given_to_calls_and_desk_and_noted_with_counts(tmp_path):
@@ -247,8 +258,7 @@ def test_flows_of_a_reload_are_given_to_calls_and_desk_and_noted_with_counts(tmp
     process = serving(tmp_path, flow_copies(tmp_path, text))
     told = flow_copies(tmp_path, text.replace("attempts: 3", "attempts: 2"), text.replace(FLOW.id, "another"))
 
-    with capture_logs() as logged:
-        process._supervisor_message(told, ())
+    logged = asyncio.run(told_flows(process, told))
 
     counts = {"served": 2, "new": 1, "changed": 1, "gone": 0}
     assert process._core.flows_changed.call_args.args == (process._shelf.flows,)
@@ -258,12 +268,24 @@ def test_flows_of_a_reload_are_given_to_calls_and_desk_and_noted_with_counts(tmp
     ]
 
 
+def test_of_two_reloads_one_right_after_the_other_the_last_is_served(tmp_path):
+    """The second has nothing to read that is not there already: it must wait for the first, which has."""
+    text = FLOW_FILE.read_text("utf-8")
+    first = flow_copies(tmp_path, text)
+    process = serving(tmp_path, first)
+    second = flow_copies(tmp_path, text.replace("attempts: 3", "attempts: 2"))
+
+    asyncio.run(told_flows(process, second, first))
+
+    assert process._shelf.flows == {FLOW.id: FLOW}
+    assert process._core.flows_changed.call_count == 2
+
+
 def test_flows_that_cannot_be_read_any_more_leave_those_of_before(tmp_path):
     process = serving(tmp_path, flow_copies(tmp_path, FLOW_FILE.read_text("utf-8")))
     before = process._shelf.flows
 
-    with capture_logs() as logged:
-        process._supervisor_message(FlowsServed(("gone.0123456789ab.yaml",)), ())
+    logged = asyncio.run(told_flows(process, FlowsServed(("gone.0123456789ab.yaml",))))
 
     assert process._shelf.flows is before
     assert not process._core.flows_changed.called

@@ -88,13 +88,13 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, files: Path) ->
 
 def test_what_is_served_changes_as_a_whole_and_is_counted(tmp_path: Path, files: Path) -> None:
     shelf = FlowShelf(tmp_path / "kept")
-    shelf.serve(taken(tmp_path, files))
+    shelf.serve(shelf.read(taken(tmp_path, files)))
     before = shelf.flows
     (files / "a.yaml").write_text(titled(TOKENIZE, "Another title"), "utf-8")
     (files / "b.yaml").write_text(CHARGE.replace("id: card-charge-agent", "id: another"), "utf-8")
     (files / "c.yaml").write_text(SELF_SERVICE, "utf-8")
 
-    changes = shelf.serve(taken(tmp_path, files))
+    changes = shelf.serve(shelf.read(taken(tmp_path, files)))
 
     assert changes == FlowChanges(served=2, new=1, changed=1, gone=1)
     assert {name: flow.title for name, flow in shelf.flows.items()}["card-tokenize-agent"] == "Another title"
@@ -104,22 +104,22 @@ def test_what_is_served_changes_as_a_whole_and_is_counted(tmp_path: Path, files:
 def test_a_version_that_cannot_be_read_changes_nothing(tmp_path: Path, files: Path) -> None:
     shelf = FlowShelf(tmp_path / "kept")
     names = taken(tmp_path, files)
-    shelf.serve(names)
+    shelf.serve(shelf.read(names))
     before = shelf.flows
 
     with pytest.raises(OperatorError):
-        shelf.serve((*names, "gone.0123456789ab.yaml"))
+        shelf.read((*names, "gone.0123456789ab.yaml"))
 
     assert shelf.flows is before
 
 
 def test_a_version_that_began_before_is_found_by_its_fingerprint(tmp_path: Path, files: Path) -> None:
     shelf = FlowShelf(tmp_path / "kept")
-    shelf.serve(taken(tmp_path, files))
+    shelf.serve(shelf.read(taken(tmp_path, files)))
     old = shelf.flows["card-tokenize-agent"]
     (files / "a.yaml").write_text(titled(TOKENIZE, "Another title"), "utf-8")
     fresh = FlowShelf(tmp_path / "kept")
-    fresh.serve(taken(tmp_path, files))
+    fresh.serve(fresh.read(taken(tmp_path, files)))
 
     assert fresh.version(old.id, fingerprint(old)) == old
     assert fresh.flows[old.id] != old
@@ -129,7 +129,7 @@ def test_a_version_that_began_before_is_found_by_its_fingerprint(tmp_path: Path,
 def test_a_copy_that_is_not_what_its_name_says_is_no_version(tmp_path: Path, files: Path) -> None:
     names = taken(tmp_path, files)
     shelf = FlowShelf(tmp_path / "kept")
-    shelf.serve(names)
+    shelf.serve(shelf.read(names))
     old = shelf.flows["card-tokenize-agent"]
     (tmp_path / "kept" / names[0]).write_text(titled(TOKENIZE, "Another title"), "utf-8")
 
