@@ -12,7 +12,6 @@ from typing import Final
 
 from dtmf_shield.account_data import slots
 from dtmf_shield.base.errors import InvariantError
-from dtmf_shield.cde import card
 from dtmf_shield.cde.capture_table import (
     ASKING,
     AT_GATEWAY,
@@ -22,10 +21,11 @@ from dtmf_shield.cde.capture_table import (
     TRANSITIONS,
     Input,
 )
-from dtmf_shield.cde.card import Brand, IinTable
+from dtmf_shield.cde.card import IinTable
 from dtmf_shield.cde.doors import Door, KeyJoiner
-from dtmf_shield.cde.fields import Field, Plan, Rules, card_in_slot, lay_out
+from dtmf_shield.cde.fields import Field, Plan, Rules
 from dtmf_shield.cde.gateways.base import CardInSlot, GatewayResult
+from dtmf_shield.cde.held import HeldFields
 from dtmf_shield.cde.key_rhythm import CELLS, KeyRhythm
 from dtmf_shield.cde.menu import Menu
 from dtmf_shield.cde.patience import DIGITS, KEYPAD, NO_KEY, StepKeys, patience_of, step_keys
@@ -42,7 +42,6 @@ from dtmf_shield.model.capture import (
     ControlKey,
     FieldKind,
     Hint,
-    KeyedValue,
     Patience,
     RejectReason,
 )
@@ -51,7 +50,6 @@ from dtmf_shield.model.ids import NO_OPERATION, NO_TOKEN, CaptureId, OperationId
 from dtmf_shield.model.messages import ChoiceMade, ChoiceRefused, ControlKeyed, FieldGivenUp, KeysHinted
 from dtmf_shield.model.payment import OperationKind
 
-LAST4: Final = 4
 _MONEY: Final = frozenset({OperationKind.AUTHORIZE, OperationKind.CHARGE})
 SENDING_S_MAX: Final = 60.0
 """Digits are held no longer at the gateway: connect, answer, one more try and a second gateway take 40 s at most."""
@@ -103,7 +101,7 @@ class Capture:
         self.capture_id, self.state, self.outcome = capture_id, CaptureState.IDLE, _NO_OUTCOME
         self._spec, self._page, self._test = spec, page, test
         self._rules = Rules(table, today)
-        self._fields = lay_out(spec.fields, page)
+        self._held = HeldFields(spec.fields, page, self._rules)
         self._joiner = KeyJoiner(page[slots.UNPAIRED_KEYS_AT :][: slots.UNPAIRED_KEYS_MAX])
         self._ahead = TypeAhead(page[slots.WAITING_KEYS_AT :][: slots.WAITING_KEYS_MAX])
         self._rhythm = KeyRhythm(page[slots.LAST_KEY_AT :][:CELLS])
@@ -111,10 +109,7 @@ class Capture:
         self._clock = StepClock()
         self._field: Field | None = None
         self._menu: Menu | None = None
-        self._accepted: list[str] = []
-        self._values: dict[str, KeyedValue] = {}
-        self._brand: Brand | None = None
-        self._shown_brand = self._last4 = ""
+        self._shown_brand = ""
         self._length, self._usual, self._attempt = 0, 0, 1
         self._reason: RejectReason | None = None
         self._undo_before = self._enough_keys = False
@@ -140,9 +135,7 @@ class Capture:
         ``patience`` None: as the specification has it. The open field asked for with other patience, or with the
         attempt it is at, goes on and loses no key. Raises InvariantError for a field or patience that cannot be.
         """
-        field = self._fields.get(name)
-        if field is None:
-            raise InvariantError("no such field in this capture")
+        field = self._held.named(name)
         patience = patience or patience_of(self._spec)
         keys = step_keys(patience)
         if field is self._field and self._goes_on(patience, attempt):
@@ -219,15 +212,10 @@ class Capture:
             self._after_change(now_s)
 
     @property
-    def fields_missing(self) -> int:
-        """How many fields are not accepted yet without which nothing is sent."""
-        return sum(field.missing for field in self._fields.values())
-
-    @property
     def nearly_whole(self) -> bool:
         """Whether the one needed field that is missing, if any, is being keyed."""
-        open_one = self._field is not None and self._field.missing
-        return self.fields_missing == open_one and any(field.needed for field in self._fields.values())
+        open_one = self._field is not None and self._field.needed and not self._field.accepted
+        return self._held.anything_needed and self._held.missing_count == open_one
 
     def pause(self, now_s: float) -> None:
         """Drop keys and stop the timers; what was keyed so far stays."""
@@ -244,7 +232,7 @@ class Capture:
 
     def submit(self, now_s: float, operation: OperationKind = OperationKind.TOKENIZE) -> CardInSlot:
         """Hand the card over. Media must be sealed first. Raises InvariantError where a needed field is missing."""
-        if self.fields_missing or not self._accepted:
+        if self._held.missing_count or not self._held.accepted:
             raise InvariantError("a field is missing")
         self._move(Input.SUBMIT)
         self._moves_money = operation in _MONEY
@@ -252,7 +240,7 @@ class Capture:
         self._clock.close()
         self._total_s = now_s + SENDING_S_MAX
         self._flush_ahead()
-        return card_in_slot(self._fields, self._page)
+        return self._held.card_in_slot()
 
     def stop(self, result: CaptureResult) -> None:
         """Cancelled, caller gone, timed out, interrupted. At the gateway, its answer still ends the capture."""
@@ -305,7 +293,7 @@ class Capture:
             result=result,
             token=token,
             brand=self._shown_brand,
-            last4=self._last4,
+            last4=self._held.last4,
             gateway_code=gateway_code,
             operation_id=operation_id,
             test=self._test,
@@ -392,29 +380,26 @@ class Capture:
             length=self._length,
             usual=self._usual,
             brand=self._shown_brand,
-            last4=self._last4 if held_card else "",
+            last4=self._held.last4 if held_card else "",
             attempt=self._attempt,
             reason=self._reason,
-            accepted=tuple(self._accepted),
-            values=tuple(self._values.values()),
+            accepted=tuple(self._held.accepted),
+            values=tuple(self._held.values.values()),
         )
 
     def expiry_month_year(self) -> tuple[int, int]:
         """Return (month, two-digit year) of the accepted expiry, (0, 0) without one. PCI DSS lets it be kept."""
-        expiry = self._of_kind(FieldKind.EXPIRY)
-        if expiry is None or not expiry.accepted:
-            return 0, 0
-        return card.digits_value(expiry.view, 0, 2), card.digits_value(expiry.view, 4, 2)
+        return self._held.expiry_month_year()
 
     @property
     def accepted_brand(self) -> str:
         """Name of the accepted card's brand."""
-        return self._brand.name if self._brand is not None else ""
+        return self._held.brand_name
 
     @property
     def last4(self) -> str:
         """Last four digits of the accepted card."""
-        return self._last4
+        return self._held.last4
 
     # --- within -----------------------------------------------------------------------------------------
 
@@ -574,7 +559,7 @@ class Capture:
 
     def _after_change(self, now_s: float) -> None:
         field = self._open_field()
-        plan = self._rules.plan(field, self._brand)
+        plan = self._rules.plan(field, self._held.brand)
         self._length, self._usual = plan.certain_length, plan.usual
         if field.kind is FieldKind.CARD_NUMBER:
             self._shown_brand = plan.brand
@@ -595,7 +580,7 @@ class Capture:
         return patience.inter_digit_timeout_ms if self._enough_keys else patience.first_digit_timeout_ms
 
     def _expect_first_key(self, now_s: float) -> None:
-        plan = self._rules.plan(self._open_field(), self._brand)
+        plan = self._rules.plan(self._open_field(), self._held.brand)
         self._length, self._usual = plan.certain_length, plan.usual
         self._shown_brand = self.accepted_brand
         self._undo_before = False
@@ -604,7 +589,7 @@ class Capture:
     def _check(self, now_s: float, *, by_key: bool) -> None:
         self._swallow = NO_KEY if by_key else self._keys.submit
         field = self._open_field()
-        reason = self._rules.fault(field, self._brand)
+        reason = self._rules.fault(field, self._held.brand)
         if reason is not None:
             self._refuse(reason, now_s)
             return
@@ -614,24 +599,13 @@ class Capture:
         self._accept(field)
 
     def _accept(self, field: Field) -> None:
-        """Keep what an acceptance tells."""
-        field.accept(self._page, self._rules.today[0] // 100)
-        self._accepted.append(field.spec.name)
-        if field.kind is FieldKind.CARD_NUMBER:
-            self._know_card(field)
-        if field.count and not field.spec.sensitive:
-            value = str(field.view[: field.count], "ascii")  # not sensitive, and too short for a card number
-            self._values[field.spec.name] = KeyedValue(field.spec.name, value)
-
-    def _know_card(self, field: Field) -> None:
-        found = self._rules.brand(field)
-        if isinstance(found, RejectReason):
-            raise InvariantError("a card number was accepted and has no brand")
-        self._brand, self._shown_brand = found, found.name
-        self._last4 = str(field.view[field.count - LAST4 : field.count], "ascii")
-        code = self._of_kind(FieldKind.SECURITY_CODE)
-        if code is not None and code.count not in (0, found.code_length):
-            self._forget_field(code)
+        self._held.accept(field)
+        brand = self._held.brand
+        if field.kind is FieldKind.CARD_NUMBER and brand is not None:
+            self._shown_brand = brand.name
+            code = self._held.of_kind(FieldKind.SECURITY_CODE)
+            if code is not None and code.count not in (0, brand.code_length):
+                self._forget_field(code)
 
     def _refuse(self, reason: RejectReason, now_s: float) -> None:
         field = self._open_field()
@@ -672,23 +646,17 @@ class Capture:
             raise InvariantError(f"capture {self.capture_id}: no field is open")
         return self._field
 
-    def _of_kind(self, kind: FieldKind) -> Field | None:
-        return next((field for field in self._fields.values() if field.kind is kind), None)
-
     def _forget_security_code(self) -> None:
-        code = self._of_kind(FieldKind.SECURITY_CODE)
+        code = self._held.of_kind(FieldKind.SECURITY_CODE)
         if code is not None:
             self._forget_field(code)
 
     def _forget_field(self, field: Field) -> None:
         if field.count:
             self._wipe_traces()
-        field.wipe(self._page)
-        if field.spec.name in self._accepted:
-            self._accepted.remove(field.spec.name)
-        self._values.pop(field.spec.name, None)
+        self._held.forget(field)
         if field.kind is FieldKind.CARD_NUMBER:
-            self._brand, self._shown_brand, self._last4 = None, "", ""
+            self._shown_brand = ""
 
     def _end_pause(self, now_s: float) -> None:
         paused_s = now_s - self._paused_s
@@ -705,8 +673,7 @@ class Capture:
         # Generation, state and head stay until the slot is given back: media still looks at them. The joiner's cells
         # go with the rest.
         self._page[slots.RING_AT :] = _ZEROS[slots.RING_AT :]
-        for field in self._fields.values():
-            field.wipe(self._page)
+        self._held.wipe()
         self._ahead.flush()
         self._rhythm.break_off()
         self._menu = None

@@ -80,11 +80,6 @@ class Field:
         return self.spec.kind
 
     @property
-    def missing(self) -> bool:
-        """Whether nothing may be sent before it is accepted."""
-        return self.needed and not self.accepted
-
-    @property
     def needed(self) -> bool:
         """Whether it is of the card or the account, and not optional."""
         return self.kind in _NEEDED and not self.spec.optional

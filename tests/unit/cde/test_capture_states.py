@@ -327,7 +327,7 @@ def test_search_for_digits_would_find_them() -> None:
     line = Line().armed().collect(PAN).key("48151623")
     assert digits_reachable(line.capture, "48151623") == []
 
-    line.capture._accepted.append("48151623")
+    line.capture._held.accepted.append("48151623")
     assert digits_reachable(line.capture, "48151623") != []
 
 
@@ -371,6 +371,7 @@ class Walk(RuleBasedStateMachine):
     )
     def menu(self, keys: tuple[str, ...], patience: Patience) -> None:
         self.attempt("ask_choice", keys, patience, self.line.now_s)
+        self.menu_seen = True
 
     @rule()
     def stop_asking(self) -> None:
@@ -462,7 +463,6 @@ class Walk(RuleBasedStateMachine):
             if isinstance(each, ChoiceMade):
                 assert 0 <= each.ordinal < len(OPTIONS)
                 assert self.menu_seen
-        self.menu_seen = self.menu_seen or self.line.state is CaptureState.CHOOSING
 
     @invariant()
     def something_will_happen_while_something_is_asked_for(self) -> None:
