@@ -66,6 +66,8 @@ _UNTOUCHED: Final = frozenset({CaptureState.WAITING, CaptureState.CHOOSING})
 _SHOWING_LAST4: Final = frozenset({CaptureState.HELD, CaptureState.CHOOSING, CaptureState.PAUSED})
 REPEAT_REST_S: Final = 2.0
 """Two stars in a row, or one that has just emptied a field, ask for the prompt once."""
+SWALLOW_S_MAX: Final = 3.0
+"""Later than this the submit key skips a field that may be skipped; it is no left-over of the entry before."""
 _ZEROS: Final = bytes(slots.SLOT_BYTES)
 CaptureMessage = FieldGivenUp | ChoiceMade | ChoiceRefused | ControlKeyed | KeysHinted
 """What a capture tells beside its progress."""
@@ -115,7 +117,7 @@ class Capture:
         self._undo_before = self._enough_keys = False
         self._swallow = NO_KEY
         """The submit key of an entry that has submitted itself: it may still come, once."""
-        self._repeat_rests_s = now_s
+        self._swallow_until_s = self._repeat_rests_s = now_s
         self._messages: list[CaptureMessage] = []
         self._hinted: set[Hint] = set()
         self._stopped: CaptureResult | None = None
@@ -197,7 +199,7 @@ class Capture:
         """Whether the field is only to be waited for with other patience."""
         if attempt > 1 and attempt == self._attempt:
             # The caller may have begun the next entry, even ended it, before control's answer to the refusal came.
-            return self.state in TAKING_KEYS
+            return self.state in FIELD_OPEN or self.state is CaptureState.HELD
         return self.state is CaptureState.WAITING and patience != self._patience
 
     def _go_on(self, patience: Patience, keys: StepKeys, attempt: int, now_s: float) -> None:
@@ -431,12 +433,17 @@ class Capture:
         if not counts:
             return
         swallow, self._swallow = self._swallow, NO_KEY
-        if code == swallow:
+        if code == swallow and not (self._may_be_skipped and now_s > self._swallow_until_s):
             return
         if self.state is CaptureState.HELD:
             self._ahead.put(code)
         else:
             self._take(code, now_s)
+
+    @property
+    def _may_be_skipped(self) -> bool:
+        """Whether the submit key alone answers the open field."""
+        return self.state is CaptureState.WAITING and self._open_field().spec.optional
 
     def _take(self, code: int, now_s: float) -> None:
         if self.state is CaptureState.CHOOSING:
@@ -588,6 +595,7 @@ class Capture:
 
     def _check(self, now_s: float, *, by_key: bool) -> None:
         self._swallow = NO_KEY if by_key else self._keys.submit
+        self._swallow_until_s = now_s + SWALLOW_S_MAX
         field = self._open_field()
         reason = self._rules.fault(field, self._held.brand)
         if reason is not None:
@@ -662,6 +670,7 @@ class Capture:
         paused_s = now_s - self._paused_s
         self._total_s += paused_s
         self._repeat_rests_s += paused_s
+        self._swallow_until_s += paused_s
         self._clock.shift(paused_s)
 
     def _end(self, outcome: CaptureOutcome) -> None:

@@ -3,7 +3,8 @@
 The code of the last key lies in the slot and is only compared with the next one. What is kept beside it are times and
 counts. A press that arrives as two is told from honest keys by its rhythm: presses of a hand are 200 ms apart and more
 (a tone and a pause of a DTMF receiver alone are 80 ms by ITU-T Q.24; a finger must also come up and go down again),
-their doubles follow within DOUBLE_GAP_S. A line that stalls delivers honest keys at once too, but rarely just two and
+their doubles follow within DOUBLE_GAP_S (the detector tells two tones of 40 ms with pauses of 20 to 50 ms as keys 60 to
+100 ms apart, of 80 ms as 120: measured). A line that stalls delivers honest keys at once too, but rarely just two and
 rarely equal ones, so a doubled press is a run of exactly two equal digits, and such runs must be most of what comes.
 """
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dtmf_shield.account_data import slots
 from dtmf_shield.base.errors import InvariantError
-from dtmf_shield.cde.capture import Change
+from dtmf_shield.cde.capture import SWALLOW_S_MAX, Change
 from dtmf_shield.cde.capture_table import ENDED
 from dtmf_shield.cde.doors import HELD_S_MAX, PAIR_WINDOW_S
 from dtmf_shield.cde.gateways.base import GatewayResult, GatewayResultKind, SlotField
@@ -154,6 +154,14 @@ def test_one_hash_right_after_auto_submit_is_swallowed() -> None:
 
     line.key("#")
     assert line.reason is RejectReason.TOO_SHORT
+
+
+@pytest.mark.parametrize(("after_s", "skipped"), [(1.0, False), (SWALLOW_S_MAX + 0.1, True)])
+def test_late_hash_skips_an_optional_field_instead_of_being_swallowed(after_s: float, skipped: bool) -> None:
+    code = FieldSpec(name=CODE, kind=FieldKind.SECURITY_CODE, optional=True)
+    line = Line(CaptureSpec(fields=(FIELDS[0], code))).armed().collect(PAN).key(MASTERCARD).collect(CODE)
+    line.wait(after_s).key("#", gap_s=0)
+    assert line.capture.progress().accepted == ((PAN, CODE) if skipped else (PAN,))
 
 
 def test_hash_after_an_auto_refusal_is_swallowed_too() -> None:
