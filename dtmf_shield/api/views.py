@@ -54,7 +54,14 @@ _GROUPS_AMEX: Final = (4, 6, 5)
 _GROUPS_CARD: Final = (4, 4, 4, 4, 3)
 _GOOD: Final = frozenset({CaptureResult.TOKEN, CaptureResult.APPROVED})
 _HOLDING: Final = frozenset(
-    {CaptureState.HELD, CaptureState.SENDING, CaptureState.PAYING, CaptureState.SETTLING, CaptureState.DONE}
+    {
+        CaptureState.HELD,
+        CaptureState.CHOOSING,
+        CaptureState.SENDING,
+        CaptureState.PAYING,
+        CaptureState.SETTLING,
+        CaptureState.DONE,
+    }
 )
 _OPERATION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _VALUE: Final = re.compile(rf"[0-9]{{1,{VALUE_KEYS_MAX}}}")
