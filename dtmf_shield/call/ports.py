@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from dtmf_shield.call.record import CallRecord
+from dtmf_shield.flow.engine.commands import CallHook
 from dtmf_shield.model.ids import CallId, LegRole
 from dtmf_shield.model.messages import (
     CancelCapture,
@@ -56,6 +57,15 @@ class CapturePort(Protocol):
 
     def opaque_info(self, call_id: CallId, row: int, role: LegRole, body: OpaqueBody) -> bool:
         """Carry an unread INFO body to cde; False where no mailbox cell is free."""
+
+
+class HookPort(Protocol):
+    """Look-ups at the hooks of the configuration."""
+
+    def ask(self, call_id: CallId, mark: int, request: CallHook) -> None:
+        """Look up; answered once by ``CallCore.hook_answered`` with the same ``mark``, never within this call. No
+        answer in time is an answer (ERROR). ``request.send`` holds inputs, variables and released fields only.
+        """
 
 
 class StorePort(Protocol):

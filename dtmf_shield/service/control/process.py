@@ -70,6 +70,7 @@ from dtmf_shield.model.messages import (
     VelocityStopped,
 )
 from dtmf_shield.model.stream import Codec, LegStatistics
+from dtmf_shield.service import flow_findings
 from dtmf_shield.service.channel import Channel
 from dtmf_shield.service.control.audit_trail import AuditTrail
 from dtmf_shield.service.control.capture_port import CdeCaptures
@@ -156,12 +157,12 @@ def settings_of(config: Config, flows: dict[str, Flow], caller_key: bytes = b"")
     )
 
 
-def load_flows(directory: Path) -> dict[str, Flow]:
+def load_flows(directory: Path, config: Config) -> dict[str, Flow]:
     """All flows of a directory that a call can begin, by id. Raises OperatorError; they have been checked already."""
     flows = {}
     for path in sorted(directory.glob("*.yaml")):
         flow = load_flow(path.read_text("utf-8"), file=str(path))
-        reason = unserved_reason(flow)
+        reason = unserved_reason(flow) or "; ".join(flow_findings.findings(flow, config))
         if reason:
             _log.info("flow_not_offered", flow=flow.id, reason=reason)
         else:
@@ -203,7 +204,7 @@ class ControlProcess:
     def _configure(self, message: ConfigureControl, mailbox_fd: int) -> None:
         self._config = Config.model_validate_json(message.config_json)
         self._state = Path(message.state_directory)
-        self._flows = load_flows(Path(self._config.capture.flows_directory))
+        self._flows = load_flows(Path(self._config.capture.flows_directory), self._config)
         self._rows = MediaRows(self._clock, self._config.media.address, self._config.media.address_v6)
         self._captures = CdeCaptures(self._clock, MailboxWriter(mailbox_fd))
         os.close(mailbox_fd)
