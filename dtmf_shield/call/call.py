@@ -55,6 +55,8 @@ class Engagement:
     paused: bool = False
     inputs: Mapping[str, str] = field(default_factory=dict)
     """What the flow was told when it began."""
+    language: str = ""
+    """As told with the call or the capture; what is spoken is the state's."""
     waiting: tuple[Served, ...] = ()
     """What the flow wants once the pause is over."""
 
@@ -109,6 +111,10 @@ class Call:
     agent: Leg
     invite_request: Request | None = None
     engage_flow: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """What flows may be told of the INVITE: headers that some flow names."""
+    language: str = ""
+    """As the route says; empty: each flow's default."""
     phase: CallPhase = CallPhase.RINGING
     confirmed: bool = False
     late: bool = False

@@ -211,6 +211,9 @@ def record_of(call: Call) -> CallRecord:
         flow_id=engagement.flow.id if engagement is not None and running else "",
         reference=engagement.reference if engagement is not None and running else "",
         amount=engagement.amount if engagement is not None and running else NO_MONEY,
+        inputs=dict(engagement.inputs) if engagement is not None and running else {},
+        headers=dict(call.headers),
+        language=engagement.language if engagement is not None and running else call.language,
         masked_longer=running or Timer.TAIL in call.deadlines,
     )
 

@@ -6,6 +6,7 @@ Order: media masks the caller for capture (ShieldChanged), cde arms its slot (Ca
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec.structs import replace
@@ -24,12 +25,13 @@ from dtmf_shield.call.errors import (
     CommandRefused,
     FieldUnknown,
     FlowUnknown,
+    InputRefused,
 )
-from dtmf_shield.call.events import CallPhase, CaptureChanged
-from dtmf_shield.call.flow_start import inputs_of
+from dtmf_shield.call.events import CallPhase, CaptureChanged, CaptureNotStarted
+from dtmf_shield.call.flow_start import NOTHING_GIVEN, amount_of, run_inputs
 from dtmf_shield.call.settings import ARM_TIMEOUT_S
 from dtmf_shield.call.unserved import Served, answer_unserved
-from dtmf_shield.flow.engine import advance, begin
+from dtmf_shield.flow.engine import FlowState, advance, begin
 from dtmf_shield.flow.engine.commands import Charge, Collect
 from dtmf_shield.flow.engine.events import CaptureEnded, Event, FieldLost, FieldRequested
 from dtmf_shield.flow.engine.state import EventRefusedError
@@ -52,9 +54,16 @@ AT_GATEWAY: Final = frozenset({CaptureState.SENDING, CaptureState.PAYING, Captur
 
 
 def start_capture(
-    ctx: Context, now_s: float, call_id: CallId, flow_id: str, reference: str = "", amount: Money = NO_MONEY
+    ctx: Context,
+    now_s: float,
+    call_id: CallId,
+    flow_id: str,
+    reference: str = "",
+    amount: Money = NO_MONEY,
+    given: Mapping[str, str] = NOTHING_GIVEN,
+    language: str = "",
 ) -> CaptureId:
-    """Engage a capture.
+    """Engage a capture. ``given``: inputs as the flow names them; ``language``: before that of the call.
 
     Raises CallUnknown, CallNotTalking, CaptureRunning, FlowUnknown, AmountNeeded, AmountNotTaken,
     InputRefused.
@@ -69,12 +78,14 @@ def start_capture(
     flow = ctx.settings.flows.get(flow_id)
     if flow is None:
         raise FlowUnknown
-    inputs = inputs_of(flow, reference, amount)
+    inputs = run_inputs(flow, call, given, reference, amount)
+    spoken = language or call.language
     if call.engagement is not None:
         ctx.captures.pop(call.engagement.capture_id, None)
     capture_id = CaptureId(ctx.tokens())
-    state = begin(flow, inputs)[0]
-    call.engagement = Engagement(capture_id, flow, reference, amount, state, inputs=inputs)
+    state = begin(flow, inputs, language=spoken, dialled=call.dialled)[0]
+    moved = amount_of(flow, inputs)
+    call.engagement = Engagement(capture_id, flow, reference, moved, state, inputs=inputs, language=spoken)
     ctx.captures[capture_id] = call_id
     call.deadlines.pop(Timer.TAIL, None)
     call.deadlines[Timer.ARM] = now_s + ARM_TIMEOUT_S
@@ -89,8 +100,14 @@ def engage(ctx: Context, now_s: float, call_id: CallId, flow_id: str) -> None:
     """Start a capture by route or star code: nobody waits for an answer, the agent's page shows the state."""
     try:
         start_capture(ctx, now_s, call_id, flow_id)
-    except CommandRefused:
-        return
+    except CommandRefused as refusal:
+        faults = refusal.faults if isinstance(refusal, InputRefused) else ()
+        ctx.events.append(CaptureNotStarted(call_id, flow_id, refusal.text, faults))
+
+
+def _begin(call: Call, engagement: Engagement) -> tuple[FlowState, tuple[Served, ...]]:
+    begun = begin(engagement.flow, engagement.inputs, language=engagement.language, dialled=call.dialled)
+    return answer_unserved(*begun)
 
 
 def shield_changed(ctx: Context, now_s: float, call: Call, role: LegRole, mode: ShieldMode) -> None:
@@ -121,7 +138,7 @@ def capture_armed(ctx: Context, now_s: float, capture_id: CaptureId) -> None:
         return
     engagement.stage = Stage.RUNNING
     call.deadlines.pop(Timer.ARM, None)
-    engagement.state, commands = answer_unserved(*begin(engagement.flow, engagement.inputs))
+    engagement.state, commands = _begin(call, engagement)
     _carry_out(ctx, now_s, call, engagement, commands)
     ctx.events.append(CaptureChanged(call.call_id, capture_id))
 
@@ -153,7 +170,7 @@ def _resume(
     if progress.state is CaptureState.IDLE:
         engagement.stage = Stage.ARMING  # CaptureArmed is still to come, within the deadline that stands
         return
-    engagement.state, commands = answer_unserved(*begin(engagement.flow, engagement.inputs))
+    engagement.state, commands = _begin(call, engagement)
     for field in progress.accepted:
         event = accepted(engagement.flow, field, progress)
         engagement.state, more = answer_unserved(*advance(engagement.state, event))

@@ -11,12 +11,11 @@ from collections.abc import Iterable
 from dtmf_shield.call import engagement as capturing
 from dtmf_shield.call.call import Call, Engagement, Leg, Stage, Timer
 from dtmf_shield.call.context import Context
-from dtmf_shield.call.errors import CommandRefused
 from dtmf_shield.call.events import CallAnswered
-from dtmf_shield.call.flow_start import inputs_of
 from dtmf_shield.call.record import CallRecord, LegRecord
 from dtmf_shield.call.settings import ARM_TIMEOUT_S
 from dtmf_shield.flow.engine import begin
+from dtmf_shield.flow.inputs import input_faults
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.capture import CaptureResult
 from dtmf_shield.model.ids import LegRole
@@ -44,6 +43,8 @@ def restore(ctx: Context, now_s: float, records: Iterable[CallRecord]) -> int:
             caller=_leg(LegRole.CALLER, record.caller),
             agent=_leg(LegRole.AGENT, record.agent),
             confirmed=True,
+            headers=record.headers,
+            language=record.language,
         )
         _take_up(ctx, now_s, call, record)
         count += 1
@@ -64,7 +65,7 @@ def _take_up(ctx: Context, now_s: float, call: Call, record: CallRecord) -> None
         ctx.capture.send(CancelCapture(capture_id=record.capture_id))
     if record.capture_id and flow is not None:
         inputs = _inputs(flow, record)
-        state = begin(flow, inputs)[0]
+        state = begin(flow, inputs, language=record.language, dialled=record.dialled)[0]
         call.engagement = Engagement(
             record.capture_id,
             flow,
@@ -73,6 +74,7 @@ def _take_up(ctx: Context, now_s: float, call: Call, record: CallRecord) -> None
             state,
             stage=Stage.RESUMING,
             inputs=inputs,
+            language=record.language,
         )
         ctx.captures[record.capture_id] = call.call_id
         # cde tells its running captures at once; one that it does not know any more is over.
@@ -83,10 +85,7 @@ def _take_up(ctx: Context, now_s: float, call: Call, record: CallRecord) -> None
 
 def _inputs(flow: Flow, record: CallRecord) -> dict[str, str]:
     """Return what the flow was told; nothing where it has changed since and takes that no more."""
-    try:
-        return inputs_of(flow, record.reference, record.amount)
-    except CommandRefused:
-        return {}
+    return {} if input_faults(flow, record.inputs) else record.inputs
 
 
 def _leg(role: LegRole, record: LegRecord) -> Leg:

@@ -33,11 +33,19 @@ def input_faults(flow: Flow, given: Mapping[str, str]) -> list[str]:
     """Return a sentence for each input that is not as the flow says: its name and what is allowed, never the value."""
     faults = [fault for name, value in given.items() if (fault := _fault(flow, name, value))]
     faults += [
-        f"input {name}: is needed by the flow {flow.id}"
+        f"input {name}: is needed by the flow {flow.id}{_source(wanted)}"
         for name, wanted in flow.inputs.items()
         if wanted.required and name not in given
     ]
     return faults
+
+
+def _source(wanted: Input) -> str:
+    sources = {
+        "header": f" and comes with SIP header {wanted.header}",
+        "dialled": " and is the dialled number",
+    }
+    return (sources | {"caller": " and is the caller's number"}).get(wanted.origin, "")
 
 
 def may_be_card(text: str) -> bool:

@@ -34,6 +34,7 @@ from dtmf_shield.call.events import (
     CallEvent,
     CallPhase,
     CaptureChanged,
+    CaptureNotStarted,
     ShieldStateChanged,
 )
 from dtmf_shield.call.record import CallRecord
@@ -146,7 +147,9 @@ def settings_of(config: Config, flows: dict[str, Flow], caller_key: bytes = b"")
             for trunk in config.trunks
         ),
         agents=agents,
-        routes=tuple(Route(route.dialled, route.agent, route.capture) for route in config.routes),
+        routes=tuple(
+            Route(route.dialled, route.agent, route.capture, route.language or "") for route in config.routes
+        ),
         flows=flows,
         default_flow=config.capture.default_flow,
         codecs=tuple(Codec(name) for name in config.media.codecs),
@@ -419,6 +422,10 @@ class ControlProcess:
                 self._audit.note("shield", call=call_id, leg=role.value, mode=mode.value)
             case CaptureChanged(call_id=call_id):
                 self._audit_capture(call_id)
+            case CaptureNotStarted(call_id=call_id, flow_id=flow_id, reason=reason, faults=faults):
+                _log.warning(
+                    "capture_not_started", call_id=call_id, flow=flow_id, reason=reason, faults=faults
+                )
             case _:
                 pass  # CallStarted, CallPhaseChanged: only the view changes
         self._desk.call_changed(event.call_id)
