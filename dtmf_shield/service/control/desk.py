@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Final, Literal
 
 from dtmf_shield.api import ports, views
+from dtmf_shield.api.agent_sees import shown
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.call import errors
 from dtmf_shield.call.core import CallCore
@@ -42,6 +43,23 @@ _REFUSALS: Final[Mapping[type[errors.CommandRefused], type[ports.DeskRefusal]]] 
 }
 
 
+def _inputs_asked(flow: Flow) -> tuple[views.InputView, ...]:
+    return tuple(
+        views.InputView(
+            name=name,
+            type=wanted.type,
+            required=wanted.required,
+            min=wanted.min,
+            max=wanted.max,
+            allowed=wanted.allowed,
+            pattern=wanted.pattern,
+            length=wanted.length,
+        )
+        for name, wanted in flow.inputs.items()
+        if wanted.origin == "api"
+    )
+
+
 def _caller_shown(masked: str) -> str:
     """Numbers show two digits; what is no number (a name) shows nothing of itself."""
     return masked if masked == "anonymous" or masked.removeprefix("••").isdecimal() else "••"
@@ -51,6 +69,8 @@ def _caller_shown(masked: str) -> str:
 def _translated() -> Iterator[None]:
     try:
         yield
+    except errors.InputRefused as refusal:
+        raise ports.InputRefused(refusal.faults) from None
     except errors.CommandRefused as refusal:
         raise _REFUSALS[type(refusal)]() from None
 
@@ -101,13 +121,21 @@ class Desk:
             raise ports.TokenNotThere from None
 
     def start_capture(
-        self, call_id: CallId, flow_id: str, reference: str, amount: Money = NO_MONEY
+        self,
+        call_id: CallId,
+        flow_id: str,
+        reference: str,
+        amount: Money = NO_MONEY,
+        given: Mapping[str, str] = ports.NOTHING_GIVEN,
+        language: str = "",
     ) -> CaptureId:
         """Begin a capture."""
         if self._paused:
             raise ports.CapturesFull
         with _translated():
-            capture_id = self._core.start_capture(self._clock.now_s(), call_id, flow_id, reference, amount)
+            capture_id = self._core.start_capture(
+                self._clock.now_s(), call_id, flow_id, reference, amount, given, language
+            )
         self._after()
         return capture_id
 
@@ -138,7 +166,9 @@ class Desk:
     def flows(self) -> Sequence[views.FlowView]:
         """Return the flows an agent may start."""
         return [
-            views.FlowView(id=flow.id, title=flow.title, needs_amount=flow.needs_amount)
+            views.FlowView(
+                id=flow.id, title=flow.title, needs_amount=flow.needs_amount, inputs=_inputs_asked(flow)
+            )
             for flow in self._flows.values()
         ]
 
@@ -183,7 +213,7 @@ class Desk:
     def progressed(self, progress: CaptureProgress) -> None:
         """Apply each progress in order: it speaks of one field, the view keeps the others."""
         if view := self._captures.get(progress.capture_id):
-            self._captures[view.id] = views.capture_after_progress(view, progress)
+            self._keep(views.capture_after_progress(view, progress))
             self.call_changed(view.call)
 
     def finished(self, outcome: CaptureOutcome) -> None:
@@ -194,7 +224,7 @@ class Desk:
                 self._tokens.popitem(last=False)
         view = self._captures.get(outcome.capture_id)
         if view is not None:
-            after = self._captures[view.id] = views.capture_after_outcome(view, outcome)
+            after = self._keep(views.capture_after_outcome(view, outcome))
             call = self._ended.get(view.call)
             if call is not None and call.capture is not None and call.capture.id == view.id:
                 self._ended[view.call] = call.model_copy(update={"capture": after})
@@ -210,7 +240,7 @@ class Desk:
         capture = self._captures.get(last.capture.id) if last.capture else None
         if capture is not None and capture.outcome is None:
             gone = CaptureOutcome(capture_id=capture.id, result=CaptureResult.CALLER_GONE)
-            capture = self._captures[capture.id] = views.capture_after_outcome(capture, gone)
+            capture = self._keep(views.capture_after_outcome(capture, gone))
         view = last.model_copy(update={"state": views.CallState.ENDED, "shield": off, "capture": capture})
         self._ended[call_id] = view
         while len(self._ended) > ENDED_SHOWN_MAX:
@@ -259,9 +289,17 @@ class Desk:
             view = views.capture_after_progress(view, capture.progress)
         if isinstance(capture.outcome, CaptureOutcome):
             view = views.capture_after_outcome(view, capture.outcome)
-        self._captures[view.id] = view
+        view = self._keep(view)
         while len(self._captures) > CAPTURES_KEPT_MAX:
             self._captures.popitem(last=False)
+        return view
+
+    def _keep(self, view: views.CaptureView) -> views.CaptureView:
+        """Keep a capture as its flow shows it; nothing else is kept here."""
+        flow = self._flows.get(view.flow)
+        # A flow that is gone shows nothing more than its state.
+        view = shown(view, flow.masking.agent_sees if flow is not None else ())
+        self._captures[view.id] = view
         return view
 
     def _tell_call(self, view: views.CallView) -> None:
