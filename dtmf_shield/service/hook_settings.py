@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from dtmf_shield.base.config import Config, HookSection
-from dtmf_shield.base.errors import OperatorError
+from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.web_address import web_address
 from dtmf_shield.service.control.hooks import Hook
 from dtmf_shield.service.control.json_post import Server
@@ -24,16 +24,22 @@ _OURS: Final = frozenset({"host", "content-type", "content-length", "transfer-en
 """Headers that no file may set: they frame the request."""
 _WANTED: Final = "write a token, or one header as Name: value, on its first line"
 
+_log = get_logger("hooks")
+
 
 def hooks_of(config: Config) -> dict[str, Hook]:
-    """Return the hooks by name; the files they name are read. Raises OperatorError."""
+    """Return the hooks by name; the files they name are read.
+
+    One whose files went bad since they were checked is told in the log and left out: its look-ups end as errors, and a
+    process that takes calls up again does not fail by it.
+    """
     hooks = {}
     for place, section in enumerate(config.hooks):
         try:
             hooks[section.name] = Hook(_server(section), section.timeout_s)
         except (OSError, ValueError) as error:
-            # Checked before the start; a file may have changed since. Neither text repeats what a file holds.
-            raise OperatorError(f"hooks[{place}]: {error}; run dtmf-shield check") from None
+            # Neither text repeats what a file holds.
+            _log.error("hook_unusable", hook=section.name, key=f"hooks[{place}]", reason=str(error))
     return hooks
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from dtmf_shield.base.config import (
     CaptureSection,
@@ -175,13 +176,20 @@ def test_files_of_hooks_are_checked_before_a_start_and_nothing_of_them_is_told(t
     assert "chmod 600" in told[3]
 
 
-def test_files_that_went_bad_since_the_check_are_told_at_the_start_without_their_content(tmp_path):
+def test_a_hook_whose_file_went_bad_since_the_check_is_left_out_and_told_without_its_content(tmp_path):
     (tmp_path / "secret").write_text("7777 7777\n")
-    section = HookSection(name="one", url="https://crm.example", credentials_file=str(tmp_path / "secret"))
+    url = "https://crm.example"
+    sections = [
+        HookSection(name="one", url=url, credentials_file=str(tmp_path / "secret")),
+        HookSection(name="two", url=url),
+    ]
 
-    with pytest.raises(OperatorError, match=r"hooks\[0\]") as caught:
-        hooks_of(Config(hooks=[section]))
-    assert "77" not in str(caught.value)
+    with capture_logs() as lines:
+        hooks = hooks_of(Config(hooks=sections))
+
+    assert list(hooks) == ["two"]
+    assert [(line["event"], line["hook"]) for line in lines] == [("hook_unusable", "one")]
+    assert "77" not in repr(lines)
 
 
 def test_paths_of_hooks_are_made_whole_for_the_process_that_reads_them(tmp_path):
