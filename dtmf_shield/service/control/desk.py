@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, Literal
 
@@ -84,6 +84,8 @@ class Desk:
         self._core, self._flows, self._clock, self._after = core, flows, clock, after
         self._listeners: list[ports.DeskListener] = []
         self._captures: OrderedDict[CaptureId, views.CaptureView] = OrderedDict()
+        self._sees: dict[CaptureId, Collection[str]] = {}
+        """What each capture that is kept shows its agent."""
         self._ended: OrderedDict[CallId, views.CallView] = OrderedDict()
         self._last: dict[CallId, views.CallView] = {}
         self._tokens: OrderedDict[CaptureId, Token] = OrderedDict()
@@ -251,6 +253,7 @@ class Desk:
         """Forget all captures of a call, not its last alone: an agent may have tried again."""
         for capture_id in [view.id for view in self._captures.values() if view.call == call_id]:
             del self._captures[capture_id]
+            self._sees.pop(capture_id, None)
 
     # --- views ---------------------------------------------------------------------------------------
 
@@ -273,6 +276,7 @@ class Desk:
         view = self._captures.get(capture.capture_id)
         if view is None:
             flow = self._flows[capture.flow_id]
+            self._sees[capture.capture_id] = flow.masking.agent_sees
             view = views.new_capture(
                 capture_id=capture.capture_id,
                 call_id=call_id,
@@ -291,14 +295,12 @@ class Desk:
             view = views.capture_after_outcome(view, capture.outcome)
         view = self._keep(view)
         while len(self._captures) > CAPTURES_KEPT_MAX:
-            self._captures.popitem(last=False)
+            self._sees.pop(self._captures.popitem(last=False)[0], None)
         return view
 
     def _keep(self, view: views.CaptureView) -> views.CaptureView:
-        """Keep a capture as its flow shows it; nothing else is kept here."""
-        flow = self._flows.get(view.flow)
-        # A flow that is gone shows nothing more than its state.
-        view = shown(view, flow.masking.agent_sees if flow is not None else ())
+        """Keep a capture as the flow that it began with shows it; nothing else is kept here."""
+        view = shown(view, self._sees.get(view.id, ()))
         self._captures[view.id] = view
         return view
 

@@ -1,5 +1,6 @@
 """What a flow shows its agent (masking.agent_sees), and the inputs it tells: the desk's views of a running capture."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState
 from dtmf_shield.model.ids import CallId, CaptureId, Token
 from dtmf_shield.model.stream import ShieldMode
+from dtmf_shield.service.control import desk as desk_module
 from dtmf_shield.service.control.desk import Desk
 
 FLOWS = Path(__file__).parents[3] / "ivr_flows"
@@ -179,3 +181,17 @@ def test_inputs_and_language_reach_the_core_and_refusals_come_back_with_their_se
 
     assert core.asked[0][4:] == ({"kind": "old"}, "fr-FR")
     assert caught.value.findings == ["input kind: one of old, new"]
+
+
+def test_nothing_is_remembered_of_captures_that_are_forgotten(monkeypatch):
+    monkeypatch.setattr(desk_module, "CAPTURES_KEPT_MAX", 3)
+    core, desk, _ = desk_of(())
+    plain = core.snapshot
+
+    for number in range(10):
+        capture = replace(plain(CALL).capture, capture_id=CaptureId(f"cap{number}"))
+        core.snapshot = lambda call_id, capture=capture: replace(plain(call_id), capture=capture)
+        desk.call_changed(CALL)
+
+    assert len(desk._sees) == len(desk._captures) == 3
+    assert set(desk._sees) == set(desk._captures)

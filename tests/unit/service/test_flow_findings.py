@@ -154,6 +154,28 @@ def test_a_route_to_a_flow_that_is_not_kept_is_a_finding(tmp_path):
     assert finding.startswith("routes[0].capture: flow strict: masking.recording")
 
 
+@pytest.mark.parametrize(
+    ("source", "begins"), [("from: header, header: X-Order", True), ("from: api", False)]
+)
+def test_a_route_may_begin_a_flow_whose_call_brings_what_it_needs(tmp_path, source, begins):
+    text = TEXT.replace(
+        "\nfields:", f"\ninputs:\n  order: {{type: text, required: true, {source}}}\n\nfields:"
+    )
+    (tmp_path / "one.yaml").write_text(text)
+    routes = [RouteSection(dialled="*", agent="agent", capture="card-tokenize-agent")]
+    config = Config(
+        capture=CaptureSection(flows_directory=str(tmp_path), default_flow="card-tokenize-agent"),
+        routes=routes,
+    )
+
+    told = start.check(config, tmp_path)
+
+    assert [finding.partition(":")[0] for finding in told] == (
+        [] if begins else ["capture.default_flow", "routes[0].capture"]
+    )
+    assert all("(order)" in finding and "from: header" in finding for finding in told)
+
+
 def test_files_of_hooks_are_checked_before_a_start_and_nothing_of_them_is_told(tmp_path):
     (tmp_path / "secret").write_text("Content-Length: 7777\n")
     (tmp_path / "open").write_text("token77\n")
