@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from dtmf_shield.api.app import create_app
 from dtmf_shield.api.login import OneTimeLogin
-from dtmf_shield.api.ports import CallNotFound, CaptureNotFound, DeskListener
+from dtmf_shield.api.ports import NOTHING_GIVEN, CallNotFound, CaptureNotFound, DeskListener
 from dtmf_shield.api.views import CallView, FlowView, ServiceView, ShieldState
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.model.ids import CallId, CaptureId
@@ -47,7 +47,13 @@ class EmptyDesk:
         raise CaptureNotFound
 
     def start_capture(
-        self, call_id: CallId, flow_id: str, reference: str, amount: Money = NO_MONEY
+        self,
+        call_id: CallId,
+        flow_id: str,
+        reference: str,
+        amount: Money = NO_MONEY,
+        given: Mapping[str, str] = NOTHING_GIVEN,
+        language: str = "",
     ) -> NoReturn:
         """Refuse."""
         raise CallNotFound

@@ -6,13 +6,16 @@ at once, and blocks on nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import ClassVar, Final, Protocol
 
 from dtmf_shield.api.views import CallView, CaptureView, FlowView, ServiceView
 from dtmf_shield.base.errors import DtmfShieldError
 from dtmf_shield.model.ids import CallId, CaptureId, Token
 from dtmf_shield.model.payment import NO_MONEY, Money
+
+NOTHING_GIVEN: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class DeskRefusal(DtmfShieldError):  # noqa: N818 - a refusal is no fault
@@ -24,8 +27,10 @@ class DeskRefusal(DtmfShieldError):  # noqa: N818 - a refusal is no fault
     """Last part of the problem's type URN."""
     title: ClassVar[str] = "The request was refused."
 
-    def __init__(self) -> None:
+    def __init__(self, findings: Iterable[str] = ()) -> None:
+        """``findings``: what was refused and what is allowed, in the service's words; no value of the request."""
         super().__init__(self.title)
+        self.findings = list(findings)
 
 
 class CallNotFound(DeskRefusal):
@@ -97,7 +102,7 @@ class AmountNotTaken(DeskRefusal):
 class InputRefused(DeskRefusal):
     """The flow has rules for its inputs (range, currency, form) and one is not kept."""
 
-    status, slug, title = 422, "input-refused", "This flow does not take this reference, amount or currency."
+    status, slug, title = 422, "input-refused", "This flow does not take these inputs."
 
 
 class NothingToPay(DeskRefusal):
@@ -142,9 +147,15 @@ class CallDesk(Protocol):
         """Return the token of a capture that ended with one. Raises CaptureNotFound, TokenNotThere."""
 
     def start_capture(
-        self, call_id: CallId, flow_id: str, reference: str, amount: Money = NO_MONEY
+        self,
+        call_id: CallId,
+        flow_id: str,
+        reference: str,
+        amount: Money = NO_MONEY,
+        given: Mapping[str, str] = NOTHING_GIVEN,
+        language: str = "",
     ) -> CaptureId:
-        """Begin a capture.
+        """Begin a capture. ``given``: inputs as the flow names them; ``language``: empty, as the route says.
 
         Raises CallNotFound, CallNotTalking, CaptureRunning, FlowUnknown, AmountNeeded, AmountNotTaken,
         InputRefused, CapturesFull.

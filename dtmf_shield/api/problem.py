@@ -24,7 +24,7 @@ _PLACE: Final = re.compile(r"[a-z_]{1,24}")
 
 
 class Problem(BaseModel):
-    """RFC 9457 section 3.1. ``findings`` says which members were refused, and by which rule, never their value."""
+    """RFC 9457 section 3.1. ``findings`` says which members were refused, and what is allowed, never their value."""
 
     type: str
     title: str
@@ -70,7 +70,9 @@ def install(app: FastAPI) -> None:
 
 
 async def _refusal(_request: Request, error: Exception) -> Response:
-    if isinstance(error, ApiRefusal | DeskRefusal):
+    if isinstance(error, DeskRefusal):
+        return response(error.status, error.slug, error.title, error.findings[:FINDINGS_MAX])
+    if isinstance(error, ApiRefusal):
         return response(error.status, error.slug, error.title)
     raise error
 

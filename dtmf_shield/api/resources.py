@@ -26,11 +26,13 @@ from dtmf_shield.api.views import (
 from dtmf_shield.base.log import holds_card_number
 from dtmf_shield.model.capture import CaptureState
 from dtmf_shield.model.ids import CallId, CaptureId
-from dtmf_shield.model.payment import AMOUNT_MINOR_MAX, Money
+from dtmf_shield.model.payment import AMOUNT_MINOR_MAX, NO_MONEY, Money
 
 DIGITS_IN_A_ROW_MAX: Final = 11
 """One less than the shortest card number still issued (Maestro, 12)."""
 
+INPUTS_MAX: Final = 32
+"""As many as a flow may have."""
 AT_GATEWAY: Final = frozenset({CaptureState.SENDING, CaptureState.PAYING, CaptureState.SETTLING})
 """Nothing can be changed any more."""
 _LONG_RUN: Final = re.compile(rf"[0-9]{{{DIGITS_IN_A_ROW_MAX + 1}}}")
@@ -43,6 +45,13 @@ def _no_card_number(text: str) -> str:
 
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,32}$"), AfterValidator(_no_card_number)]
+InputName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$"), AfterValidator(_no_card_number)
+]
+InputText = Annotated[
+    str, StringConstraints(strict=True, min_length=1, max_length=64), AfterValidator(_no_card_number)
+]
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
 Identifier = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
@@ -52,8 +61,14 @@ class RequestBody(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-class CaptureInputs(RequestBody):
-    """What the agent's desktop knows of the payment."""
+class CaptureInputs(BaseModel):
+    """What the flow is told: each of its inputs under its own name, as text.
+
+    ``reference`` and ``amount_minor`` with ``currency`` stand for what the flow calls them, whatever that is.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+    __pydantic_extra__: dict[InputName, InputText] = Field(init=False)
 
     reference: Name | None = None
     """The merchant's own; a capture started by star code or dialled number has none either."""
@@ -64,14 +79,22 @@ class CaptureInputs(RequestBody):
 
     @model_validator(mode="after")
     def _amount_whole(self) -> CaptureInputs:
-        if (self.amount_minor is None) != (self.currency is None):
-            raise ValueError("amount_minor and currency belong together")
+        if self.amount_minor is not None and self.currency is None:
+            raise ValueError("amount_minor needs currency")
+        if len(self.__pydantic_extra__) > INPUTS_MAX:
+            raise ValueError(f"at most {INPUTS_MAX} inputs")
         return self
 
     @property
     def amount(self) -> Money:
-        """Both together."""
-        return Money(self.amount_minor or 0, self.currency or "")
+        """Both together; none where the flow's own input tells the amount."""
+        return NO_MONEY if self.amount_minor is None else Money(self.amount_minor, self.currency or "")
+
+    @property
+    def given(self) -> dict[str, str]:
+        """Inputs under the flow's own names."""
+        own = {} if self.amount_minor is not None or self.currency is None else {"currency": self.currency}
+        return {**self.__pydantic_extra__, **own}
 
 
 class CaptureRequest(RequestBody):
@@ -79,6 +102,8 @@ class CaptureRequest(RequestBody):
 
     flow: Name
     inputs: CaptureInputs = CaptureInputs()
+    language: Language | None = None
+    """Spoken by flows that take it from the call; none: as the route says, else the flow's default."""
 
 
 class Command(enum.StrEnum):
@@ -152,7 +177,14 @@ async def start_capture(call_id: Identifier, wanted: CaptureRequest, once: Once)
 
     def carry_out() -> CaptureView:
         inputs = wanted.inputs
-        capture_id = desk.start_capture(CallId(call_id), wanted.flow, inputs.reference or "", inputs.amount)
+        capture_id = desk.start_capture(
+            CallId(call_id),
+            wanted.flow,
+            inputs.reference or "",
+            inputs.amount,
+            inputs.given,
+            wanted.language or "",
+        )
         return desk.capture(capture_id)
 
     return once.answer(201, carry_out)

@@ -127,7 +127,9 @@ class FieldState(enum.StrEnum):
 
 
 class FieldView(View):
-    """One field. ``of`` is null while a field may still have several lengths; ``of_usual`` is the length most have.
+    """One field. ``count`` is null where the flow shows no agent a count.
+
+    ``of`` is null while a field may still have several lengths; ``of_usual`` is the length most have.
 
     ``reason`` is null while none applies; ``value`` for every field that the flow does not call not sensitive.
     """
@@ -136,7 +138,7 @@ class FieldView(View):
     kind: FieldKind
     label: str
     state: FieldState = FieldState.IDLE
-    count: int = 0
+    count: int | None = 0
     of: int | None = None
     of_usual: int | None = None
     masked: Mask = ""
@@ -214,13 +216,31 @@ class CallView(View):
     capture: CaptureView | None = None
 
 
+class InputView(View):
+    """One input of a flow that whoever starts it may say, as text in ``inputs`` under this name.
+
+    What is null or empty is no rule. ``pattern`` (a regular expression of Python) must match the whole.
+    """
+
+    name: str
+    type: Literal["money", "currency", "text", "digits"]
+    required: bool
+    min: str | None = None
+    max: str | None = None
+    allowed: tuple[str, ...] = ()
+    pattern: str | None = None
+    length: int
+
+
 class FlowView(View):
     """A flow that a capture may be started with."""
 
     id: str
     title: str
     needs_amount: bool = False
-    """Whether ``amount_minor`` and ``currency`` must be said to start it."""
+    """Whether an amount must be said to start it: ``amount_minor`` and ``currency``, or the inputs that hold them."""
+    inputs: tuple[InputView, ...] = ()
+    """Those that come with the call (a SIP header, a number) are not among them."""
 
 
 class ServiceView(View):

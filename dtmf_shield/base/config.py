@@ -26,6 +26,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from dtmf_shield.base.errors import ConfigurationError, OperatorError
+from dtmf_shield.base.web_address import HOST_NAME, web_address
 
 CALLS_MAX_LIMIT = 2_000
 """Rows one media shard is known to carry on one core with room to spare."""
@@ -39,10 +40,6 @@ ECHO_HOLD_MS_MAX = 300
 GATEWAY_KINDS = ("embedded", "generic", "stripe", "adyen", "braintree", "spreedly")
 PIN_BYTES = 32
 """SHA-256."""
-_HOST_NAME = re.compile(
-    r"(?=.{1,253}$)(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-)
-"""Letters, digits, hyphens (RFC 1123 section 2.1); the last label begins with a letter, so that no address is one."""
 
 
 def _ip_literal(value: str) -> str:
@@ -85,14 +82,14 @@ def _star_code(value: str) -> str:
 
 
 def _host_name(value: str) -> str:
-    if _HOST_NAME.fullmatch(value) is None:
+    if HOST_NAME.fullmatch(value) is None:
         return _ip_literal(value)
     return value.lower()
 
 
 def _gateway_address(value: str) -> str:
     host, _, port = value.rpartition(":")
-    if _HOST_NAME.fullmatch(host) and re.fullmatch(r"\d{1,5}", port) and 0 < int(port) <= 65_535:
+    if HOST_NAME.fullmatch(host) and re.fullmatch(r"\d{1,5}", port) and 0 < int(port) <= 65_535:
         return value.lower()
     try:
         return _host_port(value)
@@ -118,11 +115,19 @@ def _pin(value: str) -> str:
     return value
 
 
+def _hook_url(value: str) -> str:
+    web_address(value)
+    return value
+
+
 Address = Annotated[str, AfterValidator(_own_address)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 GatewayAddress = Annotated[str, AfterValidator(_gateway_address)]
 GatewayKind = Annotated[str, AfterValidator(_gateway_kind)]
 Pin = Annotated[str, AfterValidator(_pin)]
+HookUrl = Annotated[str, AfterValidator(_hook_url)]
+HookName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+LanguageTag = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
 ParameterName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Network = Annotated[str, AfterValidator(_network)]
 HostPort = Annotated[str, AfterValidator(_host_port)]
@@ -215,6 +220,8 @@ class RouteSection(_Section):
     """Name of an [[agents]] entry."""
     capture: Name | None = None
     """Flow to engage as soon as such a call is answered."""
+    language: LanguageTag | None = None
+    """Language of such calls, such as en-GB, for flows with ``choose_by: call.language``; none: each flow's default."""
 
 
 class MediaSection(_Section):
@@ -389,6 +396,23 @@ class ApiSection(_Section):
         return self
 
 
+class HookSection(_Section):
+    """[[hooks]]: where flows may look something up (``do: http``). A flow names one; no address stands in a flow. The
+    request is a POST of one flat JSON object, without card data; so is the answer. See docs/flows/hooks.md."""
+
+    name: HookName
+    """What flows call it: lower case letters, digits and _."""
+    url: HookUrl
+    """``https://host/path``; ``http://`` to a loopback address only. No redirect is followed, no proxy used."""
+    timeout_s: Annotated[float, Field(gt=0, le=30)] = 10.0
+    """No look-up takes longer, whatever the flow says; after it the flow goes on at ``error``."""
+    credentials_file: str | None = None
+    """File with a token, sent as ``Authorization: Bearer``, or with ``Name: value`` of one header, on its first line,
+    mode 0600."""
+    ca_file: str | None = None
+    """PEM file of the authorities that are believed for this hook alone; none: those of the system."""
+
+
 class KeysSection(_Section):
     """[keys]: the key that encrypts the keys of tokens at rest (KEK)."""
 
@@ -482,6 +506,7 @@ class Config(_Section):
     still held. Both are live, or both are sandboxes."""
     payments: PaymentsSection = PaymentsSection()
     velocity: list[VelocitySection] = Field(default=_VELOCITY_DEFAULT, max_length=32)
+    hooks: list[HookSection] = Field(default=[], max_length=64)
     api: ApiSection = ApiSection()
     keys: KeysSection = KeysSection()
     audit: AuditSection = AuditSection()
@@ -493,6 +518,7 @@ class Config(_Section):
             ("trunks", [trunk.name for trunk in self.trunks]),
             ("agents", [agent.name for agent in self.agents]),
             ("velocity", [rule.name for rule in self.velocity]),
+            ("hooks", [hook.name for hook in self.hooks]),
         )
         for kind, names in named:
             for index, name in enumerate(names):

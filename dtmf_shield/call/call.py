@@ -67,6 +67,8 @@ class Engagement:
     stage: Stage = Stage.SHIELDING
     inputs: Mapping[str, str] = field(default_factory=dict)
     """What the flow was told when it began."""
+    language: str = ""
+    """As told with the call or the capture; what is spoken is the state's."""
     begun: bool = False
     """Whether the flow has entered its first step; before that ``state`` only shows what it will be."""
     armed: bool = False
@@ -159,6 +161,10 @@ class Call:
     agent: Leg
     invite_request: Request | None = None
     engage_flow: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """What flows may be told of the INVITE: headers that some flow names."""
+    language: str = ""
+    """As the route says; empty: each flow's default."""
     phase: CallPhase = CallPhase.RINGING
     confirmed: bool = False
     late: bool = False

@@ -224,6 +224,8 @@ def record_of(call: Call) -> CallRecord:
         started_s=call.started_s,
         caller=_leg_record(call.caller),
         agent=_leg_record(call.agent),
+        headers=dict(call.headers),
+        language=call.language,
         masked_longer=masked,
     )
     if engagement is None or engagement.stage is Stage.OVER:
@@ -239,6 +241,7 @@ def record_of(call: Call) -> CallRecord:
         reference=engagement.reference,
         amount=engagement.amount,
         inputs=dict(engagement.inputs),
+        language=engagement.language,
         masked_longer=masked or call.caller.shield is ShieldMode.CAPTURE,
     )
 

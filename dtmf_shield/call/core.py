@@ -23,6 +23,7 @@ from dtmf_shield.call.events import (
     ShieldStateChanged,
     masked_user,
 )
+from dtmf_shield.call.flow_start import NOTHING_GIVEN
 from dtmf_shield.call.ports import CapturePort, HookPort, MediaPort, StorePort
 from dtmf_shield.call.record import CallRecord
 from dtmf_shield.call.settings import Admission, CallSettings
@@ -219,12 +220,21 @@ class CallCore:
     # --- commands -----------------------------------------------------------------------------------------
 
     def start_capture(
-        self, now_s: float, call_id: CallId, flow_id: str, reference: str = "", amount: Money = NO_MONEY
+        self,
+        now_s: float,
+        call_id: CallId,
+        flow_id: str,
+        reference: str = "",
+        amount: Money = NO_MONEY,
+        given: Mapping[str, str] = NOTHING_GIVEN,
+        language: str = "",
     ) -> CaptureId:
-        """Engage a capture. Raises CallUnknown, CallNotTalking, CaptureRunning, FlowUnknown, AmountNeeded,
-        AmountNotTaken, InputRefused.
+        """Engage a capture. ``given``: inputs as the flow names them. Raises CallUnknown, CallNotTalking,
+        CaptureRunning, FlowUnknown, AmountNeeded, AmountNotTaken, InputRefused.
         """
-        capture_id = capturing.start_capture(self._ctx, now_s, call_id, flow_id, reference, amount)
+        capture_id = capturing.start_capture(
+            self._ctx, now_s, call_id, flow_id, reference, amount, given, language
+        )
         self._settle(now_s)
         return capture_id
 

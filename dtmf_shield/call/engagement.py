@@ -26,11 +26,12 @@ from dtmf_shield.call.errors import (
     CommandRefused,
     FieldUnknown,
     FlowUnknown,
+    InputRefused,
     NothingToPay,
 )
-from dtmf_shield.call.events import CallPhase, CaptureChanged
+from dtmf_shield.call.events import CallPhase, CaptureChanged, CaptureNotStarted
 from dtmf_shield.call.flow_run import capture_over, finish, go_on, happen, mask, masked, over, release
-from dtmf_shield.call.flow_start import inputs_of
+from dtmf_shield.call.flow_start import NOTHING_GIVEN, amount_of, run_inputs
 from dtmf_shield.call.prompting import stop
 from dtmf_shield.call.settings import ARM_TIMEOUT_S
 from dtmf_shield.flow.engine import advance, begin
@@ -62,9 +63,16 @@ _TIMERS: Final = {timer: name for name, timer in FLOW_TIMERS.items()}
 
 
 def start_capture(
-    ctx: Context, now_s: float, call_id: CallId, flow_id: str, reference: str = "", amount: Money = NO_MONEY
+    ctx: Context,
+    now_s: float,
+    call_id: CallId,
+    flow_id: str,
+    reference: str = "",
+    amount: Money = NO_MONEY,
+    given: Mapping[str, str] = NOTHING_GIVEN,
+    language: str = "",
 ) -> CaptureId:
-    """Engage a flow.
+    """Engage a flow. ``given``: inputs as the flow names them; ``language``: before that of the call.
 
     Raises CallUnknown, CallNotTalking, CaptureRunning, FlowUnknown, AmountNeeded, AmountNotTaken,
     InputRefused.
@@ -81,9 +89,8 @@ def start_capture(
         raise FlowUnknown
     if call.alone is not (flow.mode == "self_service"):
         raise CallNotTalking if call.alone else FlowUnknown
-    inputs = inputs_of(flow, reference, amount)
-    _engage(ctx, now_s, call, flow, inputs, reference, amount)
-    return call.engagement.capture_id if call.engagement is not None else CaptureId("")
+    inputs = run_inputs(flow, call, given, reference, amount)
+    return _engage(ctx, now_s, call, flow, inputs, reference, language or call.language)
 
 
 def _engage(
@@ -93,13 +100,14 @@ def _engage(
     flow: Flow,
     inputs: Mapping[str, str],
     reference: str,
-    amount: Money,
-) -> None:
+    language: str,
+) -> CaptureId:
     if call.engagement is not None:
         ctx.captures.pop(call.engagement.capture_id, None)
     capture_id, program = CaptureId(ctx.tokens()), ctx.program_of(flow)
-    state = begin(program, inputs, dialled=call.dialled)[0]
-    engagement = Engagement(capture_id, program, reference, amount, state, inputs=inputs)
+    state = begin(program, inputs, language=language, dialled=call.dialled)[0]
+    amount = amount_of(flow, inputs)
+    engagement = Engagement(capture_id, program, reference, amount, state, inputs=inputs, language=language)
     call.engagement = engagement
     ctx.captures[capture_id] = call.call_id
     if state.masking:
@@ -109,14 +117,16 @@ def _engage(
         _begin(ctx, now_s, call, engagement)
     ctx.changed.add(call.call_id)
     ctx.events.append(CaptureChanged(call.call_id, capture_id))
+    return capture_id
 
 
 def engage(ctx: Context, now_s: float, call_id: CallId, flow_id: str) -> None:
     """Start a capture by route or star code: nobody waits for an answer, the agent's page shows the state."""
     try:
         start_capture(ctx, now_s, call_id, flow_id)
-    except CommandRefused:
-        return
+    except CommandRefused as refusal:
+        faults = refusal.faults if isinstance(refusal, InputRefused) else ()
+        ctx.events.append(CaptureNotStarted(call_id, flow_id, refusal.text, faults))
 
 
 def shield_changed(ctx: Context, now_s: float, call: Call, role: LegRole, mode: ShieldMode) -> None:
@@ -135,7 +145,9 @@ def shield_changed(ctx: Context, now_s: float, call: Call, role: LegRole, mode: 
 
 def _begin(ctx: Context, now_s: float, call: Call, engagement: Engagement) -> None:
     engagement.stage, engagement.begun = Stage.RUNNING, True
-    state, commands = begin(engagement.program, engagement.inputs, dialled=call.dialled)
+    state, commands = begin(
+        engagement.program, engagement.inputs, language=engagement.language, dialled=call.dialled
+    )
     if not ctx.gateway_up:
         timers = commands[: len(commands) - len(begin_again(state)[1])]
         state, again = begin_again(replace(state, gateway_up=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from dtmf_shield.base.errors import DtmfShieldError
@@ -83,9 +84,14 @@ class AmountNeeded(CommandRefused):
 
 
 class InputRefused(CommandRefused):
-    """The reference or the amount is not one that the flow takes."""
+    """An input is missing, or is not one that the flow takes."""
 
-    text = "the flow does not take this reference or amount"
+    text = "the flow does not take these inputs"
+
+    def __init__(self, faults: Iterable[str] = ()) -> None:
+        """``faults``: a sentence each, with the input's name and what is allowed, never its value."""
+        super().__init__()
+        self.faults = tuple(faults)
 
 
 class AmountNotTaken(CommandRefused):

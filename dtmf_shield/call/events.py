@@ -64,6 +64,16 @@ class CaptureChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class CaptureNotStarted:
+    """A route or a star code asked for a flow that did not begin. ``faults``: unfit inputs, without values."""
+
+    call_id: CallId
+    flow_id: str
+    reason: str
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ShieldStateChanged:
     """The media process treats audio from ``role`` in this way from now on."""
 
@@ -88,6 +98,7 @@ CallEvent = (
     | CallEnded
     | CaptureChanged
     | FlowMoved
+    | CaptureNotStarted
     | ShieldStateChanged
 )
 

@@ -93,6 +93,15 @@ class CapturePort(Protocol):
         """Carry an unread INFO body to cde; False where no mailbox cell is free."""
 
 
+class HookPort(Protocol):
+    """Look-ups at the hooks of the configuration."""
+
+    def ask(self, call_id: CallId, mark: int, request: CallHook) -> None:
+        """Look up; answered once by ``CallCore.hook_answered`` with the same ``mark``, never within this call. No
+        answer in time is an answer (ERROR). ``request.send`` holds inputs, variables and released fields only.
+        """
+
+
 class StorePort(Protocol):
     """Where records of confirmed calls are kept against a crash of this process."""
 
@@ -101,10 +110,3 @@ class StorePort(Protocol):
 
     def remove(self, call_id: CallId) -> None:
         """Forget one."""
-
-
-class HookPort(Protocol):
-    """Look-ups in the merchant's systems."""
-
-    def ask(self, call_id: CallId, mark: int, request: CallHook) -> None:
-        """Look up; answered by ``CallCore.hook_answered`` with the same ``mark``, never before this returns."""

@@ -53,6 +53,11 @@ class CallRecord(msgspec.Struct, kw_only=True):
     reference: str = ""
     amount: Money = NO_MONEY
     inputs: dict[str, str] = {}
+    """What the flow was told when it began."""
+    headers: dict[str, str] = {}
+    """Headers of the INVITE that a flow may still be told."""
+    language: str = ""
+    """Of the capture that runs, else of the call."""
     masked_longer: bool = False
 
     @property

@@ -49,6 +49,8 @@ def restore(ctx: Context, now_s: float, records: Iterable[CallRecord], versions:
             caller=_leg(LegRole.CALLER, record.caller),
             agent=_leg(LegRole.AGENT, record.agent),
             confirmed=True,
+            headers=record.headers,
+            language=record.language,
         )
         _take_up(ctx, now_s, call, record, _flow_of(ctx, record, versions))
         count += 1
@@ -89,6 +91,7 @@ def _take_up_flow(ctx: Context, now_s: float, call: Call, record: CallRecord, fl
         record.amount,
         _state_of(ctx, call, record, flow),
         inputs=record.inputs,
+        language=record.language,
         begun=record.flow_begun,
     )
     call.engagement = engagement
@@ -111,7 +114,7 @@ def _take_up_flow(ctx: Context, now_s: float, call: Call, record: CallRecord, fl
 def _state_of(ctx: Context, call: Call, record: CallRecord, flow: Flow) -> FlowState:
     program = ctx.program_of(flow)
     if record.flow is None or not record.flow_begun:
-        return begin(program, record.inputs, dialled=call.dialled)[0]
+        return begin(program, record.inputs, language=record.language, dialled=call.dialled)[0]
     return restored(program, record.flow, record.inputs)
 
 

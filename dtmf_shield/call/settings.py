@@ -51,6 +51,8 @@ class Route:
     dialled: str
     agent: str
     engage_flow: str | None = None
+    language: str = ""
+    """Language of its calls, for flows that take it from the call."""
 
     def matches(self, user: str) -> bool:
         """Whether the dialled user takes this route."""

@@ -14,6 +14,7 @@ from dtmf_shield.call.codec_choice import choose_codecs, codecs_taken, codecs_to
 from dtmf_shield.call.context import ALLOW, Context, Purpose, dialog_of
 from dtmf_shield.call.engagement import engage
 from dtmf_shield.call.events import CallAnswered, CallPhase, CallPhaseChanged, CallStarted
+from dtmf_shield.call.flow_start import headers_for_flows
 from dtmf_shield.call.settings import Route, Trunk
 from dtmf_shield.model.ids import CallId, LegRole
 from dtmf_shield.model.stream import ShieldMode
@@ -106,6 +107,8 @@ def _begin(
         agent=Leg(LegRole.AGENT, Negotiation(session_id=_session_id(ctx)), agent_host),
         invite_request=request,
         engage_flow=route.engage_flow,
+        headers=headers_for_flows(ctx.settings.flows.values(), request),
+        language=route.language,
         late=offer is None,
     )
     ctx.calls[call_id] = call

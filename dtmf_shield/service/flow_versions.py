@@ -7,7 +7,7 @@ told by name. A control that comes back, or a capture that began before a reload
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -88,9 +88,9 @@ class FlowChanges:
 class FlowShelf:
     """Control's side: the versions that captures begin with, and any other by name."""
 
-    def __init__(self, directory: Path) -> None:
-        """``directory``: of the copies."""
-        self._directory = directory
+    def __init__(self, directory: Path, unfit: Callable[[Flow], Sequence[str]] = lambda _flow: ()) -> None:
+        """``directory``: of the copies. ``unfit``: says why a call cannot run a flow here, nothing where it can."""
+        self._directory, self._unfit = directory, unfit
         self._loaded: dict[str, Flow] = {}
         self.flows: dict[str, Flow] = {}
         """What a call can begin with now, by id. Replaced whole, never changed."""
@@ -102,7 +102,7 @@ class FlowShelf:
 
     def serve(self, loaded: Mapping[str, Flow]) -> FlowChanges:
         """Begin captures with these versions from now on. ``loaded``: as ``read`` returns them."""
-        flows = {flow.id: flow for flow in loaded.values()}
+        flows = {flow.id: flow for flow in loaded.values() if self._fits(flow)}
         changes = FlowChanges(
             served=len(flows),
             new=len(flows.keys() - self.flows.keys()),
@@ -111,6 +111,12 @@ class FlowShelf:
         )
         self._loaded, self.flows = dict(loaded), flows
         return changes
+
+    def _fits(self, flow: Flow) -> bool:
+        reasons = self._unfit(flow)
+        if reasons:
+            _log.info("flow_not_offered", flow=flow.id, reason="; ".join(reasons))
+        return not reasons
 
     def version(self, flow_id: str, flow_fingerprint: str) -> Flow | None:
         """Return one version, None where its copy is gone or is not what its name says."""

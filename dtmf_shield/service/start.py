@@ -18,8 +18,9 @@ from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.messages import ConfigureCde, ConfigureControl, GatewaySettings, VelocityRule
-from dtmf_shield.service import gateway_settings
+from dtmf_shield.service import flow_findings, gateway_settings
 from dtmf_shield.service.cde_configuration import Reloaded
+from dtmf_shield.service.control import hook_settings
 from dtmf_shield.service.flow_files import load, shipped_flows
 from dtmf_shield.service.flow_versions import VERSIONS_FOLDER, take_over
 from dtmf_shield.service.gateway_names import GatewayNames
@@ -98,15 +99,27 @@ def check(config: Config, base: Path) -> list[str]:
             findings.append(
                 f"{key}: flow {name!r}: calls without an agent are not served yet; name another flow"
             )
-        elif known[name].needs_amount or known[name].required_inputs:
-            needed = ", ".join(known[name].required_inputs) or "an amount"
+        elif unfit := flow_findings.findings(known[name], config):
+            findings += [f"{key}: {finding}" for finding in unfit]
+        elif known[name].needs_amount or known[name].asked_inputs:
+            needed = ", ".join(known[name].asked_inputs) or "an amount"
             findings.append(
                 f"{key}: flow {name!r} needs an amount or a reference ({needed}), which nobody can say here; give the "
-                "flow a fixed one, or start it through the API"
+                "flow a fixed one, take it from a SIP header (from: header), or start it through the API"
             )
+    findings += _unfit_flows(known, {name for _, name in wanted}, config)
     findings += gateway_settings.findings(config, base)
+    findings += hook_settings.findings(config, base)
     findings += kek_findings(config.keys, base)
     return findings + leaks_of_environment(os.environ)
+
+
+def _unfit_flows(known: dict[str, Flow], told: set[str], config: Config) -> list[str]:
+    """Return what keeps flows of one's own from running. Of the shipped ones only those that are named must run."""
+    if not config.capture.flows_directory:
+        return []
+    others = [flow for name, flow in sorted(known.items()) if name not in told]
+    return [finding for flow in others for finding in flow_findings.findings(flow, config)]
 
 
 def _hold(state: Path) -> int:
@@ -214,6 +227,8 @@ def _read_again(
 
 def _resolved(config: Config, base: Path) -> dict[str, Any]:
     data = config.model_dump()
+    for hook, section in zip(data["hooks"], config.hooks, strict=True):
+        hook.update(hook_settings.resolved(section, base))
     if config.audit.anchor_file:
         data["audit"]["anchor_file"] = str((base / config.audit.anchor_file).absolute())
     return data

@@ -2,6 +2,7 @@
 import "./elements.js";
 import { announcer } from "./announce.js";
 import { looksLikeCard, send } from "./command.js";
+import { askedInputs, labelOf, toldInputs } from "./inputs.js";
 import { emptyState, reduce, running, speaking } from "./store.js";
 import { openStream } from "./stream.js";
 import { draw, drawClock, mayStart } from "./view.js";
@@ -56,9 +57,24 @@ async function start(event) {
     at("reference").focus();
     return;
   }
-  const words = await send(`/v1/calls/${call.id}/captures`, { flow: at("flow").value, inputs: reference ? { reference } : {} });
+  const fields = [...at("inputs").querySelectorAll("[data-input]")];
+  const card = fields.find((field) => looksLikeCard(field.value));
+  if (card) {
+    card.value = "";
+    note(PROBLEMS["card-number"]);
+    return;
+  }
+  const values = Object.fromEntries(fields.map((field) => [field.dataset.input, field.value]));
+  const flow = state.flows.find((one) => one.id === at("flow").value);
+  const [inputs, missing] = toldInputs(askedInputs(flow), values, reference);
+  if (missing) {
+    note(`${labelOf(missing)} is needed.`);
+    fields.find((field) => field.dataset.input === missing)?.focus();
+    return;
+  }
+  const words = await send(`/v1/calls/${call.id}/captures`, { flow: at("flow").value, inputs });
   note(words);
-  if (!words) at("reference").value = "";
+  if (!words) for (const field of [at("reference"), ...fields]) if (field.tagName === "INPUT") field.value = "";
 }
 
 function shortcut(event) {
@@ -71,6 +87,7 @@ function shortcut(event) {
 }
 
 at("start").addEventListener("submit", start);
+at("flow").addEventListener("change", () => draw(state, { choose, redo }));
 at("pause").addEventListener("click", () => {
   const paused = state.calls.get(state.selected)?.capture?.state === "paused";
   command({ command: paused ? "resume" : "pause" });

@@ -8,7 +8,9 @@ export async function send(path, body) {
   if (answer === null) return UNANSWERED;
   if (answer.ok) return "";
   const problem = await answer.json().catch(() => ({}));
-  return PROBLEMS[(problem.type ?? "").split(":").at(-1)] ?? problem.title ?? UNANSWERED;
+  const slug = (problem.type ?? "").split(":").at(-1);
+  const words = PROBLEMS[slug] ?? problem.title ?? UNANSWERED;
+  return slug === "input-refused" ? [words, ...(problem.findings ?? [])].join(" ") : words;
 }
 
 // A long number with a right check digit never leaves the page (ISO/IEC 7812-1 annex B).

@@ -53,13 +53,14 @@ class CaptureField extends HTMLElement {
 // The mask has no digit; last4, where it is given, stands in place of the last four keys.
 function shownMask(field) {
   if (field.value) return field.value;
+  if (field.count === null) return field.last4 ? `•••• ${field.last4}` : "";
   if (field.last4) return field.masked.replace(/•{4}$|•{1,3} ?•{1,3}$/, field.last4);
   return field.masked || { expiry: "○○/○○", security_code: "○○○", card_number: "○○○○ ○○○○ ○○○○ ○○○○" }[field.kind] || "○○○○";
 }
 
 function heardWords(field) {
   if (field.last4) return `${brandName(field.brand ?? "")} ending ${[...field.last4].join(" ")}`;
-  return countWords(field);
+  return field.count === null ? "keys not shown" : countWords(field);
 }
 
 customElements.define("shield-badge", ShieldBadge);

@@ -1,6 +1,7 @@
 // Draws the state into the page; keeps nodes (and with them the focus) where only words change.
 import { make } from "./elements.js";
 import { icon } from "./icons.js";
+import { askedInputs, labelOf, ruleOf } from "./inputs.js";
 import { badgeState } from "./state_words.js";
 import { running, speaking } from "./store.js";
 import { AT_GATEWAY, CALL_STATES, HINTS, RESULTS, SHIELD_MODES, amountWords, brandName } from "./words.js";
@@ -174,6 +175,7 @@ function drawStart(state, call, busy) {
   at("start-button").textContent = call.state !== "talking" ? "Available when the call is connected"
     : !ready ? "Not while the shield is not confirmed"
     : call.capture?.outcome ? "Take another card" : "Take card details";
+  drawInputs(flows);
   const key = JSON.stringify(flows);
   if (at("flow").dataset.key === key) return;
   at("flow").dataset.key = key;
@@ -183,4 +185,35 @@ function drawStart(state, call, busy) {
     option.value = flow.id;
     return option;
   }));
+  drawInputs(flows);
+}
+
+function drawInputs(flows) {
+  const asked = askedInputs(flows.find((flow) => flow.id === at("flow").value));
+  const key = JSON.stringify(asked);
+  if (at("inputs").dataset.key === key) return;
+  at("inputs").dataset.key = key;
+  at("inputs").replaceChildren(...asked.map(newInput));
+}
+
+function newInput(input) {
+  const id = `input-${input.name}`;
+  const label = make("label", "", labelOf(input.name));
+  const field = document.createElement(input.allowed.length ? "select" : "input");
+  const note = make("p", "quiet", ruleOf(input));
+  label.htmlFor = field.id = id;
+  field.dataset.input = input.name;
+  field.setAttribute("aria-required", "true");
+  note.id = `${id}-note`;
+  if (input.allowed.length) {
+    field.replaceChildren(...input.allowed.map((word) => make("option", "", word)));
+    return make("div", "ask", label, field);
+  }
+  field.setAttribute("aria-describedby", note.id);
+  field.type = "text";
+  field.maxLength = input.length;
+  field.autocomplete = "off";
+  field.spellcheck = false;
+  field.inputMode = { money: "decimal", digits: "numeric" }[input.type] ?? "text";
+  return make("div", "ask", label, field, note);
 }

@@ -70,6 +70,7 @@ export const PROBLEMS = {
   "captures-full": "No capture can start just now. Try again in a moment.",
   "invalid-request": "The reference may hold letters, digits and dashes, 32 at most, and no card number.",
   "nothing-to-pay": "The caller has not come to the point where the payment is taken.",
+  "input-refused": "The flow does not take that.",
   "amount-needed": "This payment needs an amount. Start it from your desktop program.",
   "not-signed-in": "Your session has ended. Open a new one-time link.",
 };
@@ -87,7 +88,9 @@ export function amountWords(minor, currency) {
 
 export const brandName = (brand) => BRANDS[brand] ?? brand;
 
+// Nothing where the flow shows no count.
 export function countWords(field) {
+  if (field.count === null) return "";
   const of = field.of ?? (field.count <= field.of_usual ? field.of_usual : null);
   if (of) return `${field.count} of ${of} digits`;
   return field.count === 1 ? "1 digit" : `${field.count} digits`;
@@ -97,7 +100,7 @@ export function countWords(field) {
 export function fieldWords(field) {
   switch (field.state) {
     case "waiting": return ["", "Waiting for the caller"];
-    case "keying": return ["busy", `Keying ${countWords(field)}`];
+    case "keying": return ["busy", `Keying ${countWords(field)}`.trim()];
     case "valid": return ["good", field.brand ? `${brandName(field.brand)}, valid` : "Valid"];
     case "invalid": return ["bad", REASONS[field.reason] ?? "Not valid"];
     case "timeout": return ["bad", REASONS.timeout];

@@ -68,8 +68,10 @@ class Flow(Model):
 
     @property
     def needs_amount(self) -> bool:
-        """Whether whoever starts the flow must say an amount."""
-        return any((step.amount or "").startswith("inputs.") for step in self.money_steps)
+        """Whether whoever starts the flow must say an amount: the call does not bring it, and the flow has none."""
+        amounts = (step.amount or "" for step in self.money_steps)
+        named = (path.partition(".")[2] for path in amounts if path.startswith("inputs."))
+        return any(name in self.inputs and self.inputs[name].origin == "api" for name in named)
 
     @property
     def reference_inputs(self) -> frozenset[str]:
@@ -81,6 +83,11 @@ class Flow(Model):
     def required_inputs(self) -> tuple[str, ...]:
         """Return the inputs without which the flow does not start."""
         return tuple(name for name, given in self.inputs.items() if given.required)
+
+    @property
+    def asked_inputs(self) -> tuple[str, ...]:
+        """Return the inputs that whoever starts the flow must say; the others come with the call."""
+        return tuple(name for name, given in self.inputs.items() if given.required and given.origin == "api")
 
     def capture_spec(self) -> CaptureSpec:
         """The whole capture as cde needs it."""

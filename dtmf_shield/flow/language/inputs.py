@@ -17,7 +17,7 @@ class Input(Model):
     required: Flag = False
     """Whether the flow refuses to start without it."""
     origin: Annotated[Literal["api", "header", "dialled", "caller"], Field(alias="from")] = "api"
-    """api: the agent's page or a program; header: a SIP header; dialled, caller: the user part of To or From."""
+    """api: the agent's page or a program; header: one of the INVITE; dialled: the number called; caller: who calls."""
     header: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,39}$")] | None = None
     """Name of the SIP header, with from: header."""
     min: Money | None = None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, Literal
 
 from dtmf_shield.api import ports, views
+from dtmf_shield.api.agent_sees import shown
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.call import errors
 from dtmf_shield.call.core import CallCore
@@ -43,6 +44,23 @@ _REFUSALS: Final[Mapping[type[errors.CommandRefused], type[ports.DeskRefusal]]] 
 }
 
 
+def _inputs_asked(flow: Flow) -> tuple[views.InputView, ...]:
+    return tuple(
+        views.InputView(
+            name=name,
+            type=wanted.type,
+            required=wanted.required,
+            min=wanted.min,
+            max=wanted.max,
+            allowed=wanted.allowed,
+            pattern=wanted.pattern,
+            length=wanted.length,
+        )
+        for name, wanted in flow.inputs.items()
+        if wanted.origin == "api"
+    )
+
+
 def _caller_shown(masked: str) -> str:
     """Numbers show two digits; what is no number (a name) shows nothing of itself."""
     return masked if masked == "anonymous" or masked.removeprefix("••").isdecimal() else "••"
@@ -52,6 +70,8 @@ def _caller_shown(masked: str) -> str:
 def _translated() -> Iterator[None]:
     try:
         yield
+    except errors.InputRefused as refusal:
+        raise ports.InputRefused(refusal.faults) from None
     except errors.CommandRefused as refusal:
         raise _REFUSALS[type(refusal)]() from None
 
@@ -65,6 +85,8 @@ class Desk:
         self._core, self._flows, self._clock, self._after = core, flows, clock, after
         self._listeners: list[ports.DeskListener] = []
         self._captures: OrderedDict[CaptureId, views.CaptureView] = OrderedDict()
+        self._sees: dict[CaptureId, Collection[str]] = {}
+        """What each capture that is kept shows its agent."""
         self._ended: OrderedDict[CallId, views.CallView] = OrderedDict()
         self._last: dict[CallId, views.CallView] = {}
         self._tokens: OrderedDict[CaptureId, Token] = OrderedDict()
@@ -102,13 +124,21 @@ class Desk:
             raise ports.TokenNotThere from None
 
     def start_capture(
-        self, call_id: CallId, flow_id: str, reference: str, amount: Money = NO_MONEY
+        self,
+        call_id: CallId,
+        flow_id: str,
+        reference: str,
+        amount: Money = NO_MONEY,
+        given: Mapping[str, str] = ports.NOTHING_GIVEN,
+        language: str = "",
     ) -> CaptureId:
         """Begin a capture."""
         if self._paused:
             raise ports.CapturesFull
         with _translated():
-            capture_id = self._core.start_capture(self._clock.now_s(), call_id, flow_id, reference, amount)
+            capture_id = self._core.start_capture(
+                self._clock.now_s(), call_id, flow_id, reference, amount, given, language
+            )
         self._after()
         return capture_id
 
@@ -145,7 +175,9 @@ class Desk:
     def flows(self) -> Sequence[views.FlowView]:
         """Return the flows an agent may start."""
         return [
-            views.FlowView(id=flow.id, title=flow.title, needs_amount=flow.needs_amount)
+            views.FlowView(
+                id=flow.id, title=flow.title, needs_amount=flow.needs_amount, inputs=_inputs_asked(flow)
+            )
             for flow in self._flows.values()
             if flow.mode == "agent_assisted"
         ]
@@ -195,7 +227,7 @@ class Desk:
     def progressed(self, progress: CaptureProgress) -> None:
         """Apply each progress in order: it speaks of one field, the view keeps the others."""
         if view := self._captures.get(progress.capture_id):
-            self._captures[view.id] = views.capture_after_progress(view, progress)
+            self._keep(views.capture_after_progress(view, progress))
             self.call_changed(view.call)
 
     def finished(self, outcome: CaptureOutcome) -> None:
@@ -206,7 +238,7 @@ class Desk:
                 self._tokens.popitem(last=False)
         view = self._captures.get(outcome.capture_id)
         if view is not None:
-            after = self._captures[view.id] = views.capture_after_outcome(view, outcome)
+            after = self._keep(views.capture_after_outcome(view, outcome))
             call = self._ended.get(view.call)
             if call is not None and call.capture is not None and call.capture.id == view.id:
                 self._ended[view.call] = call.model_copy(update={"capture": after})
@@ -222,7 +254,7 @@ class Desk:
         capture = self._captures.get(last.capture.id) if last.capture else None
         if capture is not None and capture.outcome is None:
             gone = CaptureOutcome(capture_id=capture.id, result=CaptureResult.CALLER_GONE)
-            capture = self._captures[capture.id] = views.capture_after_outcome(capture, gone)
+            capture = self._keep(views.capture_after_outcome(capture, gone))
         view = last.model_copy(update={"state": views.CallState.ENDED, "shield": off, "capture": capture})
         self._ended[call_id] = view
         while len(self._ended) > ENDED_SHOWN_MAX:
@@ -233,6 +265,7 @@ class Desk:
         """Forget all captures of a call, not its last alone: an agent may have tried again."""
         for capture_id in [view.id for view in self._captures.values() if view.call == call_id]:
             del self._captures[capture_id]
+            self._sees.pop(capture_id, None)
 
     # --- views ---------------------------------------------------------------------------------------
 
@@ -256,6 +289,7 @@ class Desk:
         if view is None:
             # The version that runs: since it began a reload may have changed or removed it.
             flow = capture.flow or self._flows[capture.flow_id]
+            self._sees[capture.capture_id] = flow.masking.agent_sees
             view = views.new_capture(
                 capture_id=capture.capture_id,
                 call_id=call_id,
@@ -273,9 +307,15 @@ class Desk:
         if isinstance(capture.outcome, CaptureOutcome):
             view = views.capture_after_outcome(view, capture.outcome)
         view = views.capture_in_flow(view, capture.step, capture.hint, can_pay=capture.can_pay)
-        self._captures[view.id] = view
+        view = self._keep(view)
         while len(self._captures) > CAPTURES_KEPT_MAX:
-            self._captures.popitem(last=False)
+            self._sees.pop(self._captures.popitem(last=False)[0], None)
+        return view
+
+    def _keep(self, view: views.CaptureView) -> views.CaptureView:
+        """Keep a capture as the flow that it began with shows it; nothing else is kept here."""
+        view = shown(view, self._sees.get(view.id, ()))
+        self._captures[view.id] = view
         return view
 
     def _tell_call(self, view: views.CallView) -> None:

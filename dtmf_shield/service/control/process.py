@@ -35,11 +35,13 @@ from dtmf_shield.call.events import (
     CallEvent,
     CallPhase,
     CaptureChanged,
+    CaptureNotStarted,
     FlowMoved,
     ShieldStateChanged,
 )
 from dtmf_shield.call.record import CallRecord
 from dtmf_shield.call.settings import AgentTarget, CallSettings, Route, Trunk
+from dtmf_shield.flow.engine.events import HookAnswered
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress
 from dtmf_shield.model.ids import CallId
@@ -80,10 +82,13 @@ from dtmf_shield.model.messages import (
     VelocityStopped,
 )
 from dtmf_shield.model.stream import Codec, LegStatistics
+from dtmf_shield.service import flow_findings
 from dtmf_shield.service.channel import Channel
 from dtmf_shield.service.control.audit_trail import AuditTrail
 from dtmf_shield.service.control.capture_port import CdeCaptures
 from dtmf_shield.service.control.desk import Desk
+from dtmf_shield.service.control.hook_settings import hooks_of
+from dtmf_shield.service.control.hooks import ControlHooks
 from dtmf_shield.service.control.mailbox import MailboxWriter
 from dtmf_shield.service.control.media_port import MediaRows
 from dtmf_shield.service.flow_versions import VERSIONS_FOLDER, FlowShelf
@@ -157,7 +162,9 @@ def settings_of(config: Config, flows: dict[str, Flow], caller_key: bytes = b"")
             for trunk in config.trunks
         ),
         agents=agents,
-        routes=tuple(Route(route.dialled, route.agent, route.capture) for route in config.routes),
+        routes=tuple(
+            Route(route.dialled, route.agent, route.capture, route.language or "") for route in config.routes
+        ),
         flows=flows,
         default_flow=config.capture.default_flow,
         codecs=tuple(Codec(name) for name in config.media.codecs),
@@ -209,7 +216,9 @@ class ControlProcess:
     def _configure(self, message: ConfigureControl, mailbox_fd: int) -> None:
         self._config = Config.model_validate_json(message.config_json)
         self._state = Path(message.state_directory)
-        self._shelf = FlowShelf(self._state / VERSIONS_FOLDER)
+        self._shelf = FlowShelf(
+            self._state / VERSIONS_FOLDER, lambda flow: flow_findings.findings(flow, self._config)
+        )
         self._rows = MediaRows(self._clock, self._config.media.address, self._config.media.address_v6)
         self._captures = CdeCaptures(self._clock, MailboxWriter(mailbox_fd))
         os.close(mailbox_fd)
@@ -220,6 +229,7 @@ class ControlProcess:
         self._weaker = told(give_up_common_rights())
         loop = asyncio.get_running_loop()
         local = [Address(*sock.getsockname()[:2]) for sock in self._sip]
+        self._hooks = ControlHooks(hooks_of(self._config), self._clock, self._hook_answered)
         self._core = CallCore(
             settings=settings_of(self._config, self._shelf.flows, message.caller_key),
             local=local,
@@ -228,6 +238,7 @@ class ControlProcess:
             store=self._registry,
             tokens=lambda: secrets.token_hex(TOKEN_BYTES),
             wall_offset_s=self._clock.wall_s() - self._clock.now_s(),
+            hooks=self._hooks,
         )
         self._shell = UdpShell(self._core, self._sip, self._clock, self._drain_events)
         self._desk = Desk(self._core, self._shelf.flows, self._clock, self._shell.settle)
@@ -261,6 +272,10 @@ class ControlProcess:
         found = {wanted: self._shelf.version(flow_id, wanted) for flow_id, wanted in running}
         return {wanted: flow for wanted, flow in found.items() if flow is not None}
 
+    def _hook_answered(self, call_id: CallId, mark: int, answer: HookAnswered) -> None:
+        self._core.hook_answered(self._clock.now_s(), call_id, mark, answer)
+        self._shell.settle()
+
     async def _serve_http(self, app: FastAPI) -> None:
         if self._http is not None:
             await serve(app, self._http, self._leaving)
@@ -275,6 +290,7 @@ class ControlProcess:
         self._core.ready = False
         self._core.hang_up_all(self._clock.now_s())
         self._shell.settle()
+        await self._hooks.close()
         await asyncio.sleep(FAREWELL_S)
         self._shell.close()
         self._audit.note("control_stopped")
@@ -485,6 +501,10 @@ class ControlProcess:
             case FlowMoved(call_id=call_id, flow_id=flow_id, step=step):
                 _log.debug("flow_step", call_id=call_id, flow=flow_id, step=step)
                 return
+            case CaptureNotStarted(call_id=call_id, flow_id=flow_id, reason=reason, faults=faults):
+                _log.warning(
+                    "capture_not_started", call_id=call_id, flow=flow_id, reason=reason, faults=faults
+                )
             case _:
                 pass  # CallStarted, CallPhaseChanged: only the view changes
         self._desk.call_changed(event.call_id)

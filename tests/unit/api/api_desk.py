@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from dtmf_shield.api.app import create_app
 from dtmf_shield.api.events import EventRing
 from dtmf_shield.api.login import COOKIE, OneTimeLogin
 from dtmf_shield.api.ports import (
+    NOTHING_GIVEN,
     AmountNeeded,
     AmountNotTaken,
     CallNotFound,
@@ -21,6 +22,7 @@ from dtmf_shield.api.ports import (
     DeskListener,
     FieldUnknown,
     FlowUnknown,
+    InputRefused,
     TokenNotThere,
 )
 from dtmf_shield.api.views import (
@@ -111,9 +113,17 @@ class MemoryDesk:
         return Token("tok_TEST_whole")
 
     def start_capture(
-        self, call_id: CallId, flow_id: str, reference: str, amount: Money = NO_MONEY
+        self,
+        call_id: CallId,
+        flow_id: str,
+        reference: str,
+        amount: Money = NO_MONEY,
+        given: Mapping[str, str] = NOTHING_GIVEN,
+        language: str = "",
     ) -> CaptureId:
         call = self.call(call_id)
+        if given.get("customer") == "UNFIT":
+            raise InputRefused(["input customer: text that matches [A-Z]{3}"])
         if flow_id not in ("card-payment", "card-charge"):
             raise FlowUnknown
         if flow_id == "card-charge" and not amount:
@@ -127,6 +137,8 @@ class MemoryDesk:
         self.asked.append(("start", call_id, flow_id, reference))
         if amount:
             self.asked.append(("amount", str(amount.minor), amount.currency))
+        if given or language:
+            self.asked.append(("told", language, *(f"{name}={value}" for name, value in given.items())))
         self.change(call.model_copy(update={"capture": a_capture(call_id=call_id)}))
         return CaptureId("cap1")
 

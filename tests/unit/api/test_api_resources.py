@@ -120,7 +120,8 @@ async def test_an_amount_reaches_the_desk_and_is_shown() -> None:
         ("card-charge", {}, "amount-needed"),
         ("card-payment", {"amount_minor": 1050, "currency": "EUR"}, "amount-not-taken"),
         ("card-charge", {"amount_minor": 1050}, "invalid-request"),
-        ("card-charge", {"currency": "EUR"}, "invalid-request"),
+        ("card-charge", {"currency": "EUR"}, "amount-needed"),
+        ("card-charge", {"currency": "eur"}, "invalid-request"),
         ("card-charge", {"amount_minor": 0, "currency": "EUR"}, "invalid-request"),
         ("card-charge", {"amount_minor": -5, "currency": "EUR"}, "invalid-request"),
         ("card-charge", {"amount_minor": "1050", "currency": "EUR"}, "invalid-request"),
@@ -136,6 +137,73 @@ async def test_an_amount_of_another_form_is_refused(flow: str, inputs: dict[str,
 
     assert (answer.status_code, problem(answer)) == (422, slug)
     assert house.desk.asked == []
+
+
+async def test_inputs_go_by_the_flows_own_names_beside_reference_and_language() -> None:
+    house = ApiHouse(a_call())
+    inputs = {"reference": "88-1932", "customer": "C 1", "amount": "12.50", "currency": "EUR"}
+    body = {"flow": "card-payment", "inputs": inputs, "language": "fr-FR"}
+    async with house.machine() as client:
+        answer = await client.post(STARTS, json=body, headers=key())
+
+    assert answer.status_code == 201
+    assert house.desk.asked == [
+        ("start", "c1", "card-payment", "88-1932"),
+        ("told", "fr-FR", "customer=C 1", "amount=12.50", "currency=EUR"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"inputs": {"Customer": "x"}},
+        {"inputs": {"a b": "x"}},
+        {"inputs": {"c" * 33: "x"}},
+        {"inputs": {"c123456789012": "x"}},
+        {"inputs": {"customer": ""}},
+        {"inputs": {"customer": "x" * 65}},
+        {"inputs": {"customer": "123456789012"}},
+        {"inputs": {"customer": 7}},
+        {"inputs": {"customer": None}},
+        {"inputs": {"customer": ["x"]}},
+        {"inputs": {f"n{place}": "x" for place in range(33)}},
+        {"language": "klingon"},
+        {"language": "fr-fr"},
+        {"language": ""},
+    ],
+)
+async def test_inputs_of_another_form_are_refused_and_not_repeated(body: dict[str, Any]) -> None:
+    house = ApiHouse(a_call())
+    async with house.machine() as client:
+        answer = await client.post(STARTS, json={"flow": "card-payment", **body}, headers=key())
+
+    assert (answer.status_code, problem(answer)) == (422, "invalid-request")
+    assert house.desk.asked == []
+    assert "123456789012" not in answer.text
+    assert "klingon" not in answer.text
+
+
+@pytest.mark.parametrize("shape", ["{}", "x{}", "{}x", "order {}"])
+async def test_a_card_number_as_an_input_is_refused_at_the_gate(shape: str) -> None:
+    house = ApiHouse(a_call())
+    body = {"flow": "card-payment", "inputs": {"customer": shape.format(TEST_PAN)}}
+    async with house.machine() as client:
+        answer = await client.post(STARTS, json=body, headers=key())
+
+    assert (answer.status_code, problem(answer)) == (422, "card-number")
+    assert TEST_PAN not in answer.text
+    assert house.desk.asked == []
+
+
+async def test_an_input_that_the_flow_does_not_take_is_told_by_name_and_rule() -> None:
+    house = ApiHouse(a_call())
+    body = {"flow": "card-payment", "inputs": {"customer": "UNFIT"}}
+    async with house.machine() as client:
+        answer = await client.post(STARTS, json=body, headers=key())
+
+    assert (answer.status_code, problem(answer)) == (422, "input-refused")
+    assert answer.json()["findings"] == ["input customer: text that matches [A-Z]{3}"]
+    assert "UNFIT" not in answer.text
 
 
 async def test_a_reference_may_be_left_out() -> None:

@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from dtmf_shield.base.config import Config, load_config
+from dtmf_shield.base.config import Config, HookSection, load_config
 from dtmf_shield.base.config_reference import render
 from dtmf_shield.base.errors import OperatorError
 
@@ -117,3 +118,43 @@ def test_masks_outside_the_limits_are_refused(tmp_path, line):
 
     assert finding.key == "media." + line.split(" = ")[0]
     assert finding.line == 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://crm.example",
+        "https://crm.example/v1/find",
+        "https://crm.example:8443/",
+        "https://192.0.2.7/x",
+        "https://[2001:db8::1]:443/x",
+        "http://127.0.0.1:9000/find",
+        "http://[::1]:9000/",
+    ],
+)
+def test_hooks_are_https_or_on_loopback(url):
+    assert HookSection(name="lookup", url=url).url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://crm.example/",
+        "http://192.0.2.7/",
+        "http://localhost/",
+        "https://user:secret@crm.example/",
+        "https://crm.example/?key=1",
+        "https://crm.example/#x",
+        "https://crm.example:0/",
+        "https://crm.example:65536/",
+        "https://crm.example/a b",
+        "https://2130706433/",
+        "https://[::1/",
+        "ftp://crm.example/",
+        "crm.example",
+        "",
+    ],
+)
+def test_other_addresses_of_hooks_are_refused(url):
+    with pytest.raises(ValidationError):
+        HookSection(name="lookup", url=url)
