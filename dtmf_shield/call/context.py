@@ -30,6 +30,7 @@ class Purpose(enum.Enum):
     """Why we sent a request."""
 
     SETUP = "initial INVITE to the agent"
+    HANDOVER = "initial INVITE to whom a call is handed to"
     EXCHANGE = "re-INVITE or UPDATE passed on"
     BYE = "end of a leg"
 
@@ -52,6 +53,8 @@ class Context:
     clients: dict[TransactionId, tuple[CallId, LegRole, Purpose]] = field(default_factory=dict)
     captures: dict[CaptureId, CallId] = field(default_factory=dict)
     events: deque[CallEvent] = field(default_factory=deque)
+    handed_over: deque[tuple[CallId, bool]] = field(default_factory=deque)
+    """Hand-overs that are done (True) or have failed, for the flow that asked."""
     changed: set[CallId] = field(default_factory=set)
     """Calls to be saved before the present input is done with."""
 
@@ -201,12 +204,13 @@ def record_of(call: Call) -> CallRecord:
         call_id=call.call_id,
         ports=call.ports,
         trunk=call.trunk.name,
-        agent_name=call.target.name,
+        agent_name=call.agent_name,
         dialled=call.dialled,
         caller_user=call.caller_user,
         started_s=call.started_s,
         caller=_leg_record(call.caller),
         agent=_leg_record(call.agent),
+        onward=call.onward,
         capture_id=engagement.capture_id if engagement is not None and running else CaptureId(""),
         flow_id=engagement.flow.id if engagement is not None and running else "",
         reference=engagement.reference if engagement is not None and running else "",
@@ -217,7 +221,7 @@ def record_of(call: Call) -> CallRecord:
 
 def _leg_record(leg: Leg) -> LegRecord:
     return LegRecord(
-        dialog=dialog_of(leg),
+        dialog=leg.dialog,
         negotiation=leg.negotiation,
         shield=leg.shield,
         media_host=leg.media_host,

@@ -69,6 +69,8 @@ def start_capture(
     flow = ctx.settings.flows.get(flow_id)
     if flow is None:
         raise FlowUnknown
+    if call.alone is not (flow.mode == "self_service"):
+        raise CallNotTalking if call.alone else FlowUnknown
     inputs = inputs_of(flow, reference, amount)
     if call.engagement is not None:
         ctx.captures.pop(call.engagement.capture_id, None)
@@ -107,7 +109,7 @@ def shield_changed(ctx: Context, now_s: float, call: Call, role: LegRole, mode: 
         spec=engagement.flow.capture_spec(),
         flow=engagement.flow.id,
         caller=caller_name(ctx.settings.caller_key, call.caller_user),
-        agent=call.target.name,
+        agent=call.agent_name,
     )
     engagement.stage = Stage.ARMING
     if not ctx.capture.send(start):

@@ -23,14 +23,14 @@ class CallPhase(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
-    """A caller's INVITE was accepted and the agent is being called."""
+    """A caller's INVITE was accepted; the agent is being called, if the route names one."""
 
     call_id: CallId
 
 
 @dataclass(frozen=True, slots=True)
 class CallAnswered:
-    """Both sides talk. Also told of a restored call, with ``restored``."""
+    """Both sides talk, or a caller without an agent hears us. Also told of a restored call, with ``restored``."""
 
     call_id: CallId
     row: int
@@ -55,6 +55,19 @@ class CallEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class CallHandedOver:
+    """A call was handed to an agent or a queue, or that failed: ``reason`` from a closed set, with a SIP ``status``
+    where one says it.
+    """
+
+    call_id: CallId
+    target: str
+    ok: bool
+    reason: str
+    status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CaptureChanged:
     """A capture was asked for, has progressed or has ended; the snapshot has the whole."""
 
@@ -71,7 +84,15 @@ class ShieldStateChanged:
     mode: ShieldMode
 
 
-CallEvent = CallStarted | CallAnswered | CallPhaseChanged | CallEnded | CaptureChanged | ShieldStateChanged
+CallEvent = (
+    CallStarted
+    | CallAnswered
+    | CallPhaseChanged
+    | CallEnded
+    | CallHandedOver
+    | CaptureChanged
+    | ShieldStateChanged
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +116,7 @@ class CallSnapshot:
     row: int
     trunk: str
     agent_name: str
+    """Empty while the caller is alone."""
     dialled: str
     caller_masked: str
     phase: CallPhase

@@ -2,7 +2,7 @@
 
 A re-INVITE or UPDATE is passed on as an offer of ours and answered when the other side has answered, so that both
 sides always have agreed on the same. One at a time per call; what crosses gets 491 or 500 and is tried again by its
-sender (RFC 3261 section 14).
+sender (RFC 3261 section 14). Those of a caller who is alone we answer ourselves.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 from typing import Final
 
 from dtmf_shield.call import engagement as capturing
+from dtmf_shield.call import handover
 from dtmf_shield.call.admission import answer_options
+from dtmf_shield.call.bodies import answer_to, body_of, offer_to, own_body, take_answer
 from dtmf_shield.call.call import Call, Exchange, Leg
 from dtmf_shield.call.context import ALLOW, Context, Purpose, dialog_of
 from dtmf_shield.call.events import CallPhaseChanged
-from dtmf_shield.call.setup import answer_to, body_of, cancel_agent, offer_to, refuse_caller
+from dtmf_shield.call.setup import cancel_agent, refuse_caller
 from dtmf_shield.model.ids import LegRole
 from dtmf_shield.sip.errors import SdpError
 from dtmf_shield.sip.events import RequestReceived, ResponseReceived, TransactionId
@@ -56,6 +58,7 @@ def _receive_bye(ctx: Context, now_s: float, call: Call, leg: Leg, event: Reques
 def hang_up(ctx: Context, now_s: float, call: Call, reason: str) -> None:
     """End both legs, whatever is open; cde wipes what was keyed."""
     capturing.caller_gone(ctx, now_s, call)
+    handover.give_up(ctx, now_s, call)
     exchange = call.exchange
     if exchange is not None:
         call.exchange = None
@@ -105,6 +108,9 @@ def _receive_offer(ctx: Context, now_s: float, call: Call, leg: Leg, event: Requ
         dialog_of(leg).refresh_target(request)
         _answer(ctx, now_s, leg, event.transaction, request, b"")
         return
+    if call.alone:
+        _answer_ourselves(ctx, now_s, call, leg, event)
+        return
     other = call.leg(leg.role.peer)
     body = b""
     try:
@@ -128,6 +134,26 @@ def _receive_offer(ctx: Context, now_s: float, call: Call, leg: Leg, event: Requ
     call.exchange = Exchange(leg.role, event.transaction, request, client, late=not body)
     if request.method == "INVITE":
         ctx.servers[event.transaction] = (call.call_id, leg.role)
+
+
+def _answer_ourselves(ctx: Context, now_s: float, call: Call, leg: Leg, event: RequestReceived) -> None:
+    request, offer = event.request, None
+    try:
+        if len(request.body):
+            offer = leg.negotiation.receive_offer(body_of(request))
+            _check_family(offer.host, leg)
+        body = own_body(ctx, call, leg, offer)
+    except SdpError as error:
+        leg.negotiation.abandon()
+        ctx.answer(now_s, event.transaction, request, error.status)
+        return
+    dialog_of(leg).refresh_target(request)
+    _answer(ctx, now_s, leg, event.transaction, request, body)
+    if request.method == "INVITE":
+        leg.unacknowledged = event.transaction
+        ctx.servers[event.transaction] = (call.call_id, leg.role)
+    if offer is not None:
+        _agreed(ctx, call)
 
 
 def _overlap(call: Call, leg: Leg) -> int | None:
@@ -200,6 +226,11 @@ def _acknowledge_alone(ctx: Context, call: Call, event: ResponseReceived) -> Non
 
 def receive_ack(ctx: Context, now_s: float, call: Call, ack: Request) -> bool:
     """Take the ACK of a re-INVITE; with a late offer it brings the answer. False: the call must end."""
+    if call.caller.answer_in_ack:
+        taken = take_answer(ctx, call.caller, ack)
+        if taken:
+            _agreed(ctx, call)
+        return taken
     exchange = call.exchange
     if exchange is None or exchange.late_ack is None:
         return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from dtmf_shield.call.onward import Onward
 from dtmf_shield.model.ids import CallId, CaptureId
 from dtmf_shield.model.payment import NO_MONEY, Money
 from dtmf_shield.model.stream import Codec, MediaPorts, ShieldMode
@@ -16,9 +17,9 @@ from dtmf_shield.sip.offer_answer import Negotiation
 
 
 class LegRecord(msgspec.Struct, kw_only=True):
-    """One leg."""
+    """One leg. ``dialog``: None for the agent's side of a caller who is alone."""
 
-    dialog: Dialog
+    dialog: Dialog | None
     negotiation: Negotiation
     shield: ShieldMode
     media_host: str
@@ -27,7 +28,10 @@ class LegRecord(msgspec.Struct, kw_only=True):
 
 
 class CallRecord(msgspec.Struct, kw_only=True):
-    """One confirmed call. ``capture_id`` is empty unless a capture ran; ``masked_longer``: or its tail."""
+    """One confirmed call. ``capture_id`` is empty unless a capture ran; ``masked_longer``: or its tail.
+
+    ``agent_name`` is empty while the caller is alone.
+    """
 
     call_id: CallId
     ports: MediaPorts
@@ -38,6 +42,7 @@ class CallRecord(msgspec.Struct, kw_only=True):
     started_s: float
     caller: LegRecord
     agent: LegRecord
+    onward: Onward = Onward()
     capture_id: CaptureId = CaptureId("")
     flow_id: str = ""
     reference: str = ""

@@ -30,7 +30,8 @@ def restore(ctx: Context, now_s: float, records: Iterable[CallRecord]) -> int:
     for record in records:
         trunk = next((trunk for trunk in ctx.settings.trunks if trunk.name == record.trunk), None)
         target = ctx.settings.agents.get(record.agent_name)
-        if trunk is None or target is None or not ctx.media.adopt(record.call_id, record.ports.row):
+        known = target is not None or not record.agent_name  # without a name the caller is alone
+        if trunk is None or not known or not ctx.media.adopt(record.call_id, record.ports.row):
             ctx.store.remove(record.call_id)
             continue
         call = Call(
@@ -43,6 +44,7 @@ def restore(ctx: Context, now_s: float, records: Iterable[CallRecord]) -> int:
             ports=record.ports,
             caller=_leg(LegRole.CALLER, record.caller),
             agent=_leg(LegRole.AGENT, record.agent),
+            onward=record.onward,
             confirmed=True,
         )
         _take_up(ctx, now_s, call, record)

@@ -46,8 +46,6 @@ UNSERVED_STEPS: Final = frozenset({"menu", "http", "transfer"})
 
 def unserved_reason(flow: Flow) -> str:
     """Return why a call cannot begin a flow yet, empty where it can."""
-    if flow.mode != "agent_assisted":
-        return "calls without an agent are not served yet"
     steps = sorted(name for name, step in flow.steps.items() if step.do in UNSERVED_STEPS)
     return f"steps not served in a call yet: {', '.join(steps)}" if steps else ""
 

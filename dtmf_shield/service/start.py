@@ -16,11 +16,10 @@ from dtmf_shield.base.config import Config, load_config
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.system_clock import SystemClock
-from dtmf_shield.call.unserved import unserved_reason
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.messages import ConfigureCde, ConfigureControl, GatewaySettings, VelocityRule
-from dtmf_shield.service import gateway_settings
+from dtmf_shield.service import gateway_settings, route_flows
 from dtmf_shield.service.flow_files import shipped_flows
 from dtmf_shield.service.gateway_names import GatewayNames
 from dtmf_shield.service.key_settings import kek_findings, kek_settings
@@ -80,21 +79,7 @@ def check(config: Config, base: Path) -> list[str]:
             known[flow.id] = flow
         except* OperatorError as group:
             findings += [str(error) for error in group.exceptions]
-    wanted = [("capture.default_flow", config.capture.default_flow)]
-    wanted += [(f"routes[{i}].capture", r.capture) for i, r in enumerate(config.routes) if r.capture]
-    for key, name in wanted:
-        if name not in known:
-            findings.append(
-                f"{key}: no flow has the id {name!r}; flows are: {', '.join(sorted(known)) or 'none'}"
-            )
-        elif reason := unserved_reason(known[name]):
-            findings.append(f"{key}: flow {name!r}: {reason}; name another flow")
-        elif known[name].needs_amount or known[name].required_inputs:
-            needed = ", ".join(known[name].required_inputs) or "an amount"
-            findings.append(
-                f"{key}: flow {name!r} needs an amount or a reference ({needed}), which nobody can say here; give the "
-                "flow a fixed one, or start it through the API"
-            )
+    findings += route_flows.findings(config, known)
     findings += gateway_settings.findings(config, base)
     findings += kek_findings(config.keys, base)
     return findings + leaks_of_environment(os.environ)

@@ -140,6 +140,7 @@ class Desk:
         return [
             views.FlowView(id=flow.id, title=flow.title, needs_amount=flow.needs_amount)
             for flow in self._flows.values()
+            if flow.mode == "agent_assisted"
         ]
 
     def service(self) -> views.ServiceView:

@@ -32,6 +32,7 @@ from dtmf_shield.call.events import (
     CallAnswered,
     CallEnded,
     CallEvent,
+    CallHandedOver,
     CallPhase,
     CaptureChanged,
     ShieldStateChanged,
@@ -145,7 +146,9 @@ def settings_of(config: Config, flows: dict[str, Flow], caller_key: bytes = b"")
             for trunk in config.trunks
         ),
         agents=agents,
-        routes=tuple(Route(route.dialled, route.agent, route.capture) for route in config.routes),
+        routes=tuple(
+            Route(route.dialled, route.agent, route.flow or route.capture) for route in config.routes
+        ),
         flows=flows,
         default_flow=config.capture.default_flow,
         codecs=tuple(Codec(name) for name in config.media.codecs),
@@ -414,6 +417,15 @@ class ControlProcess:
                 self._desk.ended(call_id)
                 self._audit.note("call_ended", call=call_id, status=status, reason=reason)
                 return
+            case CallHandedOver(call_id=call_id, target=target, ok=ok, reason=reason, status=status):
+                facts: dict[str, str | int] = {
+                    "target": target,
+                    "ok": int(ok),
+                    "reason": reason,
+                    "status": status,
+                }
+                self._audit.note("call_handed_over", call=call_id, **facts)
+                _log.info("call_handed_over", call_id=call_id, **facts)
             case ShieldStateChanged(call_id=call_id, role=role, mode=mode):
                 self._audit.note("shield", call=call_id, leg=role.value, mode=mode.value)
             case CaptureChanged(call_id=call_id):

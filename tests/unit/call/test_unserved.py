@@ -16,7 +16,7 @@ FLOWS = Path(__file__).parents[3] / "ivr_flows"
         ("card-tokenize-agent", ""),
         ("card-charge-agent", ""),
         ("card-payment-agent", "confirm"),
-        ("card-payment-self-service", "without an agent"),
+        ("card-payment-self-service", "to_queue"),
     ],
 )
 def test_flow_is_begun_only_where_every_step_is_served(name: str, reason: str) -> None:

@@ -1,0 +1,61 @@
+"""Whether configuration and flows agree: flows that begin by themselves exist and can, targets of transfers exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from dtmf_shield.base.config import Config
+from dtmf_shield.call.unserved import unserved_reason
+from dtmf_shield.flow.finding import listing
+from dtmf_shield.flow.language import Flow
+from dtmf_shield.flow.language.steps import ExitStep, TransferStep
+
+
+def findings(config: Config, flows: Mapping[str, Flow]) -> list[str]:
+    """Return one sentence a finding. ``flows``: all that the service serves, by id."""
+    found = [*_unsuited(config, flows)]
+    answering = {route.flow for route in config.routes}
+    agents = sorted(agent.name for agent in config.agents)
+    for flow in flows.values():
+        # A self-service flow that no route names cannot begin: what it names need not exist.
+        if flow.mode == "agent_assisted" or flow.id in answering:
+            found += _lost_targets(flow, agents)
+    return found
+
+
+def _unsuited(config: Config, flows: Mapping[str, Flow]) -> Iterator[str]:
+    wanted = [("capture.default_flow", config.capture.default_flow, "agent_assisted")]
+    for index, route in enumerate(config.routes):
+        if route.capture:
+            wanted.append((f"routes[{index}].capture", route.capture, "agent_assisted"))
+        if route.flow:
+            wanted.append((f"routes[{index}].flow", route.flow, "self_service"))
+    for key, name, mode in wanted:
+        flow = flows.get(name)
+        if flow is None:
+            yield f"{key}: no flow has the id {name!r}; flows are: {', '.join(sorted(flows)) or 'none'}"
+        elif flow.mode != mode:
+            meant = listing(sorted(other.id for other in flows.values() if other.mode == mode))
+            yield f"{key}: flow {name!r} has mode: {flow.mode}; allowed here: one with mode: {mode}: {meant}"
+        elif reason := unserved_reason(flow):
+            yield f"{key}: flow {name!r}: {reason}; name another flow"
+        elif flow.needs_amount or flow.required_inputs:
+            needed = ", ".join(flow.required_inputs) or "an amount"
+            yield (
+                f"{key}: flow {name!r} needs an amount or a reference ({needed}), which nobody can say here; give the "
+                "flow a fixed one, or start it through the API"
+            )
+
+
+def _lost_targets(flow: Flow, agents: list[str]) -> Iterator[str]:
+    for name, step in flow.steps.items():
+        if not isinstance(step, TransferStep | ExitStep) or step.to == "hangup":
+            continue
+        where = f"flow {flow.id!r}, step {name!r}"
+        if step.target is not None and step.target not in agents:
+            yield (
+                f"{where}: target {step.target!r} is no [[agents]] entry of the configuration; allowed: "
+                f"{listing(agents)}; add one of that name, or name one of these"
+            )
+        elif step.target is None and (flow.mode == "self_service" or step.to == "queue"):
+            yield f"{where}: to: {step.to} without target, and no agent is there; add target: one of {listing(agents)}"
