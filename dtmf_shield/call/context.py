@@ -9,7 +9,7 @@ from typing import Final
 
 from dtmf_shield.base.errors import InvariantError
 from dtmf_shield.call.call import Call, Leg, Stage, Timer
-from dtmf_shield.call.events import CallEnded, CallEvent, CallPhase
+from dtmf_shield.call.events import CallEnded, CallEvent, CallPhase, CallPhaseChanged
 from dtmf_shield.call.ports import CapturePort, MediaPort, StorePort
 from dtmf_shield.call.record import CallRecord, LegRecord
 from dtmf_shield.call.settings import Admission, CallSettings
@@ -139,6 +139,15 @@ class Context:
         remotes = [leg.negotiation.remote for leg in call.legs]
         held = any(remote is not None and remote.direction is not Direction.SENDRECV for remote in remotes)
         call.phase = CallPhase.HELD if held else CallPhase.TALKING
+
+    def agreed(self, call: Call) -> None:
+        """A leg has agreed on something new: streams, phase, record."""
+        before = call.phase
+        self.set_streams(call)
+        self.set_phase(call)
+        self.changed.add(call.call_id)
+        if call.phase is not before:
+            self.events.append(CallPhaseChanged(call.call_id, call.phase))
 
     def hang_up_leg(self, now_s: float, call: Call, leg: Leg) -> None:
         """BYE a confirmed dialog; at once, or as soon as the ACK we wait for is here."""

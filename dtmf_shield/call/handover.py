@@ -13,7 +13,7 @@ from dtmf_shield.call.bodies import body_of, own_offer
 from dtmf_shield.call.call import Call, Handover, Leg, Stage, Timer
 from dtmf_shield.call.codec_choice import choose_codecs, codecs_taken
 from dtmf_shield.call.context import Context, Purpose
-from dtmf_shield.call.events import CallHandedOver, CallPhase, CallPhaseChanged
+from dtmf_shield.call.events import CallHandedOver, CallPhase
 from dtmf_shield.call.settings import AgentTarget
 from dtmf_shield.model.ids import LegRole
 from dtmf_shield.sip.errors import SdpError
@@ -108,7 +108,7 @@ def _answered(ctx: Context, now_s: float, call: Call, handover: Handover, event:
         return
     before, call.agent, call.target = call.agent, leg, handover.target
     ctx.hang_up_leg(now_s, call, before)
-    _join(ctx, call)
+    ctx.agreed(call)
     _tell(ctx, call, name, ok=True, reason="answered")
 
 
@@ -127,15 +127,6 @@ def _not_joined(ctx: Context, call: Call, leg: Leg, event: ResponseReceived) -> 
     spoken = (call.caller.codec,) if call.caller.codec is not None else ctx.settings.codecs
     leg.codec = choose_codecs(spoken, answered)[1]
     return ""
-
-
-def _join(ctx: Context, call: Call) -> None:
-    before = call.phase
-    ctx.set_streams(call)
-    ctx.set_phase(call)
-    ctx.changed.add(call.call_id)
-    if call.phase is not before:
-        ctx.events.append(CallPhaseChanged(call.call_id, call.phase))
 
 
 def _tell(ctx: Context, call: Call, target: str, *, ok: bool, reason: str, status: int = 0) -> None:

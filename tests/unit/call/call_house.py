@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dtmf_shield.call import handover
 from dtmf_shield.call.core import CallCore
+from dtmf_shield.call.events import CallEnded
 from dtmf_shield.call.settings import AgentTarget, CallSettings, Route, Trunk
 from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.messages import ShieldChanged
@@ -244,6 +245,17 @@ class CallHouse:
     def confirm_shield(self, call_id, mode):
         for role in ("caller", "agent"):
             self.core.shield_changed(self.now_s, ShieldChanged(call_id, role_of(role), mode))
+
+
+def ended(house):
+    """SIP status and reason of each call that has ended."""
+    return [(event.status, event.reason) for event in house.events if isinstance(event, CallEnded)]
+
+
+def drained(house):
+    """Whether nothing is left anywhere once every timer has had its time."""
+    house.run(140)
+    return set(house.core.table_sizes()) == {0} and not house.store.records
 
 
 def role_of(name):

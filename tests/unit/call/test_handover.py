@@ -2,12 +2,12 @@
 
 import pytest
 
-from dtmf_shield.call.events import CallEnded, CallHandedOver, CallPhase
+from dtmf_shield.call.events import CallHandedOver, CallPhase
 from dtmf_shield.model.capture import CaptureResult
 from dtmf_shield.model.messages import CancelCapture, CaptureArmed, CaptureOutcome, StartCapture
 from dtmf_shield.model.stream import Codec, Direction, ShieldMode
 from dtmf_shield.sip.message import respond_to
-from tests.unit.call.call_house import AGENT, CALLER, FLOW, HELP, CallHouse, sdp
+from tests.unit.call.call_house import AGENT, CALLER, FLOW, HELP, CallHouse, drained, ended, sdp
 
 
 def told(house):
@@ -16,15 +16,6 @@ def told(house):
         for event in house.events
         if isinstance(event, CallHandedOver)
     ]
-
-
-def ended(house):
-    return [(event.status, event.reason) for event in house.events if isinstance(event, CallEnded)]
-
-
-def drained(house):
-    house.run(140)
-    return set(house.core.table_sizes()) == {0} and not house.store.records
 
 
 def alone(**options):

@@ -3,24 +3,15 @@
 import pytest
 
 from dtmf_shield.call.errors import CallNotTalking, FlowUnknown
-from dtmf_shield.call.events import CallAnswered, CallEnded, CallPhase, CallStarted
+from dtmf_shield.call.events import CallAnswered, CallPhase, CallStarted
 from dtmf_shield.call.settings import Route
 from dtmf_shield.model.capture import CaptureResult
 from dtmf_shield.model.ids import Token
 from dtmf_shield.model.messages import CancelCapture, CaptureArmed, CaptureOutcome, CollectField, StartCapture
 from dtmf_shield.model.stream import Codec, Direction, ShieldMode
-from tests.unit.call.call_house import ALONE, CALLER, FLOW, CallHouse, sdp
+from tests.unit.call.call_house import ALONE, CALLER, FLOW, CallHouse, drained, ended, sdp
 
 SIX = sdp("2001:db8::1").replace(b"IP4", b"IP6")
-
-
-def ended(house):
-    return [(event.status, event.reason) for event in house.events if isinstance(event, CallEnded)]
-
-
-def drained(house):
-    house.run(140)
-    return set(house.core.table_sizes()) == {0} and not house.store.records
 
 
 def listening(house, call_id):
