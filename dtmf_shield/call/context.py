@@ -220,6 +220,7 @@ def record_of(call: Call) -> CallRecord:
         caller=_leg_record(call.caller),
         agent=_leg_record(call.agent),
         onward=call.onward,
+        handed_to=call.handover.target.name if call.handover is not None else "",
         capture_id=engagement.capture_id if engagement is not None and running else CaptureId(""),
         flow_id=engagement.flow.id if engagement is not None and running else "",
         reference=engagement.reference if engagement is not None and running else "",

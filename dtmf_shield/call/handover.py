@@ -55,6 +55,7 @@ def _call(ctx: Context, now_s: float, call: Call, wanted: AgentTarget) -> None:
     body = own_offer(ctx, call, leg, call.caller.codec)
     calling.invite(ctx, now_s, call, leg, wanted, body, Purpose.HANDOVER)
     call.handover = Handover(wanted, leg)
+    ctx.changed.add(call.call_id)
     call.deadlines[Timer.HANDOVER] = now_s + ctx.settings.ring_limit_s
 
 
@@ -131,4 +132,5 @@ def _not_joined(ctx: Context, call: Call, leg: Leg, event: ResponseReceived) -> 
 
 def _tell(ctx: Context, call: Call, target: str, *, ok: bool, reason: str, status: int = 0) -> None:
     ctx.handed_over.append((call.call_id, ok))
+    ctx.changed.add(call.call_id)
     ctx.events.append(CallHandedOver(call.call_id, target, ok, reason, status))

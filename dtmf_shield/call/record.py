@@ -43,6 +43,8 @@ class CallRecord(msgspec.Struct, kw_only=True):
     caller: LegRecord
     agent: LegRecord
     onward: Onward = Onward()
+    handed_to: str = ""
+    """Who was being called for the caller."""
     capture_id: CaptureId = CaptureId("")
     flow_id: str = ""
     reference: str = ""

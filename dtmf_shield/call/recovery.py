@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dtmf_shield.call import engagement as capturing
+from dtmf_shield.call import handover
 from dtmf_shield.call.call import Call, Engagement, Leg, Stage, Timer
 from dtmf_shield.call.context import Context
 from dtmf_shield.call.errors import CommandRefused
@@ -48,6 +49,8 @@ def restore(ctx: Context, now_s: float, records: Iterable[CallRecord]) -> int:
             confirmed=True,
         )
         _take_up(ctx, now_s, call, record)
+        if record.handed_to:
+            handover.hand_over(ctx, now_s, call, "queue", record.handed_to)  # the former INVITE is lost
         count += 1
     return count
 

@@ -324,20 +324,40 @@ def test_asked_again_for_the_same_it_goes_on_and_for_another_the_first_is_given_
     assert drained(house)
 
 
-def test_control_that_dies_while_somebody_is_called_comes_back_to_the_caller_alone():
+def test_control_that_dies_while_somebody_is_called_calls_them_again():
     house, call_id = alone()
     house.hand_over(call_id)
     house.help.answer(180)
     house.run()
 
     assert house.crash() == 1
+    first = house.help.invite.request.call_id
+    house.run()
 
+    assert house.help.methods() == ["INVITE", "INVITE"]
+    assert house.help.invite.request.call_id != first
+    assert [view.agent_name for view in house.core.snapshots()] == [""]
     house.help.answer(200, sdp(HELP.host, 5000))
     house.run()
-    # Nobody knows that INVITE any more: the phone gets no ACK and gives up (RFC 3261 section 13.3.1.4).
+    assert told(house) == [("help", True, "answered", 0)]
+    house.caller.send("BYE")
+    assert drained(house)
+
+
+def test_a_2xx_to_an_invite_of_before_the_crash_gets_no_ack():
+    """The called phone gives up by itself (RFC 3261 section 13.3.1.4)."""
+    house, call_id = alone()
+    house.hand_over(call_id)
+    old = house.help.invite
+    house.crash()
+    house.run()
+
+    house.help.invite = old
+    house.help.answer(200, sdp(HELP.host, 5000))
+    house.run()
+
     assert house.help.ack is None
     assert [view.agent_name for view in house.core.snapshots()] == [""]
-    assert told(house) == []
 
 
 def test_control_that_dies_after_it_comes_back_to_both():
@@ -352,6 +372,24 @@ def test_control_that_dies_after_it_comes_back_to_both():
     house.caller.send("BYE")
     house.run()
     assert house.help.methods() == ["INVITE", "BYE"]
+    assert drained(house)
+
+
+def test_where_the_flow_is_over_and_nobody_takes_the_call_the_caller_is_hung_up():
+    house, call_id = alone()
+    capture_id = house.core.snapshot(call_id).capture.capture_id
+    house.hand_over(call_id)
+    handed = CaptureOutcome(capture_id=capture_id, result=CaptureResult.HANDED_OVER)
+    house.core.capture_message(house.now_s, handed)
+    house.run()
+    assert house.caller.methods() == []  # somebody is being called
+
+    house.help.answer(486)
+    house.run()
+
+    assert told(house) == [("help", False, "refused", 486)]
+    assert house.caller.methods() == ["BYE"]
+    assert ended(house) == [(0, "flow_over")]
     assert drained(house)
 
 
