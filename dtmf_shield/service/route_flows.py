@@ -49,13 +49,10 @@ def _unsuited(config: Config, flows: Mapping[str, Flow]) -> Iterator[str]:
 
 def _lost_targets(flow: Flow, agents: list[str]) -> Iterator[str]:
     for name, step in flow.steps.items():
-        if not isinstance(step, TransferStep | ExitStep) or step.to == "hangup":
+        if not isinstance(step, TransferStep | ExitStep):
             continue
-        where = f"flow {flow.id!r}, step {name!r}"
         if step.target is not None and step.target not in agents:
             yield (
-                f"{where}: target {step.target!r} is no [[agents]] entry of the configuration; allowed: "
-                f"{listing(agents)}; add one of that name, or name one of these"
+                f"flow {flow.id!r}, step {name!r}: target {step.target!r} is no [[agents]] entry of the configuration; "
+                f"allowed: {listing(agents)}; add one of that name, or name one of these"
             )
-        elif step.target is None and (flow.mode == "self_service" or step.to == "queue"):
-            yield f"{where}: to: {step.to} without target, and no agent is there; add target: one of {listing(agents)}"

@@ -44,14 +44,6 @@ def test_a_self_service_flow_that_no_route_names_may_name_what_is_not_there():
     assert findings(config(agent="agent"), flows(lost)) == []
 
 
-def test_without_an_agent_to_agent_needs_a_target():
-    lost = ALONE.replace("to: queue, target: help", "to: agent", 1)
-
-    (finding,) = findings(config(flow="pay-alone"), flows(lost))
-
-    assert "step 'to_queue': to: agent without target" in finding
-
-
 def test_an_agents_flow_is_checked_too_and_needs_no_target_for_the_agent():
     lost = ASSISTED.replace(
         "{do: exit, result: cancelled}", "{do: exit, result: cancelled, to: queue, target: x}"
