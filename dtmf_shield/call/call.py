@@ -5,14 +5,16 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from dtmf_shield.call.events import CallPhase
 from dtmf_shield.call.onward import Onward
 from dtmf_shield.call.settings import AgentTarget, Trunk
-from dtmf_shield.call.unserved import Served
-from dtmf_shield.flow.engine import FlowState
+from dtmf_shield.flow.engine import FlowState, Program
+from dtmf_shield.flow.engine.commands import Command, Play
+from dtmf_shield.flow.engine.events import Timers
 from dtmf_shield.flow.language import Flow
-from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress
+from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, Hint
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
 from dtmf_shield.model.payment import Money
 from dtmf_shield.model.stream import Codec, MediaPorts, ShieldMode
@@ -29,36 +31,84 @@ class Timer(enum.Enum):
     HANDOVER = "ring limit of whom the call is handed to"
     ARM = "capture armed"
     TAIL = "capture shielding after a capture"
+    FLOW_REPEAT = "silence before a flow says its prompt again"
+    FLOW_ANSWER = "answer of a gateway or a look-up that a flow waits for"
+    FLOW_END = "the longest a flow may take"
+
+
+FLOW_TIMERS: Final = {
+    Timers.REPEAT: Timer.FLOW_REPEAT,
+    Timers.ANSWER: Timer.FLOW_ANSWER,
+    Timers.MAX_DURATION: Timer.FLOW_END,
+}
 
 
 class Stage(enum.Enum):
     """Where an engagement is."""
 
     RESUMING = "waiting for cde to tell where a capture is that outlived this process"
+    REJOINING = "waiting for media, without which nothing can be said, after this process has died"
     SHIELDING = "waiting for media to mask"
     ARMING = "waiting for cde to listen"
-    RUNNING = "the flow runs"
+    RUNNING = "the flow runs, with or without a capture at cde"
     OVER = "ended"
 
 
 @dataclass(slots=True)
 class Engagement:
-    """One capture of a call."""
+    """A flow that runs in a call, and the capture that it has at cde now or had last.
+
+    A capture is for one card. A flow that asks for another after the gateway's answer gets a new one.
+    """
 
     capture_id: CaptureId
-    flow: Flow
+    program: Program
     reference: str
     amount: Money
     state: FlowState
     stage: Stage = Stage.SHIELDING
-    progress: CaptureProgress | None = None
-    outcome: CaptureOutcome | None = None
-    sending: bool = False
-    paused: bool = False
     inputs: Mapping[str, str] = field(default_factory=dict)
     """What the flow was told when it began."""
-    waiting: tuple[Served, ...] = ()
-    """What the flow wants once the pause is over."""
+    begun: bool = False
+    """Whether the flow has entered its first step; before that ``state`` only shows what it will be."""
+    armed: bool = False
+    """Whether cde listens for this capture."""
+    opened: str = ""
+    """The step whose field or menu cde has open, as far as we know."""
+    progress: CaptureProgress | None = None
+    outcome: CaptureOutcome | None = None
+    """Of the capture. The flow may go on after it: say the receipt, or ask for another card."""
+    sending: bool = False
+    paused: bool = False
+    given_up: CaptureResult | None = None
+    """Why the last question went unanswered."""
+    handed_over: bool = False
+    hint: Hint | None = None
+    speaking: int = 0
+    """The prompt that media plays now, 0 for none."""
+    said: Play | None = None
+    """What the present step has said last: said again after a pause."""
+    marks: dict[Timers, int] = field(default_factory=dict)
+    """Of the timers that run, as the flow set them."""
+    hook_mark: int = 0
+    """The look-up whose answer is awaited."""
+    waiting: tuple[Command, ...] = ()
+    """What the flow wants once cde listens, or once the pause is over."""
+
+    @property
+    def flow(self) -> Flow:
+        """The version it began with."""
+        return self.program.flow
+
+    @property
+    def over(self) -> bool:
+        """Whether the flow has ended."""
+        return self.stage is Stage.OVER
+
+    @property
+    def live(self) -> bool:
+        """Whether cde has a capture of ours, or is about to."""
+        return self.armed or self.stage is Stage.ARMING or self.stage is Stage.RESUMING
 
 
 @dataclass(slots=True)
@@ -134,6 +184,8 @@ class Call:
     handover: Handover | None = None
     engagement: Engagement | None = None
     deadlines: dict[Timer, float] = field(default_factory=dict)
+    marks: int = 0
+    """Prompts and look-ups so far: each has a number of its own in the call."""
     over: bool = False
     """Ended for everyone but a leg whose ACK is still to come."""
 

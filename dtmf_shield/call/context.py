@@ -7,14 +7,17 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec.structs import replace
+
 from dtmf_shield.base.errors import InvariantError
 from dtmf_shield.call.call import Call, Leg, Stage, Timer
 from dtmf_shield.call.events import CallEnded, CallEvent, CallPhase, CallPhaseChanged
-from dtmf_shield.call.ports import CapturePort, MediaPort, StorePort
+from dtmf_shield.call.ports import CapturePort, HookPort, MediaPort, StorePort
 from dtmf_shield.call.record import CallRecord, LegRecord
 from dtmf_shield.call.settings import Admission, CallSettings
+from dtmf_shield.flow.engine import Program, compile_flow
+from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
-from dtmf_shield.model.payment import NO_MONEY
 from dtmf_shield.model.stream import Direction, ShieldMode
 from dtmf_shield.sip.dialog import Dialog, dialog_of_sent_invite
 from dtmf_shield.sip.endpoint import Endpoint
@@ -46,6 +49,9 @@ class Context:
     capture: CapturePort
     store: StorePort
     tokens: TokenSource
+    hooks: HookPort | None = None
+    """None: every look-up ends as an error."""
+    gateway_up: bool = True
     calls: dict[CallId, Call] = field(default_factory=dict)
     dialogs: dict[DialogKey, tuple[CallId, LegRole]] = field(default_factory=dict)
     servers: dict[TransactionId, tuple[CallId, LegRole]] = field(default_factory=dict)
@@ -53,10 +59,19 @@ class Context:
     clients: dict[TransactionId, tuple[CallId, LegRole, Purpose]] = field(default_factory=dict)
     captures: dict[CaptureId, CallId] = field(default_factory=dict)
     events: deque[CallEvent] = field(default_factory=deque)
-    handed_over: deque[tuple[CallId, bool]] = field(default_factory=deque)
-    """Hand-overs that are done (True) or have failed, for the flow that asked."""
     changed: set[CallId] = field(default_factory=set)
     """Calls to be saved before the present input is done with."""
+    handed_over: deque[tuple[CallId, bool]] = field(default_factory=deque)
+    """Hand-overs that are done (True) or have failed, for the flow that asked."""
+    programs: dict[str, Program] = field(default_factory=dict)
+    """Flows made ready to run, by id: those that new captures begin with."""
+
+    def program_of(self, flow: Flow) -> Program:
+        """Return a flow ready to run."""
+        program = self.programs.get(flow.id)
+        if program is None or program.flow is not flow:
+            program = self.programs[flow.id] = compile_flow(flow)
+        return program
 
     # --- dialogs ------------------------------------------------------------------------------------------
 
@@ -208,8 +223,8 @@ def dialog_of(leg: Leg) -> Dialog:
 def record_of(call: Call) -> CallRecord:
     """Return what is stored of a confirmed call."""
     engagement = call.engagement
-    running = engagement is not None and engagement.stage is not Stage.OVER
-    return CallRecord(
+    masked = Timer.TAIL in call.deadlines
+    record = CallRecord(
         call_id=call.call_id,
         ports=call.ports,
         trunk=call.trunk.name,
@@ -221,11 +236,22 @@ def record_of(call: Call) -> CallRecord:
         agent=_leg_record(call.agent),
         onward=call.onward,
         handed_to=call.handover.target.name if call.handover is not None else "",
-        capture_id=engagement.capture_id if engagement is not None and running else CaptureId(""),
-        flow_id=engagement.flow.id if engagement is not None and running else "",
-        reference=engagement.reference if engagement is not None and running else "",
-        amount=engagement.amount if engagement is not None and running else NO_MONEY,
-        masked_longer=running or Timer.TAIL in call.deadlines,
+        masked_longer=masked,
+    )
+    if engagement is None or engagement.stage is Stage.OVER:
+        return record
+    return replace(
+        record,
+        capture_id=engagement.capture_id,
+        capture_live=engagement.live,
+        flow=engagement.state.saved(),
+        flow_begun=engagement.begun,
+        flow_ends_s=call.deadlines.get(Timer.FLOW_END),
+        result=engagement.outcome.result if engagement.outcome is not None else None,
+        reference=engagement.reference,
+        amount=engagement.amount,
+        inputs=dict(engagement.inputs),
+        masked_longer=masked or call.caller.shield is ShieldMode.CAPTURE,
     )
 
 

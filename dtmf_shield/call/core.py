@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from dtmf_shield.call import capture_news, flow_run, handover, midcall, recovery, setup
 from dtmf_shield.call import engagement as capturing
-from dtmf_shield.call import handover, midcall, recovery, setup
 from dtmf_shield.call.admission import answer_options, refusal_of
-from dtmf_shield.call.call import Call, Engagement, Timer
+from dtmf_shield.call.call import Call, Engagement, Stage, Timer
+from dtmf_shield.call.capture_news import CaptureMessage
 from dtmf_shield.call.context import Context, Purpose
 from dtmf_shield.call.errors import CallUnknown
 from dtmf_shield.call.events import (
@@ -20,12 +21,13 @@ from dtmf_shield.call.events import (
     ShieldStateChanged,
     masked_user,
 )
-from dtmf_shield.call.ports import CapturePort, MediaPort, StorePort
+from dtmf_shield.call.ports import CapturePort, HookPort, MediaPort, StorePort
 from dtmf_shield.call.record import CallRecord
 from dtmf_shield.call.settings import Admission, CallSettings
-from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState
+from dtmf_shield.flow.engine.events import HookAnswered, QualityHinted
+from dtmf_shield.model.capture import CaptureResult, CaptureState
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
-from dtmf_shield.model.messages import CaptureArmed, ShieldChanged, StarCodeKeyed
+from dtmf_shield.model.messages import LineHinted, PromptEnded, ShieldChanged, StarCodeKeyed
 from dtmf_shield.model.payment import NO_MONEY, Money
 from dtmf_shield.sip.endpoint import Endpoint
 from dtmf_shield.sip.events import (
@@ -66,6 +68,7 @@ class CallCore:
         capture: CapturePort,
         store: StorePort,
         tokens: TokenSource,
+        hooks: HookPort | None = None,
         wall_offset_s: float = 0.0,
         timers: Timers | None = None,
     ) -> None:
@@ -74,7 +77,7 @@ class CallCore:
         endpoint = Endpoint(tokens=tokens, local=local, admit=admission, timers=timers)
         self._endpoint = endpoint
         self._wall_offset_s = wall_offset_s
-        self._ctx = Context(endpoint, settings, admission, media, capture, store, tokens)
+        self._ctx = Context(endpoint, settings, admission, media, capture, store, tokens, hooks)
         self._refusals: list[SipRefused] = []
         self.ready = True
         """False: OPTIONS and new INVITEs get 503, calls go on (not ready yet, or draining)."""
@@ -141,15 +144,42 @@ class CallCore:
             capturing.engage(self._ctx, now_s, message.call_id, self._ctx.settings.default_flow)
             self._settle(now_s)
 
-    def capture_message(self, now_s: float, message: CaptureArmed | CaptureProgress | CaptureOutcome) -> None:
+    def capture_message(self, now_s: float, message: CaptureMessage) -> None:
         """Take what cde tells of a capture."""
-        if isinstance(message, CaptureArmed):
-            capturing.capture_armed(self._ctx, now_s, message.capture_id)
-        elif isinstance(message, CaptureProgress):
-            capturing.capture_progress(self._ctx, now_s, message)
-        else:
-            capturing.capture_outcome(self._ctx, now_s, message)
+        capture_news.take(self._ctx, now_s, message)
         self._settle(now_s)
+
+    def prompt_ended(self, now_s: float, message: PromptEnded) -> None:
+        """A prompt is over. That of the caller's phone counts; the agent's follows it."""
+        call = self._ctx.calls.get(message.call_id)
+        if call is not None and message.role is LegRole.CALLER:
+            flow_run.prompt_ended(self._ctx, now_s, call, message.play_id)
+            self._settle(now_s)
+
+    def line_hinted(self, now_s: float, message: LineHinted) -> None:
+        """Media judges how the tones of a leg arrive; those of the caller are keys of a capture."""
+        call = self._ctx.calls.get(message.call_id)
+        engagement = call.engagement if call is not None else None
+        if (
+            call is not None
+            and engagement is not None
+            and engagement.begun
+            and message.role is LegRole.CALLER
+        ):
+            flow_run.happen(self._ctx, now_s, call, QualityHinted(message.hint))
+            self._settle(now_s)
+
+    def gateway_changed(self, now_s: float, *, up: bool) -> None:
+        """The gateway answers, or not."""
+        capturing.gateway_changed(self._ctx, now_s, up=up)
+        self._settle(now_s)
+
+    def hook_answered(self, now_s: float, call_id: CallId, mark: int, answer: HookAnswered) -> None:
+        """A look-up has ended; one that nobody waits for any more means nothing."""
+        call = self._ctx.calls.get(call_id)
+        if call is not None:
+            flow_run.hook_answered(self._ctx, now_s, call, mark, answer)
+            self._settle(now_s)
 
     def media_restarted(self, now_s: float) -> None:
         """A fresh media process serves: open every row again, mask on."""
@@ -158,7 +188,7 @@ class CallCore:
 
     def media_joined(self, now_s: float) -> None:
         """This process has just started and reaches media, which may have died with it: tell it every call."""
-        recovery.reassert(self._ctx)
+        recovery.media_joined(self._ctx, now_s)
         self._settle(now_s)
 
     def cde_restarted(self, now_s: float) -> None:
@@ -189,6 +219,13 @@ class CallCore:
         CaptureUnavailable (not armed yet).
         """
         capturing.request_field(self._ctx, now_s, capture_id, field)
+        self._settle(now_s)
+
+    def take_payment(self, now_s: float, capture_id: CaptureId) -> None:
+        """Choose what the flow's menu lets the agent choose. Raises CaptureUnknown, CaptureOver, CaptureSending,
+        NothingToPay.
+        """
+        capturing.take_payment(self._ctx, now_s, capture_id)
         self._settle(now_s)
 
     def pause_capture(self, now_s: float, capture_id: CaptureId) -> None:
@@ -272,7 +309,9 @@ class CallCore:
         """Hand-overs that ended go to the flows that asked; a caller whom nothing serves any more is hung up."""
         while self._ctx.handed_over:
             call_id, ok = self._ctx.handed_over.popleft()
-            del call_id, ok
+            call = self._ctx.calls.get(call_id)
+            if call is not None and not call.over:
+                flow_run.transferred(self._ctx, now_s, call, ok=ok)
         for call_id in sorted(self._ctx.changed):
             call = self._ctx.calls.get(call_id)
             if call is not None and not call.over and handover.is_forsaken(call):
@@ -413,4 +452,7 @@ def _capture_snapshot(engagement: Engagement | None) -> CaptureSnapshot | None:
         progress=progress,
         outcome=engagement.outcome,
         amount=engagement.amount,
+        step="" if engagement.stage is Stage.OVER else engagement.state.step,
+        can_pay=capturing.can_pay(engagement),
+        hint=engagement.hint,
     )

@@ -64,6 +64,12 @@ class FieldUnknown(CommandRefused):
     text = "the flow has no field of that name"
 
 
+class NothingToPay(CommandRefused):
+    """The flow is not at a menu whose choice the agent may take."""
+
+    text = "the flow does not wait for the payment to be taken"
+
+
 class CaptureUnavailable(CommandRefused):
     """The capture process is away or full."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureState
+from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureState, Hint
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
 from dtmf_shield.model.payment import NO_MONEY, Money
 from dtmf_shield.model.stream import ShieldMode
@@ -84,6 +84,15 @@ class ShieldStateChanged:
     mode: ShieldMode
 
 
+@dataclass(frozen=True, slots=True)
+class FlowMoved:
+    """A flow is in another step, or has ended in it."""
+
+    call_id: CallId
+    flow_id: str
+    step: str
+
+
 CallEvent = (
     CallStarted
     | CallAnswered
@@ -91,13 +100,18 @@ CallEvent = (
     | CallEnded
     | CallHandedOver
     | CaptureChanged
+    | FlowMoved
     | ShieldStateChanged
 )
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureSnapshot:
-    """The last capture of a call. ``say`` is what the agent tells the caller now."""
+    """The last capture of a call. ``say`` is what the agent tells the caller now.
+
+    ``step``: where the flow is, empty once it is over; it may go on after the capture's ``outcome``. ``can_pay``: the
+    flow waits at the menu whose choice the agent may take. ``hint``: what is wrong with how the keys arrive.
+    """
 
     capture_id: CaptureId
     flow_id: str
@@ -106,6 +120,9 @@ class CaptureSnapshot:
     progress: CaptureProgress | None = None
     outcome: CaptureOutcome | None = None
     amount: Money = NO_MONEY
+    step: str = ""
+    can_pay: bool = False
+    hint: Hint | None = None
 
 
 @dataclass(frozen=True, slots=True)

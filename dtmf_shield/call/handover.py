@@ -24,13 +24,13 @@ from dtmf_shield.sip.offer_answer import Negotiation
 def hand_over(ctx: Context, now_s: float, call: Call, to: str, target: str) -> None:
     """Hand the call to ``target``, an agent's or queue's name; empty with ``to`` "agent": the agent it has.
 
-    How it ends is told by ``Context.handed_over``, never before this returns. Asked again for the same target while
-    that is being called it goes on; for another one the first is given up.
+    How it ends is told by ``Context.handed_over``, never before this returns. While somebody is being called, asked
+    for the same or for nobody it goes on; for another one the first is given up.
     """
     present = call.target if to == "agent" and not target else None
     wanted = ctx.settings.agents.get(target, present)
     handover = call.handover
-    if handover is not None and wanted is handover.target:
+    if handover is not None and wanted in (None, handover.target):
         return
     give_up(ctx, now_s, call)
     if wanted is None:

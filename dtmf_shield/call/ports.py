@@ -8,19 +8,34 @@ from __future__ import annotations
 from typing import Protocol
 
 from dtmf_shield.call.record import CallRecord
+from dtmf_shield.flow.engine.commands import CallHook
 from dtmf_shield.model.ids import CallId, LegRole
 from dtmf_shield.model.messages import (
+    AskChoice,
     CancelCapture,
     CollectField,
     PauseCapture,
+    PromptSaid,
     ResumeCapture,
     StartCapture,
+    StopAsking,
     SubmitCapture,
 )
+from dtmf_shield.model.prompt import SpokenPiece
 from dtmf_shield.model.stream import MediaPorts, ShieldMode, StreamParameters
 from dtmf_shield.sip.message import OpaqueBody
 
-CaptureCommand = StartCapture | CollectField | SubmitCapture | PauseCapture | ResumeCapture | CancelCapture
+CaptureCommand = (
+    StartCapture
+    | CollectField
+    | AskChoice
+    | StopAsking
+    | PromptSaid
+    | SubmitCapture
+    | PauseCapture
+    | ResumeCapture
+    | CancelCapture
+)
 
 
 class MediaPort(Protocol):
@@ -44,6 +59,26 @@ class MediaPort(Protocol):
     def set_shield(self, call_id: CallId, row: int, role: LegRole, mode: ShieldMode) -> None:
         """Change how audio coming from ``role`` is treated."""
 
+    def play(
+        self,
+        call_id: CallId,
+        row: int,
+        role: LegRole,
+        play_id: int,
+        pieces: tuple[SpokenPiece, ...],
+        language: str,
+        *,
+        loop: bool,
+        barge_in: bool,
+    ) -> bool:
+        """Say ``pieces`` to the phone of ``role`` instead of what it hears now; answered by ``CallCore.prompt_ended``.
+
+        False: nothing will be heard (media is away, or a value cannot be spoken), and nothing answers.
+        """
+
+    def stop_prompt(self, call_id: CallId, row: int, role: LegRole, play_id: int) -> None:
+        """End that prompt, if it still plays."""
+
     def close(self, call_id: CallId, row: int) -> None:
         """Free the row."""
 
@@ -66,3 +101,10 @@ class StorePort(Protocol):
 
     def remove(self, call_id: CallId) -> None:
         """Forget one."""
+
+
+class HookPort(Protocol):
+    """Look-ups in the merchant's systems."""
+
+    def ask(self, call_id: CallId, mark: int, request: CallHook) -> None:
+        """Look up; answered by ``CallCore.hook_answered`` with the same ``mark``, never before this returns."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import msgspec
 
 from dtmf_shield.call.onward import Onward
+from dtmf_shield.flow.engine import SavedState
+from dtmf_shield.model.capture import CaptureResult
 from dtmf_shield.model.ids import CallId, CaptureId
 from dtmf_shield.model.payment import NO_MONEY, Money
 from dtmf_shield.model.stream import Codec, MediaPorts, ShieldMode
@@ -28,8 +30,10 @@ class LegRecord(msgspec.Struct, kw_only=True):
 
 
 class CallRecord(msgspec.Struct, kw_only=True):
-    """One confirmed call. ``capture_id`` is empty unless a capture ran; ``masked_longer``: or its tail.
+    """One confirmed call. What is of a flow is empty unless one runs; ``masked_longer``: or the tail of one.
 
+    ``capture_live``: cde has a capture of it, which tells where it is. ``flow_begun``: the first step was entered.
+    ``flow_ends_s``: when its longest duration is over. ``result``: how its capture has ended, where the flow goes on.
     ``agent_name`` is empty while the caller is alone.
     """
 
@@ -46,7 +50,12 @@ class CallRecord(msgspec.Struct, kw_only=True):
     handed_to: str = ""
     """Who was being called for the caller."""
     capture_id: CaptureId = CaptureId("")
-    flow_id: str = ""
+    capture_live: bool = False
+    flow: SavedState | None = None
+    flow_begun: bool = False
+    flow_ends_s: float | None = None
+    result: CaptureResult | None = None
     reference: str = ""
     amount: Money = NO_MONEY
+    inputs: dict[str, str] = {}
     masked_longer: bool = False

@@ -1,25 +1,27 @@
 """After a crash: of control itself (restore from records), of media, of cde. The mask is on before anything else.
 
 A call that was not confirmed when control died is not restored: nothing is sent about it, its peers' timers end it.
-A capture that ran then goes on in cde; its place in the flow is found by what cde tells first.
+A flow that ran goes on in the step that is stored, with what cde tells of the capture.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dtmf_shield.call import engagement as capturing
 from dtmf_shield.call import handover
 from dtmf_shield.call.call import Call, Engagement, Leg, Stage, Timer
 from dtmf_shield.call.context import Context
-from dtmf_shield.call.errors import CommandRefused
 from dtmf_shield.call.events import CallAnswered
-from dtmf_shield.call.flow_start import inputs_of
+from dtmf_shield.call.flow_resume import resume_alone
+from dtmf_shield.call.flow_run import finish, mask, prompt_ended
 from dtmf_shield.call.record import CallRecord, LegRecord
 from dtmf_shield.call.settings import ARM_TIMEOUT_S
 from dtmf_shield.flow.engine import begin
+from dtmf_shield.flow.engine import restore as restored
+from dtmf_shield.flow.engine.program import fingerprint
+from dtmf_shield.flow.engine.state import FlowState
 from dtmf_shield.flow.language import Flow
-from dtmf_shield.model.capture import CaptureResult
+from dtmf_shield.model.capture import CaptureOutcome, CaptureResult
 from dtmf_shield.model.ids import LegRole
 from dtmf_shield.model.messages import CancelCapture
 from dtmf_shield.model.stream import ShieldMode
@@ -64,34 +66,56 @@ def _take_up(ctx: Context, now_s: float, call: Call, record: CallRecord) -> None
     ctx.shield(call, ShieldMode.CAPTURE if record.masked_longer else ShieldMode.GUARD)
     ctx.set_phase(call)
     ctx.events.append(CallAnswered(call.call_id, call.row, restored=True))
-    flow = ctx.settings.flows.get(record.flow_id)
-    if record.capture_id and flow is None:
-        ctx.capture.send(CancelCapture(capture_id=record.capture_id))
-    if record.capture_id and flow is not None:
-        inputs = _inputs(flow, record)
-        state = begin(flow, inputs)[0]
-        call.engagement = Engagement(
-            record.capture_id,
-            flow,
-            record.reference,
-            record.amount,
-            state,
-            stage=Stage.RESUMING,
-            inputs=inputs,
-        )
-        ctx.captures[record.capture_id] = call.call_id
-        # cde tells its running captures at once; one that it does not know any more is over.
-        call.deadlines[Timer.ARM] = now_s + ARM_TIMEOUT_S
-    elif record.masked_longer:
+    flow = _flow_of(ctx, record)
+    if flow is not None:
+        _take_up_flow(ctx, now_s, call, record, flow)
+        return
+    if record.capture_live:
+        ctx.capture.send(CancelCapture(record.capture_id, CaptureResult.INTERRUPTED))
+    if record.masked_longer:
         call.deadlines[Timer.TAIL] = now_s + ctx.settings.mask_tail_s
 
 
-def _inputs(flow: Flow, record: CallRecord) -> dict[str, str]:
-    """Return what the flow was told; nothing where it has changed since and takes that no more."""
-    try:
-        return inputs_of(flow, record.reference, record.amount)
-    except CommandRefused:
-        return {}
+def _flow_of(ctx: Context, record: CallRecord) -> Flow | None:
+    """Return the version of the flow that ran: by another, cde would be asked for other fields."""
+    if record.flow is None:
+        return None
+    flow = ctx.settings.flows.get(record.flow.flow)
+    return flow if flow is not None and fingerprint(flow) == record.flow.fingerprint else None
+
+
+def _take_up_flow(ctx: Context, now_s: float, call: Call, record: CallRecord, flow: Flow) -> None:
+    engagement = Engagement(
+        record.capture_id,
+        ctx.program_of(flow),
+        record.reference,
+        record.amount,
+        _state_of(ctx, call, record, flow),
+        inputs=record.inputs,
+        begun=record.flow_begun,
+    )
+    call.engagement = engagement
+    ctx.captures[record.capture_id] = call.call_id
+    if record.result is not None:
+        engagement.outcome = CaptureOutcome(capture_id=record.capture_id, result=record.result)
+    if record.flow_ends_s is not None:
+        call.deadlines[Timer.FLOW_END] = record.flow_ends_s
+    if record.capture_live or not record.flow_begun:
+        # cde tells its running captures at once; one that it does not know any more is over.
+        call.deadlines[Timer.ARM] = now_s + ARM_TIMEOUT_S
+    if record.capture_live:
+        engagement.stage = Stage.RESUMING
+    elif record.flow_begun:
+        engagement.stage = Stage.REJOINING
+    else:
+        mask(ctx, call)
+
+
+def _state_of(ctx: Context, call: Call, record: CallRecord, flow: Flow) -> FlowState:
+    program = ctx.program_of(flow)
+    if record.flow is None or not record.flow_begun:
+        return begin(program, record.inputs, dialled=call.dialled)[0]
+    return restored(program, record.flow, record.inputs)
 
 
 def _leg(role: LegRole, record: LegRecord) -> Leg:
@@ -110,16 +134,27 @@ def media_restarted(ctx: Context, now_s: float) -> None:
     """Open every row again in the new process. Captures whose keys may be incomplete are interrupted.
 
     A card already on its way needs no media: a cancel would throw its token away. A capture being taken up again is
-    told by cde, which has lost the same media.
+    told by cde, which has lost the same media. What was being said is over.
     """
     for call in list(ctx.calls.values()):
         engagement = call.engagement
-        if call.over or engagement is None or engagement.sending:
+        if call.over or engagement is None:
             continue
-        if engagement.stage in (Stage.SHIELDING, Stage.ARMING, Stage.RUNNING):
-            ctx.capture.send(CancelCapture(capture_id=engagement.capture_id))
-            capturing.finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
+        if engagement.stage is Stage.RUNNING:
+            prompt_ended(ctx, now_s, call, engagement.speaking)
+        keying = engagement.armed and engagement.stage is Stage.RUNNING
+        if not engagement.sending and (keying or engagement.stage in (Stage.SHIELDING, Stage.ARMING)):
+            ctx.capture.send(CancelCapture(engagement.capture_id, CaptureResult.INTERRUPTED))
+            finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
     reassert(ctx)
+
+
+def media_joined(ctx: Context, now_s: float) -> None:
+    """This process has just started and reaches media: tell it every call; flows that cde has no part in go on."""
+    reassert(ctx)
+    for call in list(ctx.calls.values()):
+        if call.engagement is not None and call.engagement.stage is Stage.REJOINING:
+            resume_alone(ctx, now_s, call, call.engagement)
 
 
 def reassert(ctx: Context) -> None:
@@ -142,6 +177,6 @@ def cde_restarted(ctx: Context, now_s: float) -> None:
     """
     for call in list(ctx.calls.values()):
         engagement = call.engagement
-        if engagement is not None and engagement.stage in (Stage.RESUMING, Stage.ARMING, Stage.RUNNING):
+        if engagement is not None and engagement.live and engagement.stage is not Stage.OVER:
             result = CaptureResult.UNKNOWN if engagement.sending else CaptureResult.INTERRUPTED
-            capturing.finish(ctx, now_s, call, result)
+            finish(ctx, now_s, call, result)

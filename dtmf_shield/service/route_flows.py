@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from dtmf_shield.base.config import Config
-from dtmf_shield.call.unserved import unserved_reason
 from dtmf_shield.flow.finding import listing
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.language.steps import ExitStep, TransferStep
@@ -37,8 +36,6 @@ def _unsuited(config: Config, flows: Mapping[str, Flow]) -> Iterator[str]:
         elif flow.mode != mode:
             meant = listing(sorted(other.id for other in flows.values() if other.mode == mode))
             yield f"{key}: flow {name!r} has mode: {flow.mode}; allowed here: one with mode: {mode}: {meant}"
-        elif reason := unserved_reason(flow):
-            yield f"{key}: flow {name!r}: {reason}; name another flow"
         elif flow.needs_amount or flow.required_inputs:
             needed = ", ".join(flow.required_inputs) or "an amount"
             yield (

@@ -34,6 +34,8 @@ class Flow(Model):
         Literal["any", "none"] | Annotated[tuple[FieldName, ...], Field(max_length=FIELDS_MAX)]
     ) = "any"
     """Fields the agent may ask for again, in any order."""
+    prompts_heard_by: Literal["caller", "both"] = "caller"
+    """Who hears the prompts; both: the agent as well, while one is on the line."""
     max_duration: MaxDuration | None = None
     languages: Languages = Languages()
     inputs: Annotated[dict[Name, Input], Field(max_length=INPUTS_MAX)] = Field(default_factory=dict)

@@ -10,18 +10,27 @@ from collections.abc import Iterable
 from typing import Final
 
 from dtmf_shield.base.clock import Clock
+from dtmf_shield.base.log import get_logger
 from dtmf_shield.model.ids import CallId, LegRole
 from dtmf_shield.model.messages import (
     CloseCall,
     ControlToMedia,
+    LoadPrompts,
     MediaToControl,
     OpenCall,
+    PlayPrompt,
     SetShield,
     SetStream,
     StartRecording,
+    StopPrompt,
 )
+from dtmf_shield.model.prompt import SpokenPiece
 from dtmf_shield.model.stream import MediaPorts, ShieldMode, StreamParameters
+from dtmf_shield.prompts.errors import PromptError
+from dtmf_shield.prompts.spoken import spoken_pieces
 from dtmf_shield.service.channel import Channel
+
+_log = get_logger("media")
 
 ROW_REST_S: Final = 5.0
 """No peer sends that long after its BYE; a busy service with few rows may use a rested row earlier than others."""
@@ -88,6 +97,46 @@ class MediaRows:
     def start_recording(self, call_id: CallId, row: int, path: str) -> None:
         """Record the masked conversation."""
         self._send(StartRecording(call_id, row, path))
+
+    def load_prompts(self, path: str) -> None:
+        """Let media take the built prompts of a folder into its pool."""
+        self._send(LoadPrompts(path))
+
+    def play(
+        self,
+        call_id: CallId,
+        row: int,
+        role: LegRole,
+        play_id: int,
+        pieces: tuple[SpokenPiece, ...],
+        language: str,
+        *,
+        loop: bool,
+        barge_in: bool,
+    ) -> bool:
+        """Say ``pieces``; False where media is away, or a value cannot be spoken, which is told in the log."""
+        try:
+            names = tuple(f"{piece.language}/{piece.name}" for piece in spoken_pieces(pieces, language))
+        except PromptError as error:
+            _log.warning("prompt_not_spoken", call_id=call_id, language=language, reason=str(error))
+            return False
+        if self._channel is None or not names:
+            return False
+        return self._channel.send(
+            PlayPrompt(
+                call_id=call_id,
+                row=row,
+                role=role,
+                play_id=play_id,
+                pieces=names,
+                loop=loop,
+                barge_in=barge_in,
+            )
+        )
+
+    def stop_prompt(self, call_id: CallId, row: int, role: LegRole, play_id: int) -> None:
+        """End that prompt, if it still plays."""
+        self._send(StopPrompt(call_id, row, role, play_id))
 
     def close(self, call_id: CallId, row: int) -> None:
         """Free the row after its rest."""

@@ -39,7 +39,6 @@ from dtmf_shield.call.events import (
 )
 from dtmf_shield.call.record import CallRecord
 from dtmf_shield.call.settings import AgentTarget, CallSettings, Route, Trunk
-from dtmf_shield.call.unserved import unserved_reason
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress
@@ -164,11 +163,7 @@ def load_flows(directory: Path) -> dict[str, Flow]:
     flows = {}
     for path in sorted(directory.glob("*.yaml")):
         flow = load_flow(path.read_text("utf-8"), file=str(path))
-        reason = unserved_reason(flow)
-        if reason:
-            _log.info("flow_not_offered", flow=flow.id, reason=reason)
-        else:
-            flows[flow.id] = flow
+        flows[flow.id] = flow
     return flows
 
 

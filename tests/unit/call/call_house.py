@@ -36,6 +36,8 @@ def sdp(host, port=4000, formats="8 0 101", direction="sendrecv", version=1, mor
 class FakeMedia:
     def __init__(self, rows=4):
         self.free, self.log, self.streams, self.shields = list(range(rows)), [], {}, {}
+        self.speaks = False  # as a media process that is away
+        self.said, self.stopped = [], []
 
     def media_address(self, *, v6):
         return None if v6 else "192.0.2.9"
@@ -63,6 +65,14 @@ class FakeMedia:
     def set_shield(self, call_id, row, role, mode):
         self.log.append(("shield", role.value, mode.value))
         self.shields[role.value] = mode.value
+
+    def play(self, call_id, row, role, play_id, pieces, language, *, loop, barge_in):
+        if self.speaks:
+            self.said.append((role.value, play_id, pieces, language, loop, barge_in))
+        return self.speaks
+
+    def stop_prompt(self, call_id, row, role, play_id):
+        self.stopped.append((role.value, play_id))
 
     def close(self, call_id, row):
         self.log.append(("close", row))

@@ -55,6 +55,11 @@ def end(house, capture_id, result):
     house.core.capture_message(house.now_s, outcome)
 
 
+def asked_last(house):
+    last = house.capture.sent[-1]
+    return last.field if isinstance(last, CollectField) else last
+
+
 def test_the_amount_and_the_operation_reach_cde():
     house, call_id, capture_id = arm()
     hold_all(house, capture_id)
@@ -161,7 +166,7 @@ def test_a_field_that_another_made_worthless_is_asked_for_again():
     house.core.request_field(house.now_s, capture_id, "pan")
     tell(house, capture_id, CaptureState.HELD, ("pan",))
     tell(house, capture_id, CaptureState.HELD, ("pan", "expiry"))
-    assert house.capture.sent[-1] == CollectField(capture_id, "cvv")
+    assert asked_last(house) == "cvv"
 
 
 # --- the pause --------------------------------------------------------------------------------------------
@@ -188,7 +193,8 @@ def test_what_the_flow_wants_waits_for_the_end_of_the_pause():
 
     house.core.resume_capture(house.now_s, capture_id)
 
-    assert house.capture.sent[-2:] == [ResumeCapture(capture_id), CollectField(capture_id, "expiry")]
+    assert house.capture.sent[-2] == ResumeCapture(capture_id)
+    assert asked_last(house) == "expiry"
 
 
 def test_a_field_asked_for_ends_the_pause():
@@ -197,7 +203,7 @@ def test_a_field_asked_for_ends_the_pause():
     house.core.request_field(house.now_s, capture_id, "expiry")
     house.core.resume_capture(house.now_s, capture_id)
 
-    assert house.capture.sent[-1] == CollectField(capture_id, "expiry")
+    assert asked_last(house) == "expiry"
 
 
 def test_cancel_works_in_a_pause():

@@ -3,8 +3,8 @@
 import pytest
 
 from dtmf_shield.call.events import CallHandedOver, CallPhase
-from dtmf_shield.model.capture import CaptureResult
-from dtmf_shield.model.messages import CancelCapture, CaptureArmed, CaptureOutcome, StartCapture
+from dtmf_shield.model.capture import CaptureResult, RejectReason
+from dtmf_shield.model.messages import CancelCapture, CaptureArmed, CaptureOutcome, FieldGivenUp, StartCapture
 from dtmf_shield.model.stream import Codec, Direction, ShieldMode
 from dtmf_shield.sip.message import respond_to
 from tests.unit.call.call_house import AGENT, CALLER, FLOW, HELP, CallHouse, drained, ended, sdp
@@ -25,6 +25,13 @@ def alone(**options):
     house.confirm_shield(call_id, ShieldMode.CAPTURE)
     house.core.capture_message(house.now_s, CaptureArmed(house.core.snapshot(call_id).capture.capture_id))
     return house, call_id
+
+
+def give_up(house, capture_id):
+    """The caller has used up every attempt."""
+    given_up = FieldGivenUp(capture_id, "pan", RejectReason.LUHN)
+    house.core.capture_message(house.now_s, given_up)
+    house.run()
 
 
 def test_the_queue_answers_and_the_two_talk():
@@ -375,14 +382,13 @@ def test_control_that_dies_after_it_comes_back_to_both():
     assert drained(house)
 
 
-def test_where_the_flow_is_over_and_nobody_takes_the_call_the_caller_is_hung_up():
+def test_a_flow_that_gives_up_hands_the_caller_to_its_queue_and_hangs_up_where_nobody_takes_them():
     house, call_id = alone()
     capture_id = house.core.snapshot(call_id).capture.capture_id
-    house.hand_over(call_id)
-    handed = CaptureOutcome(capture_id=capture_id, result=CaptureResult.HANDED_OVER)
-    house.core.capture_message(house.now_s, handed)
-    house.run()
-    assert house.caller.methods() == []  # somebody is being called
+    give_up(house, capture_id)
+    assert house.help.methods() == ["INVITE"]
+    assert house.caller.methods() == []
+    assert house.capture.sent[-1] == CancelCapture(capture_id, CaptureResult.ATTEMPTS_USED)
 
     house.help.answer(486)
     house.run()
@@ -391,6 +397,48 @@ def test_where_the_flow_is_over_and_nobody_takes_the_call_the_caller_is_hung_up(
     assert house.caller.methods() == ["BYE"]
     assert ended(house) == [(0, "flow_over")]
     assert drained(house)
+
+
+def test_a_flow_that_gives_up_leaves_the_caller_with_the_queue_unmasked_after_the_tail():
+    house, call_id = alone()
+    give_up(house, house.core.snapshot(call_id).capture.capture_id)
+
+    house.help.answer(200, sdp(HELP.host, 5000))
+    house.run()
+    assert house.media.shields == {"caller": "capture", "agent": "capture"}
+    house.run(5)
+
+    assert house.media.shields == {"caller": "guard", "agent": "guard"}
+    assert house.core.snapshots()[0].agent_name == "help"
+    house.caller.send("BYE")
+    assert drained(house)
+
+
+def test_a_crash_of_control_after_the_flows_end_calls_the_queue_again():
+    house, call_id = alone()
+    give_up(house, house.core.snapshot(call_id).capture.capture_id)
+
+    assert house.crash() == 1
+    house.run()
+
+    assert house.help.methods() == ["INVITE", "INVITE"]
+    house.help.answer(200, sdp(HELP.host, 5000))
+    house.run()
+    assert house.core.snapshots()[0].agent_name == "help"
+    assert house.caller.methods() == []
+
+
+def test_cde_that_dies_while_the_queue_is_called_changes_nothing_of_that():
+    house, call_id = alone()
+    house.hand_over(call_id)
+
+    house.core.cde_restarted(house.now_s)
+    house.run()
+    house.help.answer(200, sdp(HELP.host, 5000))
+    house.run()
+
+    assert told(house) == [("help", True, "answered", 0)]
+    assert house.caller.methods() == []
 
 
 # --- with an agent on the line ------------------------------------------------------------------------------

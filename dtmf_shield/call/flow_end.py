@@ -1,0 +1,31 @@
+"""How a capture is said to have ended that the gateway was not asked about: by the flow's way out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dtmf_shield.call.call import Engagement
+from dtmf_shield.flow.engine.commands import Exit, ExitCause
+from dtmf_shield.model.capture import CaptureResult
+
+_CAUSES: Final = {
+    ExitCause.CALLER_GONE: CaptureResult.CALLER_GONE,
+    ExitCause.AGENT_CANCELLED: CaptureResult.CANCELLED,
+    ExitCause.TIME_UP: CaptureResult.TIMED_OUT,
+    ExitCause.TOO_MANY_STEPS: CaptureResult.ATTEMPTS_USED,
+}
+_WORDS: Final = {"cancelled": CaptureResult.CANCELLED, "unknown": CaptureResult.UNKNOWN}
+
+
+def result_of(engagement: Engagement, way_out: Exit) -> CaptureResult:
+    """Return the result of a capture that the flow ends. Only the gateway says what became of money."""
+    known = _CAUSES.get(way_out.cause) or _WORDS.get(way_out.result)
+    if known is not None:
+        return known
+    if engagement.handed_over:
+        return CaptureResult.HANDED_OVER
+    if way_out.result != "failed":
+        return CaptureResult.COMPLETED
+    if engagement.given_up is not None:
+        return engagement.given_up
+    return CaptureResult.INTERRUPTED if way_out.to == "hangup" else CaptureResult.HANDED_OVER
