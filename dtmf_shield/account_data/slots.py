@@ -13,7 +13,8 @@ Offsets within a slot::
     112-119 expiry  120-127 security code            cde
     128-191 scratch of cde: keys of all doors in order, waiting for their field
     192-207 scratch of cde: the last keys that may yet come once more by another door
-    208-255 reserved
+    208    scratch of cde: the last key, compared with the next and never told
+    209-255 reserved
     256-511 eight places of 32: every other field, by its order in the capture, ASCII     cde
 
 Media stores the key, then head, then sends KeysWritten; the system call orders them.
@@ -50,6 +51,7 @@ WAITING_KEYS_AT: Final = 128
 WAITING_KEYS_MAX: Final = 64
 UNPAIRED_KEYS_AT: Final = 192
 UNPAIRED_KEYS_MAX: Final = 16
+LAST_KEY_AT: Final = 208
 OTHER_FIELDS_AT: Final = 256
 OTHER_FIELD_BYTES: Final = 32
 OTHER_FIELDS_MAX: Final = 8

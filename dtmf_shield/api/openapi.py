@@ -56,6 +56,10 @@ class EmptyDesk:
         """Refuse."""
         raise CaptureNotFound
 
+    def take_payment(self, capture_id: CaptureId) -> NoReturn:
+        """Refuse."""
+        raise CaptureNotFound
+
     def pause_capture(self, capture_id: CaptureId) -> NoReturn:
         """Refuse."""
         raise CaptureNotFound

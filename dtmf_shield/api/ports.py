@@ -100,6 +100,16 @@ class InputRefused(DeskRefusal):
     status, slug, title = 422, "input-refused", "This flow does not take this reference, amount or currency."
 
 
+class NothingToPay(DeskRefusal):
+    """The flow is not at the menu whose choice the agent may take."""
+
+    status, slug, title = (
+        409,
+        "nothing-to-pay",
+        "The caller has not come to the point where the payment is taken.",
+    )
+
+
 class CapturesFull(DeskRefusal):
     """Every digit slot is taken, or the capture process is away for a moment."""
 
@@ -144,6 +154,12 @@ class CallDesk(Protocol):
         """Collect ``field`` now, its old content wiped.
 
         Raises CaptureNotFound, CaptureOver, CaptureSending, FieldUnknown.
+        """
+
+    def take_payment(self, capture_id: CaptureId) -> None:
+        """Choose what the flow's menu lets the agent choose.
+
+        Raises CaptureNotFound, CaptureOver, CaptureSending, NothingToPay.
         """
 
     def pause_capture(self, capture_id: CaptureId) -> None:

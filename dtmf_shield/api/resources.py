@@ -107,6 +107,10 @@ class CommandRequest(RequestBody):
         return self
 
 
+class NoMembers(RequestBody):
+    """A command that needs no more words."""
+
+
 class Readiness(BaseModel):
     """Whether calls are shielded; the payment service may be down and calls still go on."""
 
@@ -181,6 +185,23 @@ async def command_capture(capture_id: Identifier, wanted: CommandRequest, once: 
 
     def carry_out() -> CaptureView:
         return _carry_out(once.context, CaptureId(capture_id), wanted)
+
+    return once.answer(202, carry_out)
+
+
+@v1.post(
+    "/captures/{capture_id}/pay",
+    status_code=202,
+    response_model=CaptureView,
+    responses=documented(403, 404, 409, 413),
+)
+async def take_payment(capture_id: Identifier, _wanted: NoMembers, once: Once) -> Response:
+    """Take the payment where the flow asks the caller to confirm it: what its menu lets the agent choose."""
+
+    def carry_out() -> CaptureView:
+        desk = once.context.desk
+        desk.take_payment(CaptureId(capture_id))
+        return desk.capture(CaptureId(capture_id))
 
     return once.answer(202, carry_out)
 

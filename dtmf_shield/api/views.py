@@ -25,6 +25,7 @@ from dtmf_shield.model.capture import (
     CaptureState,
     FieldKind,
     FieldSpec,
+    Hint,
     RejectReason,
     replaces,
 )
@@ -53,11 +54,19 @@ _GROUPS_AMEX: Final = (4, 6, 5)
 _GROUPS_CARD: Final = (4, 4, 4, 4, 3)
 _GOOD: Final = frozenset({CaptureResult.TOKEN, CaptureResult.APPROVED})
 _HOLDING: Final = frozenset(
-    {CaptureState.HELD, CaptureState.SENDING, CaptureState.PAYING, CaptureState.SETTLING, CaptureState.DONE}
+    {
+        CaptureState.HELD,
+        CaptureState.CHOOSING,
+        CaptureState.SENDING,
+        CaptureState.PAYING,
+        CaptureState.SETTLING,
+        CaptureState.DONE,
+    }
 )
 _OPERATION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _VALUE: Final = re.compile(rf"[0-9]{{1,{VALUE_KEYS_MAX}}}")
 _WORD: Final = re.compile(r"[a-z_]{1,40}")
+_STEP: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _LAST4: Final = re.compile(r"[0-9]{4}")
 
 
@@ -68,6 +77,8 @@ def _dialled_shown(dialled: str) -> str:
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]
 """From a closed list: no digit fits."""
+Step = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+"""A name of the flow file."""
 Last4 = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 OperationReference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -153,7 +164,10 @@ class OutcomeView(View):
 class CaptureView(View):
     """One capture. ``current`` is the field being collected; ``say`` what the agent tells the caller now.
 
-    ``amount_minor`` and ``currency`` where the flow charges or authorizes.
+    ``step``: where its flow is, null once that is over; it may go on after the outcome, to say the receipt or to ask
+    for another card in a new capture. ``can_pay``: the caller is asked to confirm, which the agent may do instead.
+    ``hint``: what is wrong with how the keys arrive. ``amount_minor`` and ``currency`` where the flow charges or
+    authorizes.
     """
 
     id: CaptureId
@@ -167,6 +181,9 @@ class CaptureView(View):
     currency: Currency | None = None
     fields: tuple[FieldView, ...] = ()
     outcome: OutcomeView | None = None
+    step: Step | None = None
+    can_pay: bool = False
+    hint: Hint | None = None
 
 
 class ShieldView(View):
@@ -341,6 +358,14 @@ def capture_after_outcome(view: CaptureView, outcome: CaptureOutcome) -> Capture
             "outcome": shown,
         }
     )
+
+
+def capture_in_flow(view: CaptureView, step: str, hint: Hint | None, *, can_pay: bool) -> CaptureView:
+    """Show where the flow is; a name that is none of a flow file's is not shown."""
+    shown = step if _STEP.fullmatch(step) else None
+    if (view.step, view.hint, view.can_pay) == (shown, hint, can_pay):
+        return view
+    return view.model_copy(update={"step": shown, "hint": hint, "can_pay": can_pay})
 
 
 def _field_after(field: FieldView, progress: CaptureProgress) -> FieldView:

@@ -89,6 +89,22 @@ def parse_row(line: str | bytes) -> tuple[dict[str, str | int | float], str]:
         raise ValueError("no audit row") from None
 
 
+def tail(path: Path, bytes_max: int) -> Iterator[dict[str, str | int | float]]:
+    """Yield the whole rows within the last ``bytes_max`` bytes, unchecked; what is no row is passed over."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        start = max(0, file.seek(0, os.SEEK_END) - bytes_max)
+        file.seek(start)
+        lines = file.read(bytes_max).split(b"\n")
+    # The first is the end of a row that began before, the last is empty or was cut.
+    for line in lines[1 if start else 0 : -1]:
+        try:
+            yield parse_row(line)[0]
+        except ValueError:
+            continue
+
+
 def verify(path: Path) -> Iterator[tuple[dict[str, str | int | float], str]]:
     """Yield ``(row, hash)`` of each row. Raises OperatorError at the first row that does not fit."""
     previous = FIRST_HASH

@@ -357,7 +357,7 @@ class VelocitySection(_Section):
     told. Naming one rule replaces all of the default; ``velocity = []`` at the top of the file switches them off."""
 
     name: Name
-    """Told in the log and on the agent's page."""
+    """Told in the log and in the audit log."""
     per: Literal["caller", "agent", "flow", "bin"]
     """Counted for each caller's number, agent, flow, or first digits of a card. No counter names any of them."""
     counted: Literal["attempts", "declined"] = "declined"

@@ -4,8 +4,10 @@ engagement, keeps one deadline table, and tells its consumers what happened.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
 
 from dtmf_shield.call import capture_news, flow_run, handover, midcall, recovery, setup
 from dtmf_shield.call import engagement as capturing
@@ -25,6 +27,7 @@ from dtmf_shield.call.ports import CapturePort, HookPort, MediaPort, StorePort
 from dtmf_shield.call.record import CallRecord
 from dtmf_shield.call.settings import Admission, CallSettings
 from dtmf_shield.flow.engine.events import HookAnswered, QualityHinted
+from dtmf_shield.flow.language import Flow as IvrFlow
 from dtmf_shield.model.capture import CaptureResult, CaptureState
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
 from dtmf_shield.model.messages import LineHinted, PromptEnded, ShieldChanged, StarCodeKeyed
@@ -45,6 +48,8 @@ from dtmf_shield.sip.events import (
 )
 from dtmf_shield.sip.message import OpaqueBody, TokenSource
 from dtmf_shield.sip.transaction import Timers
+
+NO_VERSIONS: Final[Mapping[str, IvrFlow]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +201,18 @@ class CallCore:
         recovery.cde_restarted(self._ctx, now_s)
         self._settle(now_s)
 
-    def restore(self, now_s: float, records: Iterable[CallRecord]) -> int:
-        """Take up the confirmed calls of a former process; returns how many."""
-        count = recovery.restore(self._ctx, now_s, records)
+    def flows_changed(self, flows: Mapping[str, IvrFlow]) -> None:
+        """Captures begin with these flows from now on; those that run keep their own."""
+        self._ctx.settings = replace(self._ctx.settings, flows=flows)
+
+    def restore(
+        self, now_s: float, records: Iterable[CallRecord], versions: Mapping[str, IvrFlow] = NO_VERSIONS
+    ) -> int:
+        """Take up the confirmed calls of a former process; returns how many.
+
+        ``versions``: flows by fingerprint that captures have begun with and that have changed since.
+        """
+        count = recovery.restore(self._ctx, now_s, records, versions)
         self._settle(now_s)
         return count
 
@@ -455,4 +469,6 @@ def _capture_snapshot(engagement: Engagement | None) -> CaptureSnapshot | None:
         step="" if engagement.stage is Stage.OVER else engagement.state.step,
         can_pay=capturing.can_pay(engagement),
         hint=engagement.hint,
+        flow=engagement.flow,
+        flow_fingerprint=engagement.state.program.fingerprint,
     )

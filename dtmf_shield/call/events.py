@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureState, Hint
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
 from dtmf_shield.model.payment import NO_MONEY, Money
@@ -123,6 +124,9 @@ class CaptureSnapshot:
     step: str = ""
     can_pay: bool = False
     hint: Hint | None = None
+    flow: Flow | None = None
+    """The version that runs, which may be no more the one that a capture would begin with now."""
+    flow_fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,3 +59,13 @@ class CallRecord(msgspec.Struct, kw_only=True):
     amount: Money = NO_MONEY
     inputs: dict[str, str] = {}
     masked_longer: bool = False
+
+    @property
+    def flow_id(self) -> str:
+        """Of the flow that ran, empty where none did."""
+        return self.flow.flow if self.flow is not None else ""
+
+    @property
+    def flow_fingerprint(self) -> str:
+        """Of the version that ran, empty where none did."""
+        return self.flow.fingerprint if self.flow is not None else ""

@@ -6,7 +6,7 @@ A flow that ran goes on in the step that is stored, with what cde tells of the c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from dtmf_shield.call import handover
 from dtmf_shield.call.call import Call, Engagement, Leg, Stage, Timer
@@ -27,8 +27,11 @@ from dtmf_shield.model.messages import CancelCapture
 from dtmf_shield.model.stream import ShieldMode
 
 
-def restore(ctx: Context, now_s: float, records: Iterable[CallRecord]) -> int:
-    """Take confirmed calls up again; returns how many. One whose trunk, agent or row is gone is forgotten."""
+def restore(ctx: Context, now_s: float, records: Iterable[CallRecord], versions: Mapping[str, Flow]) -> int:
+    """Take confirmed calls up again; returns how many. One whose trunk, agent or row is gone is forgotten.
+
+    ``versions``: flows by fingerprint that captures have begun with and that have changed since.
+    """
     count = 0
     for record in records:
         trunk = next((trunk for trunk in ctx.settings.trunks if trunk.name == record.trunk), None)
@@ -50,14 +53,22 @@ def restore(ctx: Context, now_s: float, records: Iterable[CallRecord]) -> int:
             onward=record.onward,
             confirmed=True,
         )
-        _take_up(ctx, now_s, call, record)
+        _take_up(ctx, now_s, call, record, _flow_of(ctx, record, versions))
         if record.handed_to:
             handover.hand_over(ctx, now_s, call, "queue", record.handed_to)  # the former INVITE is lost
         count += 1
     return count
 
 
-def _take_up(ctx: Context, now_s: float, call: Call, record: CallRecord) -> None:
+def _flow_of(ctx: Context, record: CallRecord, versions: Mapping[str, Flow]) -> Flow | None:
+    """Return the version of the flow that the capture began with: by another, cde would be asked for other fields."""
+    flow = ctx.settings.flows.get(record.flow_id)
+    if flow is None or record.flow_fingerprint != fingerprint(flow):
+        return versions.get(record.flow_fingerprint)
+    return flow
+
+
+def _take_up(ctx: Context, now_s: float, call: Call, record: CallRecord, flow: Flow | None) -> None:
     ctx.calls[call.call_id] = call
     for leg in call.legs:
         if leg.dialog is not None:
@@ -66,7 +77,6 @@ def _take_up(ctx: Context, now_s: float, call: Call, record: CallRecord) -> None
     ctx.shield(call, ShieldMode.CAPTURE if record.masked_longer else ShieldMode.GUARD)
     ctx.set_phase(call)
     ctx.events.append(CallAnswered(call.call_id, call.row, restored=True))
-    flow = _flow_of(ctx, record)
     if flow is not None:
         _take_up_flow(ctx, now_s, call, record, flow)
         return
@@ -74,14 +84,6 @@ def _take_up(ctx: Context, now_s: float, call: Call, record: CallRecord) -> None
         ctx.capture.send(CancelCapture(record.capture_id, CaptureResult.INTERRUPTED))
     if record.masked_longer:
         call.deadlines[Timer.TAIL] = now_s + ctx.settings.mask_tail_s
-
-
-def _flow_of(ctx: Context, record: CallRecord) -> Flow | None:
-    """Return the version of the flow that ran: by another, cde would be asked for other fields."""
-    if record.flow is None:
-        return None
-    flow = ctx.settings.flows.get(record.flow.flow)
-    return flow if flow is not None and fingerprint(flow) == record.flow.fingerprint else None
 
 
 def _take_up_flow(ctx: Context, now_s: float, call: Call, record: CallRecord, flow: Flow) -> None:
@@ -172,11 +174,18 @@ def reassert(ctx: Context) -> None:
 
 
 def cde_restarted(ctx: Context, now_s: float) -> None:
-    """Captures that ran in the old process are over, one that was sending with an outcome nobody knows yet; their
+    """cde was joined anew. Captures that it ran are over, one that was sending with an outcome nobody knows yet; their
     mask stays for the tail.
+
+    Perhaps only the channel broke and cde lives: what takes keys there must end before the mask goes down; a cancel
+    of a card on its way would throw its token away. Of one that is being taken up again cde tells, old or new.
     """
     for call in list(ctx.calls.values()):
         engagement = call.engagement
-        if engagement is not None and engagement.live and engagement.stage is not Stage.OVER:
-            result = CaptureResult.UNKNOWN if engagement.sending else CaptureResult.INTERRUPTED
-            finish(ctx, now_s, call, result)
+        if engagement is None or engagement.stage is Stage.RESUMING or not engagement.live:
+            continue
+        if engagement.sending:
+            finish(ctx, now_s, call, CaptureResult.UNKNOWN)
+        else:
+            ctx.capture.send(CancelCapture(engagement.capture_id, CaptureResult.INTERRUPTED))
+            finish(ctx, now_s, call, CaptureResult.INTERRUPTED)

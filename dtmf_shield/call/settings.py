@@ -76,7 +76,7 @@ class CallSettings:
     ring_limit_s: float = 120.0
     mask_tail_s: float = 3.0
     caller_key: bytes = b""
-    """Names callers to cde without their number; random, of this service."""
+    """Names callers to cde without their number; random, of this service, kept over restarts."""
 
     def trunk_of(self, host: str) -> Trunk | None:
         """Return the trunk whose networks hold a source address."""

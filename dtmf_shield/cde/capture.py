@@ -1,4 +1,4 @@
-"""The capture machine: fields keyed one by one into one slot, checked, held and handed to the gateway.
+"""The capture machine: fields keyed one by one into one slot, checked, held and handed to the gateway; menus between.
 
 Its states and inputs are the table in capture_table.py. Keys live in the slot and nowhere else: this file handles one
 code at a time and otherwise counts. It reads no clock and does no I/O: it takes ``now_s``, changes the slot, and tells
@@ -12,13 +12,25 @@ from typing import Final
 
 from dtmf_shield.account_data import slots
 from dtmf_shield.base.errors import InvariantError
-from dtmf_shield.cde import card
-from dtmf_shield.cde.capture_table import AT_GATEWAY, ENDED, FIELD_OPEN, TAKING_KEYS, TRANSITIONS, Input
-from dtmf_shield.cde.card import Brand, IinTable
+from dtmf_shield.cde.capture_table import (
+    ASKING,
+    AT_GATEWAY,
+    ENDED,
+    FIELD_OPEN,
+    TAKING_KEYS,
+    TRANSITIONS,
+    Input,
+)
+from dtmf_shield.cde.card import IinTable
 from dtmf_shield.cde.doors import Door, KeyJoiner
-from dtmf_shield.cde.fields import Field, Plan, Rules, card_in_slot, lay_out
+from dtmf_shield.cde.fields import Field, Plan, Rules
 from dtmf_shield.cde.gateways.base import CardInSlot, GatewayResult
+from dtmf_shield.cde.held import HeldFields
+from dtmf_shield.cde.key_rhythm import CELLS, KeyRhythm
+from dtmf_shield.cde.menu import Menu
+from dtmf_shield.cde.patience import DIGITS, KEYPAD, NO_KEY, StepKeys, patience_of, step_keys
 from dtmf_shield.cde.results import GOOD, result_of
+from dtmf_shield.cde.step_clock import StepClock
 from dtmf_shield.cde.type_ahead import TypeAhead
 from dtmf_shield.model.capture import (
     CaptureOutcome,
@@ -26,18 +38,18 @@ from dtmf_shield.model.capture import (
     CaptureResult,
     CaptureSpec,
     CaptureState,
+    ChoiceFault,
+    ControlKey,
     FieldKind,
-    KeyedValue,
+    Hint,
+    Patience,
     RejectReason,
-    ResetKeys,
-    SubmitKey,
-    UndoKey,
 )
 from dtmf_shield.model.field_rules import fault_of_fields
 from dtmf_shield.model.ids import NO_OPERATION, NO_TOKEN, CaptureId, OperationId, Token
+from dtmf_shield.model.messages import ChoiceMade, ChoiceRefused, ControlKeyed, FieldGivenUp, KeysHinted
 from dtmf_shield.model.payment import OperationKind
 
-LAST4: Final = 4
 _MONEY: Final = frozenset({OperationKind.AUTHORIZE, OperationKind.CHARGE})
 SENDING_S_MAX: Final = 60.0
 """Digits are held no longer at the gateway: connect, answer, one more try and a second gateway take 40 s at most."""
@@ -46,14 +58,19 @@ _RESUMING: Final = {
     CaptureState.HELD: Input.RESUME_HELD,
     CaptureState.WAITING: Input.RESUME_WAITING,
     CaptureState.KEYING: Input.RESUME_KEYING,
+    CaptureState.CHOOSING: Input.RESUME_CHOOSING,
 }
-_STAR: Final = ord("*")
-_HASH: Final = ord("#")
-_NO_KEY: Final = 0
-_DIGITS: Final = frozenset(b"0123456789")
+_RESUMING_UNTOUCHED: Final = frozenset({Input.RESUME_WAITING, Input.RESUME_CHOOSING})
+_UNTOUCHED: Final = frozenset({CaptureState.WAITING, CaptureState.CHOOSING})
+"""A field or menu is open and has no key yet."""
+_SHOWING_LAST4: Final = frozenset({CaptureState.HELD, CaptureState.CHOOSING, CaptureState.PAUSED})
+REPEAT_REST_S: Final = 2.0
+"""Two stars in a row, or one that has just emptied a field, ask for the prompt once."""
+SWALLOW_S_MAX: Final = 3.0
+"""Later than this the submit key skips a field that may be skipped; it is no left-over of the entry before."""
 _ZEROS: Final = bytes(slots.SLOT_BYTES)
-_UNDO_CODES: Final = {UndoKey.STAR: _STAR, UndoKey.HASH: _HASH, UndoKey.NONE: _NO_KEY}
-_SUBMIT_CODES: Final = {SubmitKey.STAR: _STAR, SubmitKey.HASH: _HASH, SubmitKey.NONE: _NO_KEY}
+CaptureMessage = FieldGivenUp | ChoiceMade | ChoiceRefused | ControlKeyed | KeysHinted
+"""What a capture tells beside its progress."""
 
 
 class Change(enum.IntEnum):
@@ -81,25 +98,28 @@ class Capture:
         """``page``: the slot. ``today``: (year, month) at UTC-12. Raises InvariantError for a spec beyond limits."""
         if fault := fault_of_fields(spec.fields):
             raise InvariantError(fault)
-        self._undo_code, self._submit_code = _UNDO_CODES[spec.undo], _SUBMIT_CODES[spec.submit]
-        if self._undo_code and self._undo_code == self._submit_code:
-            raise InvariantError("one key cannot both undo and submit")
+        self._patience = patience_of(spec)
+        self._keys = step_keys(self._patience)
         self.capture_id, self.state, self.outcome = capture_id, CaptureState.IDLE, _NO_OUTCOME
         self._spec, self._page, self._test = spec, page, test
         self._rules = Rules(table, today)
-        self._fields = lay_out(spec.fields, page)
+        self._held = HeldFields(spec.fields, page, self._rules)
         self._joiner = KeyJoiner(page[slots.UNPAIRED_KEYS_AT :][: slots.UNPAIRED_KEYS_MAX])
         self._ahead = TypeAhead(page[slots.WAITING_KEYS_AT :][: slots.WAITING_KEYS_MAX])
+        self._rhythm = KeyRhythm(page[slots.LAST_KEY_AT :][:CELLS])
         self._total_s = now_s + spec.total_timeout_ms / 1000
-        self._silence_s: float | None = None
+        self._clock = StepClock()
         self._field: Field | None = None
-        self._accepted: list[str] = []
-        self._values: dict[str, KeyedValue] = {}
-        self._brand: Brand | None = None
-        self._shown_brand = self._last4 = ""
+        self._menu: Menu | None = None
+        self._shown_brand = ""
         self._length, self._usual, self._attempt = 0, 0, 1
         self._reason: RejectReason | None = None
-        self._undo_before = self._swallow_submit = self._enough_keys = False
+        self._undo_before = self._enough_keys = False
+        self._swallow = NO_KEY
+        """The submit key of an entry that has submitted itself: it may still come, once."""
+        self._swallow_until_s = self._repeat_rests_s = now_s
+        self._messages: list[CaptureMessage] = []
+        self._hinted: set[Hint] = set()
         self._stopped: CaptureResult | None = None
         self._moves_money = False
         self._resume_to, self._paused_s = Input.RESUME_HELD, 0.0
@@ -111,32 +131,93 @@ class Capture:
         """Media writes into the slot from now on."""
         self._move(Input.ARMED)
 
-    def collect(self, name: str, now_s: float) -> None:
-        """Ask for a field, the first time or again; then keys typed ahead serve it. In a pause it resumes."""
-        field = self._fields.get(name)
-        if field is None:
-            raise InvariantError("no such field in this capture")
+    def collect(self, name: str, now_s: float, patience: Patience | None = None, attempt: int = 1) -> None:
+        """Ask for a field, the first time or again; then keys typed ahead serve it. In a pause it resumes.
+
+        ``patience`` None: as the specification has it. The open field asked for with other patience, or with the
+        attempt it is at, goes on and loses no key. Raises InvariantError for a field or patience that cannot be.
+        """
+        field = self._held.named(name)
+        patience = patience or patience_of(self._spec)
+        keys = step_keys(patience)
+        if field is self._field and self._goes_on(patience, attempt):
+            self._go_on(patience, keys, attempt, now_s)
+            return
         again = field is self._field or field.accepted
-        was_paused = self.state is CaptureState.PAUSED
-        self._move(Input.COLLECT)
-        if was_paused:
-            self._end_pause(now_s)
-        if self._field is not None and not self._field.accepted:
-            self._forget_field(self._field)  # half keyed, and nobody waits for the rest
+        self._begin_step(Input.COLLECT, patience, keys, now_s)
         self._forget_field(field)
         if field.kind is FieldKind.CARD_NUMBER:
             # PCI DSS 3.3.1: a code belongs to the card it was keyed for.
             self._forget_security_code()
-        if again or self._ahead.full:
+        if again:
             self._flush_ahead()
-        self._field, self._attempt, self._reason = field, 1, None
+        self._field, self._attempt, self._reason = field, attempt, None
         self._expect_first_key(now_s)
         self._serve_ahead(now_s)
 
+    def ask_choice(self, keys: tuple[str, ...], patience: Patience, now_s: float) -> None:
+        """Open a menu; what was half keyed into a field is wiped. In a pause it resumes.
+
+        Keys typed ahead serve it where ``patience`` keeps them. Raises InvariantError for what is no menu.
+        """
+        menu, codes = Menu(keys), step_keys(patience)
+        self._begin_step(Input.MENU, patience, codes, now_s)
+        self._menu, self._attempt, self._reason = menu, 1, None
+        self._clock.expect_first_key(patience, now_s)
+        self._serve_ahead(now_s)
+
+    def stop_asking(self) -> None:
+        """Close the open field or menu; what was half keyed is wiped. A pause stays one."""
+        self._close(Input.CLOSED)
+        self._reason, self._resume_to = None, Input.RESUME_HELD
+
+    def prompt_said(self, over: bool, now_s: float) -> None:
+        """A prompt begins or is over: the silence before the first key counts from its end."""
+        if self.state is CaptureState.PAUSED:
+            now_s = self._paused_s
+            untouched = self._resume_to in _RESUMING_UNTOUCHED
+        else:
+            untouched = self.state in _UNTOUCHED
+        self._clock.prompt_said(over, now_s)
+        if untouched:
+            self._clock.expect_first_key(self._patience, now_s)
+
+    def _begin_step(self, by: Input, patience: Patience, keys: StepKeys, now_s: float) -> None:
+        was_paused = self.state is CaptureState.PAUSED
+        self._move(by)
+        if was_paused:
+            self._end_pause(now_s)
+        self._leave_field()
+        self._menu, self._patience, self._keys = None, patience, keys
+        if patience.type_ahead == "drop" or self._ahead.full:
+            self._flush_ahead()
+        self._hinted.clear()
+        self._rhythm.begin()
+        self._clock.begin(patience, now_s)
+
+    def _goes_on(self, patience: Patience, attempt: int) -> bool:
+        """Whether the field is only to be waited for with other patience."""
+        if attempt > 1 and attempt == self._attempt:
+            # The caller may have begun the next entry, even ended it, before control's answer to the refusal came.
+            return self.state in FIELD_OPEN or self.state is CaptureState.HELD
+        return self.state is CaptureState.WAITING and patience != self._patience
+
+    def _go_on(self, patience: Patience, keys: StepKeys, attempt: int, now_s: float) -> None:
+        self._patience, self._keys = patience, keys
+        if attempt == 1:
+            self._attempt, self._reason = 1, None
+            self._clock.begin(patience, now_s)
+        if self.state is CaptureState.WAITING:
+            self._move(Input.COLLECT)
+            self._clock.expect_first_key(patience, now_s)
+        elif self.state is CaptureState.KEYING:
+            self._after_change(now_s)
+
     @property
-    def fields_missing(self) -> int:
-        """How many fields are not accepted yet."""
-        return len(self._fields) - len(self._accepted)
+    def nearly_whole(self) -> bool:
+        """Whether the one needed field that is missing, if any, is being keyed."""
+        open_one = self._field is not None and self._field.needed and not self._field.accepted
+        return self._held.anything_needed and self._held.missing_count == open_one
 
     def pause(self, now_s: float) -> None:
         """Drop keys and stop the timers; what was keyed so far stays."""
@@ -144,6 +225,7 @@ class Capture:
         self._move(Input.PAUSE)
         self._resume_to = _RESUMING[before]
         self._paused_s = now_s
+        self._rhythm.break_off()
 
     def resume(self, now_s: float) -> None:
         """Go on where the pause began: the timers have as long to run as they had."""
@@ -151,15 +233,16 @@ class Capture:
         self._end_pause(now_s)
 
     def submit(self, now_s: float, operation: OperationKind = OperationKind.TOKENIZE) -> CardInSlot:
-        """Hand the card over. Media must be sealed first. Raises InvariantError where a field is missing."""
-        if len(self._accepted) != len(self._fields):
+        """Hand the card over. Media must be sealed first. Raises InvariantError where a needed field is missing."""
+        if self._held.missing_count or not self._held.accepted:
             raise InvariantError("a field is missing")
         self._move(Input.SUBMIT)
         self._moves_money = operation in _MONEY
-        self._silence_s = None
+        self._menu = None
+        self._clock.close()
         self._total_s = now_s + SENDING_S_MAX
         self._flush_ahead()
-        return card_in_slot(self._fields, self._page)
+        return self._held.card_in_slot()
 
     def stop(self, result: CaptureResult) -> None:
         """Cancelled, caller gone, timed out, interrupted. At the gateway, its answer still ends the capture."""
@@ -212,7 +295,7 @@ class Capture:
             result=result,
             token=token,
             brand=self._shown_brand,
-            last4=self._last4,
+            last4=self._held.last4,
             gateway_code=gateway_code,
             operation_id=operation_id,
             test=self._test,
@@ -245,15 +328,15 @@ class Capture:
         """When ``handle_timer`` has something to do, None: never."""
         if self.state in ENDED:
             return None
-        return min((time_s for time_s in self._timers_s() if time_s is not None), default=None)
+        times_s = (self._joiner.next_timer_s, *self._timers_s())
+        return min((time_s for time_s in times_s if time_s is not None), default=None)
 
     def _timers_s(self) -> tuple[float | None, ...]:
-        joiner_s = self._joiner.next_timer_s
         if self.state is CaptureState.PAUSED:
-            return joiner_s, self._paused_s + self._spec.pause_timeout_ms / 1000
+            return (self._paused_s + self._spec.pause_timeout_ms / 1000,)
         if self.state in (CaptureState.PAYING, CaptureState.SETTLING):
-            return (joiner_s,)  # how long the gateway is waited for, the engine knows
-        return joiner_s, self._silence_s, self._total_s
+            return ()  # how long the gateway is waited for, the engine knows
+        return self._clock.silence_s, self._clock.ends_s, self._total_s
 
     def handle_timer(self, now_s: float) -> None:
         """Do what is due."""
@@ -264,6 +347,12 @@ class Capture:
             self.settling()
         elif self.state is CaptureState.PAUSED or now_s >= self._total_s:
             self.stop(CaptureResult.TIMED_OUT)
+        elif self.state is CaptureState.CHOOSING:
+            self._not_chosen(ChoiceFault.TIMEOUT)
+        elif self._clock.ends_s is not None and now_s >= self._clock.ends_s:
+            self._give_up(self._open_field(), RejectReason.TIMEOUT)
+        elif self._agent_key_alone:
+            self._call_agent()
         elif self.state is CaptureState.KEYING and self._enough_keys:
             self._check(now_s, by_key=False)
         else:
@@ -276,14 +365,15 @@ class Capture:
         change, self._change = self._change, Change.NONE
         return change
 
+    def take_messages(self) -> tuple[CaptureMessage, ...]:
+        """Return what is to be told beside the progress, in order and after it, and forget it."""
+        messages, self._messages = tuple(self._messages), []
+        return messages
+
     def progress(self) -> CaptureProgress:
         """Return what the agent's page may show now."""
         field = self._field
-        held_card = (
-            field is not None
-            and field.kind is FieldKind.CARD_NUMBER
-            and self.state in (CaptureState.HELD, CaptureState.PAUSED)
-        )
+        held_card = field is not None and field.kind is FieldKind.CARD_NUMBER and self.state in _SHOWING_LAST4
         return CaptureProgress(
             capture_id=self.capture_id,
             state=self.state,
@@ -292,29 +382,26 @@ class Capture:
             length=self._length,
             usual=self._usual,
             brand=self._shown_brand,
-            last4=self._last4 if held_card else "",
+            last4=self._held.last4 if held_card else "",
             attempt=self._attempt,
             reason=self._reason,
-            accepted=tuple(self._accepted),
-            values=tuple(self._values.values()),
+            accepted=tuple(self._held.accepted),
+            values=tuple(self._held.values.values()),
         )
 
     def expiry_month_year(self) -> tuple[int, int]:
         """Return (month, two-digit year) of the accepted expiry, (0, 0) without one. PCI DSS lets it be kept."""
-        expiry = self._of_kind(FieldKind.EXPIRY)
-        if expiry is None or not expiry.accepted:
-            return 0, 0
-        return card.digits_value(expiry.view, 0, 2), card.digits_value(expiry.view, 4, 2)
+        return self._held.expiry_month_year()
 
     @property
     def accepted_brand(self) -> str:
         """Name of the accepted card's brand."""
-        return self._brand.name if self._brand is not None else ""
+        return self._held.brand_name
 
     @property
     def last4(self) -> str:
         """Last four digits of the accepted card."""
-        return self._last4
+        return self._held.last4
 
     # --- within -----------------------------------------------------------------------------------------
 
@@ -326,7 +413,8 @@ class Capture:
             CaptureState.WAITING,
             CaptureState.KEYING,
         )
-        self._note(Change.NOW if edge or by in (Input.REFUSED, Input.COLLECT) else Change.LATER)
+        told = edge or by in (Input.REFUSED, Input.COLLECT, Input.MENU)
+        self._note(Change.NOW if told else Change.LATER)
         self.state = target
 
     def _note(self, change: Change) -> None:
@@ -337,45 +425,129 @@ class Capture:
             return
         if self.state is CaptureState.PAUSED:
             # Dropped; its arrival by the other door is not to count after the pause.
-            self._joiner.wipe()
+            self._wipe_traces()
             return
-        swallow, self._swallow_submit = self._swallow_submit, False
-        if swallow and code == self._submit_code:
+        counts = self._rhythm.counts(code, now_s, self._patience.debounce_ms / 1000)
+        if self._rhythm.doubled:
+            self._hint(Hint.DUPLICATE_KEYS)
+        if not counts:
+            return
+        swallow, self._swallow = self._swallow, NO_KEY
+        if code == swallow and not (self._may_be_skipped and now_s > self._swallow_until_s):
             return
         if self.state is CaptureState.HELD:
             self._ahead.put(code)
         else:
+            self._take(code, now_s)
+
+    @property
+    def _may_be_skipped(self) -> bool:
+        """Whether the submit key alone answers the open field."""
+        return self.state is CaptureState.WAITING and self._open_field().spec.optional
+
+    def _take(self, code: int, now_s: float) -> None:
+        if self.state is CaptureState.CHOOSING:
+            self._choose(code, now_s)
+        else:
             self._press(code, now_s)
 
     def _serve_ahead(self, now_s: float) -> None:
-        while len(self._ahead) and self.state in FIELD_OPEN:
-            self._press(self._ahead.take(), now_s)
-        if self._swallow_submit and len(self._ahead):
-            # An auto-submit on the way; its own submit key may stand in front of the rest.
-            self._swallow_submit = False
-            if self._ahead.first == self._submit_code:
+        while len(self._ahead) and self.state in ASKING:
+            self._take(self._ahead.take(), now_s)
+        if self._swallow and len(self._ahead):
+            # An entry on the way has submitted itself; its own submit key may stand in front of the rest.
+            if self._ahead.first == self._swallow:
                 self._ahead.take()
+            self._swallow = NO_KEY
         self._ahead.close_up()
+
+    def _hint(self, hint: Hint) -> None:
+        if hint not in self._hinted:
+            self._hinted.add(hint)
+            self._messages.append(KeysHinted(self.capture_id, hint))
+
+    def _wipe_traces(self) -> None:
+        """Zero what is kept of keys to know their second arrival by; that one is still known by its time."""
+        self._joiner.wipe()
+        self._rhythm.wipe()
 
     def _flush_ahead(self) -> None:
         self._ahead.flush()
-        self._joiner.wipe()
+        self._wipe_traces()
+
+    def _choose(self, code: int, now_s: float) -> None:
+        if self._menu is None:
+            raise InvariantError(f"capture {self.capture_id}: no menu is open")
+        if code not in KEYPAD:
+            return
+        ordinal = self._menu.ordinal(code)
+        if ordinal is not None:
+            self._wipe_traces()
+            self._close(Input.CHOSEN)
+            self._swallow = self._keys.submit
+            self._messages.append(ChoiceMade(self.capture_id, ordinal))
+        elif code == self._keys.repeat:
+            self._ask_repeat(now_s)
+        elif code == self._keys.agent:
+            self._call_agent()
+        else:
+            self._not_chosen(ChoiceFault.WRONG_KEY)
+
+    def _not_chosen(self, reason: ChoiceFault) -> None:
+        self._flush_ahead()
+        self._close(Input.NOT_CHOSEN)
+        if reason is ChoiceFault.WRONG_KEY:
+            self._swallow = self._keys.submit
+        self._messages.append(ChoiceRefused(self.capture_id, reason))
+
+    def _ask_repeat(self, now_s: float) -> None:
+        """The prompt is asked for again: the silence before the first key begins anew."""
+        self._clock.expect_first_key(self._patience, now_s)
+        if now_s >= self._repeat_rests_s:
+            self._messages.append(ControlKeyed(self.capture_id, ControlKey.REPEAT))
+        self._repeat_rests_s = now_s + REPEAT_REST_S
+
+    @property
+    def _agent_key_alone(self) -> bool:
+        """Whether the key to an agent is all that the open field holds: it may be that, or the first of a date."""
+        if self.state is not CaptureState.KEYING or not self._keys.agent:
+            return False
+        return self._open_field().holds_only(self._keys.agent)
+
+    def _call_agent(self) -> None:
+        self._wipe_traces()
+        self._close(Input.AGENT_KEY)
+        self._messages.append(ControlKeyed(self.capture_id, ControlKey.AGENT))
 
     def _press(self, code: int, now_s: float) -> None:
-        undo_before, self._undo_before = self._undo_before, code == self._undo_code
-        if code == self._undo_code:
+        undo_before, self._undo_before = self._undo_before, code == self._keys.undo
+        if code == self._keys.repeat and self.state is CaptureState.WAITING:
+            self._ask_repeat(now_s)
+        elif code == self._keys.undo:
             if self.state is CaptureState.KEYING:
-                self._undo(whole=undo_before and self._spec.reset is ResetKeys.DOUBLE, now_s=now_s)
-        elif code == self._submit_code:
-            if self.state is CaptureState.KEYING or self._open_field().spec.optional:
-                self._check(now_s, by_key=True)
-            else:
-                self._refuse(RejectReason.TOO_SHORT, now_s)
-        elif code in _DIGITS:
-            self._open_field().append(code)
-            self._reason = None
-            self._move(Input.DIGIT)
-            self._after_change(now_s)
+                self._undo(whole=undo_before and self._keys.resets, now_s=now_s)
+        elif code == self._keys.submit:
+            self._submit_entry(now_s)
+        elif code in DIGITS:
+            self._append(code, now_s)
+
+    def _submit_entry(self, now_s: float) -> None:
+        if self._agent_key_alone:
+            self._call_agent()
+        elif self.state is CaptureState.KEYING or self._open_field().spec.optional:
+            self._check(now_s, by_key=True)
+        else:
+            self._refuse(RejectReason.TOO_SHORT, now_s)
+
+    def _append(self, code: int, now_s: float) -> None:
+        if self.state is CaptureState.KEYING:
+            self._rhythm.paused(self._clock.share_waited(now_s))
+            if self._rhythm.slow:
+                self._hint(Hint.SLOW_KEYS)
+        self._open_field().append(code)
+        self._reason = None
+        self._move(Input.DIGIT)
+        self._after_change(now_s)
 
     def _undo(self, *, whole: bool, now_s: float) -> None:
         field = self._open_field()
@@ -383,111 +555,123 @@ class Capture:
             field.wipe(self._page)
         else:
             field.remove_last()
-        self._joiner.wipe()
+        self._wipe_traces()
         self._note(Change.LATER)
         if field.count == 0:
             self._move(Input.EMPTIED)
             self._expect_first_key(now_s)
+            self._repeat_rests_s = now_s + REPEAT_REST_S
         else:
             self._after_change(now_s)
 
     def _after_change(self, now_s: float) -> None:
         field = self._open_field()
-        plan = self._rules.plan(field, self._brand)
+        plan = self._rules.plan(field, self._held.brand)
         self._length, self._usual = plan.certain_length, plan.usual
         if field.kind is FieldKind.CARD_NUMBER:
             self._shown_brand = plan.brand
+        if self._agent_key_alone:
+            self._clock.expect_next_key(self._patience.inter_digit_timeout_ms, now_s)
+            return
         if field.count >= plan.lengths[-1]:
             self._check(now_s, by_key=False)
             return
         self._enough_keys = field.count >= plan.lengths[0]
-        self._silence_s = now_s + self._silence_ms(plan) / 1000
+        self._clock.expect_next_key(self._silence_ms(plan), now_s)
 
     def _silence_ms(self, plan: Plan) -> int:
         """Return the silence that submits the field, or, with too few keys, refuses it."""
+        patience = self._patience
         if plan.settled:
-            return self._spec.settle_timeout_ms
-        return self._spec.inter_digit_timeout_ms if self._enough_keys else self._spec.first_digit_timeout_ms
+            return patience.settle_timeout_ms
+        return patience.inter_digit_timeout_ms if self._enough_keys else patience.first_digit_timeout_ms
 
     def _expect_first_key(self, now_s: float) -> None:
-        plan = self._rules.plan(self._open_field(), self._brand)
+        plan = self._rules.plan(self._open_field(), self._held.brand)
         self._length, self._usual = plan.certain_length, plan.usual
         self._shown_brand = self.accepted_brand
         self._undo_before = False
-        self._silence_s = now_s + self._spec.first_digit_timeout_ms / 1000
+        self._clock.expect_first_key(self._patience, now_s)
 
     def _check(self, now_s: float, *, by_key: bool) -> None:
-        self._swallow_submit = not by_key
+        self._swallow = NO_KEY if by_key else self._keys.submit
+        self._swallow_until_s = now_s + SWALLOW_S_MAX
         field = self._open_field()
-        reason = self._rules.fault(field, self._brand)
+        reason = self._rules.fault(field, self._held.brand)
         if reason is not None:
             self._refuse(reason, now_s)
             return
-        self._silence_s = None
+        self._clock.close()
         self._reason = None
         self._move(Input.ACCEPTED)
         self._accept(field)
 
     def _accept(self, field: Field) -> None:
-        """Keep what an acceptance tells."""
-        field.accept(self._page, self._rules.today[0] // 100)
-        self._accepted.append(field.spec.name)
-        if field.kind is FieldKind.CARD_NUMBER:
-            self._know_card(field)
-        if field.count and not field.spec.sensitive:
-            value = str(field.view[: field.count], "ascii")  # not sensitive, and too short for a card number
-            self._values[field.spec.name] = KeyedValue(field.spec.name, value)
-
-    def _know_card(self, field: Field) -> None:
-        found = self._rules.brand(field)
-        if isinstance(found, RejectReason):
-            raise InvariantError("a card number was accepted and has no brand")
-        self._brand, self._shown_brand = found, found.name
-        self._last4 = str(field.view[field.count - LAST4 : field.count], "ascii")
-        code = self._of_kind(FieldKind.SECURITY_CODE)
-        if code is not None and code.count not in (0, found.code_length):
-            self._forget_field(code)
+        self._held.accept(field)
+        brand = self._held.brand
+        if field.kind is FieldKind.CARD_NUMBER and brand is not None:
+            self._shown_brand = brand.name
+            code = self._held.of_kind(FieldKind.SECURITY_CODE)
+            if code is not None and code.count not in (0, brand.code_length):
+                self._forget_field(code)
 
     def _refuse(self, reason: RejectReason, now_s: float) -> None:
-        self._forget_field(self._open_field())
+        field = self._open_field()
+        if self._attempt >= self._patience.attempts:
+            self._give_up(field, reason)
+            return
+        self._forget_field(field)
         self._flush_ahead()
         self._reason = reason
-        if self._attempt >= self._spec.attempts:
-            timed_out = reason is RejectReason.TIMEOUT
-            self.stop(CaptureResult.TIMED_OUT if timed_out else CaptureResult.ATTEMPTS_USED)
-            return
         self._attempt += 1
         self._move(Input.REFUSED)
         self._expect_first_key(now_s)
+
+    def _give_up(self, field: Field, reason: RejectReason) -> None:
+        """Attempts or time are used up. What goes on then is the flow's to say; everything else stays held."""
+        self._flush_ahead()
+        self._close(Input.GIVEN_UP)
+        self._reason = reason
+        self._messages.append(FieldGivenUp(self.capture_id, field.spec.name, reason))
+
+    def _close(self, by: Input) -> None:
+        """Nothing is asked for any more; what was half keyed is wiped."""
+        self._move(by)
+        self._leave_field()
+        self._menu = None
+        self._clock.close()
+
+    def _leave_field(self) -> None:
+        """Nobody waits for the rest of a half keyed field. One that is accepted stays, and stays the one last shown."""
+        if self._field is None or self._field.accepted:
+            return
+        self._forget_field(self._field)
+        self._field, self._length, self._usual = None, 0, 0
+        self._shown_brand = self.accepted_brand
 
     def _open_field(self) -> Field:
         if self._field is None or self.state not in FIELD_OPEN:
             raise InvariantError(f"capture {self.capture_id}: no field is open")
         return self._field
 
-    def _of_kind(self, kind: FieldKind) -> Field | None:
-        return next((field for field in self._fields.values() if field.kind is kind), None)
-
     def _forget_security_code(self) -> None:
-        code = self._of_kind(FieldKind.SECURITY_CODE)
+        code = self._held.of_kind(FieldKind.SECURITY_CODE)
         if code is not None:
             self._forget_field(code)
 
     def _forget_field(self, field: Field) -> None:
         if field.count:
-            self._joiner.wipe()
-        field.wipe(self._page)
-        if field.spec.name in self._accepted:
-            self._accepted.remove(field.spec.name)
-        self._values.pop(field.spec.name, None)
+            self._wipe_traces()
+        self._held.forget(field)
         if field.kind is FieldKind.CARD_NUMBER:
-            self._brand, self._shown_brand, self._last4 = None, "", ""
+            self._shown_brand = ""
 
     def _end_pause(self, now_s: float) -> None:
         paused_s = now_s - self._paused_s
         self._total_s += paused_s
-        if self._silence_s is not None:
-            self._silence_s += paused_s
+        self._repeat_rests_s += paused_s
+        self._swallow_until_s += paused_s
+        self._clock.shift(paused_s)
 
     def _end(self, outcome: CaptureOutcome) -> None:
         self._wipe()
@@ -498,10 +682,11 @@ class Capture:
         # Generation, state and head stay until the slot is given back: media still looks at them. The joiner's cells
         # go with the rest.
         self._page[slots.RING_AT :] = _ZEROS[slots.RING_AT :]
-        for field in self._fields.values():
-            field.wipe(self._page)
+        self._held.wipe()
         self._ahead.flush()
-        self._silence_s = None
+        self._rhythm.break_off()
+        self._menu = None
+        self._clock.close()
 
     def __repr__(self) -> str:
         return f"<Capture {self.capture_id} {self.state.value}>"

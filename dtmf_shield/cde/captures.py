@@ -161,8 +161,18 @@ class Captures:
                 self._step(message.capture_id, lambda running: running.capture.resume(now_s), now_s)
             case CancelCapture():
                 self._step(message.capture_id, lambda running: self._cancel(running, message.result), now_s)
-            case AskChoice() | StopAsking() | PromptSaid():
-                pass
+            case AskChoice():
+                self._step(
+                    message.capture_id, lambda running: self._ask_choice(running, message, now_s), now_s
+                )
+            case StopAsking():
+                self._step(message.capture_id, lambda running: running.capture.stop_asking(), now_s)
+            case PromptSaid():
+                self._step(
+                    message.capture_id,
+                    lambda running: running.capture.prompt_said(message.over, now_s),
+                    now_s,
+                )
             case OrderPayment():
                 pass  # the payment engine's, which has no capture
 
@@ -354,9 +364,12 @@ class Captures:
             self._outlets.to_control(StarCodeKeyed(call_id, LegRole.AGENT, completed))
 
     def _collect(self, running: _Running, message: CollectField, now_s: float) -> None:
-        running.capture.collect(message.field, now_s)
-        if running.capture.fields_missing <= 1:
+        running.capture.collect(message.field, now_s, message.patience, message.attempt)
+        if running.capture.nearly_whole:
             self._outlets.last_field(message.capture_id, running.start.call_id)
+
+    def _ask_choice(self, running: _Running, message: AskChoice, now_s: float) -> None:
+        running.capture.ask_choice(message.keys, message.patience, now_s)
 
     def _submit(self, running: _Running, order: SubmitCapture, now_s: float) -> None:
         capture, start = running.capture, running.start
@@ -396,16 +409,19 @@ class Captures:
 
     def _tell(self, running: _Running, now_s: float) -> None:
         """Send what changed: edges now, counts in batches, the end with everything given back."""
-        change = running.capture.take_change()
+        change, messages = running.capture.take_change(), running.capture.take_messages()
         if running.capture.state in ENDED:
             if running.capture.capture_id in self._running:
                 self._give_back(running, now_s)
                 self._finish(running.capture.outcome)
-        elif change is Change.NOW:
+            return
+        if change is Change.NOW:
             running.progress_at_s = None
             self._outlets.to_control(running.capture.progress())
         elif change is Change.LATER and running.progress_at_s is None:
             running.progress_at_s = now_s + PROGRESS_INTERVAL_S
+        for told in messages:
+            self._outlets.to_control(told)
 
     def _give_back(self, running: _Running, now_s: float) -> None:
         del self._running[running.capture.capture_id]

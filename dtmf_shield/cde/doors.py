@@ -62,7 +62,7 @@ class KeyJoiner:
     def forget(self, now_s: float) -> None:
         """Zero the codes whose time to find a pair is over."""
         old = 0
-        while old < len(self._arrivals) and self._lapses_s(old) < now_s:
+        while old < len(self._arrivals) and self._lapses_s(old) <= now_s:
             old += 1
         if old:
             self._drop(old)

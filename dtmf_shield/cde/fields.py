@@ -35,6 +35,12 @@ _PARTS: Final = {
     FieldKind.DATE_OF_BIRTH: SlotField.DATE_OF_BIRTH,
 }
 """Names by which body templates know fields without a fixed place."""
+_NEEDED: Final = frozenset(_FIXED_PLACES) | {
+    FieldKind.BANK_ACCOUNT,
+    FieldKind.ROUTING_NUMBER,
+    FieldKind.IBAN,
+}
+"""Kinds of a card and of an account: nothing is sent without them. All others a flow may ask for or leave out."""
 _ZEROS: Final = bytes(slots.OTHER_FIELD_BYTES)
 
 
@@ -72,6 +78,15 @@ class Field:
     def kind(self) -> FieldKind:
         """Its kind."""
         return self.spec.kind
+
+    @property
+    def needed(self) -> bool:
+        """Whether it is of the card or the account, and not optional."""
+        return self.kind in _NEEDED and not self.spec.optional
+
+    def holds_only(self, code: int) -> bool:
+        """Whether ``code`` is all there is."""
+        return self.count == 1 and self.view[0] == code
 
     def append(self, code: int) -> None:
         """Add a digit. Raises InvariantError where the place is full: its length should have submitted it."""

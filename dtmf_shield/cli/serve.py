@@ -35,7 +35,7 @@ def serve(
         bool, typer.Option(help="Keep digit slots in memory a root scanner can read. For memory tests only.")
     ] = False,
 ) -> None:
-    """Run the service. Ctrl-C or SIGTERM hangs up, closes recordings and leaves with 0; SIGHUP reloads [gateway]."""
+    """Run the service. Ctrl-C or SIGTERM hangs up, closes recordings and leaves with 0; SIGHUP reloads cde, flows."""
 
     def status(name: str, details: dict[str, Any]) -> None:
         if as_json:

@@ -46,6 +46,8 @@ class CaptureState(enum.StrEnum):
     IDLE = "idle"
     WAITING = "waiting"
     KEYING = "keying"
+    CHOOSING = "choosing"
+    """A menu is open: one key is matched against its options."""
     HELD = "held"
     PAUSED = "paused"
     """The agent talks with the caller: keys are masked and dropped, key timers stand still."""

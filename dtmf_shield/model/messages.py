@@ -107,6 +107,17 @@ class ConfigureControl(msgspec.Struct, frozen=True, tag=True):
     login_ticket: str
     """Of the one-time link; empty when control starts again."""
     api_key: str
+    caller_key: bytes
+    """Names callers to cde without their numbers; the same after a restart, for the ledger remembers them by it."""
+
+
+class FlowsServed(msgspec.Struct, frozen=True, tag=True):
+    """To control, before it is ready and at each reload: captures begin with these versions of flows from now on.
+
+    ``flow_files``: names of the copies in the state directory, each made of a flow's id and its version.
+    """
+
+    flow_files: tuple[str, ...]
 
 
 class PortsAvailable(msgspec.Struct, frozen=True, tag=True):
@@ -623,7 +634,7 @@ class KeysWritten(msgspec.Struct, frozen=True, tag=True):
 
 
 ToChild = PeerConnected | SocketsPassed | Shutdown
-ToControl = ConfigureControl | PortsAvailable | ToChild
+ToControl = ConfigureControl | FlowsServed | PortsAvailable | ToChild
 SupervisorToMedia = ConfigureMedia | PeerConnected | SocketsPassed | Shutdown
 SupervisorToCde = ConfigureCde | GatewayResolved | PeerConnected | Drain | Shutdown
 ToSupervisor = ProcessReady | Heartbeat | PeerLost | StopService | Drained

@@ -298,10 +298,18 @@ def _configuration(supervisor: Channel[SupervisorToCde]) -> tuple[ConfigureCde, 
     return message, fds[0], fds[1]
 
 
-def _rehearse(configure: ConfigureCde, steps: tuple[Step, ...]) -> None:
+def _memory_steps(slots: Region, mailbox: Mailbox, page: Region) -> tuple[Step, Step]:
+    """Return how memory that holds digits is protected. INFO bodies lay in control, which nothing hides: no step."""
+    hidden = slots.secret and page.secret
+    locked = slots.locked and mailbox.locked and page.locked
+    return (
+        Step("memfd_secret", "" if hidden else "slots or build page lie in ordinary memory"),
+        Step("mlock", "" if locked else "mlock was refused"),
+    )
+
+
+def _rehearse(configure: ConfigureCde, page: Region, steps: tuple[Step, ...]) -> None:
     """Read what the configuration names, and seal. Raises OperatorError."""
-    page_fd, _ = create_region(BUILD_PAGE_BYTES)
-    page = Region(page_fd, BUILD_PAGE_BYTES)
     for settings in configure.gateways:
         open_gateway(settings, page, test=configure.test)
     ledger = Path(configure.state_directory) / LEDGER_FILE
@@ -319,20 +327,16 @@ async def _serve(supervisor: Channel[SupervisorToCde]) -> None:
     refuse_leaking_environment(os.environ)
     configure, slots_fd, mailbox_fd = _configuration(supervisor)
     steps = give_up_rights(os.environ, scan_mode=configure.scan_mode)
-    if configure.rehearsal:
-        _rehearse(configure, steps)
-        return
     slots, mailbox = Region(slots_fd), Mailbox(mailbox_fd)
+    page_fd, _ = create_region(BUILD_PAGE_BYTES, allow_secret=not configure.scan_mode)
+    page = Region(page_fd, BUILD_PAGE_BYTES)
+    steps += _memory_steps(slots, mailbox, page)
+    if configure.rehearsal:
+        _rehearse(configure, page, steps)
+        return
     # A cde that died left its last captures in the slots, and bodies nobody will read in the mailbox.
     slots.wipe()
     mailbox.wipe_all()
-    page_fd, secret = create_region(BUILD_PAGE_BYTES, allow_secret=not configure.scan_mode)
-    page = Region(page_fd, BUILD_PAGE_BYTES)
-    hidden = slots.secret and secret
-    steps += (
-        Step("memfd_secret", "" if hidden else "slots or build page lie in ordinary memory"),
-        Step("mlock", "" if slots.locked and mailbox.locked and page.locked else "mlock was refused"),
-    )
     process = CdeProcess(configure, supervisor, slots, mailbox, page, SystemClock())
     # Everything that takes a file is open. From here on there are none.
     steps += close_doors(_ports(configure))

@@ -20,12 +20,13 @@ from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.service import keys
 from dtmf_shield.service.certificate_findings import Role, certificate_items, key_item
 from dtmf_shield.service.dev_certificates import DIRECTORY, RENEW_DAYS_BEFORE
-from dtmf_shield.service.start import API_KEY_FILE
+from dtmf_shield.service.kept_secrets import API_KEY_FILE, CALLER_KEY_FILE
 
 EXPIRES_SOON_DAYS: Final = 30
 """Time to get a certificate from an authority that people run."""
 KEK_DAYS_MAX: Final = 366
 """The cryptoperiod that is checked (PCI DSS 3.7.4 asks for one): once a year the KEK is rotated."""
+_KEPT_SECRETS: Final = {API_KEY_FILE: "API for programs", CALLER_KEY_FILE: "names callers in the ledger"}
 PINS_MIN: Final = 2
 """One pin alone leaves no key to change to."""
 
@@ -119,8 +120,9 @@ def _in_state(state: Path, today: datetime.datetime) -> Iterator[Item]:
         for item in _items([key_item(state / KEY_FILE)], "state: signs audit roots"):
             item.age_days = _age_days(state / KEY_FILE, today)
             yield item
-    if (state / API_KEY_FILE).exists():
-        yield _secret(state / API_KEY_FILE, "state: API for programs")
+    for name, purpose in _KEPT_SECRETS.items():
+        if (state / name).exists():
+            yield _secret(state / name, f"state: {purpose}")
 
 
 def _age_days(path: Path, today: datetime.datetime) -> int:

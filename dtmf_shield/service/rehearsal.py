@@ -23,17 +23,25 @@ REHEARSAL_TIME_MAX_S: Final = 20.0
 
 async def rehearse(configure: ConfigureCde, log: IO[bytes] | None) -> str:
     """Return why a cde cannot serve ``configure``, empty where it can."""
-    child, ended, reasons = Child(ProcessName.CDE, {}, log), asyncio.Event(), list[str]()
+    try:
+        return await _rehearse(configure, log)
+    except OSError as error:
+        return (
+            f"no cde can be started to try it ({error.strerror}); give the service more memory or descriptors"
+        )
 
-    def received(message: ToSupervisor, _fds: tuple[int, ...]) -> None:
-        if isinstance(message, StopService):
-            reasons.append(message.reason)
 
-    child.watch(asyncio.get_running_loop(), received, lambda _child: ended.set())
-    regions = (create_region()[0], create_region(MAILBOX_BYTES)[0])
-    child.send(replace(configure, rehearsal=True), regions)
-    for fd in regions:
-        os.close(fd)
+async def _rehearse(configure: ConfigureCde, log: IO[bytes] | None) -> str:
+    regions: list[int] = []
+    try:
+        regions.append(create_region()[0])
+        regions.append(create_region(MAILBOX_BYTES)[0])
+        child = Child(ProcessName.CDE, {}, log)
+        ended, reasons = _watched(child)
+        child.send(replace(configure, rehearsal=True), tuple(regions))
+    finally:
+        for fd in regions:
+            os.close(fd)
     try:
         async with asyncio.timeout(REHEARSAL_TIME_MAX_S):
             await ended.wait()
@@ -44,3 +52,15 @@ async def rehearse(configure: ConfigureCde, log: IO[bytes] | None) -> str:
     if child.process.returncode == 0:
         return ""
     return reasons[0] if reasons else f"it ended with code {child.process.returncode}; see the log above"
+
+
+def _watched(child: Child) -> tuple[asyncio.Event, list[str]]:
+    """Return when it has ended, and what it says by then."""
+    ended, reasons = asyncio.Event(), list[str]()
+
+    def received(message: ToSupervisor, _fds: tuple[int, ...]) -> None:
+        if isinstance(message, StopService):
+            reasons.append(message.reason)
+
+    child.watch(asyncio.get_running_loop(), received, lambda _child: ended.set())
+    return ended, reasons

@@ -17,11 +17,13 @@ from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.flow.language import Flow
-from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.messages import ConfigureCde, ConfigureControl, GatewaySettings, VelocityRule
 from dtmf_shield.service import gateway_settings, route_flows
-from dtmf_shield.service.flow_files import shipped_flows
+from dtmf_shield.service.cde_configuration import Reloaded
+from dtmf_shield.service.flow_files import load, shipped_flows
+from dtmf_shield.service.flow_versions import VERSIONS_FOLDER, take_over
 from dtmf_shield.service.gateway_names import GatewayNames
+from dtmf_shield.service.kept_secrets import API_KEY_FILE, CALLER_KEY_FILE, SECRET_BYTES, kept_secret
 from dtmf_shield.service.key_settings import kek_findings, kek_settings
 from dtmf_shield.service.seal.environment import leaks_of_environment
 from dtmf_shield.service.sockets import bind_all
@@ -29,10 +31,8 @@ from dtmf_shield.service.supervisor import Supervisor
 from dtmf_shield.service.test_gateway.launch import TestGatewayProcess
 
 FLOWS_MAX: Final = 200
-API_KEY_FILE: Final = "api.key"
-SECRET_BYTES: Final = 32
-RELOADED: Final = frozenset({"gateway", "fallback_gateway", "cde", "keys"})
-"""Sections that SIGHUP brings into force; the others wait for a restart, and the log says so."""
+RELOADED: Final = frozenset({"gateway", "fallback_gateway", "cde", "keys", "payments", "velocity"})
+"""Sections that SIGHUP brings into force, beside the flow files; the others wait for a restart, and the log says so."""
 
 _log = get_logger("start")
 
@@ -63,9 +63,13 @@ def flow_files(config: Config, base: Path) -> list[Path]:
     """Return the flow files that this configuration serves. Raises OperatorError where there is none."""
     own = config.capture.flows_directory
     directory = base / own if own else shipped_flows()
-    files = sorted(directory.glob("*.yaml"))[:FLOWS_MAX]
+    files = sorted(directory.glob("*.yaml"))
     if not files:
         raise OperatorError(f"capture.flows_directory: {directory} holds no flow (*.yaml)")
+    if len(files) > FLOWS_MAX:
+        raise OperatorError(
+            f"capture.flows_directory: {directory} holds {len(files)} flows; {FLOWS_MAX} at most; move some away"
+        )
     return files
 
 
@@ -75,7 +79,11 @@ def check(config: Config, base: Path) -> list[str]:
     known: dict[str, Flow] = {}
     for path in flow_files(config, base):
         try:
-            flow = load_flow(path.read_text("utf-8"), file=str(path))
+            flow = load(path)
+            if flow.id in known:
+                findings.append(
+                    f"{path}: another file has a flow {flow.id!r} too; give one of them another id"
+                )
             known[flow.id] = flow
         except* OperatorError as group:
             findings += [str(error) for error in group.exceptions]
@@ -121,14 +129,8 @@ async def serve(
         if config.gateway.kind == "embedded":
             gateway = await TestGatewayProcess.start(state, log=log)
         configure_cde = await asyncio.to_thread(_configure_cde, config, base, state, gateway, scan_mode)
-        ticket, api_key = secrets.token_urlsafe(SECRET_BYTES), _api_key(state)
-        configure_control = ConfigureControl(
-            config_json=json.dumps(_resolved(config, base)).encode(),
-            state_directory=str(state),
-            session_key=secrets.token_bytes(SECRET_BYTES),
-            login_ticket=ticket,
-            api_key=api_key,
-        )
+        ticket = secrets.token_urlsafe(SECRET_BYTES)
+        configure_control = _configure_control(config, base, state, ticket)
         api = sockets.http.getsockname()[:2] if sockets.http else ("", 0)
         details = {
             "sip": [list(sock.getsockname()[:2]) for sock in sockets.sip],
@@ -145,11 +147,12 @@ async def serve(
             sockets=sockets,
             configure_cde=configure_cde,
             configure_control=configure_control,
+            flow_files=await asyncio.to_thread(take_over, state / VERSIONS_FOLDER, flow_files(config, base)),
             clock=SystemClock(),
             scan_mode=scan_mode,
             log=log,
             on_status=lambda name, more: on_status(name, {**details, **more}),
-            reread=lambda: _cde_again(config, reread or (lambda: (config, base)), state, gateway, scan_mode),
+            reread=lambda: _read_again(config, reread or (lambda: (config, base)), state, gateway, scan_mode),
         )
         names = asyncio.create_task(
             GatewayNames(lambda: supervisor.gateways, supervisor.gateway_resolved).watch()
@@ -171,42 +174,44 @@ def _refuse_findings(config: Config, base: Path) -> None:
         raise OperatorError("; ".join(findings))
 
 
-def _cde_again(
+def _read_again(
     running: Config,
     reread: Callable[[], tuple[Config, Path]],
     state: Path,
     gateway: TestGatewayProcess | None,
     scan_mode: bool,
-) -> ConfigureCde:
-    """Read the configuration anew, for cde alone. Raises OperatorError, one or a group of them."""
+) -> Reloaded:
+    """Read the configuration anew, for cde alone, and the flows. Raises OperatorError, one or a group of them."""
     config, base = reread()
     _refuse_findings(config, base)
     waiting = [name for name in Config.model_fields if name not in RELOADED]
     waiting = [name for name in waiting if getattr(config, name) != getattr(running, name)]
     if waiting:
         _log.warning("reload_needs_restart", sections=waiting)
-    # The others go on with what they have: cde must agree with them.
-    agreed = config.model_copy(update={"capture": running.capture})
-    return _configure_cde(agreed, base, state, gateway, scan_mode)
+    # The others go on with what they have: cde and the flows must agree with them.
+    agreed = running.model_copy(update={name: getattr(config, name) for name in RELOADED})
+    if waiting:
+        _refuse_findings(agreed, base)
+    configure_cde = _configure_cde(agreed, base, state, gateway, scan_mode)
+    return Reloaded(configure_cde, take_over(state / VERSIONS_FOLDER, flow_files(agreed, base)))
 
 
 def _resolved(config: Config, base: Path) -> dict[str, Any]:
     data = config.model_dump()
-    data["capture"]["flows_directory"] = str(flow_files(config, base)[0].parent)
     if config.audit.anchor_file:
         data["audit"]["anchor_file"] = str((base / config.audit.anchor_file).absolute())
     return data
 
 
-def _api_key(state: Path) -> str:
-    path = state / API_KEY_FILE
-    if path.exists():
-        return path.read_text("ascii").strip()
-    key = secrets.token_urlsafe(SECRET_BYTES)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(key + "\n")
-    return key
+def _configure_control(config: Config, base: Path, state: Path, ticket: str) -> ConfigureControl:
+    return ConfigureControl(
+        config_json=json.dumps(_resolved(config, base)).encode(),
+        state_directory=str(state),
+        session_key=secrets.token_bytes(SECRET_BYTES),
+        login_ticket=ticket,
+        api_key=kept_secret(state / API_KEY_FILE),
+        caller_key=kept_secret(state / CALLER_KEY_FILE).encode(),
+    )
 
 
 def _configure_cde(

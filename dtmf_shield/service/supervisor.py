@@ -29,6 +29,7 @@ from dtmf_shield.model.messages import (
     ConfigureMedia,
     Drain,
     Drained,
+    FlowsServed,
     GatewayResolved,
     GatewaySettings,
     Heartbeat,
@@ -44,6 +45,7 @@ from dtmf_shield.model.messages import (
     ToSupervisor,
 )
 from dtmf_shield.model.stream import MaskStyle
+from dtmf_shield.service.cde_configuration import CdeConfiguration, Reloaded
 from dtmf_shield.service.channel import CHANNEL_DESCRIPTORS_MAX, connect_pair
 from dtmf_shield.service.child import Child
 from dtmf_shield.service.rehearsal import rehearse
@@ -95,23 +97,25 @@ class Supervisor:
         sockets: HeldSockets,
         configure_cde: ConfigureCde,
         configure_control: ConfigureControl,
+        flow_files: tuple[str, ...],
         clock: Clock,
         scan_mode: bool = False,
         log: IO[bytes] | None = None,
         on_status: Callable[[str, dict[str, Any]], None] = lambda _name, _details: None,
-        reread: Callable[[], ConfigureCde] | None = None,
+        reread: Callable[[], Reloaded] | None = None,
     ) -> None:
         """Create the locked regions. ``scan_mode`` uses scannable memory, for the memory tests only.
 
-        ``reread``: reads the configuration anew at SIGHUP; raises OperatorError, one or a group of them.
+        ``flow_files``: copies of flows that calls begin with. ``reread``: reads the configuration and the flows anew
+        at SIGHUP; raises OperatorError, one or a group of them.
         """
         self._config, self._state_directory, self._sockets = config, state_directory, sockets
-        self._cde_configuration, self._control_configuration = configure_cde, configure_control
+        self._cde, self._control_configuration = CdeConfiguration(configure_cde), configure_control
         self._clock, self._log_file, self._on_status = clock, log, on_status
-        self._reread = reread
+        self._reread, self._flows = reread, FlowsServed(flow_files)
+        self._flows_next = self._flows
+        """Of a reload: served once its cde serves."""
         self._reloading: asyncio.Task[None] | None = None
-        self._cde_before: ConfigureCde | None = None
-        """The configuration that served, until a cde serves the new one."""
         self._slots_fd, secret = create_region(allow_secret=not scan_mode)
         self._mailbox_fd, _ = create_region(MAILBOX_BYTES, allow_secret=not scan_mode)
         if not secret:
@@ -157,25 +161,46 @@ class Supervisor:
 
     def reload(self) -> None:
         """Read the configuration anew and replace cde by one that has it; a bad one changes nothing."""
-        if self._reloading is not None and not self._reloading.done():
+        if (self._reloading is not None and not self._reloading.done()) or self._cde.unproven:
             _log.warning("reload_refused", reason="a reload is still under way")
         elif self._reread is not None and self._announced:
             self._reloading = asyncio.get_running_loop().create_task(self._reload(self._reread))
+            self._reloading.add_done_callback(self._reload_ended)
 
-    async def _reload(self, reread: Callable[[], ConfigureCde]) -> None:
+    def _reload_ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            # Our own mistake: without this line an operator would wait for a word for ever.
+            self._refuse_reload(
+                f"a mistake of this program ({type(error).__name__}: {error}); please report it"
+            )
+
+    def _refuse_reload(self, reason: str) -> None:
+        _log.error("reload_refused", reason=reason)
+        self._on_status("reload_refused", {"reason": reason})
+
+    async def _reload(self, reread: Callable[[], Reloaded]) -> None:
         reasons: list[str] = []
-        configure = self._cde_configuration
+        reloaded = Reloaded(self._cde.now, ())
         try:
-            configure = reread()
+            # Names are looked up: heartbeats and deaths must not wait for a resolver.
+            reloaded = await asyncio.to_thread(reread)
         except* OperatorError as group:
             reasons += [str(error) for error in group.exceptions]
-        reason = "; ".join(reasons) or await rehearse(configure, self._log_file)
+        reason = "; ".join(reasons) or await rehearse(reloaded.configure_cde, self._log_file)
         if reason:
-            _log.error("reload_refused", reason=reason)
-            self._on_status("reload_refused", {"reason": reason})
+            self._refuse_reload(reason)
             return
-        self._cde_before, self._cde_configuration = self._cde_configuration, configure
+        self._cde.begin(reloaded.configure_cde)
+        self._flows_next = FlowsServed(reloaded.flow_files)
         await self._replace_cde(self._children[ProcessName.CDE])
+
+    def _serve_flows(self) -> None:
+        """A reload has come to its end: captures begin with its flows, in this control and in those after it."""
+        self._flows = self._flows_next
+        control = self._children.get(ProcessName.CONTROL)
+        if control is not None:
+            control.send(self._flows)
 
     async def _replace_cde(self, old: Child) -> None:
         """Let what runs in ``old`` end, then let it leave: ``_exited`` starts the new one in its place."""
@@ -200,18 +225,13 @@ class Supervisor:
 
     @property
     def gateways(self) -> tuple[GatewaySettings, ...]:
-        """As cde was told of them last."""
-        return self._cde_configuration.gateways
+        """As the next cde is told of them."""
+        return self._cde.now.gateways
 
     def gateway_resolved(self, message: GatewayResolved) -> None:
         """Tell cde where a gateway is now, and every cde that is started later."""
-        gateways = tuple(
-            replace(each, addresses=message.addresses) if each.name == message.gateway else each
-            for each in self.gateways
-        )
-        self._cde_configuration = replace(self._cde_configuration, gateways=gateways)
-        cde = self._children.get(ProcessName.CDE)
-        if cde is not None:
+        tell, cde = self._cde.gateway_moved(message), self._children.get(ProcessName.CDE)
+        if tell and cde is not None:
             cde.send(message)
 
     # --- starting and joining ------------------------------------------------------------------------
@@ -253,10 +273,12 @@ class Supervisor:
             child.send(SocketsPassed(kind=SocketKind.RTP, indexes=batch), fds)
 
     def _configure_cde(self, child: Child) -> None:
-        child.send(self._cde_configuration, (self._slots_fd, self._mailbox_fd))
+        child.send(self._cde.now, (self._slots_fd, self._mailbox_fd))
+        self._cde.started()
 
     def _configure_control(self, child: Child) -> None:
         child.send(self._control_configuration, (self._mailbox_fd,))
+        child.send(self._flows)
         ports = self._sockets.ports
         for start in range(0, len(ports), PORTS_BATCH):
             complete = start + PORTS_BATCH >= len(ports)
@@ -283,8 +305,8 @@ class Supervisor:
         match message:
             case ProcessReady(weaker=weaker):
                 child.ready = True
-                if child.name is ProcessName.CDE and self._cde_before is not None:
-                    self._cde_before = None
+                if child.name is ProcessName.CDE and self._cde.proven():
+                    self._serve_flows()
                     _log.info("reloaded")
                     self._on_status("reloaded", {})
                 child.weaker = weaker
@@ -304,9 +326,8 @@ class Supervisor:
 
     def _fall_back(self, reason: str) -> bool:
         """A new cde does not serve although its rehearsal did: go back to what served. False: nothing to go back to."""
-        if self._cde_before is None:
+        if not self._cde.fall_back():
             return False
-        self._cde_configuration, self._cde_before = self._cde_before, None
         _log.error("reload_failed", reason=reason)
         self._on_status("reload_refused", {"reason": reason})
         return True

@@ -14,14 +14,30 @@ from pathlib import Path
 
 import pytest
 
-from dtmf_shield.model.capture import CaptureOutcome, CaptureResult, CaptureState
+from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState, Patience
 from dtmf_shield.model.ids import CaptureId
-from dtmf_shield.model.messages import CancelCapture, SubmitCapture
+from dtmf_shield.model.messages import (
+    AskChoice,
+    CancelCapture,
+    ChoiceMade,
+    CollectField,
+    FieldGivenUp,
+    SubmitCapture,
+)
 from tests.leak.memory_scanner import scan
 from tests.unit.service.cde_driver import CODE, EXPIRY, PAN, CdeDriver, Gateway
 
 CANARY = "6011000990139424"
 SOURCE = Path(__file__).parent / "never_reusing_allocator.c"
+IMPATIENT = Patience(
+    attempts=1,
+    first_digit_timeout_ms=20_000,
+    inter_digit_timeout_ms=20_000,
+    settle_timeout_ms=20_000,
+    total_timeout_ms=700,
+    type_ahead="drop",
+    debounce_ms=20,
+)
 SLOTS = "/memfd:dtmf-shield-slots (deleted)"
 
 
@@ -137,6 +153,26 @@ def field_asked_again(cde: CdeDriver, gateway: Gateway) -> None:
     cde.wait_for_state(CaptureState.WAITING)
 
 
+def field_given_up(cde: CdeDriver, gateway: Gateway) -> None:
+    capture_id = cde.start("given up")
+    cde.control.send(CollectField(capture_id, PAN, IMPATIENT))
+    cde.wait_for_state(CaptureState.WAITING)
+    cde.key(CANARY)
+    assert cde.wait_for(FieldGivenUp).field == PAN
+
+
+def menu_over_a_number_half_keyed_and_one_typed_ahead(cde: CdeDriver, gateway: Gateway) -> None:
+    capture_id = key_number(cde)
+    while cde.wait_for(CaptureProgress).count < len(CANARY):
+        pass  # a key on its way would be one of the menu
+    cde.control.send(AskChoice(capture_id, ("4", "7"), IMPATIENT))
+    cde.wait_for_state(CaptureState.CHOOSING)
+    cde.key("7#" + CANARY)
+    assert cde.wait_for(ChoiceMade).ordinal == 1
+    cde.control.send(CollectField(capture_id, PAN, IMPATIENT))
+    assert cde.wait_for(FieldGivenUp).field == PAN
+
+
 def typed_ahead_and_cancelled(cde: CdeDriver, gateway: Gateway) -> None:
     capture_id = cde.start("ahead")
     cde.key(CANARY + "#")
@@ -178,6 +214,8 @@ ENDS = [
     answer_cut_short,
     caller_gone,
     field_asked_again,
+    field_given_up,
+    menu_over_a_number_half_keyed_and_one_typed_ahead,
     typed_ahead_and_cancelled,
     media_died,
     cancelled_while_sending,

@@ -2,7 +2,7 @@
 import "./elements.js";
 import { announcer } from "./announce.js";
 import { looksLikeCard, send } from "./command.js";
-import { emptyState, reduce, running } from "./store.js";
+import { emptyState, reduce, running, speaking } from "./store.js";
 import { openStream } from "./stream.js";
 import { draw, drawClock, mayStart } from "./view.js";
 import { AT_GATEWAY, PROBLEMS } from "./words.js";
@@ -30,10 +30,10 @@ function note(words) {
   if (words) at("status").textContent = words;
 }
 
-async function command(body) {
+async function command(body, path = "commands") {
   const call = state.calls.get(state.selected);
-  if (!running(call) || call.capture.state in AT_GATEWAY) return;
-  const words = await send(`/v1/captures/${call.capture.id}/commands`, body);
+  if (!(running(call) || speaking(call)) || call.capture.state in AT_GATEWAY) return;
+  const words = await send(`/v1/captures/${call.capture.id}/${path}`, body);
   if (words) at("actions-note").textContent = at("status").textContent = words;
 }
 
@@ -75,6 +75,7 @@ at("pause").addEventListener("click", () => {
   const paused = state.calls.get(state.selected)?.capture?.state === "paused";
   command({ command: paused ? "resume" : "pause" });
 });
+at("pay").addEventListener("click", () => command({}, "pay"));
 at("cancel").addEventListener("click", () => command({ command: "cancel" }));
 document.addEventListener("keydown", shortcut);
 setInterval(() => drawClock(state), 1000);

@@ -24,6 +24,11 @@ export function running(call) {
   return Boolean(call?.capture && !call.capture.outcome && call.state !== "ended");
 }
 
+// The flow goes on after the capture's end: it says the receipt, or asks for another card in a new capture.
+export function speaking(call) {
+  return Boolean(call?.capture?.outcome && call.capture.step && call.state !== "ended");
+}
+
 function pick({ v, ...rest }) {
   return rest;
 }

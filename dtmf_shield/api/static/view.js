@@ -2,8 +2,8 @@
 import { make } from "./elements.js";
 import { icon } from "./icons.js";
 import { badgeState } from "./state_words.js";
-import { running } from "./store.js";
-import { AT_GATEWAY, CALL_STATES, RESULTS, SHIELD_MODES, amountWords, brandName } from "./words.js";
+import { running, speaking } from "./store.js";
+import { AT_GATEWAY, CALL_STATES, HINTS, RESULTS, SHIELD_MODES, amountWords, brandName } from "./words.js";
 
 const at = (id) => document.getElementById(id);
 
@@ -94,16 +94,23 @@ function drawWork(state, call, act) {
   const busy = running(call);
   const sending = busy && call.capture.state in AT_GATEWAY;
   const paused = busy && call.capture.state === "paused";
+  const after = speaking(call);
   drawSay(busy ? call.capture.say : "");
+  drawHint(busy ? call.capture.hint : null);
   drawFields(call, busy, sending, act);
   drawOutcome(call.capture);
-  drawStart(state, call, busy);
-  at("actions").hidden = !busy;
+  drawStart(state, call, busy || after);
+  at("actions").hidden = !busy && !after;
+  at("pay").hidden = !call.capture?.can_pay;
+  at("pause").hidden = after;
+  at("cancel").textContent = after ? "Stop the prompts" : "Cancel capture";
   at("cancel").setAttribute("aria-disabled", String(sending));
   at("pause").setAttribute("aria-disabled", String(sending));
   at("pause").textContent = paused ? "Go on" : "Pause";
   at("actions-note").textContent = sending
     ? `${AT_GATEWAY[call.capture.state]}… nothing can be changed until the result is here.`
+    : after ? "The caller hears how it ended, or is asked what comes next."
+    : call.capture?.can_pay ? "The caller is asked to confirm. Take payment does it for the caller."
     : paused ? "Paused: what the caller keys is masked and dropped."
     : "The caller keys; you hear no tone. Alt+1 to Alt+3 go to the Reset buttons.";
 }
@@ -112,6 +119,11 @@ function drawSay(words) {
   at("say").hidden = !words;
   if (words && at("say").dataset.words !== words) at("say").replaceChildren(make("b", "", "Say:"), words);
   at("say").dataset.words = words;
+}
+
+function drawHint(hint) {
+  at("hint").hidden = !HINTS[hint];
+  at("hint").textContent = HINTS[hint] ?? "";
 }
 
 function drawFields(call, busy, sending, act) {

@@ -37,7 +37,18 @@ export const RESULTS = {
   cancelled: ["plain", "Cancelled", "Nothing was taken."],
   caller_gone: ["bad", "Caller has left", "Nothing was taken."],
   interrupted: ["bad", "Capture interrupted", "Nothing was taken. Please try again."],
+  completed: ["good", "Done", "The caller has answered. No card was asked for."],
+  handed_over: ["plain", "Handed back to you", "No card was sent. Nothing was taken."],
   refused: ["bad", "Refused", "No token was given. If it happens again, tell your administrator."],
+};
+
+// How the caller's keys arrive, and what helps.
+export const HINTS = {
+  duplicate_keys: "Keys arrive twice: ask the caller to press each key once, and to wait a moment before the next.",
+  slow_keys: "The caller needs more time: the line waits twice as long now.",
+  short_tones: "Key tones are very short: ask the caller to hold each key a little longer.",
+  weak_tones: "Key tones are faint: ask the caller to hold each key longer, and not to use a loudspeaker.",
+  noisy_line: "The line is noisy: keys may be lost. A quieter place or another phone helps.",
 };
 
 // Capture states in which nothing can be changed: what the page says meanwhile.
@@ -58,6 +69,7 @@ export const PROBLEMS = {
   "call-not-found": "That call is gone.",
   "captures-full": "No capture can start just now. Try again in a moment.",
   "invalid-request": "The reference may hold letters, digits and dashes, 32 at most, and no card number.",
+  "nothing-to-pay": "The caller has not come to the point where the payment is taken.",
   "amount-needed": "This payment needs an amount. Start it from your desktop program.",
   "not-signed-in": "Your session has ended. Open a new one-time link.",
 };

@@ -71,9 +71,10 @@ class FieldLost(msgspec.Struct, frozen=True, tag=True, gc=False):
 
 
 class FieldFailed(msgspec.Struct, frozen=True, tag=True, gc=False):
-    """Attempts or time of the field are used up."""
+    """Attempts or time of the field are used up. ``reason``: of the last refusal."""
 
     field: str
+    reason: RejectReason | None = None
 
 
 class Undone(msgspec.Struct, frozen=True, tag=True, gc=False):

@@ -193,6 +193,8 @@ def _compiled(flow: Flow, name: str, step: Step, keys: Keys) -> CompiledStep:
     common["next"] = dict(step.next)
     if step.limit is not None:
         common |= {"limit_visits": step.limit.visits, "limit_then": step.limit.then}
+    if isinstance(step, CollectStep | MenuStep) and "agent_key" not in step.next:
+        keys = keys.model_copy(update={"agent": "none"})  # nowhere to go: the key is a key like any other
     if isinstance(step, CollectStep):
         own = step.keys.over(keys) if step.keys is not None else keys
         return CompiledStep(**common, **_asking(flow, step, own), field=step.field, errors=_errors(step))

@@ -17,6 +17,10 @@ from dtmf_shield.model.capture import FIELDS_MAX, CaptureSpec, ResetKeys, Submit
 STEPS_MAX: Final = 64
 INPUTS_MAX: Final = 32
 PROMPTS_MAX: Final = 200
+CAPTURE_MARGIN_MS: Final = 60_000
+"""A flow whose time is up may still say so and hand the call over before cde ends the capture."""
+CAPTURE_MS_MAX: Final = 1_800_000
+"""How long cde holds what a flow without max_duration has collected; each step has a time of its own."""
 
 
 class Flow(Model):
@@ -88,12 +92,15 @@ class Flow(Model):
             first_digit_timeout_ms=self.defaults.first_digit_timeout,
             inter_digit_timeout_ms=self.defaults.inter_digit_timeout,
             settle_timeout_ms=self.defaults.settle_timeout,
-            total_timeout_ms=self.defaults.total_timeout,
+            total_timeout_ms=self._capture_ms(),
             pause_timeout_ms=self.defaults.pause_timeout,
             undo=UndoKey(keys.undo or "star"),
             reset=ResetKeys(keys.reset or "double"),
             submit=SubmitKey(keys.submit or "hash"),
         )
+
+    def _capture_ms(self) -> int:
+        return CAPTURE_MS_MAX if self.max_duration is None else self.max_duration.time + CAPTURE_MARGIN_MS
 
     def _attempts_max(self) -> int:
         """Return the attempts of the most patient step: the flow counts them, cde only bounds them."""

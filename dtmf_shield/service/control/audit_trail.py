@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from pathlib import Path
 from typing import Final
 
 from dtmf_shield.audit.anchor import Anchor, FileAnchor, SyslogAnchor
-from dtmf_shield.audit.chain import AuditLog
+from dtmf_shield.audit.chain import AuditLog, tail
 from dtmf_shield.audit.keeper import RootKeeper
 from dtmf_shield.audit.roots import RootsDoNotFitError, RootWriter
 from dtmf_shield.audit.signing import KEY_FILE, ensure_signer
@@ -17,12 +16,13 @@ from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.call.events import CallSnapshot
 from dtmf_shield.model.capture import CaptureOutcome
-from dtmf_shield.model.ids import CallId, CaptureId
 from dtmf_shield.model.messages import PaymentChanged
+from dtmf_shield.service.control.audit_memory import AuditMemory, Begun
+from dtmf_shield.service.flow_versions import VERSION_CHARACTERS
 
 AUDIT_FILE: Final = "audit.jsonl"
-CAPTURES_KNOWN_MAX: Final = 4_096
-"""Captures between their start and their end; the oldest is forgotten, and its end is told without its flow."""
+TAIL_BYTES: Final = 1_000_000
+"""Of the log, read at the start for what has been noted already: some 4,000 rows, the calls of a few hundred."""
 
 _log = get_logger("audit")
 
@@ -35,7 +35,8 @@ class AuditTrail:
         self._state, self._section, self._clock = state, section, clock
         self._rows = AuditLog(state / AUDIT_FILE)
         self._keeper: RootKeeper | None = None
-        self._running: OrderedDict[CaptureId, tuple[CallId, str]] = OrderedDict()
+        self._memory = AuditMemory()
+        self._memory.learn(tail(state / AUDIT_FILE, TAIL_BYTES))
 
     def start(self) -> None:
         """Begin to put rows under roots. Without a key or a roots file that fits there are rows all the same."""
@@ -74,22 +75,32 @@ class AuditTrail:
             return
         if capture.outcome is not None:
             self.capture_ended(capture.outcome)
-        elif capture.capture_id not in self._running:
-            self._running[capture.capture_id] = (call.call_id, capture.flow_id)
-            while len(self._running) > CAPTURES_KNOWN_MAX:
-                self._running.popitem(last=False)
-            self.note("capture_started", capture=capture.capture_id, call=call.call_id, flow=capture.flow_id)
+        elif self._memory.started(capture.capture_id, Begun(call.call_id, capture.flow_id)):
+            self.note(
+                "capture_started",
+                capture=capture.capture_id,
+                call=call.call_id,
+                flow=capture.flow_id,
+                version=capture.flow_fingerprint[:VERSION_CHARACTERS],
+            )
 
     def capture_ended(self, outcome: CaptureOutcome, *, told_by_cde: bool = False) -> None:
-        """Note an end once. cde tells also of captures that an earlier control has started."""
-        known = self._running.pop(outcome.capture_id, None)
-        if known is None and not told_by_cde:
+        """Note an end once, and once more where the truth replaces a guess.
+
+        cde tells also of captures that an earlier control has started; it tells a fresh control all it knows again.
+        """
+        if not told_by_cde and not self._memory.runs(outcome.capture_id):
             return
-        facts = {"call": known[0], "flow": known[1]} if known else {}
+        begun = self._memory.ended(outcome.capture_id, outcome.result)
+        if begun is None:
+            return
+        facts = {"call": begun.call_id, "flow": begun.flow_id} if begun.call_id else {}
         self.note("capture_ended", capture=outcome.capture_id, result=outcome.result.value, **facts)
 
     def payment_changed(self, payment: PaymentChanged) -> None:
-        """Note what an operation at a gateway has become."""
+        """Note what an operation at a gateway has become, each state once."""
+        if not self._memory.operation_is(payment.operation_id, payment.state.value):
+            return
         self.note(
             "payment",
             operation=payment.operation_id,

@@ -39,6 +39,7 @@ _REFUSALS: Final[Mapping[type[errors.CommandRefused], type[ports.DeskRefusal]]] 
     errors.AmountNotTaken: ports.AmountNotTaken,
     errors.InputRefused: ports.InputRefused,
     errors.CaptureUnavailable: ports.CapturesFull,
+    errors.NothingToPay: ports.NothingToPay,
 }
 
 
@@ -117,6 +118,12 @@ class Desk:
             self._core.request_field(self._clock.now_s(), capture_id, field)
         self._after()
 
+    def take_payment(self, capture_id: CaptureId) -> None:
+        """Choose what the flow's menu lets the agent choose."""
+        with _translated():
+            self._core.take_payment(self._clock.now_s(), capture_id)
+        self._after()
+
     def pause_capture(self, capture_id: CaptureId) -> None:
         """Drop keys until resumed."""
         with _translated():
@@ -161,6 +168,10 @@ class Desk:
             self._tell_service()
             for snapshot in self._core.snapshots():
                 self._tell_call(self._view(snapshot))
+
+    def flows_changed(self, flows: Mapping[str, Flow]) -> None:
+        """An agent may start these flows from now on."""
+        self._flows = flows
 
     def captures_paused(self, *, paused: bool) -> None:
         """Cde is being replaced and takes no new capture, or a fresh one is there."""
@@ -243,7 +254,8 @@ class Desk:
     def _capture_view(self, call_id: CallId, capture: CaptureSnapshot) -> views.CaptureView:
         view = self._captures.get(capture.capture_id)
         if view is None:
-            flow = self._flows[capture.flow_id]
+            # The version that runs: since it began a reload may have changed or removed it.
+            flow = capture.flow or self._flows[capture.flow_id]
             view = views.new_capture(
                 capture_id=capture.capture_id,
                 call_id=call_id,
@@ -260,6 +272,7 @@ class Desk:
             view = views.capture_after_progress(view, capture.progress)
         if isinstance(capture.outcome, CaptureOutcome):
             view = views.capture_after_outcome(view, capture.outcome)
+        view = views.capture_in_flow(view, capture.step, capture.hint, can_pay=capture.can_pay)
         self._captures[view.id] = view
         while len(self._captures) > CAPTURES_KEPT_MAX:
             self._captures.popitem(last=False)

@@ -13,6 +13,7 @@ import os
 import secrets
 import socket
 import sqlite3
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,7 @@ from dtmf_shield.api.app import create_app
 from dtmf_shield.api.login import OneTimeLogin
 from dtmf_shield.api.server import serve
 from dtmf_shield.base.config import Config, split_host_port
-from dtmf_shield.base.errors import InvariantError
+from dtmf_shield.base.errors import InvariantError, OperatorError
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.call.core import CallCore
@@ -35,12 +36,12 @@ from dtmf_shield.call.events import (
     CallHandedOver,
     CallPhase,
     CaptureChanged,
+    FlowMoved,
     ShieldStateChanged,
 )
 from dtmf_shield.call.record import CallRecord
 from dtmf_shield.call.settings import AgentTarget, CallSettings, Route, Trunk
 from dtmf_shield.flow.language import Flow
-from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress
 from dtmf_shield.model.ids import CallId
 from dtmf_shield.model.messages import (
@@ -50,9 +51,16 @@ from dtmf_shield.model.messages import (
     CapturesPaused,
     CdeToControl,
     CellFreed,
+    ChoiceMade,
+    ChoiceRefused,
     ConfigureControl,
+    ControlKeyed,
+    FieldGivenUp,
+    FlowsServed,
     GatewayHealth,
     Heartbeat,
+    KeysHinted,
+    LineHinted,
     MediaToControl,
     PaymentChanged,
     PeerConnected,
@@ -60,6 +68,9 @@ from dtmf_shield.model.messages import (
     PortsAvailable,
     ProcessName,
     ProcessReady,
+    PromptEnd,
+    PromptEnded,
+    PromptsLoaded,
     RecordingClosed,
     ShieldChanged,
     Shutdown,
@@ -76,6 +87,8 @@ from dtmf_shield.service.control.capture_port import CdeCaptures
 from dtmf_shield.service.control.desk import Desk
 from dtmf_shield.service.control.mailbox import MailboxWriter
 from dtmf_shield.service.control.media_port import MediaRows
+from dtmf_shield.service.flow_versions import VERSIONS_FOLDER, FlowShelf
+from dtmf_shield.service.prompt_check import PROMPTS_FOLDER
 from dtmf_shield.service.seal.process_rights import give_up_common_rights
 from dtmf_shield.service.seal.step import told
 from dtmf_shield.signalling.udp import UdpShell
@@ -158,15 +171,6 @@ def settings_of(config: Config, flows: dict[str, Flow], caller_key: bytes = b"")
     )
 
 
-def load_flows(directory: Path) -> dict[str, Flow]:
-    """All flows of a directory that a call can begin, by id. Raises OperatorError; they have been checked already."""
-    flows = {}
-    for path in sorted(directory.glob("*.yaml")):
-        flow = load_flow(path.read_text("utf-8"), file=str(path))
-        flows[flow.id] = flow
-    return flows
-
-
 class ControlProcess:
     """Everything the process holds, and its routing of messages."""
 
@@ -180,6 +184,9 @@ class ControlProcess:
         self._media_channel: Channel[MediaToControl] | None = None
         self._cde_channel: Channel[CdeToControl] | None = None
         self._ports_complete = False
+        self._flow_readers: set[asyncio.Task[None]] = set()
+        self._flow_reading = asyncio.Lock()
+        """One reload after the other, in the order in which they were told."""
         self._core_stands = False
         self._weaker: tuple[str, ...] = ()
         self._waiting: dict[ProcessName, socket.socket] = {}
@@ -192,6 +199,10 @@ class ControlProcess:
         if not isinstance(message, ConfigureControl) or len(fds) != 1:
             raise InvariantError("the first message to control is ConfigureControl with one descriptor")
         self._configure(message, fds[0])
+        served, _ = self._supervisor.receive(timeout_s=None)
+        if not isinstance(served, FlowsServed):
+            raise InvariantError("the second message to control is FlowsServed")
+        self._shelf.serve(self._shelf.read(served.flow_files))
         self._supervisor.attach(asyncio.get_running_loop(), self._supervisor_message, self._leave)
         await self._sockets_here.wait()
         if self._leaving.is_set():
@@ -201,7 +212,7 @@ class ControlProcess:
     def _configure(self, message: ConfigureControl, mailbox_fd: int) -> None:
         self._config = Config.model_validate_json(message.config_json)
         self._state = Path(message.state_directory)
-        self._flows = load_flows(Path(self._config.capture.flows_directory))
+        self._shelf = FlowShelf(self._state / VERSIONS_FOLDER)
         self._rows = MediaRows(self._clock, self._config.media.address, self._config.media.address_v6)
         self._captures = CdeCaptures(self._clock, MailboxWriter(mailbox_fd))
         os.close(mailbox_fd)
@@ -213,7 +224,7 @@ class ControlProcess:
         loop = asyncio.get_running_loop()
         local = [Address(*sock.getsockname()[:2]) for sock in self._sip]
         self._core = CallCore(
-            settings=settings_of(self._config, self._flows, message.session_key),
+            settings=settings_of(self._config, self._shelf.flows, message.caller_key),
             local=local,
             media=self._rows,
             capture=self._captures,
@@ -222,7 +233,7 @@ class ControlProcess:
             wall_offset_s=self._clock.wall_s() - self._clock.now_s(),
         )
         self._shell = UdpShell(self._core, self._sip, self._clock, self._drain_events)
-        self._desk = Desk(self._core, self._flows, self._clock, self._shell.settle)
+        self._desk = Desk(self._core, self._shelf.flows, self._clock, self._shell.settle)
         login = OneTimeLogin(self._clock, message.session_key)
         first_start = bool(message.login_ticket)
         if first_start:
@@ -230,7 +241,8 @@ class ControlProcess:
             self._registry.clear()  # a service that has just started has no calls
         app = create_app(self._desk, login, api_key=message.api_key, clock=self._clock)
         # The mask of every restored call is on before its first packet is handled.
-        restored = self._core.restore(self._clock.now_s(), self._registry.records())
+        records = self._registry.records()
+        restored = self._core.restore(self._clock.now_s(), records, self._versions(records))
         self._core_stands = True
         self._join_waiting()
         self._shell.attach(loop)
@@ -245,6 +257,12 @@ class ControlProcess:
             beating.cancel()
             await self._farewell()
             await serving
+
+    def _versions(self, records: list[CallRecord]) -> dict[str, Flow]:
+        """Return the flows, by fingerprint, that captures which still run have begun with."""
+        running = {(record.flow_id, record.flow_fingerprint) for record in records if record.flow_fingerprint}
+        found = {wanted: self._shelf.version(flow_id, wanted) for flow_id, wanted in running}
+        return {wanted: flow for wanted, flow in found.items() if flow is not None}
 
     async def _serve_http(self, app: FastAPI) -> None:
         if self._http is not None:
@@ -273,6 +291,10 @@ class ControlProcess:
 
     def _supervisor_message(self, message: ToControl, fds: tuple[int, ...]) -> None:
         match message:
+            case FlowsServed(flow_files=names):
+                reading = asyncio.get_running_loop().create_task(self._serve_flows(names))
+                self._flow_readers.add(reading)
+                reading.add_done_callback(self._flow_readers.discard)
             case PortsAvailable(ports=ports, complete=complete):
                 self._rows.learn(ports)
                 self._ports_complete = complete
@@ -290,6 +312,22 @@ class ControlProcess:
         if self._sip and self._http is not None and self._ports_complete:
             self._sockets_here.set()
 
+    async def _serve_flows(self, names: tuple[str, ...]) -> None:
+        """Let captures begin with these versions; where one cannot be read, with those of before."""
+        async with self._flow_reading:
+            try:
+                # Calls must not wait for the reading of a hundred flows.
+                loaded = await asyncio.to_thread(self._shelf.read, names)
+            except OperatorError as error:
+                _log.error("flows_not_reloaded", reason=str(error))
+                return
+            changes = self._shelf.serve(loaded)
+        _log.info("flows_reloaded", **asdict(changes))
+        if self._core_stands:
+            self._core.flows_changed(self._shelf.flows)
+            self._desk.flows_changed(self._shelf.flows)
+            self._audit.note("flows_reloaded", **asdict(changes))
+
     def _join(self, peer: ProcessName, sock: socket.socket) -> None:
         if not self._core_stands:
             self._waiting[peer] = sock
@@ -306,6 +344,7 @@ class ControlProcess:
     def _join_media(self, sock: socket.socket) -> None:
         channel: Channel[MediaToControl] = Channel(sock, MediaToControl)
         self._rows.connect(channel)
+        self._rows.load_prompts(str(self._state / PROMPTS_FOLDER))
         channel.attach(
             asyncio.get_running_loop(),
             lambda message, _fds: self._media_message(message),
@@ -360,8 +399,16 @@ class ControlProcess:
                 self._core.shield_changed(now_s, message)
             case StarCodeKeyed():
                 self._core.star_code_keyed(now_s, message)
-            case RecordingClosed(call_id=call_id, duration_ms=duration_ms, frames_dropped=dropped):
-                self._audit.note("recording_closed", call=call_id, ms=duration_ms, frames_dropped=dropped)
+            case PromptEnded():
+                self._prompt_ended(now_s, message)
+            case PromptsLoaded():
+                self._prompts_loaded(message)
+            case LineHinted():
+                self._core.line_hinted(now_s, message)
+            case RecordingClosed(call_id=call_id, path=path, duration_ms=duration_ms, frames_dropped=dropped):
+                # Without a path the disk refused: only a part lies there.
+                facts = {"kept": int(bool(path)), "ms": duration_ms, "frames_dropped": dropped}
+                self._audit.note("recording_closed", call=call_id, **facts)
             case CallClosed(call_id=call_id, caller=caller, agent=agent):
                 self._log_statistics(call_id, caller, agent)
             case _:
@@ -371,7 +418,14 @@ class ControlProcess:
     def _cde_message(self, message: CdeToControl) -> None:
         now_s = self._clock.now_s()
         match message:
-            case CaptureArmed():
+            case (
+                CaptureArmed()
+                | FieldGivenUp()
+                | ChoiceMade()
+                | ChoiceRefused()
+                | ControlKeyed()
+                | KeysHinted()
+            ):
                 self._core.capture_message(now_s, message)
             case CaptureProgress():
                 self._desk.progressed(message)
@@ -393,7 +447,22 @@ class ControlProcess:
                 _log.warning("velocity_stopped", capture_id=capture_id, rule=rule)
             case GatewayHealth(up=up):
                 self._desk.gateway_changed(up=up)
+                self._core.gateway_changed(now_s, up=up)
         self._shell.settle()
+
+    def _prompt_ended(self, now_s: float, message: PromptEnded) -> None:
+        if message.reason is PromptEnd.MISSING:
+            _log.warning("prompt_missing", call_id=message.call_id, next="run: dtmf-shield prompts build")
+        self._core.prompt_ended(now_s, message)
+
+    def _prompts_loaded(self, message: PromptsLoaded) -> None:
+        if message.reason or not message.count:
+            reason = (
+                message.reason or "none are built; flows go on without a word; run: dtmf-shield prompts build"
+            )
+            _log.warning("prompts_missing", directory=message.path, reason=reason)
+        else:
+            _log.info("prompts_loaded", directory=message.path, pieces=message.count)
 
     # --- events of the core ------------------------------------------------------------------------------------
 
@@ -425,6 +494,9 @@ class ControlProcess:
                 self._audit.note("shield", call=call_id, leg=role.value, mode=mode.value)
             case CaptureChanged(call_id=call_id):
                 self._audit_capture(call_id)
+            case FlowMoved(call_id=call_id, flow_id=flow_id, step=step):
+                _log.debug("flow_step", call_id=call_id, flow=flow_id, step=step)
+                return
             case _:
                 pass  # CallStarted, CallPhaseChanged: only the view changes
         self._desk.call_changed(event.call_id)

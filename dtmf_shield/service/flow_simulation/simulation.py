@@ -158,10 +158,7 @@ class Simulation:
         if self.over:
             return
         self._note("keys", "•")
-        if not self._caller.listening:
-            self._caller.type_ahead(key, self._now_ms / 1000)
-            return
-        if self._state.at.barge_in:
+        if self._caller.listening and self._state.at.barge_in:
             self._end_prompt()
         for event in self._caller.press(key, self._now_ms / 1000):
             self._happen(event)
@@ -182,7 +179,7 @@ class Simulation:
     def _next_ms(self) -> int | None:
         silence_s = self._caller.next_timer_s if self._caller.listening else None
         times = [self._due[0][0]] if self._due else []
-        if silence_s is not None and self._prompt is None:
+        if silence_s is not None:
             times.append(max(round(silence_s * 1000) + 1, self._now_ms))
         return min(times, default=None)
 
@@ -206,7 +203,7 @@ class Simulation:
             else:
                 self._happen(event)
         self._now_ms = max(self._now_ms, at_ms)
-        if not self.over and self._caller.listening and self._prompt is None:
+        if not self.over and self._caller.listening:
             for event in self._caller.silent_until(self._now_ms / 1000):
                 self._happen(event)
 
@@ -216,9 +213,14 @@ class Simulation:
 
     def _end_prompt(self) -> None:
         if self._prompt is not None:
-            self._prompt = None
-            self._caller.restart_silence(self._now_ms / 1000)
+            self._silence()
             self._happen(PromptDone())
+
+    def _silence(self) -> None:
+        """Nothing is said any more."""
+        if self._prompt is not None:
+            self._prompt = None
+            self._caller.prompt_said(self._now_ms / 1000, over=True)
 
     # --- the flow -----------------------------------------------------------------------------------------
 
@@ -253,11 +255,12 @@ class Simulation:
                 case Play():
                     self._play(command)
                 case StopPrompt():
-                    self._prompt = None
+                    self._silence()
                 case Collect():
                     self._collect(command)
                 case OpenMenu():
-                    self._caller.open_menu(command, self._now_ms / 1000)
+                    for event in self._caller.open_menu(command, self._now_ms / 1000):
+                        self._later(0, event)
                 case SetTimer():
                     self._later(command.delay_ms, TimerFired(command.timer, command.mark))
                 case Charge():
@@ -277,9 +280,10 @@ class Simulation:
     def _play(self, command: Play) -> None:
         said = spoken(command.pieces)
         self._note("hears", said + (" (again and again)" if command.loop else ""))
-        self._prompt = None
+        self._silence()
         if not command.loop:
             self._prompt = PromptDone()
+            self._caller.prompt_said(self._now_ms / 1000, over=False)
             words = len(said.split())
             self._later(words * WORD_MS, self._prompt)
 

@@ -103,7 +103,10 @@ def _amount(command: Charge) -> str:
 _TOLD: Final[dict[type, Callable[[Any], tuple[str, str]]]] = {
     ev.Accepted: lambda event: ("accepted", " ".join([event.field, *_card(event), event.value]).rstrip()),
     ev.Rejected: lambda event: ("refused", f"{event.field}: {event.reason.value}"),
-    ev.FieldFailed: lambda event: ("failed", event.field),
+    ev.FieldFailed: lambda event: (
+        "failed",
+        event.field + (f": {event.reason.value}" if event.reason else ""),
+    ),
     ev.Undone: lambda event: ("undone", f"{event.count} left"),
     ev.Chosen: lambda event: ("chosen", f"option {event.ordinal + 1}"),
     ev.ChoiceRejected: lambda event: ("refused", event.reason.value),

@@ -210,12 +210,12 @@ class CallHouse:
             tokens=token_source(prefix),
         )  # fmt: skip
 
-    def crash(self):
-        """Control dies and comes back: nothing is left but the store."""
+    def crash(self, versions=None):
+        """Control dies and comes back: nothing is left but the store, and flows of earlier ``versions``."""
         records = list(self.store.records.values())
         self.media.free = sorted({*self.media.free, *(record.ports.row for record in records)})
         self.core = self.new_core("k2")
-        count = self.core.restore(self.now_s, records)
+        count = self.core.restore(self.now_s, records, versions or {})
         self.net.add(CORE, self.core, self._drain)
         return count
 

@@ -3,6 +3,7 @@
 import pytest
 
 from dtmf_shield.base.errors import InvariantError
+from dtmf_shield.call.settings import ARM_TIMEOUT_S
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState
 from dtmf_shield.model.ids import Token
 from dtmf_shield.model.messages import CancelCapture, CaptureArmed, CollectField, SubmitCapture
@@ -30,6 +31,15 @@ def sending_house():
         held = progress(capture_id, CaptureState.HELD, fields[: count + 1])
         house.core.capture_message(house.now_s, held)
     assert isinstance(house.capture.sent[-1], SubmitCapture)
+    return house, capture_id
+
+
+def joined_anew_house():
+    """Control died while a card was sent, and its channel to cde broke before cde told how far the capture is."""
+    house, capture_id = sending_house()
+    house.crash()
+    house.capture.sent.clear()
+    house.core.cde_restarted(house.now_s)
     return house, capture_id
 
 
@@ -69,6 +79,47 @@ def test_cde_dying_while_a_card_is_sent_leaves_an_unknown_outcome():
     house.core.cde_restarted(house.now_s)
 
     assert outcome_of(house).result is CaptureResult.UNKNOWN
+
+
+def test_joining_a_cde_anew_while_keys_are_taken_ends_the_capture_there_too():
+    """The channel may have broken and not cde: it would go on collecting under a mask that has gone down."""
+    house, capture_id = armed_house()
+    house.core.capture_message(house.now_s, CaptureArmed(capture_id))
+
+    house.core.cde_restarted(house.now_s)
+
+    assert cancels(house) == [CancelCapture(capture_id, CaptureResult.INTERRUPTED)]
+    assert outcome_of(house).result is CaptureResult.INTERRUPTED
+
+
+def test_joining_a_cde_anew_while_a_card_is_sent_leaves_the_capture_its_token():
+    house, capture_id = sending_house()
+
+    house.core.cde_restarted(house.now_s)
+
+    assert cancels(house) == []
+    token = CaptureOutcome(capture_id=capture_id, result=CaptureResult.TOKEN, token=Token("tok_1"))
+    house.core.capture_message(house.now_s, token)
+    assert outcome_of(house).token == "tok_1"
+
+
+def test_joining_a_cde_anew_before_it_told_how_far_a_capture_is_waits_for_its_word():
+    house, capture_id = joined_anew_house()
+
+    assert cancels(house) == []
+    assert outcome_of(house) is None
+    token = CaptureOutcome(capture_id=capture_id, result=CaptureResult.TOKEN, token=Token("tok_1"))
+    house.core.capture_message(house.now_s, token)
+    assert outcome_of(house).token == "tok_1"
+
+
+def test_a_capture_of_which_a_cde_joined_anew_says_nothing_is_interrupted_there_too():
+    house, capture_id = joined_anew_house()
+
+    house.run(ARM_TIMEOUT_S + 0.1)
+
+    assert cancels(house) == [CancelCapture(capture_id, CaptureResult.INTERRUPTED)]
+    assert outcome_of(house).result is CaptureResult.INTERRUPTED
 
 
 def test_what_a_fresh_cde_reads_in_its_ledger_replaces_a_guess():

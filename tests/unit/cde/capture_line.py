@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dtmf_shield.cde.capture as capture_module
 from dtmf_shield.account_data import slots
-from dtmf_shield.cde.capture import Capture
+from dtmf_shield.cde.capture import Capture, CaptureMessage
 from dtmf_shield.cde.card import IinTable
 from dtmf_shield.cde.gateways.base import GatewayResult, GatewayResultKind
 from dtmf_shield.model.capture import (
@@ -15,6 +15,7 @@ from dtmf_shield.model.capture import (
     CaptureState,
     FieldKind,
     FieldSpec,
+    Patience,
     RejectReason,
 )
 from dtmf_shield.model.ids import CaptureId
@@ -29,6 +30,15 @@ FIELDS = (
     FieldSpec(name=CODE, kind=FieldKind.SECURITY_CODE),
 )
 TODAY = (2026, 11)
+PATIENCE = Patience(
+    attempts=3,
+    first_digit_timeout_ms=20_000,
+    inter_digit_timeout_ms=6_000,
+    settle_timeout_ms=2_000,
+    total_timeout_ms=120_000,
+)
+"""As a flow file has it where it says nothing."""
+OPTIONS = ("1", "2", "3")
 APPROVED = GatewayResult(GatewayResultKind.APPROVED, token="tok_1")
 
 
@@ -52,9 +62,21 @@ class Line:
         self.capture.armed()
         return self
 
-    def collect(self, field: str) -> Line:
-        self.capture.collect(field, self.now_s)
+    def collect(self, field: str, patience: Patience | None = None, attempt: int = 1) -> Line:
+        self.capture.collect(field, self.now_s, patience, attempt)
         return self
+
+    def menu(self, patience: Patience = PATIENCE, keys: tuple[str, ...] = OPTIONS) -> Line:
+        self.capture.ask_choice(keys, patience, self.now_s)
+        return self
+
+    def prompt(self, *, over: bool) -> Line:
+        self.capture.prompt_said(over, self.now_s)
+        return self
+
+    def told(self) -> list[CaptureMessage]:
+        """What it has told beside its progress since the last look."""
+        return list(self.capture.take_messages())
 
     def key(self, keys: str, gap_s: float = 0.2) -> Line:
         for key in keys:
@@ -68,7 +90,7 @@ class Line:
     def wait(self, seconds: float) -> Line:
         end_s = self.now_s + seconds
         while (due_s := self.capture.next_timer_s) is not None and due_s <= end_s:
-            self.now_s = due_s + 1e-6
+            self.now_s = due_s
             self.capture.handle_timer(self.now_s)
         self.now_s = end_s
         return self
@@ -103,6 +125,8 @@ def in_state(state: CaptureState, operation: OperationKind = OperationKind.TOKEN
     if state is CaptureState.FAILED:
         line.capture.stop(CaptureResult.CANCELLED)
         return line
+    if state is CaptureState.CHOOSING:
+        return line.menu()
     if state in (CaptureState.WAITING, CaptureState.KEYING, CaptureState.PAUSED):
         line.collect(PAN)
         if state is not CaptureState.WAITING:

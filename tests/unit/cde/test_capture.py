@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from dtmf_shield.account_data import slots
 from dtmf_shield.base.errors import InvariantError
-from dtmf_shield.cde.capture import Change
+from dtmf_shield.cde.capture import SWALLOW_S_MAX, Change
 from dtmf_shield.cde.capture_table import ENDED
+from dtmf_shield.cde.doors import HELD_S_MAX, PAIR_WINDOW_S
 from dtmf_shield.cde.gateways.base import GatewayResult, GatewayResultKind, SlotField
 from dtmf_shield.model.capture import (
     CaptureResult,
@@ -22,6 +23,8 @@ from dtmf_shield.model.capture import (
     SubmitKey,
     UndoKey,
 )
+from dtmf_shield.model.ids import CaptureId
+from dtmf_shield.model.messages import FieldGivenUp
 from tests.unit.cde.capture_line import (
     AMEX,
     CODE,
@@ -60,12 +63,49 @@ def test_whole_card_is_held_and_its_slot_wiped_after_the_token() -> None:
     assert line.empty()
 
 
-def test_submit_with_a_field_missing_is_refused() -> None:
-    line = Line().armed().collect(PAN).key(MASTERCARD)
+@pytest.mark.parametrize("missing", [PAN, EXPIRY, CODE])
+def test_submit_with_a_field_of_the_card_missing_is_refused(missing: str) -> None:
+    line = Line().armed()
+    for name, keys in ((PAN, MASTERCARD), (EXPIRY, "1230"), (CODE, "123#")):
+        if name != missing:
+            line.collect(name).key(keys)
 
     with pytest.raises(InvariantError):
         line.capture.submit(line.now_s)
     assert line.state is CaptureState.HELD
+
+
+def test_fields_that_are_of_no_card_and_optional_ones_may_be_left_out() -> None:
+    spec = CaptureSpec(
+        fields=(
+            FIELDS[0],
+            FIELDS[1],
+            FieldSpec(name=CODE, kind=FieldKind.SECURITY_CODE, optional=True),
+            FieldSpec(name="zip", kind=FieldKind.POSTAL_CODE),
+            FieldSpec(name="born", kind=FieldKind.DATE_OF_BIRTH),
+            FieldSpec(name="policy", kind=FieldKind.DIGITS, length_min=4),
+        )
+    )
+    line = Line(spec).armed().collect(PAN).key(MASTERCARD).collect(EXPIRY).key("1230")
+
+    card = line.capture.submit(line.now_s)
+
+    assert bytes(card.part(SlotField.NUMBER)).decode() == MASTERCARD
+    assert bytes(card.part(SlotField.SECURITY_CODE)) == bytes(card.part(SlotField.POSTAL_CODE)) == b""
+
+
+@pytest.mark.parametrize("kind", [FieldKind.BANK_ACCOUNT, FieldKind.ROUTING_NUMBER])
+def test_submit_with_a_field_of_the_account_missing_is_refused(kind: FieldKind) -> None:
+    policy = FieldSpec(name="policy", kind=FieldKind.DIGITS, length_min=4, length_max=4)
+    line = Line(CaptureSpec(fields=(FieldSpec(name="account", kind=kind), policy))).armed()
+    with pytest.raises(InvariantError):
+        line.collect("policy").key("1234").capture.submit(line.now_s)
+
+
+def test_submit_of_nothing_at_all_is_refused() -> None:
+    line = Line(CaptureSpec(fields=(FieldSpec(name="zip", kind=FieldKind.POSTAL_CODE),))).armed()
+    with pytest.raises(InvariantError):
+        line.capture.submit(line.now_s)
 
 
 # --- submission -------------------------------------------------------------------------------------------
@@ -114,6 +154,14 @@ def test_one_hash_right_after_auto_submit_is_swallowed() -> None:
 
     line.key("#")
     assert line.reason is RejectReason.TOO_SHORT
+
+
+@pytest.mark.parametrize(("after_s", "skipped"), [(1.0, False), (SWALLOW_S_MAX + 0.1, True)])
+def test_late_hash_skips_an_optional_field_instead_of_being_swallowed(after_s: float, skipped: bool) -> None:
+    code = FieldSpec(name=CODE, kind=FieldKind.SECURITY_CODE, optional=True)
+    line = Line(CaptureSpec(fields=(FIELDS[0], code))).armed().collect(PAN).key(MASTERCARD).collect(CODE)
+    line.wait(after_s).key("#", gap_s=0)
+    assert line.capture.progress().accepted == ((PAN, CODE) if skipped else (PAN,))
 
 
 def test_hash_after_an_auto_refusal_is_swallowed_too() -> None:
@@ -220,10 +268,22 @@ def test_first_key_that_never_comes_costs_an_attempt() -> None:
     assert (line.reason, line.capture.progress().attempt) == (RejectReason.TIMEOUT, 2)
 
 
-def test_three_timeouts_end_the_capture() -> None:
+def test_three_timeouts_give_the_field_up_and_the_capture_goes_on() -> None:
     line = Line().armed().collect(PAN).wait(61)
-    assert line.capture.outcome.result is CaptureResult.TIMED_OUT
-    assert line.empty()
+    assert line.told() == [FieldGivenUp(CaptureId("c1"), PAN, RejectReason.TIMEOUT)]
+    assert (line.state, line.capture.progress().field) == (CaptureState.HELD, "")
+
+    line.collect(EXPIRY).key("1230")
+    assert line.capture.progress().accepted == (EXPIRY,)
+
+
+def test_timer_of_keys_waiting_for_their_other_door_is_no_silence_of_the_caller() -> None:
+    line = Line(CaptureSpec(fields=FIELDS, first_digit_timeout_ms=7_600)).armed().collect(PAN).key("4*")
+    line.capture.handle_timer(line.now_s + PAIR_WINDOW_S + HELD_S_MAX)
+    assert (line.state, line.reason) == (CaptureState.WAITING, None)
+
+    line.wait(7.6)
+    assert line.reason is RejectReason.TIMEOUT
 
 
 def test_pause_below_the_shortest_length_may_be_long() -> None:
@@ -251,11 +311,14 @@ def test_total_time_ends_the_capture_whatever_it_does() -> None:
     assert line.empty()
 
 
-def test_attempts_used_up_end_the_capture() -> None:
-    line = Line().armed().collect(PAN)
+def test_attempts_used_up_give_the_field_up_and_keep_the_others() -> None:
+    line = Line().armed().collect(EXPIRY).key("1230").collect(PAN)
     for _ in range(3):
+        assert line.told() == []
         line.key("5555555555554445")
-    assert line.capture.outcome.result is CaptureResult.ATTEMPTS_USED
+    assert line.told() == [FieldGivenUp(CaptureId("c1"), PAN, RejectReason.LUHN)]
+    assert (line.state, line.capture.progress().accepted) == (CaptureState.HELD, (EXPIRY,))
+    assert (line.number(), line.unpaired()) == (b"", b"")
 
 
 # --- type-ahead, redo, cancel -----------------------------------------------------------------------------

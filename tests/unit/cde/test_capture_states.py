@@ -15,23 +15,27 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from msgspec.structs import replace
 
 from dtmf_shield.account_data import slots
 from dtmf_shield.base.errors import InvariantError
 from dtmf_shield.cde.capture import SENDING_S_MAX, Capture
-from dtmf_shield.cde.capture_table import ENDED, MASKING, TRANSITIONS, Input, mermaid, text_table
+from dtmf_shield.cde.capture_table import ASKING, ENDED, MASKING, TRANSITIONS, Input, mermaid, text_table
 from dtmf_shield.cde.card import Brand, IinTable
 from dtmf_shield.cde.gateways.base import GatewayResult, GatewayResultKind
 from dtmf_shield.cde.results import result_of
-from dtmf_shield.model.capture import CaptureResult, CaptureSpec, CaptureState, RejectReason
+from dtmf_shield.model.capture import CaptureResult, CaptureSpec, CaptureState, Patience, RejectReason
 from dtmf_shield.model.ids import OperationId
+from dtmf_shield.model.messages import ChoiceMade
 from dtmf_shield.model.payment import OperationKind
 from tests.unit.cde.capture_line import (
     APPROVED,
     CODE,
     EXPIRY,
     FIELDS,
+    OPTIONS,
     PAN,
+    PATIENCE,
     VISA,
     Line,
     at_gateway,
@@ -44,6 +48,11 @@ NO_DIGIT_STATES = ENDED | {CaptureState.IDLE, CaptureState.PAYING, CaptureState.
 AT_GATEWAY = (CaptureState.SENDING, CaptureState.PAYING, CaptureState.SETTLING)
 DECLINED = GatewayResult(GatewayResultKind.DECLINED, code="card_declined")
 UNKNOWN = GatewayResult(GatewayResultKind.UNKNOWN)
+PATIENCES = (
+    PATIENCE,
+    replace(PATIENCE, attempts=1, agent="0", total_timeout_ms=20_000),
+    replace(PATIENCE, type_ahead="drop", debounce_ms=120, undo="none", submit="star", repeat="none"),
+)
 NOT_SEARCHED = (bytearray, memoryview, type, IinTable, Brand, CaptureSpec)
 """The slot itself, and what holds numbers that were never keyed."""
 
@@ -237,7 +246,9 @@ def test_key_of_the_pause_does_not_count_by_its_late_info_after_it() -> None:
     assert line.number() == b"42"
 
 
-@pytest.mark.parametrize("state", [CaptureState.HELD, CaptureState.WAITING, CaptureState.KEYING])
+@pytest.mark.parametrize(
+    "state", [CaptureState.HELD, CaptureState.WAITING, CaptureState.KEYING, CaptureState.CHOOSING]
+)
 def test_resume_leads_back_where_the_pause_began(state: CaptureState) -> None:
     line = in_state(state)
     line.capture.pause(line.now_s)
@@ -316,7 +327,7 @@ def test_search_for_digits_would_find_them() -> None:
     line = Line().armed().collect(PAN).key("48151623")
     assert digits_reachable(line.capture, "48151623") == []
 
-    line.capture._accepted.append("48151623")
+    line.capture._held.accepted.append("48151623")
     assert digits_reachable(line.capture, "48151623") != []
 
 
@@ -329,6 +340,7 @@ class Walk(RuleBasedStateMachine):
         self.keyed = ""
         self.was_armed = False
         self.searched: CaptureState | None = None
+        self.menu_seen = False
 
     def attempt(self, method: str, *arguments: object) -> None:
         capture: Capture = self.line.capture
@@ -346,9 +358,28 @@ class Walk(RuleBasedStateMachine):
         self.attempt("armed")
         self.was_armed = True
 
-    @rule(name=st.sampled_from([PAN, EXPIRY, CODE, "no such field"]))
-    def collect(self, name: str) -> None:
-        self.attempt("collect", name, self.line.now_s)
+    @rule(
+        name=st.sampled_from([PAN, EXPIRY, CODE, "no such field"]),
+        patience=st.sampled_from([None, *PATIENCES]),
+        attempt=st.integers(1, 3),
+    )
+    def collect(self, name: str, patience: Patience | None, attempt: int) -> None:
+        self.attempt("collect", name, self.line.now_s, patience, attempt)
+
+    @rule(
+        keys=st.sampled_from([OPTIONS, ("0", "9"), ("1",), (), ("#",)]), patience=st.sampled_from(PATIENCES)
+    )
+    def menu(self, keys: tuple[str, ...], patience: Patience) -> None:
+        self.attempt("ask_choice", keys, patience, self.line.now_s)
+        self.menu_seen = True
+
+    @rule()
+    def stop_asking(self) -> None:
+        self.attempt("stop_asking")
+
+    @rule(over=st.booleans())
+    def prompt(self, over: bool) -> None:
+        self.line.prompt(over=over)
 
     @rule(
         keys=st.sampled_from([VISA, VISA + "#", "5555555555554444", "378282246310005", "1230", "123", "1234"])
@@ -375,7 +406,12 @@ class Walk(RuleBasedStateMachine):
     def overrun(self) -> None:
         self.line.capture.take_media_keys(self.line.head, True, self.line.now_s)
 
-    @rule(seconds=st.sampled_from([0.5, 3.0, 7.0, 25.0]))
+    @rule(keys=st.sampled_from(["44", "112233445566", "**", "00", "1#"]))
+    def key_fast(self, keys: str) -> None:
+        self.keyed += keys
+        self.line.key(keys, gap_s=0.03)
+
+    @rule(seconds=st.sampled_from([0.5, 3.0, 7.0, 25.0, 130.0]))
     def wait(self, seconds: float) -> None:
         self.line.wait(seconds)
 
@@ -422,6 +458,25 @@ class Walk(RuleBasedStateMachine):
             assert self.line.empty()
 
     @invariant()
+    def only_a_choice_that_was_open_is_told(self) -> None:
+        for each in self.line.told():
+            if isinstance(each, ChoiceMade):
+                assert 0 <= each.ordinal < len(OPTIONS)
+                assert self.menu_seen
+
+    @invariant()
+    def something_will_happen_while_something_is_asked_for(self) -> None:
+        if self.line.state in ASKING:
+            assert self.line.capture.next_timer_s is not None
+            assert self.line.capture.next_timer_s <= self.line.now_s + 180
+
+    @invariant()
+    def nothing_is_half_keyed_beside_a_menu(self) -> None:
+        told = self.line.capture.progress()
+        if self.line.state is CaptureState.CHOOSING:
+            assert not told.count or told.field in told.accepted
+
+    @invariant()
     def slot_holds_what_is_counted(self) -> None:
         progress = self.line.capture.progress()
         if progress.field == PAN and self.line.state in MASKING - NO_DIGIT_STATES:
@@ -430,6 +485,7 @@ class Walk(RuleBasedStateMachine):
     @invariant()
     def digits_are_in_the_slot_only(self) -> None:
         told = repr(self.line.capture) + repr(self.line.capture.progress()) + repr(self.line.capture.outcome)
+        told += repr(self.line.capture._messages)
         assert re.search(r"[0-9]{5}", told) is None
         digits = re.sub(r"\D", "", self.keyed)
         if len(digits) >= 5 and self.line.state is not self.searched:

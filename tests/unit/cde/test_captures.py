@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 import dtmf_shield.cde.captures as captures_module
 from dtmf_shield.account_data import slots
@@ -20,27 +21,40 @@ from dtmf_shield.model.capture import (
     CaptureResult,
     CaptureSpec,
     CaptureState,
+    ChoiceFault,
+    ControlKey,
     FieldKind,
     FieldSpec,
+    Hint,
+    Patience,
+    RejectReason,
 )
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole, OperationId
 from dtmf_shield.model.messages import (
     MAILBOX_BYTES,
     ArmSlot,
+    AskChoice,
     CancelCapture,
     CaptureArmed,
     CdeToControl,
     CdeToMedia,
     CellFreed,
+    ChoiceMade,
+    ChoiceRefused,
     CollectField,
+    ControlKeyed,
     DisarmSlot,
+    FieldGivenUp,
     InfoMailed,
+    KeysHinted,
     KeysWritten,
     PauseCapture,
+    PromptSaid,
     ResumeCapture,
     SlotArmed,
     StarCodeKeyed,
     StartCapture,
+    StopAsking,
     SubmitCapture,
 )
 from dtmf_shield.model.payment import OperationKind
@@ -271,6 +285,126 @@ def digits_left(room: Room, arm: ArmSlot) -> bool:
     """Whether the slot holds anything beside its head."""
     base = arm.slot * slots.SLOT_BYTES
     return any(room.region.view[base + slots.RING_AT : base + slots.SLOT_BYTES])
+
+
+# --- menus, patience and what is told beside the progress ---------------------------------------------------
+
+HASTY = Patience(
+    attempts=1,
+    first_digit_timeout_ms=4_000,
+    inter_digit_timeout_ms=2_000,
+    settle_timeout_ms=1_000,
+    total_timeout_ms=60_000,
+    agent="0",
+)
+ID = CaptureId("c1")
+
+
+def test_choice_is_told_by_its_place_after_the_menu_is_shown_closed() -> None:
+    room = Room()
+    arm = room.armed()
+    room.captures.control_message(AskChoice(ID, ("4", "9"), HASTY), 1.0)
+    assert room.progress()[-1].state is CaptureState.CHOOSING
+
+    room.key(arm, "9", 1.5)
+
+    told = room.control[-2:]
+    assert isinstance(told[0], CaptureProgress)
+    assert (told[0].state, told[1]) == (CaptureState.HELD, ChoiceMade(ID, 1))
+
+
+def test_menu_that_gets_no_key_is_told_when_its_time_is_up() -> None:
+    room = Room()
+    room.armed()
+    room.captures.control_message(AskChoice(ID, ("4", "9"), HASTY), 1.0)
+    assert room.captures.next_timer_s == 5.0
+
+    room.captures.handle_timer(5.0)
+
+    assert room.control[-1] == ChoiceRefused(ID, ChoiceFault.TIMEOUT)
+
+
+def test_field_given_up_is_told_and_ends_nothing() -> None:
+    room = Room()
+    arm = room.armed()
+    room.captures.control_message(CollectField(ID, "pan", HASTY), 1.0)
+
+    room.key(arm, "5555555555554445", 2.0)
+
+    assert room.control[-1] == FieldGivenUp(ID, "pan", RejectReason.LUHN)
+    assert room.outcomes() == []
+    assert not digits_left(room, arm)
+    room.captures.control_message(CancelCapture(ID, CaptureResult.ATTEMPTS_USED), 3.0)
+    assert room.outcomes() == [CaptureResult.ATTEMPTS_USED]
+
+
+def test_agent_key_repeat_key_and_hints_are_told_as_they_are() -> None:
+    room = Room()
+    arm = room.armed()
+    room.captures.control_message(CollectField(ID, "pan", HASTY), 1.0)
+
+    room.key(arm, "*", 2.0)
+    for second, key in enumerate("4271"):
+        room.key(arm, key * 2, 3.0 + second)
+    room.captures.control_message(StopAsking(ID), 8.0)
+    room.captures.control_message(CollectField(ID, "pan", HASTY), 8.0)
+    room.key(arm, "0#", 9.0)
+
+    told = [each for each in room.control if isinstance(each, ControlKeyed | KeysHinted)]
+    assert told == [
+        ControlKeyed(ID, ControlKey.REPEAT),
+        KeysHinted(ID, Hint.DUPLICATE_KEYS),
+        ControlKeyed(ID, ControlKey.AGENT),
+    ]
+
+
+def test_prompt_holds_up_the_silence_of_a_running_capture() -> None:
+    room = Room()
+    room.armed()
+    room.captures.control_message(CollectField(ID, "pan", HASTY), 1.0)
+    room.captures.control_message(PromptSaid(ID, over=False), 1.0)
+    room.captures.handle_timer(20.0)
+    assert room.outcomes() == [] and room.progress()[-1].state is CaptureState.WAITING
+
+    room.captures.control_message(PromptSaid(ID, over=True), 20.0)
+    room.captures.handle_timer(24.0)
+
+    assert room.control[-1] == FieldGivenUp(ID, "pan", RejectReason.TIMEOUT)
+
+
+def test_asking_that_cannot_be_changes_nothing_and_ends_nothing() -> None:
+    room = Room()
+    arm = room.armed()
+    room.key(arm, "42", 1.0)
+    told = list(room.control)
+
+    room.captures.control_message(AskChoice(ID, ("1", "1"), HASTY), 2.0)
+    room.captures.control_message(CollectField(ID, "pan", replace(HASTY, submit="pound")), 2.0)
+    room.captures.control_message(AskChoice(CaptureId("gone"), ("1",), HASTY), 2.0)
+    room.captures.control_message(StopAsking(CaptureId("gone")), 2.0)
+    room.captures.control_message(PromptSaid(CaptureId("gone"), over=True), 2.0)
+
+    assert room.control == told
+
+
+def last_fields(fields: tuple[FieldSpec, ...], *asked: str) -> list[CaptureId]:
+    room = Room()
+    room.captures.control_message(StartCapture(ID, CALL, 0, CaptureSpec(fields=fields)), 0.0)
+    arm = room.media[-1]
+    assert isinstance(arm, ArmSlot)
+    room.captures.media_message(SlotArmed(arm.slot, arm.generation, ok=True), 0.0)
+    for name in asked:
+        room.captures.control_message(CollectField(ID, name), 0.0)
+    return room.last_fields
+
+
+def test_payment_is_prepared_for_the_last_field_of_the_card_and_not_for_what_is_no_card() -> None:
+    policy = FieldSpec(name="policy", kind=FieldKind.DIGITS)
+    expiry = FieldSpec(name="expiry", kind=FieldKind.EXPIRY)
+    assert last_fields((*SPEC.fields, policy), "policy") == []
+    assert last_fields((*SPEC.fields, policy), "pan") == [ID]
+    assert last_fields((*SPEC.fields, expiry), "pan") == []
+    assert last_fields((policy,), "policy") == []
 
 
 def test_engine_is_given_the_whole_order_and_whom_attempts_count_for() -> None:

@@ -54,8 +54,9 @@ def house(tmp_path: Path) -> Path:
     state.mkdir()
     ensure_dev_certificates(state)
     ensure_signer(state / "audit.key")
-    (state / "api.key").write_text("secret\n")
-    (state / "api.key").chmod(0o600)
+    for name in ("api.key", "caller.key"):
+        (state / name).write_text("secret\n")
+        (state / name).chmod(0o600)
     seal_tokens(state, 1, wall_s=NOW.timestamp())
     return tmp_path
 
@@ -80,6 +81,7 @@ def test_everything_is_in_the_list(house: Path) -> None:
         ("private key", "state"),
         ("private key", "state"),
         ("secret", "state"),
+        ("secret", "state"),
         ("KEK", "active"),
         ("data keys", "ledger"),
     ]
@@ -96,7 +98,9 @@ def test_nothing_secret_is_shown(house: Path) -> None:
     assert not any(secret in shown for secret in ("password", "secret\n", kek, "PRIVATE"))
 
 
-@pytest.mark.parametrize("name", ["credentials", "state/api.key", "state/audit.key", "state/kek.json"])
+@pytest.mark.parametrize(
+    "name", ["credentials", "state/api.key", "state/caller.key", "state/audit.key", "state/kek.json"]
+)
 def test_a_secret_that_others_may_read_is_a_finding(house: Path, name: str) -> None:
     (house / name).chmod(0o644)
 

@@ -3,6 +3,8 @@
 import pytest
 
 from dtmf_shield.base.errors import ConfigurationError
+from dtmf_shield.flow.engine import compile_flow
+from dtmf_shield.flow.language.flow import CAPTURE_MARGIN_MS, CAPTURE_MS_MAX
 from dtmf_shield.flow.loader import load_flow, read_flow
 from tests.unit.flow.shipped import FLOWS, TEXTS
 
@@ -170,6 +172,31 @@ def test_capture_specs_carry_what_cde_needs():
         "GBP",
     )
     assert by_name["pan"].brands == ("visa", "mastercard", "amex")
+
+
+def test_capture_outlives_its_flow_by_a_margin_and_is_bounded_without_a_duration():
+    """cde ends a capture only where the flow should have: each step has its own time."""
+    flow = FLOWS["card-payment-self-service"]
+    spec = flow.capture_spec()
+    endless = flow.model_copy(update={"max_duration": None})
+
+    assert spec.total_timeout_ms == flow.max_duration.time + CAPTURE_MARGIN_MS
+    assert endless.capture_spec().total_timeout_ms == CAPTURE_MS_MAX
+
+
+def test_agent_key_is_a_key_like_any_other_in_a_step_that_leads_to_no_agent():
+    """cde would close the field or menu, and the flow would not know where to go."""
+    program = compile_flow(FLOWS["card-payment-self-service"])
+    agents = {
+        name: step.patience.agent
+        for name, step in program.steps.items()
+        if step.kind in ("collect", "menu") and step.patience
+    }
+
+    assert {name for name, key in agents.items() if key == "0"} == {
+        name for name, step in program.steps.items() if "agent_key" in step.next
+    }
+    assert set(agents.values()) == {"0", "none"}
 
 
 def test_brands_are_those_of_the_iin_table():

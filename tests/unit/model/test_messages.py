@@ -41,6 +41,7 @@ TEXT_FIELDS = {
     "operation_id": "random identifier",
     "parent_id": "random identifier",
     "flow": "name of a flow",
+    "flow_files": "names of flows and of their versions",
     "caller": "keyed hash",
     "agent": "name in the configuration, or the key to an agent, as the flow file has it",
     "currency": "ISO 4217",
@@ -64,7 +65,11 @@ TEXT_FIELDS = {
     "last4": "an exception by design: four digits of an accepted card",
     "value": "an exception by design: at most eleven digits of a field that the flow calls not sensitive",
 }
-BYTES_FIELDS = {"config_json": "configuration", "session_key": "random secret"}
+BYTES_FIELDS = {
+    "config_json": "configuration",
+    "session_key": "random secret",
+    "caller_key": "random secret",
+}
 
 
 def structs():

@@ -378,8 +378,19 @@ def test_rehearsal_reads_everything_and_touches_nothing(tmp_path: Path, gateway:
     assert not (tmp_path / "ledger.sqlite3").exists()
 
 
-def rehearsed(directory: Path, gateway: Gateway, ca_file: Path | None = None) -> int:
+def test_rehearsal_refuses_what_the_service_would_for_the_memory_of_its_digits(
+    tmp_path: Path, gateway: Gateway
+) -> None:
+    """Ordinary memory, as the memory scans use it. A reload that passed here was refused after the drain only."""
+    codes = [rehearsed(tmp_path, gateway, require=(step,)) for step in ("memfd_secret", "mlock")]
+
+    assert codes == [2, 0]
+
+
+def rehearsed(
+    directory: Path, gateway: Gateway, ca_file: Path | None = None, require: tuple[str, ...] = ()
+) -> int:
     """Return the exit code of a rehearsal."""
     with pytest.raises(OSError, match=r"left with \d") as left:
-        CdeDriver(directory, gateway, rehearsal=True, ca_file=ca_file)
+        CdeDriver(directory, gateway, rehearsal=True, ca_file=ca_file, require=require)
     return int(str(left.value)[-1])

@@ -5,17 +5,20 @@ import json
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
+from structlog.testing import capture_logs
 
 from dtmf_shield.base.config import AuditSection
 from dtmf_shield.call import errors
 from dtmf_shield.call.events import CallPhase, CallSnapshot, CaptureSnapshot
+from dtmf_shield.flow.engine.program import fingerprint
 from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureResult, CaptureState
 from dtmf_shield.model.ids import CallId, CaptureId, OperationId, Token
-from dtmf_shield.model.messages import PaymentChanged, VelocityStopped
+from dtmf_shield.model.messages import FlowsServed, PaymentChanged, RecordingClosed, VelocityStopped
 from dtmf_shield.model.payment import OperationKind, OperationState
 from dtmf_shield.model.stream import ShieldMode
 from dtmf_shield.service.channel import connect_pair
@@ -23,6 +26,7 @@ from dtmf_shield.service.control import desk as desk_module
 from dtmf_shield.service.control.audit_trail import AUDIT_FILE, AuditTrail
 from dtmf_shield.service.control.desk import ENDED_SHOWN_MAX, Desk
 from dtmf_shield.service.control.process import ControlProcess, Registry
+from dtmf_shield.service.flow_versions import FlowShelf, take_over
 from dtmf_shield.store.calls import RECORD_BYTES_MAX
 
 FLOW_FILE = Path(__file__).parents[3] / "ivr_flows" / "card-tokenize-agent.yaml"
@@ -120,6 +124,7 @@ def test_calls_taken_up_again_are_recorded_again_where_media_died_too(monkeypatc
     core.media_joined = lambda _now_s: None
     process = ControlProcess.__new__(ControlProcess)
     process._clock, process._core, process._media_channel = HandClock(), core, None
+    process._state = Path("state")
     process._rows = process._desk = process._shell = Mock()
     recorded = []
     monkeypatch.setattr(process, "_record", lambda call_id, _row: recorded.append(call_id))
@@ -174,6 +179,22 @@ def test_payments_and_stops_against_card_testing_are_audited(tmp_path):
     ]
 
 
+def test_a_recording_that_the_disk_refused_is_told_apart_from_one_that_is_kept(tmp_path):
+    process = ControlProcess.__new__(ControlProcess)
+    process._clock, process._shell = HandClock(), Mock()
+    process._audit = AuditTrail(tmp_path, AuditSection(), HandClock())
+
+    for path in ("recordings/call.wav", ""):
+        process._media_message(RecordingClosed(CallId("c1"), path, duration_ms=60, frames_dropped=1))
+
+    process._audit.close()
+    rows = [json.loads(line) for line in (tmp_path / AUDIT_FILE).read_text("ascii").splitlines()]
+    assert [(row["event"], row["kept"], row["ms"], row["frames_dropped"]) for row in rows] == [
+        ("recording_closed", 1, 60, 1),
+        ("recording_closed", 0, 60, 1),
+    ]
+
+
 def test_an_approval_that_comes_after_the_call_is_shown_and_told():
     core, desk = make_desk()
     core.put("call", "cap")
@@ -190,3 +211,99 @@ def test_an_approval_that_comes_after_the_call_is_shown_and_told():
     assert desk.call(CallId("call")).capture.outcome.result is CaptureResult.APPROVED
     assert told.call_changed.call_args.args[0].capture.outcome.result is CaptureResult.APPROVED
     assert desk.token(CaptureId("cap")) == "tok"
+
+
+def test_a_capture_that_runs_shows_its_own_flow_after_that_was_removed():
+    core, desk = make_desk()
+    core.put("call", "cap")
+    core.calls["call"] = replace(core.calls["call"], capture=replace(core.calls["call"].capture, flow=FLOW))
+
+    desk.flows_changed({})
+
+    assert desk.flows() == []
+    assert desk.call(CallId("call")).capture.title == FLOW.title
+
+
+def flow_copies(state, *texts):
+    (state / "new").mkdir(exist_ok=True)
+    for path in (state / "new").iterdir():
+        path.unlink()
+    for number, text in enumerate(texts):
+        (state / "new" / f"{number}.yaml").write_text(text, "utf-8")
+    return FlowsServed(take_over(state / "flows", sorted((state / "new").glob("*.yaml"))))
+
+
+def serving(state, message):
+    """A control that serves the flows of ``message``."""
+    process = ControlProcess.__new__(ControlProcess)
+    process._shelf, process._core_stands = FlowShelf(state / "flows"), True
+    process._shelf.serve(process._shelf.read(message.flow_files))
+    process._core, process._desk, process._audit = Mock(), Mock(), Mock()
+    process._sip, process._http = [], None
+    process._flow_readers, process._flow_reading = set(), asyncio.Lock()
+    return process
+
+
+async def told_flows(process, *messages):
+    """Tell them one right after the other; return what was logged in the end."""
+    with capture_logs() as logged:
+        for message in messages:
+            process._supervisor_message(message, ())
+        async with asyncio.timeout(10):
+            await asyncio.gather(*process._flow_readers)
+    return logged
+
+
+def test_flows_of_a_reload_are_given_to_calls_and_desk_and_noted_with_counts(tmp_path):
+    text = FLOW_FILE.read_text("utf-8")
+    process = serving(tmp_path, flow_copies(tmp_path, text))
+    told = flow_copies(tmp_path, text.replace("attempts: 3", "attempts: 2"), text.replace(FLOW.id, "another"))
+
+    logged = asyncio.run(told_flows(process, told))
+
+    counts = {"served": 2, "new": 1, "changed": 1, "gone": 0}
+    assert process._core.flows_changed.call_args.args == (process._shelf.flows,)
+    assert process._audit.note.call_args == ((("flows_reloaded"),), counts)
+    assert [line for line in logged if line["event"] == "flows_reloaded"] == [
+        {"event": "flows_reloaded", "log_level": "info", "module": "control", **counts}
+    ]
+
+
+def test_of_two_reloads_one_right_after_the_other_the_last_is_served(tmp_path):
+    """The second has nothing to read that is not there already: it must wait for the first, which has."""
+    text = FLOW_FILE.read_text("utf-8")
+    first = flow_copies(tmp_path, text)
+    process = serving(tmp_path, first)
+    second = flow_copies(tmp_path, text.replace("attempts: 3", "attempts: 2"))
+
+    asyncio.run(told_flows(process, second, first))
+
+    assert process._shelf.flows == {FLOW.id: FLOW}
+    assert process._core.flows_changed.call_count == 2
+
+
+def test_flows_that_cannot_be_read_any_more_leave_those_of_before(tmp_path):
+    process = serving(tmp_path, flow_copies(tmp_path, FLOW_FILE.read_text("utf-8")))
+    before = process._shelf.flows
+
+    logged = asyncio.run(told_flows(process, FlowsServed(("gone.0123456789ab.yaml",))))
+
+    assert process._shelf.flows is before
+    assert not process._core.flows_changed.called
+    assert [line["event"] for line in logged] == ["flows_not_reloaded"]
+
+
+def test_a_control_that_comes_back_finds_the_version_a_capture_began_with(tmp_path):
+    text = FLOW_FILE.read_text("utf-8")
+    flow_copies(tmp_path, text)
+    process = serving(tmp_path, flow_copies(tmp_path, text.replace("attempts: 3", "attempts: 2")))
+    began = SimpleNamespace(flow_id=FLOW.id, flow_fingerprint=fingerprint(FLOW))
+    none, lost = (
+        SimpleNamespace(flow_id="", flow_fingerprint=""),
+        SimpleNamespace(flow_id=FLOW.id, flow_fingerprint="0" * 64),
+    )
+
+    versions = process._versions([began, none, lost])
+
+    assert versions == {fingerprint(FLOW): FLOW}
+    assert process._shelf.flows[FLOW.id] != FLOW

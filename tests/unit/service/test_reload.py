@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from dtmf_shield.service.seal.environment import FORBIDDEN_VARIABLES
 from tests.unit.service.cde_driver import Gateway
 
 LIMIT_S = 90.0
+FLOW_FILE = Path(__file__).parents[3] / "ivr_flows" / "card-tokenize-agent.yaml"
 
 
 class Service:
@@ -31,6 +34,9 @@ class Service:
         shutil.copy(gateway.files.ca_file, self.authorities)
         shutil.copy(gateway.files.gateway_user_file, self.user)
         self.user.chmod(0o600)
+        self.flows = directory / "flows"
+        self.flows.mkdir()
+        shutil.copy(FLOW_FILE, self.flows)
         self.config = directory / "service.toml"
         self.write()
         variables = {key: value for key, value in os.environ.items() if key not in FORBIDDEN_VARIABLES}
@@ -58,6 +64,7 @@ class Service:
             f'address = "127.0.0.1:{self.gateway.port}"',
         ]
         lines += [f'ca_file = "{self.authorities}"', f'credentials_file = "{self.user}"', more]
+        lines += ["[capture]", 'flows_directory = "flows"']
         lines += ["[cde]", f"require = [{require}]", "[media]", "calls_max = 2"]
         self.config.write_text("\n".join(lines), "utf-8")
 
@@ -90,6 +97,20 @@ class Service:
 
     def log(self) -> str:
         return (self.directory / "log").read_text("utf-8")
+
+    def titles(self) -> list[str]:
+        """Ask the API what an agent may start."""
+        host, port = self.wait_for("ready")["api"]
+        key = (self.directory / "state" / "api.key").read_text("ascii").strip()
+        connection = http.client.HTTPConnection(host, port, timeout=10)
+        connection.request("GET", "/v1/flows", headers={"Authorization": f"Bearer {key}"})
+        answer = json.loads(connection.getresponse().read())
+        connection.close()
+        return [flow["title"] for flow in answer["flows"]]
+
+    def pids(self) -> dict[str, int]:
+        described = json.loads((self.directory / "state" / "run.json").read_text())
+        return {name: each["pid"] for name, each in described["processes"].items()}
 
     def stop(self) -> int:
         self._process.terminate()
@@ -177,3 +198,47 @@ def test_sections_that_wait_for_a_restart_are_named(service: Service) -> None:
     service.wait_for("reloaded", 4)
 
     assert '"sections": ["media"]' in service.log()
+
+
+def test_flows_are_read_anew_by_the_control_that_runs(service: Service) -> None:
+    before, file = service.pids(), service.flows / FLOW_FILE.name
+    reloads = len([event for event in service.events if event["event"] == "reloaded"])
+    text = file.read_text("utf-8")
+    changed = re.sub(r"(?m)^title: .*$", "title: After the reload", text)
+    assert changed != text
+    file.write_text(changed, "utf-8")
+    titles = [service.titles()]
+
+    service.hang_up()
+    service.wait_for("reloaded", reloads + 1)
+    wait_until(lambda: '"event": "flows_reloaded"' in service.log())
+
+    titles.append(service.titles())
+    assert titles[0] != ["After the reload"]
+    assert titles[1] == ["After the reload"]
+    assert service.pids()["control"] == before["control"]
+    assert '"served": 1, "new": 0, "changed": 1, "gone": 0' in service.log()
+
+
+def test_a_bad_flow_refuses_the_reload_and_outlives_a_crash_of_control(service: Service) -> None:
+    """Control reads copies of what was accepted: a file in the middle of an edit is nothing to one that comes back."""
+    refused = len([event for event in service.events if event["event"] == "reload_refused"])
+    recovered = len([event for event in service.events if event["event"] == "recovered"])
+    served, cde = service.titles(), service.cde_pid()
+    (service.flows / FLOW_FILE.name).write_bytes(b"title: caf\xe9\n")
+
+    service.hang_up()
+    reason = service.wait_for("reload_refused", refused + 1)["reason"]
+    os.kill(service.pids()["control"], signal.SIGKILL)
+    service.wait_for("recovered", recovered + 1)
+
+    assert f"{FLOW_FILE.name}: not UTF-8 text" in reason
+    assert service.titles() == served
+    assert service.cde_pid() == cde
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
