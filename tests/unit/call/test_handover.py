@@ -3,8 +3,19 @@
 import pytest
 
 from dtmf_shield.call.events import CallHandedOver, CallPhase
-from dtmf_shield.model.capture import CaptureResult, RejectReason
-from dtmf_shield.model.messages import CancelCapture, CaptureArmed, CaptureOutcome, FieldGivenUp, StartCapture
+from dtmf_shield.model.capture import CaptureProgress, CaptureResult, CaptureState, ControlKey, RejectReason
+from dtmf_shield.model.ids import LegRole
+from dtmf_shield.model.messages import (
+    CancelCapture,
+    CaptureArmed,
+    CaptureOutcome,
+    CollectField,
+    ControlKeyed,
+    FieldGivenUp,
+    PromptEnd,
+    PromptEnded,
+    StartCapture,
+)
 from dtmf_shield.model.stream import Codec, Direction, ShieldMode
 from dtmf_shield.sip.message import respond_to
 from tests.unit.call.call_house import AGENT, CALLER, FLOW, HELP, CallHouse, drained, ended, sdp
@@ -439,6 +450,65 @@ def test_cde_that_dies_while_the_queue_is_called_changes_nothing_of_that():
 
     assert told(house) == [("help", True, "answered", 0)]
     assert house.caller.methods() == []
+
+
+# --- the flow's transfer step ---------------------------------------------------------------------------------
+
+
+def agent_key(**options):
+    """A caller whose flow plays a prompt after the agent key and then calls the queue."""
+    house, call_id = alone(**options)
+    house.media.speaks = True
+    capture_id = house.core.snapshot(call_id).capture.capture_id
+    house.core.capture_message(house.now_s, ControlKeyed(capture_id, ControlKey.AGENT))
+    role, play_id, *_ = house.media.said[-1]
+    assert role == "caller"
+    house.core.prompt_ended(house.now_s, PromptEnded(call_id, LegRole.CALLER, play_id, PromptEnd.DONE))
+    house.run()
+    return house, call_id, capture_id
+
+
+def test_the_agent_key_leads_to_the_queue_and_its_answer_ends_the_flow_well():
+    house, call_id, capture_id = agent_key()
+    assert house.help.methods() == ["INVITE"]
+    assert not [message for message in house.capture.sent if isinstance(message, CancelCapture)]
+
+    house.help.answer(200, sdp(HELP.host, 5000))
+    house.run()
+
+    assert house.capture.sent[-1] == CancelCapture(capture_id, CaptureResult.HANDED_OVER)
+    assert house.core.snapshot(call_id).agent_name == "help"
+    assert house.caller.methods() == []
+    house.caller.send("BYE")
+    assert drained(house)
+
+
+def test_where_the_queue_refuses_the_flow_goes_on_and_asks_again():
+    house, *_ = agent_key()
+
+    house.help.answer(486)
+    house.run()
+
+    asked = [message.field for message in house.capture.sent if isinstance(message, CollectField)]
+    assert asked == ["pan", "pan"]
+    assert not [message for message in house.capture.sent if isinstance(message, CancelCapture)]
+    house.caller.send("BYE")
+    assert drained(house)
+
+
+def test_a_crash_of_control_in_the_transfer_step_calls_the_queue_once_more_and_once_only():
+    house, call_id, capture_id = agent_key()
+
+    assert house.crash() == 1
+    progress = CaptureProgress(capture_id=capture_id, state=CaptureState.HELD)
+    house.core.capture_message(house.now_s, progress)
+    house.run()
+
+    assert house.help.methods() == ["INVITE", "INVITE"]
+    house.help.answer(200, sdp(HELP.host, 5000))
+    house.run()
+    assert house.core.snapshot(call_id).agent_name == "help"
+    assert house.capture.sent[-1] == CancelCapture(capture_id, CaptureResult.HANDED_OVER)
 
 
 # --- with an agent on the line ------------------------------------------------------------------------------
