@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,7 +97,9 @@ def test_a_payment_with_prompts_a_menu_and_a_receipt(talk: Talk) -> None:
     talk.key("cvv", "123")
     before = talk.wait_for_step("confirm")
     frames = beep_frames(talk.caller.call.heard)
-    wait_until(lambda: beep_frames(talk.caller.call.heard) > frames + 20, "the caller hears what is to be paid")
+    wait_until(
+        lambda: beep_frames(talk.caller.call.heard) > frames + 20, "the caller hears what is to be paid"
+    )
     talk.key("confirm", "1")
     outcome = talk.desk.service.wait_for_outcome(talk.call_id)
     told_at_s = time.monotonic()
