@@ -28,7 +28,7 @@ from dtmf_shield.call.errors import (
     FlowUnknown,
     NothingToPay,
 )
-from dtmf_shield.call.events import CallPhase, CaptureChanged
+from dtmf_shield.call.events import CallPhase, CaptureChanged, FlowMoved
 from dtmf_shield.call.flow_run import capture_over, finish, go_on, happen, mask, masked, over, release
 from dtmf_shield.call.flow_start import inputs_of
 from dtmf_shield.call.prompting import stop
@@ -135,6 +135,8 @@ def shield_changed(ctx: Context, now_s: float, call: Call, role: LegRole, mode: 
 
 def _begin(ctx: Context, now_s: float, call: Call, engagement: Engagement) -> None:
     engagement.stage, engagement.begun = Stage.RUNNING, True
+    ctx.changed.add(call.call_id)
+    ctx.events.append(FlowMoved(call.call_id, engagement.flow.id, engagement.state.step))
     state, commands = begin(engagement.program, engagement.inputs, dialled=call.dialled)
     if not ctx.gateway_up:
         timers = commands[: len(commands) - len(begin_again(state)[1])]

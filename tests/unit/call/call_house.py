@@ -194,7 +194,7 @@ class CallHouse:
         self.net = Network(seed=seed, loss=loss, jitter_s=jitter_s)
         self.media, self.capture = media or FakeMedia(rows), FakeCapture()
         self.store = store or FakeStore()
-        self.events = []
+        self.events, self.hooks = [], None
         self.settings = settings(**options)
         self.core = self.new_core("k")
         self.caller, self.agent = Phone(self, CALLER, "c"), Phone(self, AGENT, "a")
@@ -207,7 +207,7 @@ class CallHouse:
     def new_core(self, prefix):
         return CallCore(
             settings=self.settings, local=[CORE], media=self.media, capture=self.capture, store=self.store,
-            tokens=token_source(prefix),
+            tokens=token_source(prefix), hooks=self.hooks,
         )  # fmt: skip
 
     def crash(self, versions=None):

@@ -24,6 +24,9 @@ from tests.unit.service.cde_driver import Gateway
 LIMIT_S = 90.0
 FLOW_FILE = Path(__file__).parents[3] / "ivr_flows" / "card-tokenize-agent.yaml"
 
+FLOWS_RELOADED = '"event": "flows_reloaded"'
+"""Control says so when it has read them, which is after the supervisor has said that all is reloaded."""
+
 
 class Service:
     """`dtmf-shield serve` with a configured gateway, seen by its status lines."""
@@ -203,6 +206,7 @@ def test_sections_that_wait_for_a_restart_are_named(service: Service) -> None:
 def test_flows_are_read_anew_by_the_control_that_runs(service: Service) -> None:
     before, file = service.pids(), service.flows / FLOW_FILE.name
     reloads = len([event for event in service.events if event["event"] == "reloaded"])
+    read_before = service.log().count(FLOWS_RELOADED)
     text = file.read_text("utf-8")
     changed = re.sub(r"(?m)^title: .*$", "title: After the reload", text)
     assert changed != text
@@ -211,7 +215,7 @@ def test_flows_are_read_anew_by_the_control_that_runs(service: Service) -> None:
 
     service.hang_up()
     service.wait_for("reloaded", reloads + 1)
-    wait_until(lambda: '"event": "flows_reloaded"' in service.log())
+    wait_until(lambda: service.log().count(FLOWS_RELOADED) > read_before)
 
     titles.append(service.titles())
     assert titles[0] != ["After the reload"]
