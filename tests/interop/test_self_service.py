@@ -8,16 +8,19 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.phone.door import Door
 from dtmf_shield.phone.voices import Voice, voice
+from tests.interop.beeps import beep_frames, write_beeps
 from tests.interop.ears import NOTHING, channels_of, heard_by_all, speech_seconds
 from tests.interop.phones import AgentCall, Phone, Phones
-from tests.interop.quick_prompts import write_prompts
 from tests.interop.running_service import RunningService, wait_until
 
 pytestmark = pytest.mark.interop
@@ -26,6 +29,37 @@ FLOW_FILE = Path(__file__).parent / "flows" / "self-bill.yaml"
 ROUTE = '[[routes]]\ndialled = "8000"\nflow = "self-bill"\n'
 VISA, ACCOUNT = "4242424242424242", "12345674"
 AMOUNT_MINOR = 1253
+QUIET_LOOKS = 10
+"""Half a second: more than any pause in a prompt."""
+
+
+@dataclass
+class Line:
+    """The service, the one agent that flows may call, and the call at hand."""
+
+    service: RunningService
+    phones: Phones
+    agent: Phone
+    caller: Phone
+    call: AgentCall
+    call_id: str
+
+    def wait_for_step(self, step: str) -> None:
+        def look() -> bool:
+            capture = self.service.capture(self.call_id)
+            return capture is not None and capture["step"] == step
+
+        wait_until(look, f"the flow is in {step}", 25.0)
+
+    def key(self, step: str, keys: str, door: Door = Door.RFC4733) -> None:
+        """Key once the flow asks."""
+        self.wait_for_step(step)
+        self.phones.run(self.call.call.keys(keys, door))
+
+    def audited(self, event: str) -> list[dict[str, Any]]:
+        lines = (self.service.state / "audit.jsonl").read_text("ascii").splitlines()
+        rows = [json.loads(line) for line in lines]
+        return [row for row in rows if row["event"] == event and row.get("call") == self.call_id]
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +69,8 @@ def service(
     directory = tmp_path_factory.mktemp("self-service")
     (directory / "flows").mkdir()
     shutil.copy(FLOW_FILE, directory / "flows")
-    (directory / "state").mkdir(mode=0o700)
-    write_prompts(directory / "state" / "prompts", FLOW_FILE)
-    agent = phones.open()
+    write_beeps(directory / "state" / "prompts", load_flow(FLOW_FILE.read_text("utf-8"), file="flow"))
+    agent = phones.open(speech=voice(Voice.AGENT))
     running = RunningService(directory, {"help": f"127.0.0.1:{agent.port}"}, sections=ROUTE)
     try:
         yield running, agent
@@ -45,99 +78,94 @@ def service(
         assert running.stop() == 0, running.log_tail()
 
 
-def dial(phones: Phones, service: RunningService) -> tuple[Phone, AgentCall, str]:
-    """Call the route; returns once answered and the call is listed."""
-    caller = phones.open(speech=voice(Voice.CALLER))
-    call = caller.call(f"sip:8000@127.0.0.1:{service.sip[1]}")
-    return caller, call, str(service.call_to("8000")["id"])
-
-
-def key(phones: Phones, call: AgentCall, keys: str) -> None:
-    phones.run(call.call.keys(keys, Door.RFC4733))
-
-
-def wait_for_state(service: RunningService, call_id: str, state: str) -> dict[str, Any]:
-    def look() -> dict[str, Any] | None:
-        capture = service.capture(call_id)
-        return capture if capture is not None and capture["state"] == state else None
-
-    return wait_until(look, f"capture of call {call_id} is {state}", 20.0)
-
-
-def audited(service: RunningService, event: str, call_id: str) -> list[dict[str, Any]]:
-    lines = (service.state / "audit.jsonl").read_text("ascii").splitlines()
-    return [row for line in lines if (row := json.loads(line))["event"] == event and row["call"] == call_id]
-
-
-def test_caller_pays_with_nobody_on_the_line(
-    phones: Phones, service: tuple[RunningService, Phone], work: Path
-) -> None:
+@contextmanager
+def dialled(phones: Phones, service: tuple[RunningService, Phone]) -> Iterator[Line]:
+    """Call the route: answered, with nobody called for it."""
     running, agent = service
-    caller, call, call_id = dial(phones, running)
-
-    wait_until(lambda: speech_seconds(call.call.heard) > 0.2, "the first prompt")
-    running.wait_for_field(call_id, "account", "waiting")
-    key(phones, call, ACCOUNT + "#")
-    wait_for_state(running, call_id, "choosing")
-    key(phones, call, "1")
-    for field, keys in (("pan", VISA + "#"), ("expiry", "1230"), ("cvv", "123")):
-        running.wait_for_field(call_id, field, "waiting")
-        key(phones, call, keys)
-    wait_for_state(running, call_id, "choosing")
-    heard = speech_seconds(call.call.heard)
-    key(phones, call, "1")
-    caller.wait_for_end(call)
-
-    booked = [
-        row for row in running.gateway("GET", "/book")["operations"] if row["amount_minor"] == AMOUNT_MINOR
-    ]
-    assert len(booked) == 1
-    assert speech_seconds(call.call.heard) > heard  # the last prompt was heard before the BYE
-    assert audited(running, "call_ended", call_id)[0]["reason"] == "flow_over"
-    assert audited(running, "call_handed_over", call_id) == []
-    assert agent.signalling == b""
-    assert VISA not in running.log()
+    caller = phones.open(speech=voice(Voice.CALLER))
+    call = caller.call(f"sip:8000@127.0.0.1:{running.sip[1]}")
+    line = Line(running, phones, agent, caller, call, str(running.call_to("8000")["id"]))
+    try:
+        yield line
+    finally:
+        caller.hang_up(call)
 
 
-def test_recording_of_a_caller_alone_holds_prompts_and_no_key(
+def until_said(line: Line) -> int:
+    """Wait until the prompt is over; return how much the caller has heard."""
+    heard: list[int] = []
+
+    def quiet() -> bool:
+        heard.append(beep_frames(line.call.call.heard))
+        return len(heard) > QUIET_LOOKS and heard[-1] == heard[-QUIET_LOOKS]
+
+    wait_until(quiet, "the prompt ends")
+    return heard[-1]
+
+
+def test_caller_pays_with_nobody_on_the_line(phones: Phones, service: tuple[RunningService, Phone]) -> None:
+    with dialled(phones, service) as line:
+        wait_until(lambda: beep_frames(line.call.call.heard) > 5, "the caller hears the first prompt")
+        line.key("account", ACCOUNT + "#")
+        line.key("what", "1")
+        for step, keys in (("card", VISA + "#"), ("expiry", "1230"), ("cvv", "123")):
+            line.key(step, keys)
+        line.wait_for_step("confirm")
+        said = beep_frames(line.call.call.heard)
+        wait_until(lambda: beep_frames(line.call.call.heard) > said + 10, "the caller hears what is paid")
+        said = until_said(line)
+        line.key("confirm", "1")
+        line.caller.wait_for_end(line.call)
+
+    operations = line.service.gateway("GET", "/book")["operations"]
+    assert len([each for each in operations if each["amount_minor"] == AMOUNT_MINOR]) == 1
+    assert beep_frames(line.call.call.heard) > said + 5, "the last prompt is heard before the BYE"
+    assert [row["reason"] for row in line.audited("call_ended")] == ["flow_over"]
+    assert line.audited("call_handed_over") == []
+    assert VISA not in line.service.log()
+
+
+def test_recording_of_a_caller_alone_holds_no_key(
     phones: Phones, service: tuple[RunningService, Phone], work: Path
 ) -> None:
-    running, _agent = service
-    caller, call, call_id = dial(phones, running)
-    running.wait_for_field(call_id, "account", "waiting")
-    phones.run(call.call.keys(ACCOUNT, Door.INBAND))
-    running.wait_for_count(call_id, len(ACCOUNT))
-    caller.hang_up(call)
+    with dialled(phones, service) as line:
+        line.call.call.talk(voice(Voice.CALLER))
+        wait_until(lambda: speech_seconds(line.call.call.sent) > 2, "the caller has talked")
+        line.key("account", ACCOUNT, Door.INBAND)
+        line.service.wait_for_count(line.call_id, len(ACCOUNT))
 
-    channels = channels_of(running.recording_of(call_id))
-
+    channels = channels_of(line.service.recording_of(line.call_id))
     assert [heard_by_all(channel, work) for channel in channels] == [NOTHING] * len(channels)
-    assert ACCOUNT in heard_by_all(call.call.sent, work)["spandsp"], "the control: it was sent as tones"
+    assert max(speech_seconds(channel) for channel in channels) > 1, "the caller's voice is there"
+    assert ACCOUNT in heard_by_all(line.call.call.sent, work)["spandsp"], "the control: it was sent as tones"
+
+
+def test_hold_and_resume_without_an_agent(phones: Phones, service: tuple[RunningService, Phone]) -> None:
+    with dialled(phones, service) as line:
+        line.caller.hold(line.call)
+        assert line.service.call_to("8000", "held")["id"] == line.call_id
+        line.caller.hold(line.call, "sendrecv")
+        assert line.service.call_to("8000")["id"] == line.call_id
+        line.key("account", ACCOUNT + "#")
+        line.wait_for_step("what")
 
 
 def test_lone_agent_key_connects_the_agent_who_hears_no_key(
     phones: Phones, service: tuple[RunningService, Phone], work: Path
 ) -> None:
-    running, agent = service
-    caller, call, call_id = dial(phones, running)
-    running.wait_for_field(call_id, "account", "waiting")
-    phones.run(call.call.keys("0#", Door.INBAND))
+    with dialled(phones, service) as line:
+        line.key("account", "0#", Door.INBAND)
+        agent = line.agent.incoming(20.0)
+        line.call.call.talk(voice(Voice.CALLER))
+        before = speech_seconds(line.call.call.heard)
+        wait_until(lambda: speech_seconds(agent.call.heard) > 1, "the agent hears the caller")
+        wait_until(lambda: speech_seconds(line.call.call.heard) > before + 1, "the caller hears the agent")
+        phones.run(line.call.call.keys("4242", Door.INBAND))
+        wait_until(lambda: len(agent.packets) > 250, "five seconds of it")
+    line.agent.wait_for_end(agent)
 
-    answered = agent.incoming(20.0)
-    call.call.talk(voice(Voice.CALLER))
-    before = len(call.packets)
-    wait_until(lambda: speech_seconds(answered.call.heard) > 1, "the agent hears the caller")
-    wait_until(lambda: len(call.packets) > before + 100, "the caller hears the agent")
-    phones.run(call.call.keys("4242", Door.INBAND))  # still masked, or at least guarded
-    wait_until(lambda: len(answered.packets) > 150, "three seconds of it")
-    shown = running.get(f"/v1/calls/{call_id}")
-    caller.hang_up(call)
-    agent.wait_for_end(answered)
-
-    assert heard_by_all(answered.call.heard, work) == NOTHING
-    assert (answered.call.events_received, answered.call.infos_received) == ([], 0)
-    assert "0" in heard_by_all(call.call.sent, work)["spandsp"], "the control: it was sent as tones"
-    assert speech_seconds(call.call.heard) > 1
-    assert shown["state"] == "talking"
-    (handed,) = audited(running, "call_handed_over", call_id)
+    assert heard_by_all(agent.call.heard, work) == NOTHING
+    assert (agent.call.events_received, agent.call.infos_received) == ([], 0)
+    assert "04242" in heard_by_all(line.call.call.sent, work)["spandsp"].replace("#", ""), "the control"
+    (handed,) = line.audited("call_handed_over")
     assert (handed["target"], handed["ok"], handed["reason"]) == ("help", 1, "answered")

@@ -30,7 +30,7 @@ def test_a_route_to_a_self_service_flow_has_no_finding():
 
 
 def test_a_target_that_the_configuration_has_not_is_named_with_flow_step_and_what_is_allowed():
-    lost = ALONE.replace("to: queue, target: help", "to: queue, target: halp", 1)
+    lost = ALONE.replace("result: failed, to: queue, target: help", "result: failed, to: queue, target: halp", 1)
 
     (finding,) = findings(config(flow="pay-alone"), flows(lost))
 
@@ -91,6 +91,7 @@ def test_check_reports_them(tmp_path):
     found = start.check(wrong, tmp_path)
 
     assert [finding.split(":")[0] for finding in found] == [
+        "flow 'pay-alone', step 'transfer'",
         "flow 'pay-alone', step 'to_queue'",
         "flow 'pay-alone', step 'unsure'",
     ]
