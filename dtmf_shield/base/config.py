@@ -201,10 +201,10 @@ class TrunkSection(_Section):
 
 
 class AgentSection(_Section):
-    """[[agents]]: where calls may be sent. Nothing else is ever dialled."""
+    """[[agents]]: where calls may be sent, agents and queues. Nothing else is ever dialled."""
 
     name: Name
-    """What routes call it."""
+    """What routes call it, and `target` in flows."""
     address: HostPort
     """Where its phone, PBX or queue listens, UDP."""
     user: Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]{1,64}$")] = "agent"
@@ -212,14 +212,17 @@ class AgentSection(_Section):
 
 
 class RouteSection(_Section):
-    """[[routes]]: which dialled user goes to which agent. The first match wins."""
+    """[[routes]]: which dialled user goes to which agent, or is answered by which flow. The first match wins."""
 
     dialled: Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9._+-]{1,64}\*?)$")]
     """A user part, a prefix ending in ``*``, or ``*`` for all."""
-    agent: Name
-    """Name of an [[agents]] entry."""
+    agent: Name | None = None
+    """Name of an [[agents]] entry: who is called. A route names this or `flow`."""
+    flow: Name | None = None
+    """Id of a flow with `mode: self_service`: it answers such a call, and no agent is called until it transfers the
+    caller to one."""
     capture: Name | None = None
-    """Flow to engage as soon as such a call is answered."""
+    """Flow to engage as soon as the agent has answered such a call."""
     language: LanguageTag | None = None
     """Language of such calls, such as en-GB, for flows with ``choose_by: call.language``; none: each flow's default."""
 
@@ -527,8 +530,9 @@ class Config(_Section):
         self._gateways_agree()
         agents = sorted(agent.name for agent in self.agents)
         for index, route in enumerate(self.routes):
-            if route.agent not in agents:
+            if route.agent is not None and route.agent not in agents:
                 raise _cross_finding(("routes", index, "agent"), route.agent, "one of " + ", ".join(agents))
+            _leads_one_way(index, route)
         return self
 
     def _gateways_agree(self) -> None:
@@ -545,6 +549,20 @@ class Config(_Section):
             raise _cross_finding(
                 ("fallback_gateway", "name"), fallback.label, "a name that [gateway] has not"
             )
+
+
+def _leads_one_way(index: int, route: RouteSection) -> None:
+    if route.agent is None and route.flow is None:
+        allowed = "agent = an [[agents]] entry, or flow = a self-service flow"
+        raise _cross_finding(("routes", index, "dialled"), route.dialled, allowed)
+    if route.flow is not None and route.agent is not None:
+        raise _cross_finding(
+            ("routes", index, "flow"), route.flow, "only without agent: flow answers, agent is called"
+        )
+    if route.flow is not None and route.capture is not None:
+        raise _cross_finding(
+            ("routes", index, "capture"), route.capture, "only with agent: flow begins by itself"
+        )
 
 
 def load_config(path: Path) -> Config:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dtmf_shield.call.events import CallPhase
+from dtmf_shield.call.onward import Onward
 from dtmf_shield.call.settings import AgentTarget, Trunk
 from dtmf_shield.flow.engine import FlowState, Program
 from dtmf_shield.flow.engine.commands import Command, Play
@@ -27,6 +28,7 @@ class Timer(enum.Enum):
     """What a call waits for."""
 
     RING = "ring limit (RFC 3261 timer C)"
+    HANDOVER = "ring limit of whom the call is handed to"
     ARM = "capture armed"
     TAIL = "capture shielding after a capture"
     FLOW_REPEAT = "silence before a flow says its prompt again"
@@ -130,6 +132,16 @@ class Leg:
     """An INVITE that we answered with a 2xx whose ACK is still to come."""
     bye_wanted: bool = False
     """RFC 3261 section 15: no BYE before that ACK."""
+    answer_in_ack: bool = False
+    """That 2xx held an offer of our own."""
+
+
+@dataclass(slots=True)
+class Handover:
+    """An agent or a queue being called for a call that talks already. ``leg`` takes its place once it answers."""
+
+    target: AgentTarget
+    leg: Leg
 
 
 @dataclass(slots=True)
@@ -148,17 +160,20 @@ class Exchange:
 
 @dataclass(slots=True)
 class Call:
-    """A caller and an agent."""
+    """A caller and an agent, or a caller alone."""
 
     call_id: CallId
     trunk: Trunk
-    target: AgentTarget
+    target: AgentTarget | None
+    """Whom the caller is called for or talks to; None: nobody, we answer the caller ourselves."""
     dialled: str
     caller_user: str
     started_s: float
     ports: MediaPorts
     caller: Leg
     agent: Leg
+    """Without a dialog and without a stream while the caller is alone."""
+    onward: Onward = field(default_factory=Onward)
     invite_request: Request | None = None
     engage_flow: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -172,6 +187,7 @@ class Call:
     late_ack: tuple[TransactionId, int] | None = None
     """Our INVITE and its CSeq number, whose ACK waits for that answer."""
     exchange: Exchange | None = None
+    handover: Handover | None = None
     engagement: Engagement | None = None
     deadlines: dict[Timer, float] = field(default_factory=dict)
     marks: int = 0
@@ -184,14 +200,19 @@ class Call:
         return self.caller if role is LegRole.CALLER else self.agent
 
     @property
+    def alone(self) -> bool:
+        """Whether nobody but us is on the other side."""
+        return self.target is None
+
+    @property
+    def agent_name(self) -> str:
+        """Return the configuration's name of the agent or queue; empty while the caller is alone."""
+        return self.target.name if self.target is not None else ""
+
+    @property
     def legs(self) -> tuple[Leg, Leg]:
         """Caller, agent."""
         return (self.caller, self.agent)
-
-    @property
-    def alone(self) -> bool:
-        """Whether the caller has no agent on the other side."""
-        return False
 
     @property
     def row(self) -> int:

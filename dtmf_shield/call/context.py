@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from dtmf_shield.base.errors import InvariantError
 from dtmf_shield.call.call import Call, Leg, Stage, Timer
-from dtmf_shield.call.events import CallEnded, CallEvent, CallPhase
+from dtmf_shield.call.events import CallEnded, CallEvent, CallPhase, CallPhaseChanged
 from dtmf_shield.call.ports import CapturePort, HookPort, MediaPort, StorePort
 from dtmf_shield.call.record import CallRecord, LegRecord
 from dtmf_shield.call.settings import Admission, CallSettings
@@ -33,6 +33,7 @@ class Purpose(enum.Enum):
     """Why we sent a request."""
 
     SETUP = "initial INVITE to the agent"
+    HANDOVER = "initial INVITE to whom a call is handed to"
     EXCHANGE = "re-INVITE or UPDATE passed on"
     BYE = "end of a leg"
 
@@ -154,6 +155,15 @@ class Context:
         held = any(remote is not None and remote.direction is not Direction.SENDRECV for remote in remotes)
         call.phase = CallPhase.HELD if held else CallPhase.TALKING
 
+    def agreed(self, call: Call) -> None:
+        """A leg has agreed on something new: streams, phase, record."""
+        before = call.phase
+        self.set_streams(call)
+        self.set_phase(call)
+        self.changed.add(call.call_id)
+        if call.phase is not before:
+            self.events.append(CallPhaseChanged(call.call_id, call.phase))
+
     def hang_up_leg(self, now_s: float, call: Call, leg: Leg) -> None:
         """BYE a confirmed dialog; at once, or as soon as the ACK we wait for is here."""
         if leg.dialog is None:
@@ -218,7 +228,7 @@ def record_of(call: Call) -> CallRecord:
         call_id=call.call_id,
         ports=call.ports,
         trunk=call.trunk.name,
-        agent_name=call.target.name,
+        agent_name=call.agent_name,
         dialled=call.dialled,
         caller_user=call.caller_user,
         started_s=call.started_s,
@@ -226,6 +236,8 @@ def record_of(call: Call) -> CallRecord:
         agent=_leg_record(call.agent),
         headers=dict(call.headers),
         language=call.language,
+        onward=call.onward.kept,
+        handed_to=call.handover.target.name if call.handover is not None else "",
         masked_longer=masked,
     )
     if engagement is None or engagement.stage is Stage.OVER:
@@ -248,7 +260,7 @@ def record_of(call: Call) -> CallRecord:
 
 def _leg_record(leg: Leg) -> LegRecord:
     return LegRecord(
-        dialog=dialog_of(leg),
+        dialog=leg.dialog,
         negotiation=leg.negotiation,
         shield=leg.shield,
         media_host=leg.media_host,

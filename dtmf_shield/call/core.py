@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
-from dtmf_shield.call import capture_news, flow_run, midcall, recovery, setup
+from dtmf_shield.call import capture_news, flow_run, handover, midcall, recovery, setup
 from dtmf_shield.call import engagement as capturing
 from dtmf_shield.call.admission import answer_options, refusal_of
 from dtmf_shield.call.call import Call, Engagement, Stage, Timer
@@ -311,7 +311,7 @@ class CallCore:
             call_id=call.call_id,
             row=call.row,
             trunk=call.trunk.name,
-            agent_name=call.target.name,
+            agent_name=call.agent_name,
             dialled=call.dialled,
             caller_masked=masked_user(call.caller_user),
             phase=call.phase,
@@ -330,12 +330,16 @@ class CallCore:
         self._ctx.save_changed()
 
     def _tell_flows(self, now_s: float) -> None:
-        """Hand-overs that ended go to the flows that asked."""
+        """Hand-overs that ended go to the flows that asked; a caller whom nothing serves any more is hung up."""
         while self._ctx.handed_over:
             call_id, ok = self._ctx.handed_over.popleft()
             call = self._ctx.calls.get(call_id)
             if call is not None and not call.over:
                 flow_run.transferred(self._ctx, now_s, call, ok=ok)
+        for call_id in sorted(self._ctx.changed):
+            call = self._ctx.calls.get(call_id)
+            if call is not None and not call.over and handover.is_forsaken(call):
+                self._end(now_s, call, "flow_over")
 
     def _take(self, now_s: float, event: Event) -> None:
         match event:
@@ -392,6 +396,8 @@ class CallCore:
             del ctx.clients[event.transaction]
         if known[2] is Purpose.SETUP:
             setup.receive_response(ctx, now_s, call, event)
+        elif known[2] is Purpose.HANDOVER:
+            handover.receive_response(ctx, now_s, call, event)
         elif known[2] is Purpose.EXCHANGE:
             midcall.receive_response(ctx, now_s, call, event)
 
@@ -403,6 +409,8 @@ class CallCore:
             return
         if known[2] is Purpose.SETUP:
             setup.refuse_caller(ctx, now_s, call, 408)
+        elif known[2] is Purpose.HANDOVER:
+            handover.no_answer(ctx, now_s, call)
         elif known[2] is Purpose.EXCHANGE:
             midcall.fail_exchange(ctx, now_s, call, 408)
 
@@ -443,6 +451,8 @@ class CallCore:
         if timer is Timer.RING:
             setup.cancel_agent(self._ctx, now_s, call)
             setup.refuse_caller(self._ctx, now_s, call, 408)
+        elif timer is Timer.HANDOVER:
+            handover.no_answer(self._ctx, now_s, call)
         else:
             capturing.timer_fired(self._ctx, now_s, call, timer)
 

@@ -29,7 +29,7 @@ from dtmf_shield.call.errors import (
     InputRefused,
     NothingToPay,
 )
-from dtmf_shield.call.events import CallPhase, CaptureChanged, CaptureNotStarted
+from dtmf_shield.call.events import CallPhase, CaptureChanged, CaptureNotStarted, FlowMoved
 from dtmf_shield.call.flow_run import capture_over, finish, go_on, happen, mask, masked, over, release
 from dtmf_shield.call.flow_start import NOTHING_GIVEN, amount_of, run_inputs
 from dtmf_shield.call.prompting import stop
@@ -145,6 +145,8 @@ def shield_changed(ctx: Context, now_s: float, call: Call, role: LegRole, mode: 
 
 def _begin(ctx: Context, now_s: float, call: Call, engagement: Engagement) -> None:
     engagement.stage, engagement.begun = Stage.RUNNING, True
+    ctx.changed.add(call.call_id)
+    ctx.events.append(FlowMoved(call.call_id, engagement.flow.id, engagement.state.step))
     state, commands = begin(
         engagement.program, engagement.inputs, language=engagement.language, dialled=call.dialled
     )

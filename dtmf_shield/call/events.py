@@ -24,14 +24,14 @@ class CallPhase(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
-    """A caller's INVITE was accepted and the agent is being called."""
+    """A caller's INVITE was accepted; the agent is being called, if the route names one."""
 
     call_id: CallId
 
 
 @dataclass(frozen=True, slots=True)
 class CallAnswered:
-    """Both sides talk. Also told of a restored call, with ``restored``."""
+    """Both sides talk, or a caller without an agent hears us. Also told of a restored call, with ``restored``."""
 
     call_id: CallId
     row: int
@@ -53,6 +53,19 @@ class CallEnded:
     call_id: CallId
     status: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallHandedOver:
+    """A call was handed to an agent or a queue, or that failed: ``reason`` from a closed set, with a SIP ``status``
+    where one says it.
+    """
+
+    call_id: CallId
+    target: str
+    ok: bool
+    reason: str
+    status: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +109,7 @@ CallEvent = (
     | CallAnswered
     | CallPhaseChanged
     | CallEnded
+    | CallHandedOver
     | CaptureChanged
     | FlowMoved
     | CaptureNotStarted
@@ -134,6 +148,7 @@ class CallSnapshot:
     row: int
     trunk: str
     agent_name: str
+    """Empty while the caller is alone."""
     dialled: str
     caller_masked: str
     phase: CallPhase

@@ -221,7 +221,7 @@ def _arm(ctx: Context, call: Call, engagement: Engagement) -> Event | None:
         spec=engagement.flow.capture_spec(),
         flow=engagement.flow.id,
         caller=caller_name(ctx.settings.caller_key, call.caller_user),
-        agent=call.target.name,
+        agent=call.agent_name,
     )
     engagement.stage = Stage.ARMING
     ctx.changed.add(call.call_id)

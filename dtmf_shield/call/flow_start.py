@@ -13,6 +13,7 @@ from typing import Final
 from dtmf_shield.call.call import Call
 from dtmf_shield.call.caller_name import WITHHELD
 from dtmf_shield.call.errors import AmountNeeded, AmountNotTaken, InputRefused
+from dtmf_shield.call.onward import HEADER_CHARACTERS_MAX
 from dtmf_shield.flow.finding import listing
 from dtmf_shield.flow.inputs import input_faults, may_be_card, unfit
 from dtmf_shield.flow.language import Flow
@@ -22,8 +23,6 @@ from dtmf_shield.sip.message import Request, canonical_name
 
 HEADERS_KEPT_MAX: Final = 32
 """Of one INVITE: as many as one flow has inputs."""
-HEADER_CHARACTERS_MAX: Final = 64
-"""No input is longer."""
 REFERENCE: Final = "reference"
 NOTHING_GIVEN: Final[Mapping[str, str]] = MappingProxyType({})
 

@@ -2,7 +2,7 @@
 
 A re-INVITE or UPDATE is passed on as an offer of ours and answered when the other side has answered, so that both
 sides always have agreed on the same. One at a time per call; what crosses gets 491 or 500 and is tried again by its
-sender (RFC 3261 section 14).
+sender (RFC 3261 section 14). Those of a caller who is alone we answer ourselves.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ from __future__ import annotations
 from typing import Final
 
 from dtmf_shield.call import engagement as capturing
+from dtmf_shield.call import handover
 from dtmf_shield.call.admission import answer_options
+from dtmf_shield.call.bodies import answer_to, body_of, offer_to, own_body, take_answer
 from dtmf_shield.call.call import Call, Exchange, Leg
 from dtmf_shield.call.context import ALLOW, Context, Purpose, dialog_of
-from dtmf_shield.call.events import CallPhaseChanged
-from dtmf_shield.call.setup import answer_to, body_of, cancel_agent, offer_to, refuse_caller
+from dtmf_shield.call.setup import cancel_agent, refuse_caller
 from dtmf_shield.model.ids import LegRole
 from dtmf_shield.sip.errors import SdpError
 from dtmf_shield.sip.events import RequestReceived, ResponseReceived, TransactionId
 from dtmf_shield.sip.message import OpaqueBody, Request, respond_to
-from dtmf_shield.sip.sdp import CONTENT_TYPE
+from dtmf_shield.sip.sdp import CONTENT_TYPE, RemoteAudio
 
 INFO_TYPES: Final = frozenset({"application/dtmf-relay", "application/dtmf"})
 OVERLAP_RETRY_AFTER_S: Final = 2
@@ -56,6 +57,7 @@ def _receive_bye(ctx: Context, now_s: float, call: Call, leg: Leg, event: Reques
 def hang_up(ctx: Context, now_s: float, call: Call, reason: str) -> None:
     """End both legs, whatever is open; cde wipes what was keyed."""
     capturing.caller_gone(ctx, now_s, call)
+    handover.give_up(ctx, now_s, call)
     exchange = call.exchange
     if exchange is not None:
         call.exchange = None
@@ -105,18 +107,39 @@ def _receive_offer(ctx: Context, now_s: float, call: Call, leg: Leg, event: Requ
         dialog_of(leg).refresh_target(request)
         _answer(ctx, now_s, leg, event.transaction, request, b"")
         return
-    other = call.leg(leg.role.peer)
-    body = b""
     try:
-        if len(request.body):
-            offer = leg.negotiation.receive_offer(body_of(request))
-            _check_family(offer.host, leg)
-            body = offer_to(ctx, call, other, offer)
+        offer = _offer_of(leg, request)
+        body = _onward_body(ctx, call, leg, offer)
     except SdpError as error:
         leg.negotiation.abandon()
         ctx.answer(now_s, event.transaction, request, error.status)
         return
     dialog_of(leg).refresh_target(request)
+    if request.method == "INVITE":
+        ctx.servers[event.transaction] = (call.call_id, leg.role)
+    if call.alone:
+        _answer_ourselves(ctx, now_s, call, event, body)
+    else:
+        _pass_on(ctx, now_s, call, leg, event, body)
+
+
+def _offer_of(leg: Leg, request: Request) -> RemoteAudio | None:
+    if not len(request.body):
+        return None
+    offer = leg.negotiation.receive_offer(body_of(request))
+    _check_family(offer.host, leg)
+    return offer
+
+
+def _onward_body(ctx: Context, call: Call, leg: Leg, offer: RemoteAudio | None) -> bytes:
+    """Return what the other side is offered, nothing where it is to offer; where nobody is there, our own body."""
+    if call.alone:
+        return own_body(ctx, call, leg, offer)
+    return offer_to(ctx, call, call.leg(leg.role.peer), offer) if offer is not None else b""
+
+
+def _pass_on(ctx: Context, now_s: float, call: Call, leg: Leg, event: RequestReceived, body: bytes) -> None:
+    request, other = event.request, call.leg(leg.role.peer)
     if request.method == "INVITE":
         ctx.answer(now_s, event.transaction, request, 100)
     # An UPDATE without answer is no way to ask for an offer; a late re-INVITE stays an INVITE.
@@ -126,8 +149,14 @@ def _receive_offer(ctx: Context, now_s: float, call: Call, leg: Leg, event: Requ
     )
     client = ctx.send(now_s, call, other, onward, Purpose.EXCHANGE)
     call.exchange = Exchange(leg.role, event.transaction, request, client, late=not body)
-    if request.method == "INVITE":
-        ctx.servers[event.transaction] = (call.call_id, leg.role)
+
+
+def _answer_ourselves(ctx: Context, now_s: float, call: Call, event: RequestReceived, body: bytes) -> None:
+    _answer(ctx, now_s, call.caller, event.transaction, event.request, body)
+    if event.request.method == "INVITE":
+        call.caller.unacknowledged = event.transaction
+    if not call.caller.answer_in_ack:
+        ctx.agreed(call)
 
 
 def _overlap(call: Call, leg: Leg) -> int | None:
@@ -187,7 +216,7 @@ def _take_success(
         origin.unacknowledged = exchange.server
     if not exchange.late:
         call.exchange = None
-        _agreed(ctx, call)
+        ctx.agreed(call)
 
 
 def _acknowledge_alone(ctx: Context, call: Call, event: ResponseReceived) -> None:
@@ -200,6 +229,11 @@ def _acknowledge_alone(ctx: Context, call: Call, event: ResponseReceived) -> Non
 
 def receive_ack(ctx: Context, now_s: float, call: Call, ack: Request) -> bool:
     """Take the ACK of a re-INVITE; with a late offer it brings the answer. False: the call must end."""
+    if call.caller.answer_in_ack:
+        taken = take_answer(ctx, call.caller, ack)
+        if taken:
+            ctx.agreed(call)
+        return taken
     exchange = call.exchange
     if exchange is None or exchange.late_ack is None:
         return True
@@ -214,7 +248,7 @@ def receive_ack(ctx: Context, now_s: float, call: Call, ack: Request) -> bool:
         ctx.acknowledge(other, transaction, tag, number)
         return False
     ctx.acknowledge(other, transaction, tag, number, body)
-    _agreed(ctx, call)
+    ctx.agreed(call)
     return True
 
 
@@ -250,12 +284,3 @@ def _answer(
     if body:
         headers.append(("Content-Type", CONTENT_TYPE))
     ctx.endpoint.respond(now_s, transaction, respond_to(request, 200, headers=headers, body=body))
-
-
-def _agreed(ctx: Context, call: Call) -> None:
-    before = call.phase
-    ctx.set_streams(call)
-    ctx.set_phase(call)
-    ctx.changed.add(call.call_id)
-    if call.phase is not before:
-        ctx.events.append(CallPhaseChanged(call.call_id, call.phase))

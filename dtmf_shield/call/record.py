@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from dtmf_shield.call.onward import Onward
 from dtmf_shield.flow.engine import SavedState
 from dtmf_shield.model.capture import CaptureResult
 from dtmf_shield.model.ids import CallId, CaptureId
@@ -18,9 +19,9 @@ from dtmf_shield.sip.offer_answer import Negotiation
 
 
 class LegRecord(msgspec.Struct, kw_only=True):
-    """One leg."""
+    """One leg. ``dialog``: None for the agent's side of a caller who is alone."""
 
-    dialog: Dialog
+    dialog: Dialog | None
     negotiation: Negotiation
     shield: ShieldMode
     media_host: str
@@ -33,6 +34,7 @@ class CallRecord(msgspec.Struct, kw_only=True):
 
     ``capture_live``: cde has a capture of it, which tells where it is. ``flow_begun``: the first step was entered.
     ``flow_ends_s``: when its longest duration is over. ``result``: how its capture has ended, where the flow goes on.
+    ``agent_name`` is empty while the caller is alone.
     """
 
     call_id: CallId
@@ -44,6 +46,9 @@ class CallRecord(msgspec.Struct, kw_only=True):
     started_s: float
     caller: LegRecord
     agent: LegRecord
+    onward: Onward = Onward()
+    handed_to: str = ""
+    """Who was being called for the caller."""
     capture_id: CaptureId = CaptureId("")
     capture_live: bool = False
     flow: SavedState | None = None

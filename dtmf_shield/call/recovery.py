@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from dtmf_shield.call import handover
 from dtmf_shield.call.call import Call, Engagement, Leg, Stage, Timer
 from dtmf_shield.call.context import Context
 from dtmf_shield.call.events import CallAnswered
@@ -35,7 +36,8 @@ def restore(ctx: Context, now_s: float, records: Iterable[CallRecord], versions:
     for record in records:
         trunk = next((trunk for trunk in ctx.settings.trunks if trunk.name == record.trunk), None)
         target = ctx.settings.agents.get(record.agent_name)
-        if trunk is None or target is None or not ctx.media.adopt(record.call_id, record.ports.row):
+        known = target is not None or not record.agent_name  # without a name the caller is alone
+        if trunk is None or not known or not ctx.media.adopt(record.call_id, record.ports.row):
             ctx.store.remove(record.call_id)
             continue
         call = Call(
@@ -48,11 +50,14 @@ def restore(ctx: Context, now_s: float, records: Iterable[CallRecord], versions:
             ports=record.ports,
             caller=_leg(LegRole.CALLER, record.caller),
             agent=_leg(LegRole.AGENT, record.agent),
+            onward=record.onward,
             confirmed=True,
             headers=record.headers,
             language=record.language,
         )
         _take_up(ctx, now_s, call, record, _flow_of(ctx, record, versions))
+        if record.handed_to:
+            handover.hand_over(ctx, now_s, call, "queue", record.handed_to)  # the former INVITE is lost
         count += 1
     return count
 

@@ -46,10 +46,13 @@ class AgentTarget:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """``dialled``: a user part, a prefix ending in ``*``, or ``*``. ``engage_flow`` starts upon answer."""
+    """``dialled``: a user part, a prefix ending in ``*``, or ``*``. ``engage_flow`` starts upon answer.
+
+    ``agent`` None: we answer, and ``engage_flow`` serves the caller.
+    """
 
     dialled: str
-    agent: str
+    agent: str | None
     engage_flow: str | None = None
     language: str = ""
     """Language of its calls, for flows that take it from the call."""

@@ -1,4 +1,6 @@
-"""From a caller's INVITE to two confirmed dialogs, or to its refusal. Routes, SDP of both legs, early media, CANCEL.
+"""From a caller's INVITE to two confirmed dialogs, or to its refusal. Routes, early media, CANCEL.
+
+Where the route names a flow and no agent there is one dialog, which we answer at once.
 
 A 3xx is not followed: nobody but the configuration decides where we call; the caller gets 480. A challenge (401, 407)
 from the agent's side becomes 502: the caller could not answer it.
@@ -9,40 +11,32 @@ from __future__ import annotations
 from typing import Final
 
 from dtmf_shield.call.admission import Refusal
+from dtmf_shield.call.bodies import answer_to, body_of, offer_to, own_body, take_answer
 from dtmf_shield.call.call import Call, Leg, Timer
-from dtmf_shield.call.codec_choice import choose_codecs, codecs_taken, codecs_to_offer
+from dtmf_shield.call.calling import contact, give_up, invite, keep_answered, session_id
+from dtmf_shield.call.codec_choice import codecs_taken
 from dtmf_shield.call.context import ALLOW, Context, Purpose, dialog_of
 from dtmf_shield.call.engagement import engage
 from dtmf_shield.call.events import CallAnswered, CallPhase, CallPhaseChanged, CallStarted
 from dtmf_shield.call.flow_start import headers_for_flows
-from dtmf_shield.call.settings import Route, Trunk
+from dtmf_shield.call.onward import caller_user, onward_of
+from dtmf_shield.call.settings import AgentTarget, Route, Trunk
 from dtmf_shield.model.ids import CallId, LegRole
 from dtmf_shield.model.stream import ShieldMode
-from dtmf_shield.sip.dialog import dialog_of_received_invite, dialog_of_sent_invite, new_request, sip_uri
+from dtmf_shield.sip.dialog import dialog_of_received_invite
 from dtmf_shield.sip.endpoint import RETRY_AFTER_S
 from dtmf_shield.sip.errors import SdpError
-from dtmf_shield.sip.events import Address, RequestReceived, ResponseReceived
-from dtmf_shield.sip.message import Request, Response, respond_to
+from dtmf_shield.sip.events import RequestReceived, ResponseReceived
+from dtmf_shield.sip.message import Request, respond_to
 from dtmf_shield.sip.offer_answer import Negotiation
-from dtmf_shield.sip.sdp import CONTENT_TYPE, PTIME_DEFAULT_MS, RemoteAudio
-from dtmf_shield.sip.uri import NameAddr, Uri, parse_uri
-
-SESSION_ID_BITS: Final = 60
-NEVER_PASSED: Final = frozenset(
-    {
-        *("Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards"),
-        *("Contact", "Route", "Record-Route", "Allow"),
-        *("Supported", "Require", "Proxy-Require", "Content-Length", "Content-Type", "Content-Encoding"),
-        *("User-Agent", "Server", "Session-Expires", "Min-SE", "Authorization", "Proxy-Authorization"),
-    }
-)
-"""Ours on each leg, whatever a trunk's allow-list says."""
+from dtmf_shield.sip.sdp import CONTENT_TYPE, RemoteAudio
+from dtmf_shield.sip.uri import parse_uri
 
 _RETRY: Final = (("Retry-After", str(RETRY_AFTER_S)),)
 
 
 def receive_invite(ctx: Context, now_s: float, event: RequestReceived, *, ready: bool) -> None:
-    """Take a caller's INVITE: refuse it, or call the agent."""
+    """Take a caller's INVITE: refuse it, call the agent, or answer it."""
     request = event.request
     trunk = ctx.settings.trunk_of(event.source.host)
     if trunk is None:
@@ -64,19 +58,25 @@ def _refusal(ctx: Context, request: Request, route: Route | None, *, ready: bool
         return 483, ()  # RFC 3261 section 16.3: it would have to go on
     if not ready:
         return 503, _RETRY
-    if route is None or route.agent not in ctx.settings.agents:
+    if route is None or not _leads_on(ctx, route):
         return 404, ()
     if len(ctx.calls) >= ctx.settings.calls_max:
         return 503, _RETRY
     return None
 
 
+def _leads_on(ctx: Context, route: Route) -> bool:
+    if route.agent is None:
+        return route.engage_flow in ctx.settings.flows
+    return route.agent in ctx.settings.agents
+
+
 def _begin(
     ctx: Context, now_s: float, event: RequestReceived, trunk: Trunk, route: Route, dialled: str
 ) -> None:
     request = event.request
-    target = ctx.settings.agents[route.agent]
-    negotiation = Negotiation(session_id=_session_id(ctx))
+    target = ctx.settings.agents[route.agent] if route.agent is not None else None
+    negotiation = Negotiation(session_id=session_id(ctx))
     offer: RemoteAudio | None = None
     try:
         if len(request.body):
@@ -86,7 +86,7 @@ def _begin(
         ctx.answer(now_s, event.transaction, request, error.status)
         return
     caller_host = ctx.media.media_address(v6=":" in (offer.host if offer else event.source.host))
-    agent_host = ctx.media.media_address(v6=":" in target.host)
+    agent_host = ctx.media.media_address(v6=":" in target.host) if target is not None else caller_host
     if caller_host is None or agent_host is None:
         ctx.answer(now_s, event.transaction, request, 488)
         return
@@ -100,59 +100,55 @@ def _begin(
         trunk=trunk,
         target=target,
         dialled=dialled,
-        caller_user=_caller_user(request),
+        caller_user=caller_user(request),
         started_s=now_s,
         ports=ports,
         caller=Leg(LegRole.CALLER, negotiation, caller_host, invite=event.transaction),
-        agent=Leg(LegRole.AGENT, Negotiation(session_id=_session_id(ctx)), agent_host),
+        agent=Leg(LegRole.AGENT, Negotiation(session_id=session_id(ctx)), agent_host),
+        onward=onward_of(request, trunk.pass_headers),
         invite_request=request,
         engage_flow=route.engage_flow,
         headers=headers_for_flows(ctx.settings.flows.values(), request),
         language=route.language,
-        late=offer is None,
+        late=offer is None and target is not None,
     )
     ctx.calls[call_id] = call
     ctx.servers[event.transaction] = (call_id, LegRole.CALLER)
-    _call_agent(ctx, now_s, call, event, offer)
-
-
-def _caller_user(request: Request) -> str:
-    """Return who calls: the user part of From, or the number of a tel URI (RFC 3966)."""
-    uri = request.from_.uri
-    return uri.user if uri.user is not None else uri.opaque.partition(";")[0]
-
-
-def _call_agent(
-    ctx: Context, now_s: float, call: Call, event: RequestReceived, offer: RemoteAudio | None
-) -> None:
-    request = event.request
-    contact = _contact(ctx, event.flow)
     dialog = dialog_of_received_invite(
-        request, local_tag=ctx.tokens(), contact=contact, source=event.source, flow=event.flow
+        request,
+        local_tag=ctx.tokens(),
+        contact=contact(ctx, event.flow),
+        source=event.source,
+        flow=event.flow,
     )
     ctx.keep_dialog(call, call.caller, dialog)
     call.caller.takes_update = "UPDATE" in request.headers.tokens("Allow")
-    ctx.answer(now_s, event.transaction, request, 100)
-    flow = ctx.endpoint.flow_to(call.target.host)
+    ctx.events.append(CallStarted(call_id))
+    if target is None:
+        _answer_ourselves(ctx, now_s, call, offer)
+    else:
+        _call_agent(ctx, now_s, call, target, offer)
+
+
+def _call_agent(
+    ctx: Context, now_s: float, call: Call, target: AgentTarget, offer: RemoteAudio | None
+) -> None:
+    if call.caller.invite is not None and call.invite_request is not None:
+        ctx.answer(now_s, call.caller.invite, call.invite_request, 100)
     body = offer_to(ctx, call, call.agent, offer) if offer is not None else b""
-    invite = new_request(
-        "INVITE",
-        uri=str(sip_uri(call.target.user, call.target.address)),
-        local=_from_of(request, call.caller_user, ctx.endpoint.local[flow]),
-        remote=NameAddr("", sip_uri(call.target.user, call.target.address)),
-        call_id=ctx.tokens(),
-        tag=ctx.tokens(),
-        contact=_contact(ctx, flow),
-        max_forwards=request.max_forwards - 1,
-        headers=[("Allow", ALLOW), *_passed_headers(call.trunk, request)],
-        content_type=CONTENT_TYPE,
-        body=body,
-    )
-    transaction = ctx.endpoint.send_request(now_s, invite, call.target.address, flow)
-    call.agent.invite = transaction
-    ctx.clients[transaction] = (call.call_id, LegRole.AGENT, Purpose.SETUP)
+    invite(ctx, now_s, call, call.agent, target, body, Purpose.SETUP)
     call.deadlines[Timer.RING] = now_s + ctx.settings.ring_limit_s
-    ctx.events.append(CallStarted(call.call_id))
+
+
+def _answer_ourselves(ctx: Context, now_s: float, call: Call, offer: RemoteAudio | None) -> None:
+    """Nobody is called. With an offer the flow begins now, else with the ACK, which brings the answer."""
+    body = own_body(ctx, call, call.caller, offer)
+    call.caller.unacknowledged, call.caller.invite = call.caller.invite, None
+    _answer_invite(ctx, now_s, call, 200, "", body)
+    call.confirmed = True
+    ctx.changed.add(call.call_id)
+    if offer is not None:
+        talk(ctx, now_s, call)
 
 
 def receive_response(ctx: Context, now_s: float, call: Call, event: ResponseReceived) -> None:
@@ -196,18 +192,7 @@ def _receive_provisional(ctx: Context, now_s: float, call: Call, event: Response
 
 
 def _receive_success(ctx: Context, now_s: float, call: Call, event: ResponseReceived) -> None:
-    call.agent.invite = None
-    call.agent.takes_update = "UPDATE" in event.response.headers.tokens("Allow")
-    flow = ctx.endpoint.flow_to(call.target.host)
-    contact = event.request.contact
-    dialog = dialog_of_sent_invite(
-        event.request,
-        event.response,
-        contact=str(contact.uri) if contact else "",
-        source=event.source,
-        flow=flow,
-    )
-    ctx.keep_dialog(call, call.agent, dialog)
+    keep_answered(ctx, call, call.agent, event)
     number = event.request.cseq.number
     try:
         body = _bodies_of_success(ctx, call, event)
@@ -247,6 +232,11 @@ def _bodies_of_success(ctx: Context, call: Call, event: ResponseReceived) -> byt
 
 def receive_ack(ctx: Context, now_s: float, call: Call, ack: Request) -> bool:
     """Take the ACK of our first 2xx; with a late offer it brings the answer. False: the call must end."""
+    if call.caller.answer_in_ack and call.phase is CallPhase.RINGING:
+        if not take_answer(ctx, call.caller, ack):
+            return False
+        talk(ctx, now_s, call)
+        return True
     if call.late_ack is None:
         return True
     transaction, number = call.late_ack
@@ -265,10 +255,15 @@ def receive_ack(ctx: Context, now_s: float, call: Call, ack: Request) -> bool:
 
 
 def talk(ctx: Context, now_s: float, call: Call) -> None:
-    """Both sides have agreed: open the streams under guard, and engage what the route says."""
+    """Both sides have agreed: open the streams under guard, and engage what the route says. A caller who is alone is
+    shielded for a capture from the first packet.
+    """
     call.invite_request = None
+    if call.alone:
+        ctx.shield(call, ShieldMode.CAPTURE)
     ctx.set_streams(call)
-    ctx.shield(call, ShieldMode.GUARD)
+    if not call.alone:
+        ctx.shield(call, ShieldMode.GUARD)
     ctx.set_phase(call)
     ctx.events.append(CallAnswered(call.call_id, call.row))
     if call.engage_flow is not None:
@@ -296,48 +291,8 @@ def refuse_caller(
 
 
 def cancel_agent(ctx: Context, now_s: float, call: Call, reason: str = "") -> None:
-    """Give up our INVITE. A 2xx that crosses is answered by ACK and BYE, because its call is gone."""
-    if call.agent.invite is not None:
-        ctx.clients.pop(call.agent.invite, None)
-        ctx.endpoint.cancel(now_s, call.agent.invite, reason)
-
-
-# --- SDP of the two legs ----------------------------------------------------------------------------------
-
-
-def offer_to(ctx: Context, call: Call, leg: Leg, source: RemoteAudio) -> bytes:
-    """Make the offer to ``leg`` that passes on the other side's description: its codecs that are ours first, its
-    ptime, its direction; our address. Raises SdpError 488.
-    """
-    return leg.negotiation.send_offer(
-        host=leg.media_host,
-        port=ctx.media_port(call, leg),
-        codecs=codecs_to_offer(source.codecs, ctx.settings.codecs, leg.codec),
-        ptime_ms=source.ptime_ms or PTIME_DEFAULT_MS,
-        direction=source.direction,
-    )
-
-
-def answer_to(ctx: Context, call: Call, leg: Leg, answer: RemoteAudio, *, final: bool = True) -> bytes:
-    """Make the answer to ``leg`` from the other side's, and choose both legs' codecs. Raises SdpError 488."""
-    other = call.leg(leg.role.peer)
-    remote, local = leg.negotiation.remote, other.negotiation.local
-    offered = codecs_taken(remote.codecs if remote is not None else (), ctx.settings.codecs)
-    answered = codecs_taken(answer.codecs, local.codecs if local is not None else ())
-    leg.codec, other.codec = choose_codecs(offered, answered)
-    return leg.negotiation.send_answer(
-        host=leg.media_host,
-        port=ctx.media_port(call, leg),
-        codec=leg.codec,
-        ptime_ms=answer.ptime_ms,
-        direction=answer.direction,
-        final=final,
-    )
-
-
-def body_of(message: Request | Response) -> bytes:
-    """Return a readable body; nothing of one that may hold keys."""
-    return message.body if isinstance(message.body, bytes) else b""
+    """Give up our INVITE to the agent of a call that is not answered yet."""
+    give_up(ctx, now_s, call.agent, reason)
 
 
 def _answer_invite(ctx: Context, now_s: float, call: Call, status: int, reason: str, body: bytes) -> None:
@@ -358,26 +313,3 @@ def _answer_invite(ctx: Context, now_s: float, call: Call, status: int, reason: 
 
 def _reason(reason: str) -> str:
     return reason if reason.isascii() and len(reason) <= 64 else ""
-
-
-def _from_of(request: Request, user: str, local: Address) -> NameAddr:
-    """The caller's name and user part at our own address: the agent sees who calls, not where from."""
-    legal = user if request.from_.uri.user is not None else user.replace("/", "")
-    return NameAddr(request.from_.display_name, Uri("sip", legal or None, local.host, local.port))
-
-
-def _passed_headers(trunk: Trunk, request: Request) -> list[tuple[str, str]]:
-    names = [name for name in trunk.pass_headers if name not in NEVER_PASSED]
-    return [(name, value) for name, value in request.headers if name in names]
-
-
-def _contact(ctx: Context, flow: int) -> str:
-    return str(sip_uri(ctx.tokens(), ctx.endpoint.local[flow]))
-
-
-def _session_id(ctx: Context) -> int:
-    """A number for the o= line that tells nothing: drawn from the token source."""
-    value = 0
-    for character in ctx.tokens().encode():
-        value = (value * 257 + character) % (1 << SESSION_ID_BITS)
-    return value

@@ -18,7 +18,7 @@ from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.messages import ConfigureCde, ConfigureControl, GatewaySettings, VelocityRule
-from dtmf_shield.service import flow_findings, gateway_settings
+from dtmf_shield.service import gateway_settings, route_flows
 from dtmf_shield.service.cde_configuration import Reloaded
 from dtmf_shield.service.control import hook_settings
 from dtmf_shield.service.flow_files import load, shipped_flows
@@ -88,38 +88,11 @@ def check(config: Config, base: Path) -> list[str]:
             known[flow.id] = flow
         except* OperatorError as group:
             findings += [str(error) for error in group.exceptions]
-    wanted = [("capture.default_flow", config.capture.default_flow)]
-    wanted += [(f"routes[{i}].capture", r.capture) for i, r in enumerate(config.routes) if r.capture]
-    for key, name in wanted:
-        if name not in known:
-            findings.append(
-                f"{key}: no flow has the id {name!r}; flows are: {', '.join(sorted(known)) or 'none'}"
-            )
-        elif known[name].mode != "agent_assisted":
-            findings.append(
-                f"{key}: flow {name!r}: calls without an agent are not served yet; name another flow"
-            )
-        elif unfit := flow_findings.findings(known[name], config):
-            findings += [f"{key}: {finding}" for finding in unfit]
-        elif known[name].needs_amount or known[name].asked_inputs:
-            needed = ", ".join(known[name].asked_inputs) or "an amount"
-            findings.append(
-                f"{key}: flow {name!r} needs an amount or a reference ({needed}), which nobody can say here; give the "
-                "flow a fixed one, take it from a SIP header (from: header), or start it through the API"
-            )
-    findings += _unfit_flows(known, {name for _, name in wanted}, config)
+    findings += route_flows.findings(config, known)
     findings += gateway_settings.findings(config, base)
     findings += hook_settings.findings(config, base)
     findings += kek_findings(config.keys, base)
     return findings + leaks_of_environment(os.environ)
-
-
-def _unfit_flows(known: dict[str, Flow], told: set[str], config: Config) -> list[str]:
-    """Return what keeps flows of one's own from running. Of the shipped ones only those that are named must run."""
-    if not config.capture.flows_directory:
-        return []
-    others = [flow for name, flow in sorted(known.items()) if name not in told]
-    return [finding for flow in others for finding in flow_findings.findings(flow, config)]
 
 
 def _hold(state: Path) -> int:

@@ -131,3 +131,20 @@ def test_the_agent_takes_the_payment_at_the_menu(talk: Talk) -> None:
     assert talk.desk.service.wait_for_outcome(talk.call_id)["result"] == "approved"
     again = talk.desk.service.post(f"/v1/captures/{capture['id']}/pay", {})
     assert again.status_code == 409
+
+
+def test_control_that_dies_at_the_menu_asks_again_and_the_payment_goes_on(talk: Talk) -> None:
+    talk.key("card", "4242424242424242#")
+    talk.key("expiry", "1230")
+    talk.key("cvv", "123")
+    first = talk.wait_for_step("confirm")["id"]
+    died_at_s = talk.desk.service.kill("control")
+    talk.desk.service.wait_for_event("recovered", since_s=died_at_s, limit_s=30.0)
+    said = beep_frames(talk.caller.call.heard)
+    wait_until(lambda: beep_frames(talk.caller.call.heard) > said + 20, "the menu's prompt is said again")
+
+    talk.key("confirm", "1")
+
+    outcome = talk.desk.service.wait_for_outcome(talk.call_id)
+    assert (outcome["result"], outcome["last4"]) == ("approved", "4242")
+    assert talk.wait_for_step(None)["id"] == first

@@ -33,6 +33,7 @@ from dtmf_shield.call.events import (
     CallAnswered,
     CallEnded,
     CallEvent,
+    CallHandedOver,
     CallPhase,
     CaptureChanged,
     CaptureNotStarted,
@@ -163,7 +164,8 @@ def settings_of(config: Config, flows: dict[str, Flow], caller_key: bytes = b"")
         ),
         agents=agents,
         routes=tuple(
-            Route(route.dialled, route.agent, route.capture, route.language or "") for route in config.routes
+            Route(route.dialled, route.agent, route.flow or route.capture, route.language or "")
+            for route in config.routes
         ),
         flows=flows,
         default_flow=config.capture.default_flow,
@@ -494,6 +496,15 @@ class ControlProcess:
                 self._desk.ended(call_id)
                 self._audit.note("call_ended", call=call_id, status=status, reason=reason)
                 return
+            case CallHandedOver(call_id=call_id, target=target, ok=ok, reason=reason, status=status):
+                facts: dict[str, str | int] = {
+                    "target": target,
+                    "ok": int(ok),
+                    "reason": reason,
+                    "status": status,
+                }
+                self._audit.note("call_handed_over", call=call_id, **facts)
+                _log.info("call_handed_over", call_id=call_id, **facts)
             case ShieldStateChanged(call_id=call_id, role=role, mode=mode):
                 self._audit.note("shield", call=call_id, leg=role.value, mode=mode.value)
             case CaptureChanged(call_id=call_id):

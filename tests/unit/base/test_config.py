@@ -52,6 +52,30 @@ def test_a_route_to_an_agent_that_is_not_there_is_found(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("route", "key", "allowed"),
+    [
+        ('dialled = "8"', "routes[0].dialled", "flow = a self-service flow"),
+        ('agent = "agent"\nflow = "f"\ndialled = "8"', "routes[0].flow", "only without agent"),
+        ('flow = "f"\ncapture = "g"\ndialled = "8"', "routes[0].capture", "only with agent"),
+    ],
+)
+def test_a_route_names_an_agent_or_a_flow(tmp_path, route, key, allowed):
+    (finding,) = findings(tmp_path, f"[[routes]]\n{route}\n")
+
+    assert finding.key == key
+    assert allowed in finding.allowed
+
+
+def test_a_route_may_name_a_flow_and_no_agent(tmp_path):
+    path = tmp_path / "dtmf-shield.toml"
+    path.write_text('[[routes]]\ndialled = "8000"\nflow = "pay"\n')
+
+    config = load_config(path)
+
+    assert (config.routes[0].agent, config.routes[0].flow) == (None, "pay")
+
+
+@pytest.mark.parametrize(
     ("text", "key"),
     [
         ("[media]\ncalls_max = 0\n", "media.calls_max"),

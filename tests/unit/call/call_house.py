@@ -3,7 +3,9 @@
 import ipaddress
 from pathlib import Path
 
+from dtmf_shield.call import handover
 from dtmf_shield.call.core import CallCore
+from dtmf_shield.call.events import CallEnded
 from dtmf_shield.call.settings import AgentTarget, CallSettings, Route, Trunk
 from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.messages import ShieldChanged
@@ -16,8 +18,11 @@ from dtmf_shield.sip.uri import NameAddr, parse_uri
 from tests.spec.sip_network import Network, token_source
 
 CALLER, CORE, AGENT = Address("192.0.2.1", 5060), Address("192.0.2.9", 5060), Address("192.0.2.2", 5060)
+HELP = Address("192.0.2.3", 5060)
 FLOW_FILE = Path(__file__).parents[3] / "ivr_flows" / "card-tokenize-agent.yaml"
 FLOW, CHARGE = "card-tokenize-agent", "card-charge-agent"
+ALONE = "pay-alone"
+"""Answers routes 80*, without an agent."""
 
 
 def sdp(host, port=4000, formats="8 0 101", direction="sendrecv", version=1, more=""):
@@ -189,18 +194,20 @@ class CallHouse:
         self.net = Network(seed=seed, loss=loss, jitter_s=jitter_s)
         self.media, self.capture = media or FakeMedia(rows), FakeCapture()
         self.store = store or FakeStore()
-        self.events = []
+        self.events, self.hooks = [], None
         self.settings = settings(**options)
         self.core = self.new_core("k")
         self.caller, self.agent = Phone(self, CALLER, "c"), Phone(self, AGENT, "a")
         self.net.add(CALLER, self.caller.endpoint, self.caller.work)
         self.net.add(AGENT, self.agent.endpoint, self.agent.work)
+        self.help = Phone(self, HELP, "h")
+        self.net.add(HELP, self.help.endpoint, self.help.work)
         self.net.add(CORE, self.core, self._drain)
 
     def new_core(self, prefix):
         return CallCore(
             settings=self.settings, local=[CORE], media=self.media, capture=self.capture, store=self.store,
-            tokens=token_source(prefix),
+            tokens=token_source(prefix), hooks=self.hooks,
         )  # fmt: skip
 
     def crash(self, versions=None):
@@ -232,9 +239,33 @@ class CallHouse:
         self.run()
         return self.core.snapshots()[0].call_id
 
+    def dial_alone(self, body=None):
+        """A call that we answer ourselves, up to its ACK; returns its id."""
+        self.caller.call(user="8000", body=sdp(CALLER.host) if body is None else body)
+        self.run()
+        return self.core.snapshots()[0].call_id
+
+    def hand_over(self, call_id, to="queue", target="help"):
+        """What a flow's transfer step does."""
+        context = self.core._ctx
+        handover.hand_over(context, self.now_s, context.calls[call_id], to, target)
+        self.core._settle(self.now_s)
+        self.run()
+
     def confirm_shield(self, call_id, mode):
         for role in ("caller", "agent"):
             self.core.shield_changed(self.now_s, ShieldChanged(call_id, role_of(role), mode))
+
+
+def ended(house):
+    """SIP status and reason of each call that has ended."""
+    return [(event.status, event.reason) for event in house.events if isinstance(event, CallEnded)]
+
+
+def drained(house):
+    """Whether nothing is left anywhere once every timer has had its time."""
+    house.run(140)
+    return set(house.core.table_sizes()) == {0} and not house.store.records
 
 
 def role_of(name):
@@ -250,13 +281,20 @@ def settings(**options):
         options.pop("accept_info", True),
         ("X-Account", "Contact"),
     )
-    options.setdefault("routes", (Route("44*", "desk"), Route("agent", "desk")))
+    options.setdefault("routes", (Route("44*", "desk"), Route("agent", "desk"), Route("80*", None, ALONE)))
     return CallSettings(
         trunks=(trunk,),
-        agents={"desk": AgentTarget("desk", "agent", AGENT.host, AGENT.port)},
+        agents={
+            "desk": AgentTarget("desk", "agent", AGENT.host, AGENT.port),
+            "help": AgentTarget("help", "queue", HELP.host, HELP.port),
+        },
         flows={
-            name: load_flow(FLOW_FILE.with_name(f"{name}.yaml").read_text("utf-8"), file="flow")
-            for name in (FLOW, CHARGE)
+            path.stem: load_flow(path.read_text("utf-8"), file="flow")
+            for path in (
+                FLOW_FILE,
+                FLOW_FILE.with_name(f"{CHARGE}.yaml"),
+                Path(__file__).with_name(f"{ALONE}.yaml"),
+            )
         },
         default_flow=FLOW,
         **options,

@@ -4,17 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dtmf_shield.call.events import CallAnswered, CallEnded, CallPhase, CallStarted
-from tests.unit.call.call_house import AGENT, CALLER, CORE, CallHouse, sdp
-
-
-def ended(house):
-    return [(event.status, event.reason) for event in house.events if isinstance(event, CallEnded)]
-
-
-def drained(house):
-    house.run(140)
-    return set(house.core.table_sizes()) == {0} and not house.store.records
+from dtmf_shield.call.events import CallAnswered, CallPhase, CallStarted
+from tests.unit.call.call_house import AGENT, CALLER, CORE, CallHouse, drained, ended, sdp
 
 
 def sent_to(house, address):

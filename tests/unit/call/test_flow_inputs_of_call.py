@@ -7,7 +7,7 @@ import pytest
 
 from dtmf_shield.call.errors import AmountNeeded, AmountNotTaken, InputRefused
 from dtmf_shield.call.events import CaptureNotStarted
-from dtmf_shield.call.flow_start import HEADER_CHARACTERS_MAX
+from dtmf_shield.call.onward import HEADER_CHARACTERS_MAX
 from dtmf_shield.call.record import CallRecord
 from dtmf_shield.call.settings import Route
 from dtmf_shield.flow.loader import load_flow

@@ -1,0 +1,185 @@
+"""Control dies while a flow runs: the mask first, then the step that is stored, and nothing is sent twice."""
+
+import msgspec
+import pytest
+
+from dtmf_shield.flow.engine.commands import CallHook
+from dtmf_shield.model.capture import CaptureResult, CaptureState
+from dtmf_shield.model.payment import NO_MONEY
+from dtmf_shield.model.stream import ShieldMode
+from tests.unit.call.flow_house import FlowHouse, flow
+
+
+def crashed(house):
+    house.crash()
+    house.capture.sent.clear()
+    house.media.said.clear()
+    return house
+
+
+def in_collect():
+    house = FlowHouse().begin()
+    house.hold("pan", field="pan", brand="visa", last4="4242")
+    return crashed(house)
+
+
+def in_menu():
+    house = FlowHouse().begin()
+    house.hold_card()
+    return crashed(house)
+
+
+def paying():
+    house = FlowHouse().begin()
+    house.hold_card()
+    house.choose(0)
+    return crashed(house)
+
+
+def after_the_outcome():
+    house = FlowHouse().begin()
+    house.hold_card()
+    house.choose(0)
+    house.outcome()
+    return crashed(house)
+
+
+def test_a_question_is_asked_again_with_its_prompt():
+    house = in_collect()
+    assert house.media.shields["caller"] == "capture"
+
+    house.hold("pan")
+
+    assert (house.step, house.asked()) == ("expiry", ["collect expiry", "saying"])
+
+
+def test_a_field_that_is_being_keyed_is_left_alone():
+    house = in_collect()
+
+    house.progress(CaptureState.KEYING, "pan", field="expiry", count=2)
+
+    assert (house.step, house.asked(), house.said()) == ("expiry", [], [])
+    house.hold("pan", "expiry", field="expiry")
+    assert house.asked()[0] == "collect cvv"
+
+
+def test_an_open_field_hears_its_prompt_and_keeps_its_place():
+    house = in_collect()
+
+    house.progress(CaptureState.WAITING, "pan", field="expiry")
+
+    assert house.asked() == ["saying"]
+    assert house.said() == ["Key in the expiry date as four digits, month then year."]
+
+
+def test_a_menu_is_opened_again():
+    house = in_menu()
+
+    house.progress(CaptureState.CHOOSING, "pan", "expiry", "cvv")
+
+    assert (house.step, house.asked()[0], house.shown.can_pay) == ("confirm", "menu xx", True)
+    house.choose(0)
+    assert house.asked()[-1] == "submit charge"
+
+
+def test_what_was_sent_is_not_sent_again_and_its_answer_goes_on():
+    house = paying()
+
+    house.progress(CaptureState.PAYING, "pan", "expiry", "cvv")
+    assert (house.step, house.asked()) == ("pay", [])
+    house.outcome()
+
+    assert (house.step, house.result) == ("done", CaptureResult.APPROVED)
+
+
+def test_what_was_about_to_be_sent_when_control_died_is_sent_once():
+    house = paying()
+
+    house.hold("pan", "expiry", "cvv")
+
+    assert [line for line in house.asked() if line.startswith("submit")] == ["submit charge"]
+
+
+def test_an_answer_that_came_while_control_was_away_goes_on_too():
+    house = paying()
+
+    house.outcome(CaptureResult.DECLINED)
+
+    assert (house.step, house.result) == ("declined", CaptureResult.DECLINED)
+
+
+def test_a_receipt_waits_for_media_and_is_said_again():
+    house = after_the_outcome()
+    assert (house.result, house.said()) == (CaptureResult.APPROVED, [])
+
+    house.core.media_joined(house.now_s)
+    house.prompt_over()
+    house.prompt_over()
+
+    assert (house.result, house.step, house.asked()) == (CaptureResult.APPROVED, "", [])
+
+
+def test_the_longest_duration_goes_on_counting():
+    house = FlowHouse().begin()
+    house.run(10 * 60)
+    crashed(house)
+    house.progress(CaptureState.WAITING, field="pan")
+
+    house.run(5 * 60 + 1)
+
+    assert (house.step, house.result) == ("", CaptureResult.TIMED_OUT)
+
+
+def test_a_flow_that_had_not_begun_begins_once_media_masks():
+    house = crashed(FlowHouse().start())
+    house.core.media_joined(house.now_s)
+    assert house.asked() == []
+
+    house.confirm_shield(house.call_id, ShieldMode.CAPTURE)
+    house.arm()
+
+    assert house.asked() == ["start", "collect pan", "saying"]
+
+
+def test_a_capture_that_cde_knows_no_more_is_over():
+    house = in_menu()
+
+    house.run(5.1)
+
+    assert (house.result, house.step) == (CaptureResult.INTERRUPTED, "")
+
+
+LOOK_UP = """
+inputs: {reference: {type: text}}
+fields: {account: {type: digits, length: {min: 4, max: 6}, sensitive: false}}
+start: look
+steps:
+  look:
+    {do: http, request: {hook: crm, send: [inputs.reference]}, timeout: 5s, save: found, next: {ok: ask, error: back}}
+  ask: {do: collect, field: account, next: {ok: done, failed: back, agent_cancel: back}}
+  done: {do: exit, result: completed}
+  back: {do: exit, result: failed}
+"""
+
+
+def test_a_look_up_is_asked_for_again():
+    house = FlowHouse(flow(LOOK_UP)).start(amount=NO_MONEY)
+    house.confirm_shield(house.call_id, ShieldMode.CAPTURE)
+    crashed(house)
+
+    house.core.media_joined(house.now_s)
+
+    assert [request for _, _, request in house.hooks.asked] == [
+        CallHook("crm", (("reference", "A-1"),), 5_000)
+    ] * 2
+
+
+@pytest.mark.parametrize("place", [in_collect, in_menu, paying, after_the_outcome])
+def test_a_record_of_a_flow_holds_steps_and_words_and_packs(place):
+    house = place()
+
+    [record] = house.store.records.values()
+
+    packed = msgspec.msgpack.encode(record)
+    assert msgspec.msgpack.decode(packed, type=type(record)) == record
+    assert b"4242" not in packed
