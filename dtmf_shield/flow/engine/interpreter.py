@@ -6,7 +6,7 @@ An event that a step does not take raises EventRefusedError and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -18,20 +18,27 @@ from dtmf_shield.flow.engine.commands import (
     Command,
     Exit,
     ExitCause,
-    OpenMenu,
     Play,
     SetTimer,
     ShowHint,
     StopPrompt,
 )
-from dtmf_shield.flow.engine.entering import Step, assigned, begin_again, end, enter, replace_exit, without
+from dtmf_shield.flow.engine.entering import (
+    Step,
+    assigned,
+    begin_again,
+    emptied,
+    end,
+    enter,
+    replace_exit,
+    without,
+)
 from dtmf_shield.flow.engine.events import ChargeOutcome, Event, Timers
-from dtmf_shield.flow.engine.program import Program, compile_flow
 from dtmf_shield.flow.engine.speaking import TIPS, ask, position, tip
 from dtmf_shield.flow.engine.state import EventRefusedError, FlowState
-from dtmf_shield.flow.language.flow import Flow
 from dtmf_shield.model.capture import CaptureResult, Hint, RejectReason
 
+_REPEAT, _ANSWER = Timers.REPEAT, Timers.ANSWER  # members of an enum are slow to look up
 REPEATS_MAX: Final = 3
 """How often one step's prompt is said again in one visit without costing an attempt."""
 HOOK_VALUES_MAX: Final = 32
@@ -44,33 +51,13 @@ _SLIPS: Final = frozenset({RejectReason.TIMEOUT, RejectReason.TOO_SHORT})
 """Refusals that may come of slow fingers, where keys had come."""
 
 
-def begin(
-    flow: Flow | Program, inputs: Mapping[str, str] | None = None, *, language: str = "", dialled: str = ""
-) -> Step:
-    """Enter the first step. ``inputs`` have been accepted by ``flow.inputs``. ``language``: told with the call."""
-    program = flow if isinstance(flow, Program) else compile_flow(flow)
-    languages = program.flow.languages
-    chosen = languages.of_dialled(dialled) if languages.choose_by == "did" else languages.resolve(language)
-    start = program.steps[program.flow.start]
-    state = FlowState(
-        program=program,
-        at=start,
-        language=chosen,
-        values={f"inputs.{name}": value for name, value in (inputs or {}).items()},
-    )
-    state, commands = enter(state, program.flow.start)
-    limit = program.flow.max_duration
-    timer = (SetTimer(Timers.MAX_DURATION, limit.time, 0),) if limit is not None and not state.over else ()
-    return state, (*timer, *commands)
-
-
 def advance(state: FlowState, event: Event) -> Step:
     """Apply one event. Raises EventRefusedError for one that the present step does not take, and changes nothing."""
-    handler = HANDLERS[state.at.kind].get(type(event))
-    if handler is None:
-        raise EventRefusedError(
-            f"flow {state.program.flow.id}: {type(event).__name__} in step {state.at.name}"
-        )
+    try:
+        handler = state.at.row[type(event)]
+    except KeyError:
+        said = f"flow {state.program.flow.id}: {type(event).__name__} in step {state.at.name}"
+        raise EventRefusedError(said) from None
     return handler(state, event)
 
 
@@ -111,19 +98,37 @@ def _gateway(state: FlowState, event: ev.GatewayChanged) -> Step:
 
 
 def _hinted(state: FlowState, event: ev.QualityHinted) -> Step:
-    """Tell the agent in words, be patient from the next entry on, and give the caller one tip a call."""
+    """Tell the agent in words, be patient from now or the next entry on, and give the caller one tip a call."""
+    at = state.at
     slow = state.slow or event.hint in _SLOWS
-    speaks = not state.tip_given and event.hint in TIPS and bool(state.at.rules)
-    told: tuple[Play, ...] = ()
+    speaks = not state.tip_given and event.hint in TIPS and bool(at.rules)
+    state = replace(state, slow=slow, tip_given=state.tip_given or speaks)
+    told: tuple[Command, ...] = ()
     if speaks and state.keying:
         told = (Play(tip(event.hint), state.language),)
     elif speaks:
-        told = ask(state, before=tip(event.hint))
-    return replace(state, slow=slow, tip_given=state.tip_given or speaks), (ShowHint(event.hint), *told)
+        told = ask(state, after=state.error, before=tip(event.hint))
+    calmer: tuple[Command, ...] = ()
+    if slow and at.kind == "collect" and not state.keying:
+        state, calmer = _calmed(state)
+    return state, (ShowHint(event.hint), *calmer, *told)
+
+
+def _calmed(state: FlowState) -> tuple[FlowState, tuple[Collect, ...]]:
+    """Ask for the field that is open and empty with the patience of the slow mode, where that was not done yet."""
+    at = state.at
+    if state.calmed or at.slow is None or at.slow == at.patience:
+        return state, ()
+    return replace(state, calmed=True), (Collect(at.field, at.slow, state.attempt),)
 
 
 def _resumed(state: FlowState, event: ev.Resumed) -> Step:
-    return begin_again(replace(state, accepted=frozenset(event.accepted)))
+    """Go on with what cde holds. A released field whose value nobody tells again is keyed again where it is needed."""
+    program = state.program
+    state = replace(state, accepted=program.told.keys() & frozenset(event.accepted) - program.released)
+    for told in (told for told in event.told if told.field in program.told):
+        state = _with_accepted(state, told)
+    return begin_again(state)
 
 
 def _timer(state: FlowState, event: ev.TimerFired) -> Step:
@@ -147,13 +152,17 @@ def _overdue(state: FlowState) -> Step:
 
 
 def _ended(state: FlowState, event: ev.CaptureEnded) -> Step:
+    """What cde held is gone. Who was being asked goes on as failed; what follows a payment is not disturbed."""
     if event.result is CaptureResult.CANCELLED:
         return end(state, ExitCause.AGENT_CANCELLED)
     if event.result is CaptureResult.CALLER_GONE:
         return end(state, ExitCause.CALLER_GONE)
-    if event.result in (CaptureResult.ATTEMPTS_USED, CaptureResult.TIMED_OUT) and "failed" in state.at.next:
-        return enter(state, state.at.next["failed"])
-    return end(state, ExitCause.CAPTURE_ENDED)
+    late = event.result in _RESULT_OUTCOMES and state.values.get("result.outcome") == ChargeOutcome.UNKNOWN
+    state, at = emptied(state), state.at
+    if late or at.kind not in ("collect", "menu"):
+        return state, ()
+    down = event.result is CaptureResult.GATEWAY_UNREACHABLE and "gateway_down" in at.next
+    return enter(state, at.next["gateway_down" if down else "failed"])
 
 
 # --- collect and menu -----------------------------------------------------------------------------------------
@@ -166,25 +175,28 @@ def _progressed(state: FlowState, event: ev.Progressed) -> Step:
 
 
 def _accepted(state: FlowState, event: ev.Accepted) -> Step:
-    field = event.field
-    if field not in state.program.flow.fields:
-        raise InvariantError(f"flow {state.program.flow.id} has no field {field}")
-    accepted = state.accepted | {field}
-    if event.last4 or event.value or event.brand:
-        told = {f"{field}.last4": event.last4, f"{field}.brand": event.brand}
-        if event.value:
-            told[f"vars.{field}"] = told[f"fields.{field}"] = event.value
-        state = replace(
-            state, accepted=accepted, values={**state.values, **told}, brand=event.brand or state.brand
-        )
-    else:
-        state = replace(state, accepted=accepted)
-    if field != state.at.field:
+    if event.field not in state.program.told:
+        raise InvariantError(f"flow {state.program.flow.id} has no field {event.field}")
+    state = _with_accepted(state, event)
+    if event.field != state.at.field:
         return state, ()
-    interrupted = state.program.steps.get(state.return_to)
-    if interrupted is not None and interrupted.field not in state.accepted:
-        return enter(replace(state, return_to=""), interrupted.name)
+    if state.return_to:
+        interrupted = state.program.steps[state.return_to]
+        if interrupted.field not in state.accepted:
+            return enter(replace(state, return_to=""), interrupted.name)
     return enter(state, state.at.next["ok"])
+
+
+def _with_accepted(state: FlowState, event: ev.Accepted) -> FlowState:
+    accepted = state.accepted | {event.field}
+    if not (event.last4 or event.value or event.brand):
+        return replace(state, accepted=accepted)
+    names, values = state.program.told[event.field], dict(state.values)
+    if event.last4 or event.brand:
+        values[names.last4], values[names.brand] = event.last4, event.brand
+    if event.value:
+        values[names.variable] = values[names.field] = event.value
+    return replace(state, accepted=accepted, values=values, brand=event.brand or state.brand)
 
 
 def _rejected(state: FlowState, event: ev.Rejected) -> Step:
@@ -201,32 +213,32 @@ def _choice_rejected(state: FlowState, event: ev.ChoiceRejected) -> Step:
 
 def _once_more(state: FlowState, reason: str, *, slow: bool, hint: Hint | None) -> Step:
     at = state.at
-    if at.patience is None or at.slow is None:
+    if at.patience is None:
         raise InvariantError(f"step {at.name} takes no keys")
     if state.attempt >= at.patience.attempts:
         return enter(state, at.next["failed"])
-    calmer = slow and not state.slow and at.slow != at.patience
-    tipped = state.tip_given or hint is not None
-    attempt = state.attempt + 1
     state = replace(
         state,
-        attempt=attempt,
+        attempt=state.attempt + 1,
         error=reason,
         keying=False,
         repeats=0,
         prompts=state.prompts + 1,
         slow=slow,
-        tip_given=tipped,
+        tip_given=state.tip_given or hint is not None,
     )
     again: tuple[Command, ...] = ()
     if at.kind == "menu":
-        again = (OpenMenu(at.keys, at.slow if slow else at.patience),)
-    elif calmer:
-        again = (Collect(at.field, at.slow, attempt),)
+        again = (at.slow_question if slow else at.question,)  # type: ignore[assignment]  # every menu has both
+    elif slow:
+        state, again = _calmed(state)
     return state, (*again, *ask(state, after=reason, before=tip(hint) if hint is not None else ()))
 
 
 def _lost(state: FlowState, event: ev.FieldLost) -> Step:
+    """Forget a field that cde holds no more; but what was released stays known until it is asked for anew."""
+    if event.field not in state.accepted or event.field in state.program.released:
+        return state, ()
     return without(state, frozenset({event.field})), ()
 
 
@@ -260,7 +272,7 @@ def _prompt_done(state: FlowState, _event: ev.PromptDone) -> Step:
     if state.keying or not after_ms or state.repeats:
         return state, ()
     state = replace(state, prompts=state.prompts + 1)
-    return state, (SetTimer(Timers.REPEAT, after_ms, state.prompts),)
+    return state, (SetTimer(_REPEAT, after_ms, state.prompts),)
 
 
 def _agent_key(state: FlowState, _event: ev.AgentKeyPressed) -> Step:
@@ -279,7 +291,9 @@ def _chosen(state: FlowState, event: ev.Chosen) -> Step:
     if not 0 <= event.ordinal < len(state.at.options):
         raise EventRefusedError(f"flow {state.program.flow.id}: no such option in {state.at.name}")
     option = state.at.options[event.ordinal]
-    return enter(assigned(state, option.sets, option.language), option.target)
+    if option.sets or option.language:
+        state = assigned(state, option.sets, option.language)
+    return enter(state, option.target)
 
 
 def _agent_chose(state: FlowState, _event: ev.AgentChose) -> Step:
@@ -325,7 +339,7 @@ def longest_digit_run(text: str) -> int:
 
 def _transferred(state: FlowState, _event: ev.TransferDone) -> Step:
     way_out = Exit(state.at.data.result, state.at.data.to, state.at.data.target or "")
-    return replace(state, at=replace_exit(state.at, way_out)), (way_out,)
+    return replace(state, at=replace_exit(state.at, way_out, HANDLERS["exit"])), (way_out,)
 
 
 def _not_transferred(state: FlowState, _event: ev.TransferFailed) -> Step:
@@ -358,14 +372,24 @@ def _money_ended(state: FlowState, event: ev.CaptureEnded) -> Step:
 
 
 def _charge_answered(state: FlowState, event: ev.ChargeAnswered) -> Step:
+    """Go on by the answer. The capture has ended with it: another card, or the same once more, is keyed anew."""
     outcome, at = str(event.outcome), state.at
-    told = {"result.outcome": outcome, "result.auth_code": event.auth_code, "result.code": event.code}
-    state = replace(state, values={**state.values, **told})
-    if outcome not in ("approved", "unknown"):
-        # Another card or the same once more: either way every card field is keyed anew.
-        state = replace(without(state, state.program.card_fields), cards=state.cards + 1)
+    values = {
+        **state.values,
+        "result.operation": str(at.order.operation) if at.order is not None else "",
+        "result.outcome": outcome,
+        "result.auth_code": event.auth_code,
+        "result.code": event.code,
+    }
+    state = replace(
+        state,
+        values=values,
+        accepted=state.accepted & state.program.released,
+        outdated=True,
+        cards=state.cards + (outcome not in ("approved", "unknown")),
+    )
     state, commands = enter(state, at.next.get(outcome) or at.next["declined"])
-    return state, (_STOP, *commands) if at.data.while_waiting else commands
+    return state, (_STOP, *commands) if at.prompt else commands
 
 
 def _money_caller_gone(state: FlowState, _event: ev.CallerGone) -> Step:
@@ -382,7 +406,7 @@ def _money_timer(state: FlowState, event: ev.TimerFired) -> Step:
 
 def _money_resumed(state: FlowState, _event: ev.Resumed) -> Step:
     """What was sent is in the ledger: its answer comes, or the timer makes it unknown. Nothing is sent again."""
-    return state, (SetTimer(Timers.ANSWER, state.at.data.timeout, state.visits),)
+    return state, (SetTimer(_ANSWER, state.at.data.timeout, state.visits),)
 
 
 # --- the table ------------------------------------------------------------------------------------------------
@@ -454,4 +478,7 @@ HANDLERS: Final[dict[str, dict[type, Handler]]] = {
     },
     "exit": dict.fromkeys(Event.__args__, _stay),
 }
-"""Nothing of an agent's is in the row of money: what was sent can be neither cancelled nor keyed again."""
+"""Steps that pass at once (set, repeat) have no row.
+
+Nothing of an agent's is in the row of money: what was sent can be neither cancelled nor keyed again.
+"""

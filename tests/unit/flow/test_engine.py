@@ -17,6 +17,7 @@ from dtmf_shield.flow.engine.commands import (
     StopPrompt,
     Transfer,
 )
+from dtmf_shield.flow.engine.compiler import SLOW_DEBOUNCE_MS
 from dtmf_shield.flow.engine.events import (
     Accepted,
     AgentCancelled,
@@ -298,6 +299,73 @@ def test_keys_that_come_twice_are_told_to_the_agent_and_the_caller():
     assert commands == (ShowHint(Hint.SHORT_TONES),)
 
 
+@pytest.mark.parametrize("hint", [Hint.DUPLICATE_KEYS, Hint.SLOW_KEYS])
+def test_slow_mode_begins_at_once_in_an_empty_field_and_counts_a_bounce_once(hint):
+    state, commands = run(PAY, QualityHinted(hint))
+    (again,) = only(Collect, commands)
+    assert (again.field, again.attempt) == ("pan", 1)
+    assert again.patience.debounce_ms == SLOW_DEBOUNCE_MS
+    assert again.patience.first_digit_timeout_ms == 40_000
+
+    _, commands = advance(state, Accepted("pan", brand="visa", last4="4242"))
+    assert only(Collect, commands)[0].patience.debounce_ms == SLOW_DEBOUNCE_MS
+
+
+def test_slow_mode_waits_for_the_next_entry_where_keys_have_come():
+    """Asking for a field that is half keyed would wipe it."""
+    state, commands = run(PAY, Progressed("pan", 5), QualityHinted(Hint.DUPLICATE_KEYS))
+    assert only(Collect, commands) == []
+
+    _, commands = advance(state, Rejected("pan", RejectReason.LUHN))
+
+    (again,) = only(Collect, commands)
+    assert (again.attempt, again.patience.debounce_ms) == (2, SLOW_DEBOUNCE_MS)
+
+
+@pytest.mark.parametrize("hint", [Hint.SHORT_TONES, Hint.WEAK_TONES, Hint.NOISY_LINE])
+def test_a_poor_line_is_no_slow_finger(hint):
+    state, commands = run(PAY, QualityHinted(hint))
+
+    assert not state.slow
+    assert only(Collect, commands) == []
+
+
+def test_a_menu_in_the_slow_mode_is_patient_too():
+    _, commands = run(PAY, QualityHinted(Hint.SLOW_KEYS), *CARD)
+
+    assert only(OpenMenu, commands)[0].patience.debounce_ms == SLOW_DEBOUNCE_MS
+
+
+def test_a_flow_of_fixed_patience_has_no_slow_mode():
+    flow = FLOWS[PAY]
+    fixed = flow.model_copy(update={"defaults": flow.defaults.model_copy(update={"patience": "fixed"})})
+    state, _ = begin(fixed, INPUTS)
+
+    _, commands = advance(state, QualityHinted(Hint.SLOW_KEYS))
+
+    assert only(Collect, commands) == []
+
+
+def test_the_one_tip_of_a_call_stays_one_whatever_comes():
+    state, _ = run(PAY)
+    tips = []
+    for event in (
+        QualityHinted(Hint.SLOW_KEYS),
+        QualityHinted(Hint.DUPLICATE_KEYS),
+        Progressed("pan", 4),
+        QualityHinted(Hint.SHORT_TONES),
+        Rejected("pan", RejectReason.TIMEOUT),
+        *CARD,
+        QualityHinted(Hint.WEAK_TONES),
+        Chosen(1),
+        QualityHinted(Hint.DUPLICATE_KEYS),
+    ):
+        state, commands = advance(state, event)
+        tips += [word for word in spoken(commands).split() if word.startswith("(tip_")]
+
+    assert tips == [f"({CarePhrase.TIP_SLOWER}"]
+
+
 def test_the_agent_asks_for_fields_in_any_order_and_the_flow_comes_back():
     state, commands = run(PAY, FieldRequested("expiry"))
     assert only(Collect, commands)[0].field == "expiry"
@@ -501,13 +569,114 @@ def test_a_field_that_failed_in_cde_goes_on_as_failed():
         (CaptureResult.CANCELLED, "cancelled"),
         (CaptureResult.CALLER_GONE, "cancelled"),
         (CaptureResult.ATTEMPTS_USED, "failed"),
+        (CaptureResult.TIMED_OUT, "failed"),
         (CaptureResult.INTERRUPTED, "failed"),
+        (CaptureResult.GATEWAY_UNREACHABLE, "failed"),
     ],
 )
 def test_the_end_of_a_capture_ends_a_flow_that_collects(result, ends):
     _, commands = run(PAY, CaptureEnded(result))
 
     assert only(Exit, commands)[0].result == ends
+
+
+def test_a_capture_that_ends_while_nobody_is_asked_disturbs_nothing_but_what_it_held():
+    """Media or cde died during a prompt: the caller hears it out, then keys what was lost."""
+    state, _ = bill(Accepted("account", value="12345674"), FOUND, Chosen(0), *CARD, Chosen(0))
+    state, _ = advance(state, ChargeAnswered(ChargeOutcome.DECLINED))
+    assert state.step == "declined"
+
+    state, commands = advance(state, CaptureEnded(CaptureResult.INTERRUPTED))
+
+    assert (state.step, commands) == ("declined", ())
+
+
+def test_an_answer_that_comes_after_unknown_cuts_nothing_off():
+    """The flow has said "do not pay again"; what the gateway says later is the ledger's and the operator's."""
+    state, _ = bill(Accepted("account", value="12345674"), FOUND, Chosen(0), *CARD, Chosen(0))
+    state, _ = advance(state, ChargeAnswered(ChargeOutcome.UNKNOWN))
+
+    state, commands = advance(state, CaptureEnded(CaptureResult.APPROVED))
+    assert (state.step, commands) == ("checking", ())
+    _, commands = advance(state, PromptDone())
+
+    assert only(Exit, commands)[0].result == "unknown"
+
+
+def test_another_card_is_keyed_whole_but_account_and_amount_are_kept():
+    """What was released is the flow's; all that only cde held went with the capture."""
+    state, _ = bill(
+        Accepted("account", value="12345674"), FOUND, Chosen(1), Accepted("amount", value="20.00"), *CARD
+    )
+    state, _ = advance(state, Chosen(0))
+    state, _ = advance(state, ChargeAnswered(ChargeOutcome.DECLINED))
+    assert state.accepted == {"account", "amount"}
+
+    asked = []
+    state, commands = advance(state, PromptDone())
+    for event in CARD:
+        asked += [command.field for command in only(Collect, commands)]
+        state, commands = advance(state, event)
+    state, commands = advance(state, Chosen(0))
+
+    assert asked == ["pan", "expiry", "cvv"]
+    (charge,) = only(Charge, commands)
+    assert (charge.amount_minor, charge.reference, charge.attempt) == (2000, "12345674", 2)
+
+
+def test_no_card_is_told_of_once_another_is_asked_for():
+    state, _ = run(PAY, *CARD, Chosen(0), ChargeAnswered(ChargeOutcome.DECLINED))
+    assert state.values["pan.last4"] == "4242"
+
+    state, _ = advance(state, PromptDone())
+
+    assert state.step == "card"
+    assert "pan.last4" not in state.values
+    assert state.brand == ""
+
+
+def test_a_receipt_says_the_card_that_paid_though_cde_holds_it_no_more():
+    state, _ = run("card-on-file", PromptDone(), *CARD, Chosen(0))
+
+    state, commands = advance(state, ChargeAnswered(ChargeOutcome.APPROVED))
+
+    assert state.accepted == frozenset()
+    assert "<4242>" in spoken(commands)
+
+
+def test_a_menu_that_leads_back_to_the_bank_has_the_account_keyed_anew_too():
+    held = (Accepted("routing"), Accepted("account"))
+    state, _ = run("bank-account", *held)
+    state, _ = advance(state, Chosen(1))
+
+    _, commands = advance(state, Accepted("routing"))
+
+    assert only(Collect, commands)[0].field == "account"
+
+
+def test_cde_that_holds_a_released_field_no_more_takes_nothing_from_the_flow():
+    state, _ = bill(Accepted("account", value="12345674"), FOUND, Chosen(0), FieldLost("account"))
+
+    assert state.values["vars.account"] == "12345674"
+    assert "account" in state.accepted
+
+
+def test_what_cde_tells_again_is_known_in_the_next_process_and_what_it_does_not_is_keyed_again():
+    state, _ = bill(
+        Accepted("account", value="12345674"), FOUND, Chosen(1), Accepted("amount", value="20.00"), *CARD
+    )
+    program, saved = compile_flow(FLOWS[BILL]), state.saved()
+    held = ("account", "amount", "pan", "expiry", "cvv")
+
+    told = (Accepted("account", value="12345674"), Accepted("amount", value="20.00"))
+    back, _ = advance(restore(program, saved, {}), Resumed(held, told))
+    _, commands = advance(back, Chosen(0))
+    assert only(Charge, commands)[0].amount_minor == 2000
+
+    back, _ = advance(restore(program, saved, {}), Resumed(held))
+    back, commands = advance(back, Chosen(0))
+    assert only(Charge, commands) == []
+    assert only(Collect, commands)[0].field == "amount"
 
 
 @pytest.mark.parametrize(
