@@ -87,7 +87,7 @@ def compile_flow(flow: Flow) -> Program:
         told={name: _told(name) for name in flow.fields},
         currency=currency if currency.isupper() else "",
         currency_from="" if currency.isupper() else currency,
-        implicit={cause: _implicit(cause, result) for cause, result in IMPLICIT.items()},
+        implicit={cause: _implicit(flow, cause, result) for cause, result in IMPLICIT.items()},
         time_limit=(SetTimer(Timers.MAX_DURATION, limit.time, 0),) if limit is not None else (),
     )
 
@@ -115,8 +115,9 @@ def _renewed(flow: Flow, field: str) -> frozenset[str]:
     return _of_types(flow, ACCOUNT_TYPES) if kind in ACCOUNT_TYPES else frozenset({field})
 
 
-def _implicit(cause: ExitCause, result: str) -> CompiledStep:
-    to = "hangup" if cause is ExitCause.CALLER_GONE else "agent"
+def _implicit(flow: Flow, cause: ExitCause, result: str) -> CompiledStep:
+    nobody = cause is ExitCause.CALLER_GONE or flow.mode == "self_service"
+    to = "hangup" if nobody else "agent"
     way_out = Exit(result, to=to, cause=cause)
     return CompiledStep(
         name=f"({cause.value})", kind="exit", step=None, next={}, row=HANDLERS["exit"], exit=way_out
