@@ -36,10 +36,17 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Findings as JSON.")] = False,
     sarif: Annotated[bool, typer.Option(help="Findings as SARIF 2.1.0, for code hosts.")] = False,
     strict: Annotated[bool, typer.Option(help="Warnings count as errors.")] = False,
+    prompts: Annotated[
+        Path | None, typer.Option(help="Folder of built prompts: tell what is not built, and draft voices.")
+    ] = None,
 ) -> None:
     """Tell every mistake of flows, with line and column. Exit code 1 when something is to be mended."""
     with operator_errors():
         findings = flow_files.check_files(files)
+        if prompts is not None:
+            from dtmf_shield.service.prompt_flows import unbuilt_prompts  # loads the store of prompts
+
+            findings += unbuilt_prompts(prompts, files)
     if sarif:
         print(json.dumps(as_sarif(findings), indent=1))  # noqa: T201 - the machine's text
     elif as_json:
