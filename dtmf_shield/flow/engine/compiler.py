@@ -153,6 +153,8 @@ def _compiled(flow: Flow, name: str, step: Step, keys: Keys) -> CompiledStep:
     common["counted"] = step.limit is not None or isinstance(step, RepeatStep)
     if step.limit is not None:
         common |= {"limit_visits": step.limit.visits, "limit_then": step.limit.then}
+    if isinstance(step, CollectStep | MenuStep) and "agent_key" not in step.next:
+        keys = keys.model_copy(update={"agent": "none"})  # nowhere to go: the key is a key like any other
     if isinstance(step, CollectStep):
         return CompiledStep(**common, **_collect(flow, step, keys))
     if isinstance(step, MenuStep):

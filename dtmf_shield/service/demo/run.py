@@ -16,7 +16,6 @@ from typing import Final
 from rich.console import Console
 
 from dtmf_shield.base.errors import OperatorError
-from dtmf_shield.call.unserved import unserved_reason
 from dtmf_shield.phone.door import Door
 from dtmf_shield.phone.voices import Voice
 from dtmf_shield.service.demo.analysis import CallEvidence, CallFiles, analyse, read_channels
@@ -95,8 +94,6 @@ def run_demo(
     display = Display(console, quiet=as_json)
     file = flow or shipped_flows() / f"{FLOW}.yaml"
     loaded = load(file)
-    if reason := unserved_reason(loaded):
-        raise OperatorError(f"{file}: {reason}; try it by dtmf-shield flow simulate")
     show = _Show(file, walk_of(loaded, keys, inputs))
     try:
         return asyncio.run(_run(doors, out, display, console, chosen_make(make), as_json, show))
