@@ -56,6 +56,8 @@ from dtmf_shield.model.payment import NO_MONEY, Money
 from dtmf_shield.model.stream import ShieldMode
 
 TALKING: Final = frozenset({CallPhase.TALKING, CallPhase.HELD})
+_MONEY_MOVED: Final = frozenset({CaptureResult.APPROVED, CaptureResult.UNKNOWN})
+"""Or may have."""
 _TIMERS: Final = {timer: name for name, timer in FLOW_TIMERS.items()}
 
 
@@ -167,13 +169,13 @@ def request_field(ctx: Context, now_s: float, capture_id: CaptureId, field: str)
         raise FieldUnknown
     if engagement.stage is not Stage.RUNNING:
         raise CaptureUnavailable
+    if engagement.outcome is not None and engagement.outcome.result in _MONEY_MOVED:
+        raise CaptureOver  # nothing leads to another card
     at = engagement.state.at
     redo = at.field == field and "agent_redo" in at.next
     try:
         state, commands = advance(engagement.state, AgentRedo() if redo else FieldRequested(field))
     except EventRefusedError:
-        if engagement.outcome is not None:
-            raise CaptureOver from None  # money has moved: nothing leads to another card
         raise FieldUnknown from None  # the flow lets no agent ask for it
     asks = any(isinstance(command, Collect) for command in commands)
     if engagement.paused and engagement.armed and not asks:

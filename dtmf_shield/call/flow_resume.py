@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from msgspec.structs import replace
-
 from dtmf_shield.call.call import Call, Engagement, Stage, Timer
 from dtmf_shield.call.context import Context
 from dtmf_shield.call.events import CaptureChanged
 from dtmf_shield.call.flow_run import go_on
 from dtmf_shield.flow.engine import advance
+from dtmf_shield.flow.engine.asking import with_accepted
 from dtmf_shield.flow.engine.commands import Collect, Command, Play, SetTimer
 from dtmf_shield.flow.engine.entering import Step, begin_again
 from dtmf_shield.flow.engine.events import Resumed
@@ -54,13 +53,13 @@ def resume_alone(ctx: Context, now_s: float, call: Call, engagement: Engagement)
 
 def _resumed(engagement: Engagement, progress: CaptureProgress) -> Step:
     state = engagement.state
-    if state.in_flight and not engagement.sending:
-        # It died before cde was told to send: cde holds everything still.
-        return begin_again(replace(state, accepted=frozenset(progress.accepted)))
-    for name in progress.accepted:
-        if name != state.at.field:
-            state, _ = advance(state, accepted(engagement.flow, name, progress))
-    return advance(state, Resumed(progress.accepted))
+    told = tuple(accepted(engagement.flow, name, progress) for name in progress.accepted)
+    if not state.in_flight or engagement.sending:
+        return advance(state, Resumed(progress.accepted, told))
+    # It died before cde was told to send: cde holds everything still.
+    for event in told:
+        state = with_accepted(state, event)
+    return begin_again(state)
 
 
 def _not_open_yet(commands: Iterable[Command], progress: CaptureProgress) -> Iterable[Command]:

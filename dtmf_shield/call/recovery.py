@@ -18,7 +18,7 @@ from dtmf_shield.call.record import CallRecord, LegRecord
 from dtmf_shield.call.settings import ARM_TIMEOUT_S
 from dtmf_shield.flow.engine import begin
 from dtmf_shield.flow.engine import restore as restored
-from dtmf_shield.flow.engine.program import fingerprint
+from dtmf_shield.flow.engine.compiler import fingerprint
 from dtmf_shield.flow.engine.state import FlowState
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureResult

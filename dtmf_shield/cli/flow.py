@@ -12,8 +12,9 @@ from rich.markup import escape
 
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.cli.console import EXIT_NO, err, operator_errors, out
-from dtmf_shield.flow import graph as drawing
+from dtmf_shield.flow import graph as graphs
 from dtmf_shield.flow.check.sarif import as_sarif
+from dtmf_shield.flow.drawing import as_svg
 from dtmf_shield.flow.finding import Severity
 from dtmf_shield.flow.reference import as_markdown
 from dtmf_shield.flow.schema import json_schema_text
@@ -27,7 +28,16 @@ class Form(enum.StrEnum):
 
     MERMAID = "mermaid"
     SVG = "svg"
+    TEXT = "text"
     JSON = "json"
+
+
+_WRITERS = {
+    Form.MERMAID: graphs.as_mermaid,
+    Form.SVG: as_svg,
+    Form.TEXT: graphs.as_text,
+    Form.JSON: graphs.as_json,
+}
 
 
 @app.command()
@@ -36,10 +46,17 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Findings as JSON.")] = False,
     sarif: Annotated[bool, typer.Option(help="Findings as SARIF 2.1.0, for code hosts.")] = False,
     strict: Annotated[bool, typer.Option(help="Warnings count as errors.")] = False,
+    prompts: Annotated[
+        Path | None, typer.Option(help="Folder of built prompts: tell what is not built, and draft voices.")
+    ] = None,
 ) -> None:
     """Tell every mistake of flows, with line and column. Exit code 1 when something is to be mended."""
     with operator_errors():
         findings = flow_files.check_files(files)
+        if prompts is not None:
+            from dtmf_shield.service.prompt_flows import unbuilt_prompts  # loads the store of prompts
+
+            findings += unbuilt_prompts(prompts, files)
     if sarif:
         print(json.dumps(as_sarif(findings), indent=1))  # noqa: T201 - the machine's text
     elif as_json:
@@ -141,13 +158,10 @@ def graph(
     form: Annotated[Form, typer.Option("--form", help="What to write.")] = Form.MERMAID,
     to: Annotated[Path | None, typer.Option("--out", help="File to write; none: standard output.")] = None,
 ) -> None:
-    """Draw a flow as Mermaid text, SVG or JSON."""
+    """Draw a flow as Mermaid, SVG, a list of text or JSON."""
     with operator_errors():
         flow = flow_files.load(file)
-    if form is Form.MERMAID:
-        text = drawing.as_mermaid(flow)
-    else:
-        text = drawing.as_svg(flow) if form is Form.SVG else json.dumps(drawing.as_data(flow)) + "\n"
+    text = _WRITERS[form](flow)
     if to is None:
         print(text, end="")  # noqa: T201 - for a pipe
     else:

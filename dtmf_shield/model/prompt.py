@@ -24,7 +24,7 @@ class Formatter(enum.StrEnum):
     """``"2026-11-26"`` (ISO 8601), or ``"2026-11"``."""
 
 
-class Text(msgspec.Struct, frozen=True, tag=True, tag_field="piece"):
+class Text(msgspec.Struct, frozen=True, tag=True, tag_field="piece", gc=False):
     """Literal text, one recording. ``ssml``: with the subset of SSML 1.1 that prompts compile.
 
     ``language``: where it is not that of the whole prompt, as in a menu of languages.
@@ -35,7 +35,7 @@ class Text(msgspec.Struct, frozen=True, tag=True, tag_field="piece"):
     language: str = ""
 
 
-class Recording(msgspec.Struct, frozen=True, tag=True, tag_field="piece"):
+class Recording(msgspec.Struct, frozen=True, tag=True, tag_field="piece", gc=False):
     """A recorded file of the language's folder; ``text`` is what it says, rendered where it is missing."""
 
     file: str
@@ -43,14 +43,14 @@ class Recording(msgspec.Struct, frozen=True, tag=True, tag_field="piece"):
     language: str = ""
 
 
-class ValueReference(msgspec.Struct, frozen=True, tag=True, tag_field="piece"):
+class ValueReference(msgspec.Struct, frozen=True, tag=True, tag_field="piece", gc=False):
     """A value of the call by reference, as the flow file has it (``inputs.amount``, ``pan.last4``)."""
 
     reference: str
     formatter: Formatter
 
 
-class Value(msgspec.Struct, frozen=True, tag=True, tag_field="piece"):
+class Value(msgspec.Struct, frozen=True, tag=True, tag_field="piece", gc=False):
     """A value to be spoken now. ``currency``: ISO 4217, for money. Never account data: last4 at most."""
 
     value: str
@@ -75,7 +75,7 @@ class CarePhrase(enum.StrEnum):
     """Keys are cut short: hold each a little longer."""
 
 
-class Care(msgspec.Struct, frozen=True, tag=True, tag_field="piece"):
+class Care(msgspec.Struct, frozen=True, tag=True, tag_field="piece", gc=False):
     """One of the project's own phrases. ``count`` and ``of`` are numbers of keys, never keys."""
 
     phrase: CarePhrase

@@ -42,7 +42,7 @@ def check_files(paths: list[Path]) -> list[Finding]:
     """Return every finding of every file, and that of two flows with one id. A directory stands for its flows."""
     findings: list[Finding] = []
     by_id: dict[str, Path] = {}
-    for path in _files(paths):
+    for path in files_of(paths):
         flow, found = read_flow(text_of(path), file=str(path))
         findings += found
         if flow is None:
@@ -56,7 +56,8 @@ def check_files(paths: list[Path]) -> list[Finding]:
     return findings
 
 
-def _files(paths: list[Path]) -> list[Path]:
+def files_of(paths: list[Path]) -> list[Path]:
+    """Return the flow files that paths name. Raises OperatorError for a directory without one."""
     files: list[Path] = []
     for path in paths:
         found = sorted(path.glob("*.yaml")) if path.is_dir() else [path]

@@ -14,7 +14,7 @@ from typing import Final
 
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.base.log import get_logger
-from dtmf_shield.flow.engine.program import fingerprint
+from dtmf_shield.flow.engine.compiler import fingerprint
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.service.flow_files import load, text_of

@@ -35,21 +35,28 @@ class FlowPrompts:
     prompts: Mapping[str, Mapping[str, tuple[Piece, ...]]]
 
 
-def prompt_findings(directory: Path, flows: Iterable[FlowPrompts]) -> list[str]:
-    """Return one sentence for each flow and language that lacks a built piece or speaks in a draft voice."""
+@dataclass(frozen=True, slots=True)
+class PromptFinding:
+    """One sentence. ``draft``: everything is built, in a voice that is no more than a draft."""
+
+    said: str
+    draft: bool = False
+
+
+def prompt_findings(directory: Path, flows: Iterable[FlowPrompts]) -> list[PromptFinding]:
+    """Return one finding for each flow and language that lacks a built piece or speaks in a draft voice."""
     speaking = [flow for flow in flows if flow.prompts]
     if not speaking:
         return []
     try:
         store = PromptStore.open(directory)
     except PromptError as error:
-        return [str(error)]
+        return [PromptFinding(str(error))]
     try:
         if not store.languages:
             names = ", ".join(flow.flow for flow in speaking)
-            return [
-                f"no prompts are built in {directory}, and callers of {names} would hear nothing; {ADVICE}"
-            ]
+            said = f"no prompts are built in {directory}, and callers of {names} would hear nothing; {ADVICE}"
+            return [PromptFinding(said)]
         return [
             finding
             for flow in speaking
@@ -60,27 +67,29 @@ def prompt_findings(directory: Path, flows: Iterable[FlowPrompts]) -> list[str]:
         store.close()
 
 
-def _findings(store: PromptStore, flow: FlowPrompts, language: str) -> list[str]:
+def _findings(store: PromptStore, flow: FlowPrompts, language: str) -> list[PromptFinding]:
     try:
         built = store.language(language)
         lacking = [*_texts_lacking(built, flow), *_values_lacking(built, flow)]
     except PromptError as error:
-        return [f"flow {flow.flow}: {error}"]
+        return [PromptFinding(f"flow {flow.flow}: {error}")]
     if not lacking:
         return _draft_voice(built, flow)
     count = f"{len(lacking)} pieces are" if len(lacking) > 1 else "a piece is"
-    return [f"flow {flow.flow}, language {language}: {count} not built ({_named(lacking)}); {ADVICE}"]
+    said = f"flow {flow.flow}, language {language}: {count} not built ({_named(lacking)}); {ADVICE}"
+    return [PromptFinding(said)]
 
 
-def _draft_voice(built: LanguagePieces, flow: FlowPrompts) -> list[str]:
+def _draft_voice(built: LanguagePieces, flow: FlowPrompts) -> list[PromptFinding]:
     wanted = flow_pieces(flow.flow, flow.prompts, built.language)
     draft = list(dict.fromkeys(each.recorded_as[0] for each in wanted if built.piece(each.name).draft))
     if not draft:
         return []
-    return [
+    said = (
         f"flow {flow.flow}, language {built.language}: {len(draft)} prompts are in a draft voice ({_named(draft)}); "
         "record them or install a better engine"
-    ]
+    )
+    return [PromptFinding(said, draft=True)]
 
 
 def _named(names: list[str]) -> str:

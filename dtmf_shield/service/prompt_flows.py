@@ -7,8 +7,10 @@ from pathlib import Path
 
 from dtmf_shield.base.config import Config
 from dtmf_shield.base.errors import OperatorError
+from dtmf_shield.flow.finding import Finding, Severity
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.loader import load_flow
+from dtmf_shield.service.flow_files import files_of as flow_files_of
 from dtmf_shield.service.prompt_check import PROMPTS_FOLDER, FlowPrompts, prompt_findings
 from dtmf_shield.service.start import flow_files, state_directory_of
 
@@ -41,7 +43,22 @@ def check_prompts(config: Config, base: Path) -> list[str]:
             OperatorError, ExceptionGroup
         ):  # ``start.check`` says what is wrong with them
             flows.append(read_flow_prompts(path))
-    return prompt_findings(prompts_directory(config, base), flows)
+    return [finding.said for finding in prompt_findings(prompts_directory(config, base), flows)]
+
+
+def unbuilt_prompts(directory: Path, paths: list[Path]) -> list[Finding]:
+    """Return what flow files need of a folder of built prompts. Flows that are wrong are left out."""
+    findings: list[Finding] = []
+    for path in flow_files_of(paths):
+        with contextlib.suppress(OperatorError, ExceptionGroup):
+            for found in prompt_findings(directory, [read_flow_prompts(path)]):
+                rule = "draft-voice" if found.draft else "not-built"
+                severity = Severity.WARNING if found.draft else Severity.ERROR
+                finding = Finding(
+                    rule, ("prompts",), found.said, "every prompt built and recorded", severity=severity
+                )
+                findings.append(finding.at(str(path), 1, 1))
+    return findings
 
 
 def read_flow_prompts(path: Path) -> FlowPrompts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from dtmf_shield.flow.check import digits, duration, keys, languages, money, names, paths
+from dtmf_shield.flow.check import digits, duration, handover, keys, languages, money, names, paths
 from dtmf_shield.flow.finding import Finding, Severity
 from dtmf_shield.flow.language import Flow
 
@@ -21,12 +21,15 @@ MEANING: Final[tuple[Check, ...]] = (
     paths.masked,
     languages.complete,
     languages.unspoken,
+    languages.values_spoken,
+    handover.targets,
     money.unknown_stays_unknown,
     money.results,
     money.menus_before_money,
     money.one_currency,
     money.confirmed,
     money.card_complete,
+    money.paid_once,
     keys.meanings,
     keys.ways_out,
     keys.menus,
@@ -61,6 +64,7 @@ RULES: Final[dict[str, str]] = {
     "agent-cancel": "an agent on the line who cannot cancel",
     "mask-skipped": "keys that could be keyed while nothing masks them",
     "language": "a prompt that is missing in an offered language, or a language that is not offered",
+    "grammar": "a value that would be spoken in a language whose numbers nobody has recorded",
     "silent": "a step that asks the caller for something and says nothing",
     "unknown-result": "a payment without an answer that does not end as unknown",
     "result": "an exit whose result is not what happened on the way",
@@ -68,6 +72,8 @@ RULES: Final[dict[str, str]] = {
     "currency": "two currencies in one flow",
     "unconfirmed": "a payment whose amount and card the caller never heard",
     "card-incomplete": "a payment that may come before all of the card",
+    "paid-twice": "a payment, or a card asked for, behind a payment that was approved",
+    "handover": "a hand-over of the caller to nobody",
     "two-meanings": "one key with two meanings",
     "agent-key": "a way to an agent without its key, or a key without its way",
     "sensitive-prompt": "a prompt that would speak what must not be spoken",
@@ -77,6 +83,8 @@ RULES: Final[dict[str, str]] = {
     "sensitive-reference": "a sensitive field in a look-up, a variable or a reference",
     "duration": "a worst case of more than a quarter of an hour without max_duration",
     "unused": "something that nothing uses",
+    "not-built": "a prompt that is not built, with --prompts",
+    "draft-voice": "prompts in a voice that is no more than a draft, with --prompts",
 }
 """Every rule by its name, for the reference and for SARIF."""
 

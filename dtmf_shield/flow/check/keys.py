@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from dtmf_shield.flow.finding import Finding, Path, listing
 from dtmf_shield.flow.language import Flow
-from dtmf_shield.flow.language.fields import AmountField, lengths_of
+from dtmf_shield.flow.language.fields import AmountField, FlowField, lengths_of
 from dtmf_shield.flow.language.head import DEFAULT_KEYS, Keys
 from dtmf_shield.flow.language.steps import CollectStep, MenuStep
+from dtmf_shield.flow.language.words import minor_units
 
 
 def effective(flow: Flow, step: CollectStep | MenuStep) -> Keys:
@@ -57,18 +58,23 @@ def ways_out(flow: Flow) -> Iterator[Finding]:
         )
         if own not in (None, "none") and not leads:
             yield Finding("agent-key", ("steps", name), "a key to an agent without a way", "next.agent_key")
-        if leads and isinstance(step, CollectStep):
-            field = flow.fields[step.field]
-            if lengths_of(field)[0] == 1 and not isinstance(field, AmountField):
-                found = f'"{keys.agent}" alone, which is a legal {step.field} too'
-                yield Finding(
-                    "agent-key", ("steps", name), found, "a field of at least two digits, or no agent key"
-                )
+        if leads and isinstance(step, CollectStep) and _is_entry(flow.fields[step.field], str(keys.agent)):
+            found = f'"{keys.agent}" alone, which is a legal {step.field} too'
+            allowed = "a field of at least two digits, or no agent key"
+            yield Finding("agent-key", ("steps", name), found, allowed)
     if flow.defaults.keys.agent not in (None, "none") and not leading:
         found = "a key to an agent, and no step with next.agent_key"
         yield Finding(
             "agent-key", ("defaults", "keys", "agent"), found, "next.agent_key in the steps where it acts"
         )
+
+
+def _is_entry(field: FlowField, key: str) -> bool:
+    """Whether one press of a key and silence would be accepted as the field."""
+    if isinstance(field, AmountField):
+        low, high = minor_units(field.min, field.currency), minor_units(field.max, field.currency)
+        return key.isdecimal() and low <= int(key) <= high
+    return lengths_of(field)[0] == 1
 
 
 def menus(flow: Flow) -> Iterator[Finding]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dtmf_shield.flow.check.names import prompt_references
 from dtmf_shield.flow.finding import Finding, Path, Severity, listing
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.language.steps import CollectStep, MenuStep, SetStep, prompts_of
+from dtmf_shield.prompts.errors import UnknownLanguageError
+from dtmf_shield.prompts.grammar import LANGUAGES as GRAMMARS
+from dtmf_shield.prompts.grammar import grammar_for
 
 
 def complete(flow: Flow) -> Iterator[Finding]:
@@ -50,6 +54,17 @@ def _named(flow: Flow) -> Iterator[tuple[Path, str]]:
     for name, prompt in flow.prompts.items():
         for tag in prompt.root:
             yield ("prompts", name, tag), tag
+
+
+def values_spoken(flow: Flow) -> Iterator[Finding]:
+    """A value is joined at call time from recorded words: its language has a number grammar."""
+    for path, piece in prompt_references(flow):
+        language = str(path[2])
+        try:
+            grammar_for(language)
+        except UnknownLanguageError:
+            allowed = f"values in {listing(GRAMMARS)} only; elsewhere prompts without values"
+            yield Finding("grammar", path, f"{{{piece.reference}}} in {language}", allowed)
 
 
 def unspoken(flow: Flow) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import Final
 from dtmf_shield.flow.check.routes import PASSES_ALONE, reached, ways, ways_through
 from dtmf_shield.flow.finding import Finding, Severity
 from dtmf_shield.flow.language import Flow
-from dtmf_shield.flow.language.fields import AmountField
+from dtmf_shield.flow.language.fields import CARD_TYPES, AmountField
 from dtmf_shield.flow.language.steps import (
     CollectStep,
     ExitStep,
@@ -157,8 +157,13 @@ def _has_card(flow: Flow) -> bool:
 
 
 def card_complete(flow: Flow) -> Iterator[Finding]:
-    """On every path to the gateway the card or account is collected, and the expiry of a card, also after a refusal."""
-    starts = [flow.start] + [step.next["declined"] for step in _money(flow).values()]
+    """On every path to the gateway the card or account is collected, and the expiry of a card; after an answer anew."""
+    starts = [flow.start] + [
+        target
+        for step in _money(flow).values()
+        for outcome, target in step.next.items()
+        if outcome != "unknown"  # told by unknown_stays_unknown
+    ]
     kinds_held = {field.type for field in flow.fields.values()}
     # A verification of who somebody is needs no card; all else does.
     needed = (
@@ -176,7 +181,7 @@ def card_complete(flow: Flow) -> Iterator[Finding]:
         behind = reached(_forward(flow), starts, avoid=collecting)
         for name in (name for name in _money(flow) if name in behind):
             found = f"a path on which no {' or '.join(sorted(kinds))} is collected before it"
-            allowed = "a collect step on every path; after a refusal all of a card is keyed anew"
+            allowed = "a collect step on every path; after an answer cde holds nothing, and all is keyed anew"
             yield Finding("card-incomplete", ("steps", name), found, allowed)
 
 
@@ -186,3 +191,20 @@ def _forward(flow: Flow) -> dict[str, set[str]]:
     for name in _money(flow):
         graph[name] = set()
     return graph
+
+
+def paid_once(flow: Flow) -> Iterator[Finding]:
+    """Behind a payment that was approved no other one lies, and no card is asked for."""
+    for name, money in _money(flow).items():
+        if not money.moves_money:
+            continue
+        for target in sorted(reached(ways(flow), [money.next["approved"]])):
+            step = flow.steps[target]
+            if isinstance(step, MoneyStep):
+                found, allowed = f"a way to {target}, which pays again", "one payment in a call"
+            elif isinstance(step, CollectStep) and flow.fields[step.field].type in CARD_TYPES:
+                found, allowed = f"a way to {target}, which asks for a card", "no card behind a payment"
+            else:
+                continue
+            yield Finding("paid-twice", ("steps", name, "next", "approved"), found, allowed)
+            break

@@ -86,7 +86,6 @@ class ExitCause(enum.StrEnum):
     STEP = "step"
     CALLER_GONE = "caller_gone"
     AGENT_CANCELLED = "agent_cancelled"
-    CAPTURE_ENDED = "capture_ended"
     TOO_MANY_STEPS = "too_many_steps"
     TIME_UP = "time_up"
 

@@ -7,33 +7,25 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from dtmf_shield.base.errors import InvariantError
 from dtmf_shield.flow.engine.commands import (
     CallHook,
     Charge,
-    Collect,
     Command,
     Exit,
     ExitCause,
-    OpenMenu,
     SetTimer,
     Transfer,
 )
 from dtmf_shield.flow.engine.events import Timers
-from dtmf_shield.flow.engine.program import CompiledStep
-from dtmf_shield.flow.engine.speaking import ask, currency_of, say
+from dtmf_shield.flow.engine.program import CompiledStep, Row
+from dtmf_shield.flow.engine.speaking import currency_of, opening, say
 from dtmf_shield.flow.engine.state import FlowState
 from dtmf_shield.flow.language.words import minor_units
 from dtmf_shield.model.payment import AMOUNT_MINOR_MAX, OperationKind
 
 VISITS_MAX: Final = 200
 """Steps one run may enter; a flow that goes round for longer ends as failed."""
-_OPERATIONS: Final = {
-    "charge": OperationKind.CHARGE,
-    "authorise": OperationKind.AUTHORIZE,
-    "authorize": OperationKind.AUTHORIZE,
-    "tokenize": OperationKind.TOKENIZE,
-    "verify": OperationKind.VERIFY,
-}
 Step = tuple[FlowState, tuple[Command, ...]]
 _ANSWER: Final = Timers.ANSWER
 _NEEDS_CALLER: Final = frozenset({"collect", "menu", "transfer"})
@@ -46,79 +38,16 @@ _DONE_RESULTS: Final = {
 
 
 def enter(state: FlowState, name: str) -> Step:
-    """Enter a step and every one that follows without an answer."""
-    while True:
-        came_from = state.at.kind
-        state, at = _arrive(state, name)
-        if state.visits > VISITS_MAX:
-            return end(state, ExitCause.TOO_MANY_STEPS)
-        if at.kind == "exit":
-            return state, (at.exit,) if at.exit is not None else ()
-        if state.caller_gone and at.kind in _NEEDS_CALLER:
-            return end(state, ExitCause.CALLER_GONE)
-        if at.field in state.accepted and came_from != "collect":
-            state = without(state, another(state, at.field))  # a menu or a refusal leads here: keyed anew
-        passed = _passed(state, at)
-        if passed is None:
-            return BEGIN[at.kind](state, at)
-        state, name = passed
-
-
-def another(state: FlowState, field: str) -> frozenset[str]:
-    """Return what goes with a field that is keyed anew: with a card number all of the card."""
-    cards = state.program.card_fields
-    return cards if state.program.flow.fields[field].type == "card_number" else frozenset({field})
-
-
-def without(state: FlowState, lost: frozenset[str]) -> FlowState:
-    """Forget fields and what they told."""
-    values = {path: value for path, value in state.values.items() if not _tells_of(path, lost)}
-    return replace(state, accepted=state.accepted - lost, values=values)
-
-
-def _tells_of(path: str, fields: frozenset[str]) -> bool:
-    group, _, name = path.partition(".")
-    return group in fields or (name in fields and group in ("vars", "fields"))
-
-
-def begin_again(state: FlowState) -> Step:
-    """Begin the present step anew without counting a visit."""
-    fresh = replace(state, attempt=1, error="", keying=False, repeats=0)
-    if fresh.over:
-        return fresh, ()
-    passed = _passed(fresh, fresh.at)
-    return enter(*passed) if passed is not None else BEGIN[fresh.at.kind](fresh, fresh.at)
-
-
-def end(state: FlowState, cause: ExitCause) -> Step:
-    """End without a step that says so. What became of the money is said first: approved stays paid, unknown unknown."""
-    at = state.program.implicit[cause]
-    outcome, operation = state.values.get("result.outcome", ""), state.values.get("result.operation", "")
-    if at.exit is not None and outcome == "unknown":
-        at = replace_exit(at, replace(at.exit, result="unknown", alert="reconcile"))
-    elif at.exit is not None and outcome == "approved" and operation:
-        at = replace_exit(at, replace(at.exit, result=_DONE_RESULTS[OperationKind(operation)]))
-    return replace(state, at=at), (at.exit,) if at.exit is not None else ()
-
-
-def replace_exit(at: CompiledStep, way_out: Exit) -> CompiledStep:
-    """Return an exit of that step."""
-    return CompiledStep(name=at.name, kind="exit", step=at.step, next={}, exit=way_out)
-
-
-def _arrive(state: FlowState, name: str) -> tuple[FlowState, CompiledStep]:
+    """Enter a step, and every one that follows without an answer: at most VISITS_MAX."""
+    came_from = state.at.kind
     at = state.program.steps[name]
-    limit = state.program.flow.max_duration
-    if state.overdue and limit is not None and at.kind in _NEEDS_CALLER and not state.settled:
-        state, at = replace(state, overdue=False), state.program.steps[limit.then]
+    if state.overdue and at.kind in _NEEDS_CALLER:
+        state, at = _time_up(state, at)
     counts = state.counts
-    for _ in state.program.steps:  # a limit may lead to a limit, but not round and round
-        if not at.limit_visits or counts.get(at.name, 0) < at.limit_visits:
-            break
-        at = state.program.steps[at.limit_then]
-    if at.limit_visits or at.kind == "repeat":
-        counts = {**counts, at.name: counts.get(at.name, 0) + 1}
-    arrived = replace(
+    if at.counted:
+        at = _within_limit(state, at)
+        counts = {**counts, at.name: counts.get(at.name, 0) + 1} if at.counted else counts
+    state = replace(
         state,
         at=at,
         visits=state.visits + 1,
@@ -128,25 +57,77 @@ def _arrive(state: FlowState, name: str) -> tuple[FlowState, CompiledStep]:
         keying=False,
         repeats=0,
         prompts=state.prompts + 1,
+        calmed=state.slow,
     )
-    return arrived, at
+    if at.exit is not None:
+        return state, (at.exit,)
+    if state.visits > VISITS_MAX:
+        return end(state, ExitCause.TOO_MANY_STEPS)
+    if state.caller_gone and at.kind in _NEEDS_CALLER:
+        return end(state, ExitCause.CALLER_GONE)
+    if came_from != "collect" and at.field in state.accepted:
+        # A menu or a refusal leads here: keyed anew.
+        state = without(state, state.program.renewed[at.field])
+    return BEGIN[at.kind](state, at)
 
 
-def _passed(state: FlowState, at: CompiledStep) -> tuple[FlowState, str] | None:
-    """Return where to go on from a step that needs no answer, None where it does."""
-    match at.kind:
-        case "collect" if at.field in state.accepted:
-            return state, at.next["ok"]  # held already: asked for out of order
-        case "collect" if not state.gateway_up and "gateway_down" in at.next:
-            return state, at.next["gateway_down"]
-        case "play" if state.caller_gone:
-            return state, at.next["ok"]
-        case "set":
-            return assigned(state, tuple(at.data.set.items()), at.data.language or ""), at.next["ok"]
-        case "repeat":
-            again = state.counts[at.name] <= at.data.times
-            return state, at.data.step if again else at.next["done"]
-    return None
+def without(state: FlowState, lost: frozenset[str]) -> FlowState:
+    """Forget fields and what they told."""
+    values = dict(state.values)
+    for field in lost:
+        for path in state.program.told[field].paths:
+            values.pop(path, None)
+    brand = "" if state.program.card in lost else state.brand
+    return replace(state, accepted=state.accepted - lost, values=values, brand=brand)
+
+
+def emptied(state: FlowState) -> FlowState:
+    """Return the state once a capture has ended: cde holds nothing more.
+
+    What a released field told stays known, so that nobody keys an account and an amount twice; what may be said of the
+    card stays as well, for a receipt or a refusal, until a card is keyed anew.
+    """
+    return replace(state, accepted=state.accepted & state.program.released, outdated=True)
+
+
+def begin_again(state: FlowState) -> Step:
+    """Begin the present step anew without counting a visit."""
+    fresh = replace(state, attempt=1, error="", keying=False, repeats=0)
+    if fresh.over:
+        return fresh, ()
+    return BEGIN[fresh.at.kind](fresh, fresh.at)
+
+
+def end(state: FlowState, cause: ExitCause) -> Step:
+    """End without a step that says so. What became of the money is said first: approved stays paid, unknown unknown."""
+    at = state.program.implicit[cause]
+    outcome, operation = state.values.get("result.outcome", ""), state.values.get("result.operation", "")
+    if at.exit is not None and outcome == "unknown":
+        at = replace_exit(at, replace(at.exit, result="unknown", alert="reconcile"), at.row)
+    elif at.exit is not None and outcome == "approved" and operation:
+        at = replace_exit(at, replace(at.exit, result=_DONE_RESULTS[OperationKind(operation)]), at.row)
+    return replace(state, at=at), (at.exit,) if at.exit is not None else ()
+
+
+def replace_exit(at: CompiledStep, way_out: Exit, row: Row) -> CompiledStep:
+    """Return an exit of that step."""
+    return CompiledStep(name=at.name, kind="exit", step=at.step, next={}, row=row, exit=way_out)
+
+
+def _time_up(state: FlowState, at: CompiledStep) -> tuple[FlowState, CompiledStep]:
+    """Go where the flow says once its time was up during a payment, but for one that took or may have taken money."""
+    limit = state.program.flow.max_duration
+    if limit is None or state.settled:
+        return state, at
+    return replace(state, overdue=False), state.program.steps[limit.then]
+
+
+def _within_limit(state: FlowState, at: CompiledStep) -> CompiledStep:
+    for _ in state.program.steps:  # a limit may lead to a limit, but not round and round
+        if not at.limit_visits or state.counts.get(at.name, 0) < at.limit_visits:
+            break
+        at = state.program.steps[at.limit_then]
+    return at
 
 
 def assigned(state: FlowState, sets: tuple[tuple[str, str], ...], language: str) -> FlowState:
@@ -157,23 +138,37 @@ def assigned(state: FlowState, sets: tuple[tuple[str, str], ...], language: str)
     return replace(state, values=values, language=language or state.language)
 
 
+# --- what each kind begins with --------------------------------------------------------------------------------
+
+
 def _begin_collect(state: FlowState, at: CompiledStep) -> Step:
+    if at.field in state.accepted:
+        return enter(state, at.next["ok"])  # held already: asked for out of order
+    if not state.gateway_up and "gateway_down" in at.next:
+        return enter(state, at.next["gateway_down"])
+    if state.outdated and at.field in state.program.needed:
+        state = replace(without(state, state.program.needed), outdated=False)
+    return _begin_menu(state, at)
+
+
+def _begin_menu(state: FlowState, _at: CompiledStep) -> Step:
     if not state.asked:
         state = replace(state, asked=True)
-    patience = at.slow if state.slow else at.patience
-    # cde listens before anything is said: a fast caller's first key must find it armed.
-    return state, (Collect(at.field, patience), *ask(state))  # type: ignore[arg-type]  # every collect has both
-
-
-def _begin_menu(state: FlowState, at: CompiledStep) -> Step:
-    state = replace(state, asked=True)
-    patience = at.slow if state.slow else at.patience
-    return state, (OpenMenu(at.keys, patience), *ask(state))  # type: ignore[arg-type]  # likewise
+    return state, opening(state)
 
 
 def _begin_play(state: FlowState, at: CompiledStep) -> Step:
-    commands = say(state, at.data.prompt)
+    commands = () if state.caller_gone else say(state, at.prompt)
     return (state, commands) if commands else enter(state, at.next["ok"])
+
+
+def _begin_set(state: FlowState, at: CompiledStep) -> Step:
+    return enter(assigned(state, tuple(at.data.set.items()), at.data.language or ""), at.next["ok"])
+
+
+def _begin_repeat(state: FlowState, at: CompiledStep) -> Step:
+    again = state.counts[at.name] <= at.data.times
+    return enter(state, at.data.step if again else at.next["done"])
 
 
 def _begin_http(state: FlowState, at: CompiledStep) -> Step:
@@ -181,32 +176,32 @@ def _begin_http(state: FlowState, at: CompiledStep) -> Step:
         (path.partition(".")[2] or path, state.values.get(path, "")) for path in at.data.request.send
     )
     call = CallHook(at.data.request.hook, send, at.data.timeout)
-    wait = say(state, at.data.while_waiting) if at.data.while_waiting else ()
+    wait = say(state, at.prompt) if at.prompt else ()
     return state, (call, SetTimer(_ANSWER, at.data.timeout, state.visits), *wait)
 
 
 def _begin_money(state: FlowState, at: CompiledStep) -> Step:
-    missing = state.program.needed - state.accepted
-    if missing:
+    program = state.program
+    if not program.needed <= state.accepted:
         # Lost since it was asked for: a new card number takes the old code with it.
-        return enter(state, min(state.program.collects[name] for name in missing))
-    step = at.data
-    currency = currency_of(state) if step.moves_money else ""
-    amount = state.values.get(step.amount, step.amount) if step.moves_money else ""
-    amount_minor = _amount_minor(amount, currency)
-    if step.moves_money and not amount_minor:
-        return enter(state, at.next["gateway_down"])  # nothing to charge: nothing is sent
-    order = Charge(
-        operation=_OPERATIONS[step.do],
-        gateway=step.gateway,
-        amount_minor=amount_minor,
-        currency=currency,
-        reference=state.values.get(step.reference or "", ""),
-        attempt=state.cards,
-    )
-    state = replace(state, values={**state.values, "result.operation": str(order.operation)})
-    wait = say(state, step.while_waiting) if step.while_waiting else ()
-    return state, (order, SetTimer(_ANSWER, step.timeout, state.visits), *wait)
+        missing = program.needed - state.accepted
+        return enter(state, min(program.collects[name] for name in missing))
+    values, order = state.values, at.order
+    if order is None:
+        raise InvariantError(f"step {at.name} orders nothing")
+    for path, field in order.keyed:
+        if path not in values:  # told to a process that is gone
+            return enter(without(state, frozenset({field})), program.collects[field])
+    amount_minor, currency = 0, ""
+    if order.amount:
+        currency = currency_of(state)
+        amount_minor = _amount_minor(values.get(order.amount, order.amount), currency)
+        if not amount_minor:
+            return enter(state, at.next["gateway_down"])  # nothing to charge: nothing is sent
+    reference = values.get(order.reference, "")
+    charge = Charge(order.operation, order.gateway, amount_minor, currency, reference, state.cards)
+    wait = say(state, at.prompt) if at.prompt else ()
+    return state, (charge, SetTimer(_ANSWER, order.timeout_ms, state.visits), *wait)
 
 
 def _amount_minor(amount: str, currency: str) -> int:
@@ -225,6 +220,8 @@ def _begin_transfer(state: FlowState, at: CompiledStep) -> Step:
 BEGIN: Final[dict[str, Callable[[FlowState, CompiledStep], Step]]] = {
     "collect": _begin_collect,
     "menu": _begin_menu,
+    "set": _begin_set,
+    "repeat": _begin_repeat,
     "play": _begin_play,
     "http": _begin_http,
     "money": _begin_money,

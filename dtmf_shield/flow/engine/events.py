@@ -155,9 +155,10 @@ class CallerGone(msgspec.Struct, frozen=True, tag=True, gc=False):
 
 
 class Resumed(msgspec.Struct, frozen=True, tag=True, gc=False):
-    """The flow goes on in another process; ``accepted`` is what cde still holds."""
+    """The flow goes on in another process; ``accepted`` is what cde still holds, ``told`` what it says of it again."""
 
     accepted: tuple[str, ...] = ()
+    told: tuple[Accepted, ...] = ()
 
 
 class TimerFired(msgspec.Struct, frozen=True, tag=True, gc=False):

@@ -6,71 +6,45 @@ An event that a step does not take raises EventRefusedError and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 from msgspec.structs import replace
 
-from dtmf_shield.base.errors import InvariantError
+from dtmf_shield.flow.engine import asking, paying
 from dtmf_shield.flow.engine import events as ev
 from dtmf_shield.flow.engine.commands import (
-    Collect,
-    Command,
     Exit,
     ExitCause,
-    OpenMenu,
-    Play,
-    SetTimer,
-    ShowHint,
     StopPrompt,
 )
-from dtmf_shield.flow.engine.entering import Step, assigned, begin_again, end, enter, replace_exit, without
+from dtmf_shield.flow.engine.entering import (
+    Step,
+    begin_again,
+    emptied,
+    end,
+    enter,
+    replace_exit,
+    without,
+)
 from dtmf_shield.flow.engine.events import ChargeOutcome, Event, Timers
-from dtmf_shield.flow.engine.program import Program, compile_flow
-from dtmf_shield.flow.engine.speaking import TIPS, ask, position, tip
 from dtmf_shield.flow.engine.state import EventRefusedError, FlowState
-from dtmf_shield.flow.language.flow import Flow
-from dtmf_shield.model.capture import CaptureResult, Hint, RejectReason
+from dtmf_shield.model.capture import CaptureResult
 
-REPEATS_MAX: Final = 3
-"""How often one step's prompt is said again in one visit without costing an attempt."""
 HOOK_VALUES_MAX: Final = 32
 HOOK_TEXT_MAX: Final = 64
 CARD_DIGITS_MIN: Final = 12
 """An answer with a longer run of digits is taken for a fault: it might be a card number."""
 _STOP: Final = StopPrompt()
-_SLOWS: Final = frozenset({Hint.DUPLICATE_KEYS, Hint.SLOW_KEYS})
-_SLIPS: Final = frozenset({RejectReason.TIMEOUT, RejectReason.TOO_SHORT})
-"""Refusals that may come of slow fingers, where keys had come."""
-
-
-def begin(
-    flow: Flow | Program, inputs: Mapping[str, str] | None = None, *, language: str = "", dialled: str = ""
-) -> Step:
-    """Enter the first step. ``inputs`` have been accepted by ``flow.inputs``. ``language``: told with the call."""
-    program = flow if isinstance(flow, Program) else compile_flow(flow)
-    languages = program.flow.languages
-    chosen = languages.of_dialled(dialled) if languages.choose_by == "did" else languages.resolve(language)
-    start = program.steps[program.flow.start]
-    state = FlowState(
-        program=program,
-        at=start,
-        language=chosen,
-        values={f"inputs.{name}": value for name, value in (inputs or {}).items()},
-    )
-    state, commands = enter(state, program.flow.start)
-    limit = program.flow.max_duration
-    timer = (SetTimer(Timers.MAX_DURATION, limit.time, 0),) if limit is not None and not state.over else ()
-    return state, (*timer, *commands)
 
 
 def advance(state: FlowState, event: Event) -> Step:
     """Apply one event. Raises EventRefusedError for one that the present step does not take, and changes nothing."""
-    handler = HANDLERS[state.at.kind].get(type(event))
-    if handler is None:
-        raise EventRefusedError(
-            f"flow {state.program.flow.id}: {type(event).__name__} in step {state.at.name}"
-        )
+    try:
+        handler = state.at.row[type(event)]
+    except KeyError:
+        said = f"flow {state.program.flow.id}: {type(event).__name__} in step {state.at.name}"
+        raise EventRefusedError(said) from None
     return handler(state, event)
 
 
@@ -110,27 +84,20 @@ def _gateway(state: FlowState, event: ev.GatewayChanged) -> Step:
     return replace(state, gateway_up=event.up), ()
 
 
-def _hinted(state: FlowState, event: ev.QualityHinted) -> Step:
-    """Tell the agent in words, be patient from the next entry on, and give the caller one tip a call."""
-    slow = state.slow or event.hint in _SLOWS
-    speaks = not state.tip_given and event.hint in TIPS and bool(state.at.rules)
-    told: tuple[Play, ...] = ()
-    if speaks and state.keying:
-        told = (Play(tip(event.hint), state.language),)
-    elif speaks:
-        told = ask(state, before=tip(event.hint))
-    return replace(state, slow=slow, tip_given=state.tip_given or speaks), (ShowHint(event.hint), *told)
-
-
 def _resumed(state: FlowState, event: ev.Resumed) -> Step:
-    return begin_again(replace(state, accepted=frozenset(event.accepted)))
+    """Go on with what cde holds. A released field whose value nobody tells again is keyed again where it is needed."""
+    program = state.program
+    state = replace(state, accepted=program.told.keys() & frozenset(event.accepted) - program.released)
+    for told in (told for told in event.told if told.field in program.told):
+        state = asking.with_accepted(state, told)
+    return begin_again(state)
 
 
 def _timer(state: FlowState, event: ev.TimerFired) -> Step:
     if event.timer is Timers.MAX_DURATION:
         return _overdue(state)
     if event.timer is Timers.REPEAT:
-        return _say_again(state, None) if event.mark == state.prompts else (state, ())
+        return asking.say_again(state, None) if event.mark == state.prompts else (state, ())
     if state.at.kind == "http" and event.mark == state.visits:
         return enter(state, state.at.next["error"])
     return state, ()
@@ -147,145 +114,19 @@ def _overdue(state: FlowState) -> Step:
 
 
 def _ended(state: FlowState, event: ev.CaptureEnded) -> Step:
+    """What cde held is gone. Who was being asked goes on as failed; what follows a payment is not disturbed."""
     if event.result is CaptureResult.CANCELLED:
         return end(state, ExitCause.AGENT_CANCELLED)
     if event.result is CaptureResult.CALLER_GONE:
         return end(state, ExitCause.CALLER_GONE)
-    if event.result in (CaptureResult.ATTEMPTS_USED, CaptureResult.TIMED_OUT) and "failed" in state.at.next:
-        return enter(state, state.at.next["failed"])
-    return end(state, ExitCause.CAPTURE_ENDED)
-
-
-# --- collect and menu -----------------------------------------------------------------------------------------
-
-
-def _progressed(state: FlowState, event: ev.Progressed) -> Step:
-    if state.keying or event.field != state.at.field or not event.count:
-        return state, ()
-    return replace(state, keying=True), ()
-
-
-def _accepted(state: FlowState, event: ev.Accepted) -> Step:
-    field = event.field
-    if field not in state.program.flow.fields:
-        raise InvariantError(f"flow {state.program.flow.id} has no field {field}")
-    accepted = state.accepted | {field}
-    if event.last4 or event.value or event.brand:
-        told = {f"{field}.last4": event.last4, f"{field}.brand": event.brand}
-        if event.value:
-            told[f"vars.{field}"] = told[f"fields.{field}"] = event.value
-        state = replace(
-            state, accepted=accepted, values={**state.values, **told}, brand=event.brand or state.brand
-        )
-    else:
-        state = replace(state, accepted=accepted)
-    if field != state.at.field:
-        return state, ()
-    interrupted = state.program.steps.get(state.return_to)
-    if interrupted is not None and interrupted.field not in state.accepted:
-        return enter(replace(state, return_to=""), interrupted.name)
-    return enter(state, state.at.next["ok"])
-
-
-def _rejected(state: FlowState, event: ev.Rejected) -> Step:
-    if event.field != state.at.field:
-        return state, ()
-    slow = state.slow or (state.keying and event.reason in _SLIPS)
-    gets_tip = slow and not state.slow and not state.tip_given and bool(state.at.rules)
-    return _once_more(state, event.reason.value, slow=slow, hint=Hint.SLOW_KEYS if gets_tip else None)
-
-
-def _choice_rejected(state: FlowState, event: ev.ChoiceRejected) -> Step:
-    return _once_more(state, event.reason.value, slow=state.slow, hint=None)
-
-
-def _once_more(state: FlowState, reason: str, *, slow: bool, hint: Hint | None) -> Step:
-    at = state.at
-    if at.patience is None or at.slow is None:
-        raise InvariantError(f"step {at.name} takes no keys")
-    if state.attempt >= at.patience.attempts:
-        return enter(state, at.next["failed"])
-    calmer = slow and not state.slow and at.slow != at.patience
-    tipped = state.tip_given or hint is not None
-    attempt = state.attempt + 1
-    state = replace(
-        state,
-        attempt=attempt,
-        error=reason,
-        keying=False,
-        repeats=0,
-        prompts=state.prompts + 1,
-        slow=slow,
-        tip_given=tipped,
+    late = (
+        event.result in paying.RESULT_OUTCOMES and state.values.get("result.outcome") == ChargeOutcome.UNKNOWN
     )
-    again: tuple[Command, ...] = ()
-    if at.kind == "menu":
-        again = (OpenMenu(at.keys, at.slow if slow else at.patience),)
-    elif calmer:
-        again = (Collect(at.field, at.slow, attempt),)
-    return state, (*again, *ask(state, after=reason, before=tip(hint) if hint is not None else ()))
-
-
-def _lost(state: FlowState, event: ev.FieldLost) -> Step:
-    return without(state, frozenset({event.field})), ()
-
-
-def _failed(state: FlowState, event: ev.FieldFailed) -> Step:
-    if event.field != state.at.field:
+    state, at = emptied(state), state.at
+    if late or at.kind not in ("collect", "menu"):
         return state, ()
-    return enter(state, state.at.next["failed"])
-
-
-def _undone(state: FlowState, event: ev.Undone) -> Step:
-    """Announce the position; an emptied field hears its prompt again: what ``**`` is for."""
-    if event.field != state.at.field or not state.at.rules:
-        return state, ()
-    if event.count:
-        return state, (Play(position(event.count, event.of), state.language),)
-    state = replace(state, keying=False, prompts=state.prompts + 1)
-    return state, ask(state, after=state.error, before=position(0, 0))
-
-
-def _say_again(state: FlowState, _event: Any) -> Step:
-    """Say the prompt once more, while nothing was keyed."""
-    if state.keying or state.repeats >= REPEATS_MAX:
-        return state, ()
-    state = replace(state, repeats=state.repeats + 1, prompts=state.prompts + 1)
-    return state, ask(state, after=state.error)
-
-
-def _prompt_done(state: FlowState, _event: ev.PromptDone) -> Step:
-    """Begin the silence after which the prompt is said once more."""
-    after_ms = state.at.repeat_after_ms
-    if state.keying or not after_ms or state.repeats:
-        return state, ()
-    state = replace(state, prompts=state.prompts + 1)
-    return state, (SetTimer(Timers.REPEAT, after_ms, state.prompts),)
-
-
-def _agent_key(state: FlowState, _event: ev.AgentKeyPressed) -> Step:
-    target = state.at.next.get("agent_key")
-    return enter(state, target) if target is not None else (state, ())
-
-
-def _redo(state: FlowState, _event: ev.AgentRedo) -> Step:
-    target = state.at.next.get("agent_redo", state.at.name)
-    field = state.at.field
-    lost = state.program.voided[field] if field else frozenset[str]()
-    return enter(without(state, lost), target)
-
-
-def _chosen(state: FlowState, event: ev.Chosen) -> Step:
-    if not 0 <= event.ordinal < len(state.at.options):
-        raise EventRefusedError(f"flow {state.program.flow.id}: no such option in {state.at.name}")
-    option = state.at.options[event.ordinal]
-    return enter(assigned(state, option.sets, option.language), option.target)
-
-
-def _agent_chose(state: FlowState, _event: ev.AgentChose) -> Step:
-    if state.at.agent_option < 0:
-        raise EventRefusedError(f"flow {state.program.flow.id}: {state.at.name} has no agent_choice")
-    return _chosen(state, ev.Chosen(state.at.agent_option))
+    down = event.result is CaptureResult.GATEWAY_UNREACHABLE and "gateway_down" in at.next
+    return enter(state, at.next["gateway_down" if down else "failed"])
 
 
 # --- play, http, transfer ------------------------------------------------------------------------------------
@@ -325,64 +166,11 @@ def longest_digit_run(text: str) -> int:
 
 def _transferred(state: FlowState, _event: ev.TransferDone) -> Step:
     way_out = Exit(state.at.data.result, state.at.data.to, state.at.data.target or "")
-    return replace(state, at=replace_exit(state.at, way_out)), (way_out,)
+    return replace(state, at=replace_exit(state.at, way_out, HANDLERS["exit"])), (way_out,)
 
 
 def _not_transferred(state: FlowState, _event: ev.TransferFailed) -> Step:
     return enter(state, state.at.next["failed"])
-
-
-# --- money: nothing cuts what is in flight --------------------------------------------------------------------
-
-_RESULT_OUTCOMES: Final = {
-    CaptureResult.TOKEN: ChargeOutcome.APPROVED,
-    CaptureResult.APPROVED: ChargeOutcome.APPROVED,
-    CaptureResult.DECLINED: ChargeOutcome.DECLINED,
-    CaptureResult.REFUSED: ChargeOutcome.DECLINED,
-    CaptureResult.ACTION_REQUIRED: ChargeOutcome.ACTION_REQUIRED,
-    CaptureResult.VELOCITY: ChargeOutcome.STOPPED,
-    CaptureResult.UNKNOWN: ChargeOutcome.UNKNOWN,
-    CaptureResult.GATEWAY_UNREACHABLE: ChargeOutcome.GATEWAY_DOWN,
-}
-
-
-def _money_ended(state: FlowState, event: ev.CaptureEnded) -> Step:
-    if event.result is CaptureResult.CANCELLED:
-        return end(state, ExitCause.AGENT_CANCELLED)
-    if event.result is CaptureResult.CALLER_GONE:
-        return end(state, ExitCause.CALLER_GONE)
-    # What else ends a capture in flight (interrupted, timed out) is no answer: nobody knows, so it is unknown.
-    return _charge_answered(
-        state, ev.ChargeAnswered(_RESULT_OUTCOMES.get(event.result, ChargeOutcome.UNKNOWN))
-    )
-
-
-def _charge_answered(state: FlowState, event: ev.ChargeAnswered) -> Step:
-    outcome, at = str(event.outcome), state.at
-    told = {"result.outcome": outcome, "result.auth_code": event.auth_code, "result.code": event.code}
-    state = replace(state, values={**state.values, **told})
-    if outcome not in ("approved", "unknown"):
-        # Another card or the same once more: either way every card field is keyed anew.
-        state = replace(without(state, state.program.card_fields), cards=state.cards + 1)
-    state, commands = enter(state, at.next.get(outcome) or at.next["declined"])
-    return state, (_STOP, *commands) if at.data.while_waiting else commands
-
-
-def _money_caller_gone(state: FlowState, _event: ev.CallerGone) -> Step:
-    return replace(state, caller_gone=True), (_STOP,)
-
-
-def _money_timer(state: FlowState, event: ev.TimerFired) -> Step:
-    if event.timer is Timers.MAX_DURATION:
-        return replace(state, overdue=True), ()
-    if event.timer is Timers.ANSWER and event.mark == state.visits:
-        return _charge_answered(state, ev.ChargeAnswered(ChargeOutcome.UNKNOWN))
-    return state, ()
-
-
-def _money_resumed(state: FlowState, _event: ev.Resumed) -> Step:
-    """What was sent is in the ledger: its answer comes, or the timer makes it unknown. Nothing is sent again."""
-    return state, (SetTimer(Timers.ANSWER, state.at.data.timeout, state.visits),)
 
 
 # --- the table ------------------------------------------------------------------------------------------------
@@ -405,37 +193,37 @@ _LATE: Final[dict[type, Handler]] = {
 }
 _ALWAYS: Final[dict[type, Handler]] = {
     **_LATE,
-    ev.Accepted: _accepted,
-    ev.FieldLost: _lost,
+    ev.Accepted: asking.accepted,
+    ev.FieldLost: asking.lost,
     ev.CallerGone: _caller_gone,
     ev.AgentCancelled: _cancelled,
     ev.FieldRequested: _requested,
     ev.GatewayChanged: _gateway,
-    ev.QualityHinted: _hinted,
+    ev.QualityHinted: asking.hinted,
     ev.Resumed: _resumed,
     ev.TimerFired: _timer,
     ev.CaptureEnded: _ended,
 }
 _ASKING: Final[dict[type, Handler]] = {
     **_ALWAYS,
-    ev.RepeatAsked: _say_again,
-    ev.PromptDone: _prompt_done,
-    ev.AgentKeyPressed: _agent_key,
-    ev.AgentRedo: _redo,
+    ev.RepeatAsked: asking.say_again,
+    ev.PromptDone: asking.prompt_done,
+    ev.AgentKeyPressed: asking.agent_key,
+    ev.AgentRedo: asking.redo,
 }
 HANDLERS: Final[dict[str, dict[type, Handler]]] = {
     "collect": {
         **_ASKING,
-        ev.Progressed: _progressed,
-        ev.Rejected: _rejected,
-        ev.FieldFailed: _failed,
-        ev.Undone: _undone,
+        ev.Progressed: asking.progressed,
+        ev.Rejected: asking.rejected,
+        ev.FieldFailed: asking.failed,
+        ev.Undone: asking.undone,
     },
     "menu": {
         **_ASKING,
-        ev.Chosen: _chosen,
-        ev.ChoiceRejected: _choice_rejected,
-        ev.AgentChose: _agent_chose,
+        ev.Chosen: asking.chosen,
+        ev.ChoiceRejected: asking.choice_rejected,
+        ev.AgentChose: asking.agent_chose,
     },
     "play": {**_ALWAYS, ev.PromptDone: _played, ev.ChargeAnswered: _stay},
     "http": {**_ALWAYS, ev.HookAnswered: _hook_answered},
@@ -446,12 +234,15 @@ HANDLERS: Final[dict[str, dict[type, Handler]]] = {
         ev.Accepted: _stay,
         ev.QualityHinted: _stay,
         ev.GatewayChanged: _gateway,
-        ev.ChargeAnswered: _charge_answered,
-        ev.CaptureEnded: _money_ended,
-        ev.CallerGone: _money_caller_gone,
-        ev.TimerFired: _money_timer,
-        ev.Resumed: _money_resumed,
+        ev.ChargeAnswered: paying.charge_answered,
+        ev.CaptureEnded: paying.money_ended,
+        ev.CallerGone: paying.money_caller_gone,
+        ev.TimerFired: paying.money_timer,
+        ev.Resumed: paying.money_resumed,
     },
     "exit": dict.fromkeys(Event.__args__, _stay),
 }
-"""Nothing of an agent's is in the row of money: what was sent can be neither cancelled nor keyed again."""
+"""Steps that pass at once (set, repeat) have no row.
+
+Nothing of an agent's is in the row of money: what was sent can be neither cancelled nor keyed again.
+"""

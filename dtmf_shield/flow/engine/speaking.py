@@ -6,8 +6,8 @@ from typing import Final
 
 from msgspec import structs
 
-from dtmf_shield.flow.engine.commands import Play
-from dtmf_shield.flow.engine.program import SAID_MAX, Prompted
+from dtmf_shield.flow.engine.commands import Command, Play
+from dtmf_shield.flow.engine.program import SAID_MAX, Question, Saying
 from dtmf_shield.flow.engine.state import FlowState
 from dtmf_shield.model.capture import Hint
 from dtmf_shield.model.prompt import (
@@ -30,64 +30,90 @@ TIPS: Final = {
 """What the caller is told, once a call; a noisy line is no fault of the caller's fingers."""
 
 
-def speak(
-    state: FlowState, names: tuple[str, ...], *, before: tuple[SpokenPiece, ...] = ()
-) -> tuple[Play, ...]:
-    """Return the command that says these prompts one after the other; none where there is nothing to say."""
-    pieces = list(before)
-    loop = False
-    for name in names if len(names) < 2 else dict.fromkeys(names):
-        prompted = state.program.prompts.get((name, state.language))
-        if prompted is None:
-            continue
-        loop = loop or prompted.loop
-        if prompted.has_values:
-            pieces += _with_values(state, prompted)
-        else:
-            pieces += prompted.pieces  # type: ignore[arg-type]  # without values: texts and recordings
-    if not pieces:
-        return ()
-    return (Play(tuple(pieces), state.language, state.at.barge_in, loop),)
-
-
-def say(state: FlowState, name: str) -> tuple[Play, ...]:
+def say(state: FlowState, name: str) -> tuple[Command, ...]:
     """Say one prompt."""
     key = (state.at.name, state.language, name)
     known = state.program.said.get(key)
-    if known is not None:
-        return known
-    return speak(state, (name,)) if key in state.program.named else _remember(state, key, (name,))
+    if known is None:
+        known = _remember(state, key, _saying(state, (name,)))
+    return known.commands if not known.parts else _valued(state, known)
 
 
-def _remember(state: FlowState, key: tuple[str, ...], names: tuple[str, ...]) -> tuple[Play, ...]:
-    """Say prompts, and keep what was worked out: the whole command where it holds no value of this call."""
-    program = state.program
-    plays = speak(state, names)
-    if len(program.said) + len(program.named) >= SAID_MAX:
-        program.said.clear()
-        program.named.clear()
-    found = (program.prompts.get((name, state.language)) for name in names)
-    if any(prompted.has_values for prompted in found if prompted is not None):
-        program.named[key] = names
-    else:
-        program.said[key] = plays
-    return plays
+def opening(state: FlowState) -> tuple[Command, ...]:
+    """Ask cde and say what a collect step or menu begins with.
+
+    cde listens before anything is said: a fast caller's first key must find it armed.
+    """
+    at = state.at
+    key = (at.name, state.language, state.brand, state.slow)
+    known = state.program.said.get(key)
+    if known is None:
+        question = at.slow_question if state.slow else at.question
+        known = _remember(state, key, _question(state, "", question))
+    return known.commands if not known.parts else _valued(state, known)
 
 
-def _with_values(state: FlowState, prompted: Prompted) -> list[SpokenPiece]:
-    spoken: list[SpokenPiece] = []
-    for piece, reference, formatter in prompted.parts:
+def ask(state: FlowState, *, after: str = "", before: tuple[SpokenPiece, ...] = ()) -> tuple[Command, ...]:
+    """Say what belongs to a collect step or menu now. ``after``: the reason of a refused entry."""
+    key = (state.at.name, state.language, state.attempt, state.brand, after)
+    known = state.program.said.get(key)
+    if known is None:
+        known = _remember(state, key, _question(state, after, None))
+    return known.commands if not known.parts and not before else _valued(state, known, before)
+
+
+def _question(state: FlowState, after: str, question: Question | None) -> Saying:
+    """Choose the prompt by the first rule that fits, behind the one that says why the entry was refused."""
+    at = state.at
+    asked = (question,) if question is not None else ()
+    rule = next((r for r in at.rules if r.fits(state.attempt, state.brand, after)), None)
+    if rule is not None and any(option.language for option in at.options):
+        return Saying(asked + _in_every_language(state, rule.play))
+    return _saying(state, (at.errors.get(after, ""), rule.play if rule is not None else ""), asked)
+
+
+def _saying(state: FlowState, names: tuple[str, ...], asked: tuple[Question, ...] = ()) -> Saying:
+    """Work out what these prompts say, one after the other."""
+    found = [state.program.prompts.get((name, state.language)) for name in dict.fromkeys(names)]
+    prompted = [prompt for prompt in found if prompt is not None]
+    parts = tuple(part for prompt in prompted for part in prompt.parts)
+    loop = any(prompt.loop for prompt in prompted)
+    if any(prompt.has_values for prompt in prompted):
+        return Saying((), asked, parts, loop)
+    pieces = tuple(piece for piece, _, _ in parts if piece is not None)
+    plays = (Play(pieces, state.language, state.at.barge_in, loop),) if pieces else ()
+    return Saying(asked + plays)
+
+
+def _remember(state: FlowState, key: tuple[str | int, ...], saying: Saying) -> Saying:
+    """Keep what was worked out: no value of a call is in it."""
+    said = state.program.said
+    if len(said) >= SAID_MAX:
+        said.clear()
+    said[key] = saying
+    return saying
+
+
+def _valued(state: FlowState, saying: Saying, before: tuple[SpokenPiece, ...] = ()) -> tuple[Command, ...]:
+    """Return the commands with the values of this call, and with what is said before them."""
+    values = state.values
+    pieces = list(before)
+    for piece, reference, formatter in saying.parts:
         if piece is not None:
-            spoken.append(piece)
-        elif value := state.values.get(reference, ""):
-            spoken.append(Value(value, formatter, currency_of(state) if formatter is _MONEY else ""))
-    return spoken
+            pieces.append(piece)
+        elif reference in values and (value := values[reference]):
+            pieces.append(Value(value, formatter, currency_of(state) if formatter is _MONEY else ""))
+    for command in saying.commands:
+        if isinstance(command, Play):
+            pieces += command.pieces
+    if not pieces:
+        return saying.question
+    return *saying.question, Play(tuple(pieces), state.language, state.at.barge_in, saying.loop)
 
 
 def currency_of(state: FlowState) -> str:
     """Return the one currency of the flow, empty where nothing is charged."""
-    said = state.program.currency
-    return said if said.isupper() else state.values.get(said, "")
+    return state.program.currency or state.values.get(state.program.currency_from, "")
 
 
 def _in_every_language(state: FlowState, name: str) -> tuple[Play, ...]:
@@ -100,22 +126,6 @@ def _in_every_language(state: FlowState, name: str) -> tuple[Play, ...]:
             structs.replace(piece, language=language) for piece in said if isinstance(piece, Text | Recording)
         ]
     return (Play(tuple(pieces), state.language, barge_in=state.at.barge_in),) if pieces else ()
-
-
-def ask(state: FlowState, *, after: str = "", before: tuple[SpokenPiece, ...] = ()) -> tuple[Play, ...]:
-    """Say what belongs to a collect step or menu now. ``after``: the reason of a refused entry."""
-    at = state.at
-    key = (at.name, state.language, str(state.attempt), state.brand, after)
-    if not before:
-        if (known := state.program.said.get(key)) is not None:
-            return known
-        if (names := state.program.named.get(key)) is not None:
-            return speak(state, names)
-    rule = next((r for r in at.rules if r.fits(state.attempt, state.brand, after)), None)
-    if rule is not None and any(option.language for option in at.options):
-        return _in_every_language(state, rule.play)
-    names = tuple(name for name in (at.errors.get(after, ""), rule.play if rule is not None else "") if name)
-    return speak(state, names, before=before) if before else _remember(state, key, names)
 
 
 def tip(hint: Hint) -> tuple[SpokenPiece, ...]:

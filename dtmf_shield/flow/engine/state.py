@@ -43,6 +43,9 @@ class FlowState(msgspec.Struct, frozen=True, gc=False):
     cards: int = 1
     """Cards that were sent to the gateway, and the one being collected."""
     slow: bool = False
+    """Whether the caller's fingers are slow or keys come twice: patience and debounce of the slow mode."""
+    calmed: bool = False
+    """Whether the present question was asked with the patience of the slow mode."""
     tip_given: bool = False
     gateway_up: bool = True
     caller_gone: bool = False
@@ -51,6 +54,8 @@ class FlowState(msgspec.Struct, frozen=True, gc=False):
     """The collect step that an agent's request for another field interrupted."""
     asked: bool = False
     """Whether keys were asked for at all."""
+    outdated: bool = False
+    """Whether what is told of the card belongs to a capture that has ended: forgotten once another is asked for."""
 
     @property
     def step(self) -> str:

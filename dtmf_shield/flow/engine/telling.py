@@ -5,7 +5,6 @@ from __future__ import annotations
 from dtmf_shield.flow.engine.events import (
     Accepted,
     Event,
-    FieldFailed,
     FieldLost,
     Progressed,
     Rejected,
@@ -13,19 +12,23 @@ from dtmf_shield.flow.engine.events import (
 )
 from dtmf_shield.flow.language.fields import released_text
 from dtmf_shield.flow.language.flow import Flow
-from dtmf_shield.model.capture import CaptureProgress, CaptureState
+from dtmf_shield.model.capture import CaptureProgress
 
 
 def events_between(flow: Flow, before: CaptureProgress, after: CaptureProgress) -> tuple[Event, ...]:
-    """Return what has happened from ``before`` to ``after``, in the order a flow must hear it."""
+    """Return what has happened from ``before`` to ``after``, in the order a flow must hear it.
+
+    The first look at a new capture is no loss of what the earlier one held: CaptureEnded has told of that. A field
+    that was given up is told by a message of its own.
+    """
+    if after.capture_id != before.capture_id:
+        before = CaptureProgress(capture_id=after.capture_id, state=after.state, field=after.field)
     happened: list[Event] = [FieldLost(name) for name in before.accepted if name not in after.accepted]
     happened += [accepted(flow, name, after) for name in after.accepted if name not in before.accepted]
     if happened or after.field != before.field:
         return tuple(happened)
     if after.reason is not None and after.attempt > before.attempt:
         return (Rejected(after.field, after.reason),)
-    if after.state is CaptureState.FAILED:
-        return (FieldFailed(after.field),)
     if after.count < before.count:
         return (Undone(after.field, after.count, after.length or after.usual),)
     if after.count > before.count:

@@ -47,6 +47,8 @@ class Languages(Model):
 
     def resolve(self, wanted: str) -> str:
         """Return the offered language for ``wanted``: exact, fallback, same primary language, default."""
+        if not wanted or wanted in self.offered:
+            return wanted or self.default
         primary = wanted.partition("-")[0]
         candidates = [wanted, self.fallback.get(wanted, "")]
         candidates += [tag for tag in self.offered if tag.partition("-")[0] == primary]

@@ -9,15 +9,15 @@ from pydantic import Field, RootModel, WithJsonSchema, model_validator
 
 from dtmf_shield.flow.language.words import Flag, LanguageTag, Model
 from dtmf_shield.model.prompt import Formatter, Piece, Recording, Text, ValueReference
+from dtmf_shield.prompts.errors import PromptError
+from dtmf_shield.prompts.script import segments_of
 
 SAY_CHARACTERS_MAX: Final = 600
-SSML_ELEMENTS: Final = frozenset({"speak", "break", "say-as", "prosody", "phoneme"})
 _VALUE: Final = re.compile(r"\{([^{}]*)\}")
 _INSIDE: Final = re.compile(
     r"\s*([a-z][a-z0-9_]{0,31}\.[a-z][a-z0-9_]{0,31}|[a-z][a-z0-9_]{0,31})\s*(?:\|\s*(\w+)\s*)?"
 )
 _BRACES: Final = re.compile(r"[{}]")
-_ELEMENT: Final = re.compile(r"<\s*/?\s*([A-Za-z][\w:-]*)")
 
 
 class Spoken(Model):
@@ -28,7 +28,7 @@ class Spoken(Model):
     say: Annotated[str, Field(min_length=1, max_length=SAY_CHARACTERS_MAX)] | None = None
     """Text. {reference|formatter} speaks a value; formatters: money, digits, spell, date."""
     ssml: Annotated[str, Field(min_length=1, max_length=2 * SAY_CHARACTERS_MAX)] | None = None
-    """Text with break, say-as, prosody (rate) and phoneme, rendered by prompts build; no values."""
+    """Text with break, say-as and prosody (rate), as prompts build renders it; no values."""
     loop: Flag = False
     """Said again and again until the step is left: for waiting."""
 
@@ -38,16 +38,13 @@ class Spoken(Model):
             raise ValueError("play, say or ssml")
         if self.ssml and (self.say or _VALUE.search(self.ssml)):
             raise ValueError("ssml alone and without values; say speaks values")
-        foreign = set(_ELEMENT.findall(self.ssml or "")) - SSML_ELEMENTS
-        if foreign:
-            raise ValueError(
-                f"only the elements {', '.join(sorted(SSML_ELEMENTS))}; not {', '.join(sorted(foreign))}"
-            )
         if self.play and self.say and _VALUE.search(self.say):
             raise ValueError(
                 "a recording cannot speak a value: say alone, or a prompt of its own for the value"
             )
-        split(self.say or "")
+        for piece in self.pieces():
+            if isinstance(piece, Text) or (isinstance(piece, Recording) and piece.text):
+                _speakable(piece.text)
         return self
 
     def pieces(self) -> tuple[Piece, ...]:
@@ -57,6 +54,14 @@ class Spoken(Model):
         if self.ssml:
             return (Text(text=self.ssml, ssml=True),)
         return split(self.say or "")
+
+
+def _speakable(text: str) -> None:
+    """Raise ValueError for what ``prompts build`` would refuse, in its words: one reader for both."""
+    try:
+        segments_of(text)
+    except PromptError as error:
+        raise ValueError(str(error)) from None
 
 
 class Prompt(RootModel[Annotated[dict[LanguageTag, Spoken], Field(min_length=1)]]):

@@ -7,7 +7,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +24,11 @@ from dtmf_shield.service.demo.display import DOOR_TITLES, Display
 from dtmf_shield.service.demo.evidence import Picture, draw_evidence
 from dtmf_shield.service.demo.own_phone import OwnPhone
 from dtmf_shield.service.demo.phones import DemoPhone, PhoneMake, Pjsua2Phone, pjsua2_is_here
-from dtmf_shield.service.demo.scenario import CallProgress, run_call
+from dtmf_shield.service.demo.scenario import FLOW, CallProgress, run_call
 from dtmf_shield.service.demo.service_process import ServiceProcess
 from dtmf_shield.service.demo.summary import CallReport, summary, why_not, write_summary
+from dtmf_shield.service.demo.walk import Walk, walk_of
+from dtmf_shield.service.flow_files import load, shipped_flows
 
 STAGGER_S: Final = 1.5
 """Calls begin one after the other, so that each can be watched."""
@@ -48,6 +50,24 @@ class _Line:
     agent: DemoPhone
 
 
+@dataclass(frozen=True, slots=True)
+class _Show:
+    """The flow that is shown, and what its caller does."""
+
+    file: Path
+    walk: Walk
+
+    def flows_in(self, directory: Path) -> Path:
+        """Put the flow, and beside it the default one, where the service reads its flows."""
+        directory.mkdir()
+        shutil.copyfile(shipped_flows() / f"{FLOW}.yaml", directory / f"{FLOW}.yaml")
+        if self.walk.flow != FLOW:
+            shutil.copyfile(self.file, directory / "shown.yaml")
+        else:
+            shutil.copyfile(self.file, directory / f"{FLOW}.yaml")
+        return directory
+
+
 def chosen_make(wanted: PhoneMake | None) -> PhoneMake:
     """Return the make of phone to use: pjsua2 where it is installed. Raises OperatorError for one that is not."""
     if wanted is PhoneMake.PJSUA2 and not pjsua2_is_here():
@@ -62,28 +82,41 @@ def run_demo(
     console: Console,
     make: PhoneMake | None = None,
     as_json: bool = False,
+    flow: Path | None = None,
+    keys: str = "",
+    inputs: Mapping[str, str] | None = None,
 ) -> int:
     """Run the demonstration by `doors`, leave its files in `out`, and return the exit status: 0 or 1.
 
+    `flow`: a file of one's own, none: the shipped FLOW. `keys`: what the caller keys, empty: what leads to a good end.
     Raises OperatorError where it cannot even begin.
     """
     display = Display(console, quiet=as_json)
+    file = flow or shipped_flows() / f"{FLOW}.yaml"
+    loaded = load(file)
+    show = _Show(file, walk_of(loaded, keys, inputs))
     try:
-        return asyncio.run(_run(doors, out, display, console, chosen_make(make), as_json))
+        return asyncio.run(_run(doors, out, display, console, chosen_make(make), as_json, show))
     except (KeyboardInterrupt, asyncio.CancelledError):
         display.say("Stopped before the end; phones and service are switched off.")
         return 1
 
 
 async def _run(
-    doors: Sequence[Door], out: Path, display: Display, console: Console, make: PhoneMake, as_json: bool
+    doors: Sequence[Door],
+    out: Path,
+    display: Display,
+    console: Console,
+    make: PhoneMake,
+    as_json: bool,
+    show: _Show,
 ) -> int:
     began_s = time.monotonic()
     if (task := asyncio.current_task()) is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     _clear(out)
     with tempfile.TemporaryDirectory(prefix="dtmf-shield-demo-") as work:
-        reports = await _calls(doors, out, Path(work), display, make)
+        reports = await _calls(doors, out, Path(work), display, make, show)
     content = summary(reports)
     write_summary(content, out / "summary.json")
     failure = why_not(reports)
@@ -113,7 +146,7 @@ def _clear(out: Path) -> None:
 
 
 async def _calls(
-    doors: Sequence[Door], out: Path, work: Path, display: Display, make: PhoneMake
+    doors: Sequence[Door], out: Path, work: Path, display: Display, make: PhoneMake, show: _Show
 ) -> list[CallReport]:
     """Start everything, run the calls, stop everything, judge."""
     async with AsyncExitStack() as stack:
@@ -122,7 +155,7 @@ async def _calls(
         probe = DelayProbe()
         stack.push_async_callback(probe.close)
         await probe.start()
-        service = ServiceProcess(work, out / LOG_NAME)
+        service = ServiceProcess(work, out / LOG_NAME, show.flows_in(work / "flows"))
         stack.push_async_callback(service.stop)
         display.say("Starting the service: supervisor, control, media, cde, and a TEST gateway …")
         agents = {str(line.progress.door): line.agent.port for line in lines} | {
@@ -132,7 +165,7 @@ async def _calls(
         display.say(
             f"Ready at SIP {service.sip[0]}:{service.sip[1]}. Both sides talk all the time; listen for the keys."
         )
-        calls = asyncio.create_task(_all_calls(lines, service))
+        calls = asyncio.create_task(_all_calls(lines, service, show.walk))
         measuring = asyncio.create_task(probe.measure(service.uri(PROBE_AGENT)))
         await display.follow([line.progress for line in lines], calls)
         await calls
@@ -167,13 +200,13 @@ async def _line(door: Door, make: PhoneMake, work: Path, stack: AsyncExitStack) 
     return _Line(CallProgress(door), caller, agent)
 
 
-async def _all_calls(lines: Sequence[_Line], service: ServiceProcess) -> None:
-    await asyncio.gather(*(_one(line, service, index) for index, line in enumerate(lines)))
+async def _all_calls(lines: Sequence[_Line], service: ServiceProcess, walk: Walk) -> None:
+    await asyncio.gather(*(_one(line, service, walk, index) for index, line in enumerate(lines)))
 
 
-async def _one(line: _Line, service: ServiceProcess, index: int) -> None:
+async def _one(line: _Line, service: ServiceProcess, walk: Walk, index: int) -> None:
     await asyncio.sleep(index * STAGGER_S)
-    await run_call(line.progress, line.caller, line.agent, service, seed=index + 1)
+    await run_call(line.progress, line.caller, line.agent, service, walk, seed=index + 1)
 
 
 def _recording_of(progress: CallProgress, directory: Path) -> Path | None:

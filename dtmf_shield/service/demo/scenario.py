@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
 from functools import partial
 from typing import Any, Final
 
@@ -17,18 +16,21 @@ from dtmf_shield.phone.door import Door
 from dtmf_shield.phone.tones import presses
 from dtmf_shield.service.demo.phones import DemoPhone
 from dtmf_shield.service.demo.service_process import ServiceProcess
+from dtmf_shield.service.demo.walk import MENU, Entry, Walk
 
 FLOW: Final = "card-tokenize-agent"
-TEST_CARD: Final = "4242424242424242"
-TEST_SECURITY_CODE: Final = "123"
 STAR_CODE: Final = "*1"
 STAR_CODE_DOORS: Final = frozenset({Door.RFC4733})
-"""Doors whose agent starts the capture by star code on the phone; the others' by the API."""
+"""Doors whose agent starts the default flow by star code on the phone; every other capture begins by the API."""
 LABELS: Final = {"card_number": "card number", "expiry": "expiry", "security_code": "security code"}
 
 GREETING_S: Final = 1.6
 REACTION_S: Final = 0.45
 GOODBYE_S: Final = 1.5
+SLIP_S: Final = 1.0
+CHOOSING: Final = "choosing"
+"""State of a capture in which a menu is open, as the API names it."""
+GOOD_RESULTS: Final = frozenset({"token", "approved", "completed"})
 POLL_S: Final = 0.1
 CONNECT_LIMIT_S: Final = 10.0
 FIELD_LIMIT_S: Final = 12.0
@@ -53,6 +55,7 @@ class CallProgress:
     call_id: str = ""
     fields: list[dict[str, Any]] = field(default_factory=list)
     capture_id: str = ""
+    capture_state: str = ""
     outcome: dict[str, Any] | None = None
     token: str = ""
     """The token that the gateway gave; shown by its reference only."""
@@ -71,21 +74,18 @@ class CallProgress:
         return str((self.outcome or {}).get("last4") or "")
 
 
-def keys_of(kind: str, today: date) -> str:
-    """Return what the caller keys for a field of that kind. ``#`` where more digits would still be possible."""
-    return {
-        "card_number": TEST_CARD + "#",
-        "expiry": f"12{(today.year + 1) % 100:02d}",
-        "security_code": TEST_SECURITY_CODE,
-    }[kind]
-
-
 async def run_call(
-    progress: CallProgress, caller: DemoPhone, agent: DemoPhone, service: ServiceProcess, *, seed: int
+    progress: CallProgress,
+    caller: DemoPhone,
+    agent: DemoPhone,
+    service: ServiceProcess,
+    walk: Walk,
+    *,
+    seed: int,
 ) -> None:
-    """Place one call and take it through a capture. Failures are kept in `progress`, never raised."""
+    """Place one call and take it through a flow. Failures are kept in `progress`, never raised."""
     try:
-        await _call(progress, caller, agent, service, seed)
+        await _call(progress, caller, agent, service, walk, seed)
     except OperatorError as error:
         progress.failure = str(error)
         progress.words = "failed"
@@ -94,7 +94,12 @@ async def run_call(
 
 
 async def _call(
-    progress: CallProgress, caller: DemoPhone, agent: DemoPhone, service: ServiceProcess, seed: int
+    progress: CallProgress,
+    caller: DemoPhone,
+    agent: DemoPhone,
+    service: ServiceProcess,
+    walk: Walk,
+    seed: int,
 ) -> None:
     progress.words = "ringing"
     await caller.call(service.uri(progress.door))
@@ -106,13 +111,16 @@ async def _call(
             lambda: bool(progress.call_id), CONNECT_LIMIT_S, "the service does not list the call", watcher
         )
         await asyncio.sleep(GREETING_S)
-        await _engage(progress, agent, service)
-        for index, kind in enumerate(LABELS):
-            await _until(partial(_asked_for, progress, kind), FIELD_LIMIT_S, _not_asked(kind), watcher)
-            progress.words = "keying " + LABELS[kind].removeprefix("security ")
+        await _engage(progress, agent, service, walk)
+        for index, entry in enumerate(walk.entries):
+            await _until(partial(_asked_for, progress, entry), FIELD_LIMIT_S, _not_asked(entry), watcher)
+            progress.words = "keying " + entry.label.removeprefix("security ")
             await asyncio.sleep(REACTION_S)
-            await _key_field(progress, caller, kind, recording_began_s, seed * 10 + index)
-            await _until(partial(_held, progress, kind), FIELD_LIMIT_S, _not_held(kind), watcher)
+            await _key(progress, caller, entry, recording_began_s, seed * 10 + index)
+            if [each.step for each in walk.entries[index : index + 2]] == [entry.step, entry.step]:
+                await asyncio.sleep(SLIP_S)  # a slip, with another try behind it
+            else:
+                await _until(partial(_held, progress, entry), FIELD_LIMIT_S, _not_held(entry), watcher)
         progress.words = "sending to gateway"
         await _until(
             lambda: progress.outcome is not None, OUTCOME_LIMIT_S, "the gateway gave no result", watcher
@@ -124,32 +132,33 @@ async def _call(
     finally:
         watcher.cancel()
         await caller.hang_up()
-    progress.words = "done" if progress.token else "no token"
-    if not progress.token:
-        result = (progress.outcome or {}).get("result", "nothing")
+    result = str((progress.outcome or {}).get("result", "nothing"))
+    good = bool(progress.token) or result in GOOD_RESULTS
+    progress.words = "done" if good else "no token"
+    if not good:
         raise OperatorError(f"the {progress.door} call ended with '{result}' instead of a token")
 
 
-async def _key_field(
-    progress: CallProgress, caller: DemoPhone, kind: str, recording_began_s: float, seed: int
+async def _key(
+    progress: CallProgress, caller: DemoPhone, entry: Entry, recording_began_s: float, seed: int
 ) -> None:
-    """Key one field with human timing, and note when each key was pressed."""
+    """Key one entry with human timing, and note when each key was pressed."""
     clock = asyncio.get_running_loop()
-    for press in presses(keys_of(kind, date.today()), seed):
+    for press in presses(entry.keys, seed):
         at_s = clock.time() - recording_began_s
-        progress.sent.append(SentKey(LABELS[kind], at_s, press.tone_ms / 1000))
+        progress.sent.append(SentKey(entry.label, at_s, press.tone_ms / 1000))
         await caller.key(press, progress.door)
 
 
-async def _engage(progress: CallProgress, agent: DemoPhone, service: ServiceProcess) -> None:
-    """Start the capture as the agent of this door does."""
-    if progress.door in STAR_CODE_DOORS:
+async def _engage(progress: CallProgress, agent: DemoPhone, service: ServiceProcess, walk: Walk) -> None:
+    """Start the flow as the agent of this door does."""
+    if progress.door in STAR_CODE_DOORS and walk.flow == FLOW:
         progress.words = f"agent keys {STAR_CODE}"
         for press in presses(STAR_CODE, seed=1):
             await agent.key(press, Door.RFC4733)
     else:
         progress.words = "capture starts"
-        await service.start_capture(progress.call_id, FLOW, f"demo-{progress.door}")
+        await service.start_capture(progress.call_id, walk.flow, f"demo-{progress.door}", walk.amount)
 
 
 async def _watch(progress: CallProgress, service: ServiceProcess) -> None:
@@ -162,6 +171,7 @@ async def _watch(progress: CallProgress, service: ServiceProcess) -> None:
             capture = call["capture"]
             if capture is not None:
                 progress.capture_id = capture["id"]
+                progress.capture_state = str(capture.get("state", ""))
                 progress.fields = capture["fields"]
                 progress.outcome = capture["outcome"]
         await asyncio.sleep(POLL_S)
@@ -180,25 +190,33 @@ async def _until(
         await asyncio.sleep(POLL_S / 4)
 
 
-def _field(progress: CallProgress, kind: str) -> dict[str, Any] | None:
-    return next((shown for shown in progress.fields if shown["kind"] == kind), None)
+def _field(progress: CallProgress, entry: Entry) -> dict[str, Any] | None:
+    return next((shown for shown in progress.fields if shown["field"] == entry.field), None)
 
 
-def _asked_for(progress: CallProgress, kind: str) -> bool:
-    shown = _field(progress, kind)
-    return progress.outcome is not None or (shown is not None and shown["state"] in ("waiting", "keying"))
+def _asked_for(progress: CallProgress, entry: Entry) -> bool:
+    if progress.outcome is not None:
+        return True
+    if entry.kind == MENU:
+        return progress.capture_state == CHOOSING
+    shown = _field(progress, entry)
+    return shown is not None and shown["state"] in ("waiting", "keying")
 
 
-def _held(progress: CallProgress, kind: str) -> bool:
-    shown = _field(progress, kind)
+def _held(progress: CallProgress, entry: Entry) -> bool:
+    if progress.outcome is not None:
+        return True
+    if entry.kind == MENU:
+        return progress.capture_state != CHOOSING
+    shown = _field(progress, entry)
     if shown is not None and shown["state"] == "invalid":
-        raise OperatorError(f"the {LABELS[kind]} was refused: {shown['reason']}")
-    return progress.outcome is not None or (shown is not None and shown["state"] == "valid")
+        raise OperatorError(f"the {entry.label} was refused: {shown['reason']}")
+    return shown is not None and shown["state"] == "valid"
 
 
-def _not_asked(kind: str) -> str:
-    return f"the agent was never told to ask for the {LABELS[kind]}"
+def _not_asked(entry: Entry) -> str:
+    return f"nobody was asked for the {entry.label}"
 
 
-def _not_held(kind: str) -> str:
-    return f"the {LABELS[kind]} was keyed, but the service does not hold it"
+def _not_held(entry: Entry) -> str:
+    return f"the {entry.label} was keyed, but the service does not hold it"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dtmf_shield.base.errors import OperatorError
+from dtmf_shield.model.payment import NO_MONEY, Money
 from dtmf_shield.service.seal.environment import FORBIDDEN_VARIABLES
 
 READY_LIMIT_S: Final = 60.0
@@ -23,10 +24,12 @@ CALLS_MAX: Final = 8
 _HTTP_FAILURE: Final = 300
 
 
-def configuration(agents: Mapping[str, int]) -> str:
+def configuration(agents: Mapping[str, int], flows: Path | None = None) -> str:
     """Return the configuration file: one agent a name, dialled by that name. `agents`: SIP port by name."""
     lines = ["[sip]", 'listen = ["127.0.0.1:0"]', "", "[api]", 'listen = "127.0.0.1:0"', ""]
     lines += ["[media]", f"calls_max = {CALLS_MAX}", ""]
+    if flows is not None:
+        lines += ["[capture]", f"flows_directory = {json.dumps(str(flows))}", ""]
     for name, port in agents.items():
         lines += ["[[agents]]", f'name = "{name}"', f'address = "127.0.0.1:{port}"', f'user = "{name}"', ""]
     for name in agents:
@@ -37,7 +40,9 @@ def configuration(agents: Mapping[str, int]) -> str:
 class ServiceProcess:
     """A running `dtmf-shield serve` and its HTTP API."""
 
-    def __init__(self, directory: Path, log_file: Path) -> None:
+    def __init__(self, directory: Path, log_file: Path, flows: Path | None = None) -> None:
+        """Keep everything below `directory`. `flows`: folder of flow files; none: the shipped ones."""
+        self._flows = flows
         self.state_directory = directory / "state"
         self.log_file = log_file
         self.sip = ("", 0)
@@ -57,7 +62,7 @@ class ServiceProcess:
 
     async def start(self, agents: Mapping[str, int]) -> None:
         """Start it and wait until it takes calls. Raises OperatorError that says where the log is."""
-        self._config_file.write_text(configuration(agents), encoding="utf-8")
+        self._config_file.write_text(configuration(agents, self._flows), encoding="utf-8")
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -115,9 +120,11 @@ class ServiceProcess:
         found: list[dict[str, Any]] = [call for call in listed["calls"] if call["dialled"] == dialled]
         return found[0] if found else None
 
-    async def start_capture(self, call_id: str, flow: str, reference: str) -> None:
+    async def start_capture(self, call_id: str, flow: str, reference: str, amount: Money = NO_MONEY) -> None:
         """Start a capture, as an agent's desktop would."""
-        body = {"flow": flow, "inputs": {"reference": reference}}
+        inputs: dict[str, object] = {"reference": reference}
+        inputs |= {"amount_minor": amount.minor, "currency": amount.currency} if amount else {}
+        body = {"flow": flow, "inputs": inputs}
         await self._request("POST", f"/v1/calls/{call_id}/captures", body)
 
     async def token(self, capture_id: str) -> str:

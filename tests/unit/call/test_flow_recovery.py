@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from dtmf_shield.call.errors import CaptureOver
 from dtmf_shield.flow.engine.commands import CallHook
 from dtmf_shield.model.capture import CaptureResult, CaptureState
 from dtmf_shield.model.payment import NO_MONEY
@@ -117,6 +118,16 @@ def test_a_receipt_waits_for_media_and_is_said_again():
     house.prompt_over()
 
     assert (house.result, house.step, house.asked()) == (CaptureResult.APPROVED, "", [])
+
+
+def test_nobody_pays_twice_where_control_died_after_the_payment():
+    house = after_the_outcome()
+    house.core.media_joined(house.now_s)
+
+    with pytest.raises(CaptureOver):
+        house.core.request_field(house.now_s, house.capture_id, "pan")
+
+    assert house.asked() == []
 
 
 def test_the_longest_duration_goes_on_counting():

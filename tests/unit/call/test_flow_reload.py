@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from dtmf_shield.flow.engine.program import fingerprint
+from dtmf_shield.flow.engine.compiler import fingerprint
 from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState
 from dtmf_shield.model.messages import CancelCapture, CaptureArmed, CollectField, StartCapture, SubmitCapture

@@ -3,7 +3,7 @@
 import pytest
 
 from dtmf_shield.base.errors import InvariantError
-from dtmf_shield.flow.engine import advance, begin, compile_flow, restore
+from dtmf_shield.flow.engine import advance, begin
 from dtmf_shield.flow.engine.commands import (
     CallHook,
     Charge,
@@ -13,7 +13,6 @@ from dtmf_shield.flow.engine.commands import (
     OpenMenu,
     Play,
     SetTimer,
-    ShowHint,
     StopPrompt,
     Transfer,
 )
@@ -24,7 +23,6 @@ from dtmf_shield.flow.engine.events import (
     AgentKeyPressed,
     AgentRedo,
     CallerGone,
-    CaptureEnded,
     ChargeAnswered,
     ChargeOutcome,
     ChoiceRejected,
@@ -35,50 +33,21 @@ from dtmf_shield.flow.engine.events import (
     GatewayChanged,
     HookAnswered,
     HookOutcome,
-    Progressed,
     PromptDone,
-    QualityHinted,
     Rejected,
-    RepeatAsked,
-    Resumed,
     TimerFired,
     Timers,
     TransferDone,
     TransferFailed,
-    Undone,
 )
 from dtmf_shield.flow.engine.state import EventRefusedError
-from dtmf_shield.model.capture import CaptureResult, ChoiceFault, Hint, RejectReason
+from dtmf_shield.model.capture import ChoiceFault, RejectReason
 from dtmf_shield.model.payment import OperationKind
-from dtmf_shield.model.prompt import Care, CarePhrase, Formatter, Text, Value
-from tests.unit.flow.shipped import CARD, FLOWS, INPUTS, run
+from dtmf_shield.model.prompt import Formatter, Value
+from tests.unit.flow.shipped import CARD, FLOWS, FOUND, INPUTS, bill, only, run, spoken
 
 PAY, BILL = "card-payment-agent", "card-payment-self-service"
 APPROVED = ChargeAnswered(ChargeOutcome.APPROVED, auth_code="A7B2")
-
-
-def only(kind, commands):
-    """The commands of one kind."""
-    return [command for command in commands if isinstance(command, kind)]
-
-
-def spoken(commands):
-    """What is said, as one text; values in angle brackets."""
-    pieces = [piece for play in only(Play, commands) for piece in play.pieces]
-    words = {
-        Text: lambda p: p.text,
-        Value: lambda p: f"<{p.value}>",
-        Care: lambda p: f"({p.phrase} {p.count}/{p.of})",
-    }
-    return " ".join(words[type(piece)](piece) for piece in pieces if type(piece) in words)
-
-
-def bill(*events):
-    """The self-service flow behind its greeting, in English."""
-    return run(BILL, PromptDone(), Chosen(0), *events)
-
-
-FOUND = HookAnswered(HookOutcome.OK, (("balance", "87.20"),))
 
 
 def test_cde_listens_before_anything_is_said():
@@ -231,71 +200,6 @@ def test_another_fields_refusal_is_late_and_changes_nothing():
     state, _ = run(PAY)
 
     assert advance(state, Rejected("cvv", RejectReason.LUHN)) == (state, ())
-
-
-def test_undo_says_the_position_and_an_emptied_field_repeats_its_prompt():
-    state, _ = run(PAY, Progressed("pan", 12))
-    _, commands = advance(state, Undone("pan", 11, 16))
-    assert spoken(commands) == f"({CarePhrase.POSITION_OF} 11/16)"
-
-    _, commands = advance(state, Undone("pan", 0))
-    assert spoken(commands).startswith(f"({CarePhrase.START_AGAIN}")
-    assert "long number" in spoken(commands)
-
-
-def test_silence_repeats_the_prompt_once_without_an_attempt():
-    state, commands = run(PAY, PromptDone())
-    (timer,) = only(SetTimer, commands)
-    assert (timer.timer, timer.delay_ms) == (Timers.REPEAT, 10_000)
-
-    state, commands = advance(state, TimerFired(timer.timer, timer.mark))
-    assert "long number" in spoken(commands)
-    assert state.attempt == 1
-    _, commands = advance(state, PromptDone())
-    assert commands == ()
-
-
-def test_silence_does_not_interrupt_a_caller_who_keys():
-    state, commands = run(PAY, PromptDone())
-    (timer,) = only(SetTimer, commands)
-    state, _ = advance(state, Progressed("pan", 3))
-
-    assert advance(state, TimerFired(timer.timer, timer.mark)) == (state, ())
-
-
-def test_star_before_the_first_digit_repeats_and_is_bounded():
-    state, _ = run(PAY)
-
-    said = []
-    for _ in range(5):
-        state, commands = advance(state, RepeatAsked())
-        said.append(bool(commands))
-
-    assert said == [True, True, True, False, False]
-
-
-def test_slow_fingers_are_given_time_and_one_tip():
-    state, _ = run(PAY, Progressed("pan", 6))
-    state, commands = advance(state, Rejected("pan", RejectReason.TIMEOUT))
-    (again,) = only(Collect, commands)
-    assert again.patience.inter_digit_timeout_ms == 12_000
-    assert again.attempt == 2
-    assert str(CarePhrase.TIP_SLOWER) in spoken(commands)
-
-    state, _ = advance(state, Progressed("pan", 6))
-    state, commands = advance(state, Rejected("pan", RejectReason.TIMEOUT))
-    assert only(Collect, commands) == []
-    assert str(CarePhrase.TIP_SLOWER) not in spoken(commands)
-
-
-def test_keys_that_come_twice_are_told_to_the_agent_and_the_caller():
-    state, commands = run(PAY, QualityHinted(Hint.DUPLICATE_KEYS))
-    assert only(ShowHint, commands) == [ShowHint(Hint.DUPLICATE_KEYS)]
-    assert str(CarePhrase.TIP_ONE_PRESS) in spoken(commands)
-    assert state.slow
-
-    _, commands = advance(state, QualityHinted(Hint.SHORT_TONES))
-    assert commands == (ShowHint(Hint.SHORT_TONES),)
 
 
 def test_the_agent_asks_for_fields_in_any_order_and_the_flow_comes_back():
@@ -493,70 +397,6 @@ def test_a_field_that_failed_in_cde_goes_on_as_failed():
     _, commands = run(PAY, FieldFailed("pan"))
 
     assert only(Exit, commands)[0].result == "failed"
-
-
-@pytest.mark.parametrize(
-    ("result", "ends"),
-    [
-        (CaptureResult.CANCELLED, "cancelled"),
-        (CaptureResult.CALLER_GONE, "cancelled"),
-        (CaptureResult.ATTEMPTS_USED, "failed"),
-        (CaptureResult.INTERRUPTED, "failed"),
-    ],
-)
-def test_the_end_of_a_capture_ends_a_flow_that_collects(result, ends):
-    _, commands = run(PAY, CaptureEnded(result))
-
-    assert only(Exit, commands)[0].result == ends
-
-
-@pytest.mark.parametrize(
-    ("result", "step"),
-    [
-        (CaptureResult.TOKEN, "(done)"),
-        (CaptureResult.DECLINED, "hand_back"),
-        (CaptureResult.INTERRUPTED, "unknown_result"),
-        (CaptureResult.UNKNOWN, "unknown_result"),
-        (CaptureResult.GATEWAY_UNREACHABLE, "hand_back"),
-    ],
-)
-def test_what_ends_a_capture_in_flight_without_an_answer_is_unknown(result, step):
-    state, _ = run("card-tokenize-agent", *CARD, CaptureEnded(result))
-
-    assert state.step == step.strip("()")
-
-
-def test_a_run_is_stored_without_a_value_and_goes_on_elsewhere():
-    state, _ = run(PAY, *CARD)
-    saved = state.saved()
-    assert not any(digits in str(saved) for digits in ("4242", "12.50"))
-
-    program = compile_flow(FLOWS[PAY])
-    back = restore(program, saved, INPUTS)
-    assert back.masking
-    back, commands = advance(back, Resumed(("pan", "expiry", "cvv")))
-    assert only(OpenMenu, commands)
-    back, commands = advance(restore(program, saved, INPUTS), Resumed(()))
-    back, commands = advance(back, Chosen(0))
-    assert only(Collect, commands)[0].field in ("pan", "expiry", "cvv")
-
-
-def test_another_version_does_not_take_up_a_stored_run():
-    state, _ = run(PAY)
-    other = compile_flow(FLOWS[PAY].model_copy(update={"title": "Changed"}))
-
-    with pytest.raises(InvariantError):
-        restore(other, state.saved(), INPUTS)
-
-
-def test_a_payment_in_flight_is_never_sent_again_after_a_crash():
-    state, _ = run(PAY, *CARD, Chosen(0))
-    back = restore(compile_flow(FLOWS[PAY]), state.saved(), INPUTS)
-
-    back, commands = advance(back, Resumed(()))
-
-    assert only(Charge, commands) == []
-    assert only(SetTimer, commands)
 
 
 def test_waiting_music_stops_with_the_answer():

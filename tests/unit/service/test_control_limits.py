@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from dtmf_shield.base.config import AuditSection
 from dtmf_shield.call import errors
 from dtmf_shield.call.events import CallPhase, CallSnapshot, CaptureSnapshot
-from dtmf_shield.flow.engine.program import fingerprint
+from dtmf_shield.flow.engine.compiler import fingerprint
 from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureResult, CaptureState
 from dtmf_shield.model.ids import CallId, CaptureId, OperationId, Token

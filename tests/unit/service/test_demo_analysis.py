@@ -12,7 +12,7 @@ from dtmf_shield.phone.tones import key_tone, presses
 from dtmf_shield.phone.voices import Voice, voice
 from dtmf_shield.service.demo.analysis import CallFiles, analyse, listen
 from dtmf_shield.service.demo.evidence import Picture, draw_evidence
-from dtmf_shield.service.demo.scenario import CallProgress, SentKey, keys_of
+from dtmf_shield.service.demo.scenario import CallProgress, SentKey
 from dtmf_shield.service.demo.summary import CallReport, summary, why_not
 from dtmf_shield.service.file_analysis import mask_file
 
@@ -135,11 +135,3 @@ def test_the_picture_is_drawn(files, tmp_path):
     picture = Picture(caller, agent, evidence.lag, evidence.marks, "t", "v", True, "a", "b")
     draw_evidence(picture, tmp_path / "evidence.png")
     assert (tmp_path / "evidence.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_the_card_keyed_is_a_test_card_that_has_not_expired():
-    from datetime import date
-
-    assert keys_of("card_number", date(2030, 1, 1)) == "4242424242424242#"
-    assert keys_of("expiry", date(2099, 1, 1)) == "1200"
-    assert keys_of("security_code", date(2030, 1, 1)) == "123"

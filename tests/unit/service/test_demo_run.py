@@ -13,15 +13,15 @@ from dtmf_shield.service.demo.own_phone import OwnPhone
 from dtmf_shield.service.demo.phones import PhoneMake
 from dtmf_shield.service.demo.service_process import ServiceProcess
 
-KINDS = ("card_number", "expiry", "security_code")
+KINDS = {"pan": "card_number", "expiry": "expiry", "cvv": "security_code"}
 KEYS_UNTIL_HELD = (17, 21, 24)
 
 
 class Unprotected(ServiceProcess):
     """Callers dial the agent directly; the capture is made up from the number of keys pressed."""
 
-    def __init__(self, directory, log_file):
-        super().__init__(directory, log_file)
+    def __init__(self, directory, log_file, flows=None):
+        super().__init__(directory, log_file, flows)
         self.agents, self.capturing, self.pressed = {}, False, lambda: 0
 
     async def start(self, agents):
@@ -35,7 +35,7 @@ class Unprotected(ServiceProcess):
     def uri(self, agent):
         return f"sip:{agent}@127.0.0.1:{self.agents[agent]}"
 
-    async def start_capture(self, call_id, flow, reference):
+    async def start_capture(self, call_id, flow, reference, amount=None):
         self.capturing = True
 
     async def token(self, capture_id):
@@ -46,6 +46,7 @@ class Unprotected(ServiceProcess):
         held = [pressed >= keys for keys in KEYS_UNTIL_HELD]
         fields = [
             {
+                "field": name,
                 "kind": kind,
                 "state": "valid" if done else "waiting",
                 "reason": None,
@@ -53,7 +54,7 @@ class Unprotected(ServiceProcess):
                 "brand": None,
                 "last4": None,
             }
-            for kind, done in zip(KINDS, held, strict=True)
+            for (name, kind), done in zip(KINDS.items(), held, strict=True)
         ]
         outcome = {"result": "token", "token_reference": "tok_…test", "last4": "4242"} if all(held) else None
         capture = {"id": "k1", "fields": fields, "outcome": outcome} if self.capturing or pressed else None
@@ -69,8 +70,8 @@ def test_an_unprotected_call_ends_with_leak_and_status_one(door, tmp_path, monke
             super().__init__()
             phones.append(self)
 
-    def unprotected(directory, log_file):
-        service = Unprotected(directory, log_file)
+    def unprotected(directory, log_file, flows):
+        service = Unprotected(directory, log_file, flows)
         service.pressed = lambda: sum(phone.keys_sent for phone in phones)
         return service
 

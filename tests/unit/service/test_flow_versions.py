@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dtmf_shield.base.errors import OperatorError
-from dtmf_shield.flow.engine.program import fingerprint
+from dtmf_shield.flow.engine.compiler import fingerprint
 from dtmf_shield.service import flow_versions
 from dtmf_shield.service.flow_versions import FlowChanges, FlowShelf, take_over, version_of
 
