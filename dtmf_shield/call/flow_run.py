@@ -25,6 +25,7 @@ from dtmf_shield.flow.engine.commands import (
     Collect,
     Command,
     Exit,
+    ExitCause,
     OpenMenu,
     Play,
     SetTimer,
@@ -370,7 +371,8 @@ def _exit(ctx: Context, now_s: float, call: Call, engagement: Engagement, comman
         engagement.outcome = CaptureOutcome(capture_id=engagement.capture_id, result=result)
     over(ctx, now_s, call, engagement)
     elsewhere = call.alone or command.target or command.to == "queue"
-    if command.to != "hangup" and elsewhere and not engagement.handed_over:
+    wanted = command.to != "hangup" and command.cause is not ExitCause.CALLER_GONE
+    if wanted and elsewhere and not engagement.handed_over:
         handover.hand_over(ctx, now_s, call, command.to, command.target)
 
 

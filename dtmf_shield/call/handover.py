@@ -15,6 +15,7 @@ from dtmf_shield.call.codec_choice import choose_codecs, codecs_taken
 from dtmf_shield.call.context import Context, Purpose
 from dtmf_shield.call.events import CallHandedOver, CallPhase
 from dtmf_shield.call.settings import AgentTarget
+from dtmf_shield.flow.language.steps import ExitStep, TransferStep
 from dtmf_shield.model.ids import LegRole
 from dtmf_shield.sip.errors import SdpError
 from dtmf_shield.sip.events import ResponseReceived
@@ -22,11 +23,14 @@ from dtmf_shield.sip.offer_answer import Negotiation
 
 
 def hand_over(ctx: Context, now_s: float, call: Call, to: str, target: str) -> None:
-    """Hand the call to ``target``, an agent's or queue's name; empty with ``to`` "agent": the agent it has.
+    """Hand the call to ``target``, an agent's or queue's name; empty with ``to`` "agent": the agent it has, and for a
+    caller who is alone the first target that the flow's file names: so goes one whose flow broke off.
 
     How it ends is told by ``Context.handed_over``, never before this returns. While somebody is being called, asked
     for the same or for nobody it goes on; for another one the first is given up.
     """
+    if call.alone and not target:
+        target = _first_target(call)
     present = call.target if to == "agent" and not target else None
     wanted = ctx.settings.agents.get(target, present)
     handover = call.handover
@@ -39,6 +43,12 @@ def hand_over(ctx: Context, now_s: float, call: Call, to: str, target: str) -> N
         _tell(ctx, call, wanted.name, ok=True, reason="there_already")
     else:
         _call(ctx, now_s, call, wanted)
+
+
+def _first_target(call: Call) -> str:
+    steps = call.engagement.flow.steps.values() if call.engagement is not None else ()
+    named = (step.target for step in steps if isinstance(step, TransferStep | ExitStep))
+    return next((target for target in named if target), "")
 
 
 def _call(ctx: Context, now_s: float, call: Call, wanted: AgentTarget) -> None:

@@ -152,10 +152,15 @@ def test_a_queue_that_is_not_there_is_told():
 
 @pytest.mark.parametrize(
     ("to", "target", "reason"),
-    [("queue", "nowhere", "unknown_target"), ("agent", "", "no_target"), ("queue", "", "no_target")],
+    [
+        ("queue", "nowhere", "unknown_target"),
+        ("agent", "nowhere", "unknown_target"),
+        ("queue", "", "no_target"),
+    ],
 )
 def test_a_target_that_the_configuration_has_not_fails_at_once(to, target, reason):
-    house, call_id = alone()
+    house = CallHouse()
+    call_id = house.talk()
 
     house.hand_over(call_id, to, target)
 
@@ -437,6 +442,32 @@ def test_a_crash_of_control_after_the_flows_end_calls_the_queue_again():
     house.run()
     assert house.core.snapshots()[0].agent_name == "help"
     assert house.caller.methods() == []
+
+
+@pytest.mark.parametrize("lost", ["cde_restarted", "media_restarted"])
+def test_a_caller_whose_flow_breaks_off_goes_to_the_first_target_that_the_flow_names(lost):
+    house, _ = alone()
+
+    getattr(house.core, lost)(house.now_s)
+    house.run()
+    house.help.answer(200, sdp(HELP.host, 5000))
+    house.run()
+
+    assert told(house) == [("help", True, "answered", 0)]
+    assert house.caller.methods() == []
+    house.caller.send("BYE")
+    assert drained(house)
+
+
+def test_a_caller_who_hangs_up_is_handed_to_nobody():
+    house, _ = alone()
+
+    house.caller.send("BYE")
+    house.run()
+
+    assert told(house) == []
+    assert house.help.methods() == []
+    assert drained(house)
 
 
 def test_cde_that_dies_while_the_queue_is_called_changes_nothing_of_that():

@@ -5,9 +5,16 @@ import pytest
 from dtmf_shield.call.errors import CallNotTalking, FlowUnknown
 from dtmf_shield.call.events import CallAnswered, CallPhase, CallStarted
 from dtmf_shield.call.settings import Route
-from dtmf_shield.model.capture import CaptureResult
+from dtmf_shield.model.capture import CaptureProgress, CaptureResult, CaptureState
 from dtmf_shield.model.ids import Token
-from dtmf_shield.model.messages import CancelCapture, CaptureArmed, CaptureOutcome, CollectField, StartCapture
+from dtmf_shield.model.messages import (
+    CancelCapture,
+    CaptureArmed,
+    CaptureOutcome,
+    CollectField,
+    StartCapture,
+    SubmitCapture,
+)
 from dtmf_shield.model.stream import Codec, Direction, ShieldMode
 from tests.unit.call.call_house import ALONE, CALLER, FLOW, CallHouse, drained, ended, sdp
 
@@ -286,14 +293,20 @@ def test_an_agents_flow_cannot_begin_without_an_agent_nor_the_other_way_round():
         with_agent.core.start_capture(with_agent.now_s, talking, ALONE)
 
 
-def test_a_caller_whom_nothing_serves_any_more_is_hung_up():
+def test_a_flow_that_ends_well_hangs_up():
     house = CallHouse()
     capture_id = listening(house, house.dial_alone())
+    for count in (1, 2, 3):
+        accepted = ("pan", "expiry", "cvv")[:count]
+        progress = CaptureProgress(capture_id=capture_id, state=CaptureState.HELD, accepted=accepted)
+        house.core.capture_message(house.now_s, progress)
+    assert isinstance(house.capture.sent[-1], SubmitCapture)
 
     outcome(house, capture_id, CaptureResult.TOKEN)
     house.run()
 
     assert house.caller.methods() == ["BYE"]
+    assert house.help.methods() == []
     assert ended(house) == [(0, "flow_over")]
     assert drained(house)
 
