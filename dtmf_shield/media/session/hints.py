@@ -28,7 +28,7 @@ PRESSES_SO_MIN: Final = 4
 HALF_DOZEN_NS_MAX: Final = 60_000 * NS_A_MS
 """Presses further apart are not of one number. Music held to the phone has one sound like a weak key a minute."""
 LOST_SHARE_MIN: Final = 0.03
-"""Of the packets meanwhile, lost or too late: at 3 % one key of 50 ms in two hundred is missed, one card in thirteen."""
+"""Of the packets meanwhile, lost or too late: at 3 % one key of 50 ms in 450 is missed, at 5 % one in 110."""
 LOST_PACKETS_MIN: Final = 3
 """A single lost packet among few is no share."""
 
