@@ -124,9 +124,9 @@ def test_a_hint_of_the_shard_becomes_a_word_to_control():
     calls.control_message(OpenCall(CallId("a"), 1))
 
     for number in (HINT_SHORT_TONES, HINT_WEAK_TONES, HINT_NOISY_LINE):
-        calls.shard_event(ShardEvent(EVENT_LINE_HINT, 1, 1, (number, 0, 0, 0), agent=False))
+        calls.shard_event(ShardEvent(EVENT_LINE_HINT, 1, 1, agent=False, numbers=(number, 0, 0, 0)))
     calls.shard_event(
-        ShardEvent(EVENT_LINE_HINT, 1, 9, (HINT_WEAK_TONES, 0, 0, 0), agent=False)
+        ShardEvent(EVENT_LINE_HINT, 1, 9, agent=False, numbers=(HINT_WEAK_TONES, 0, 0, 0))
     )  # of no call
 
     assert told == [
