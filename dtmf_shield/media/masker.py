@@ -26,6 +26,7 @@ from dtmf_shield.media.dsp.leg_state import (
     reset_row,
 )
 from dtmf_shield.media.dsp.listening import TAIL_SAMPLES, listen_chunk, skip_chunk
+from dtmf_shield.media.dsp.press_quality import follow_tone
 from dtmf_shield.media.dsp.suspicion import MODE_CAPTURE, MODE_GUARD, MODE_MUTE
 from dtmf_shield.media.dsp.tables import HOP_SAMPLES, KEY_CODES, STEP_SAMPLES, WINDOW_SAMPLES
 from dtmf_shield.media.frames import MaskedFrame
@@ -210,6 +211,8 @@ def _shield(
         take_chunk(leg, pcm, first, size, factor)
         n_keys = listen_chunk(leg, size, mode, keys, n_keys)
         _write_mask(leg, out, first, size, start, mode, factor)
+        if mode == MODE_CAPTURE:
+            follow_tone(leg, size)
         first += size
     return n_keys
 

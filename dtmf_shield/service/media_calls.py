@@ -20,7 +20,8 @@ from dtmf_shield.media.io.shard import Shard, pack_address
 from dtmf_shield.media.masker import MODE_CAPTURE, MODE_GUARD, MODE_MUTE
 from dtmf_shield.media.recorder import RecordingFinished, RecordingWriter
 from dtmf_shield.media.rtp.clock import SAMPLES_A_MS
-from dtmf_shield.media.session import commands, legs, playing
+from dtmf_shield.media.session import commands, hints, legs, playing
+from dtmf_shield.model.capture import Hint
 from dtmf_shield.model.ids import CallId, LegRole
 from dtmf_shield.model.messages import (
     ArmSlot,
@@ -32,6 +33,7 @@ from dtmf_shield.model.messages import (
     ControlToMedia,
     DisarmSlot,
     KeysWritten,
+    LineHinted,
     LoadPrompts,
     OpenCall,
     PlayPrompt,
@@ -77,6 +79,11 @@ _ENDS: Final = {
     playing.PROMPT_STOPPED: PromptEnd.STOPPED,
     playing.PROMPT_STOPPED_BY_KEY: PromptEnd.STOPPED_BY_KEY,
     playing.PROMPT_REPLACED: PromptEnd.REPLACED,
+}
+_HINTS: Final = {
+    hints.HINT_SHORT_TONES: Hint.SHORT_TONES,
+    hints.HINT_WEAK_TONES: Hint.WEAK_TONES,
+    hints.HINT_NOISY_LINE: Hint.NOISY_LINE,
 }
 _STATISTICS: Final = LegStatistics.__struct_fields__
 
@@ -183,6 +190,8 @@ class MediaCalls:
             self._to_control(StarCodeKeyed(call.call_id, role, first))
         elif event.kind == legs.EVENT_PROMPT_ENDED:
             self._to_control(PromptEnded(call.call_id, role, first, _ENDS[second]))
+        elif event.kind == legs.EVENT_LINE_HINT:
+            self._to_control(LineHinted(call.call_id, role, _HINTS[first]))
         elif event.kind == legs.EVENT_CALL_CLOSED:
             self._closed(call)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dtmf_shield.media.dsp.kernel import vector_kernel
 from dtmf_shield.media.dsp.leg_state import KEYS_PER_PACKET_MAX
+from dtmf_shield.media.dsp.press_quality import count_ended, count_fragment, note_registered
 from dtmf_shield.media.dsp.registration import HALF_S
 from dtmf_shield.media.dsp.tables import (
     HOP_SAMPLES,
@@ -117,6 +118,8 @@ def _count_run(leg: Any, verdict: int, position_samples: int, after_gap: bool) -
     elif leg.run_key != 0 and verdict != -leg.run_key:
         leg.run_misses += 1
         if leg.run_misses > RUN_MISSES_MAX:
+            if leg.run_last_samples - leg.run_start_samples < SPAN_SAMPLES_MIN:
+                count_fragment(leg)
             leg.run_key = 0
             leg.run_resumes = 0
 
@@ -265,15 +268,22 @@ def _register(leg: Any, keys: NDArray[np.uint8], n_keys: int) -> int:
     leg.keys_registered += 1
     leg.key_row_energy = leg.row_power
     leg.key_column_energy = leg.column_power
+    onset = _onset_samples(leg)
+    note_registered(leg, onset)
     if n_keys == KEYS_PER_PACKET_MAX:
         return n_keys
     keys[n_keys] = KEY_CODES[leg.run_key - 1]
+    leg.key_onset_samples[n_keys] = onset
+    return n_keys + 1
+
+
+@vector_kernel
+def _onset_samples(leg: Any) -> int:
+    """Return where the run began, back-dated."""
     onset = leg.run_start_samples if leg.run_steps >= RUN_STEPS_MIN else leg.run_impure_start_samples
     if leg.run_before_samples > 0:
         onset -= leg.run_lost_samples + leg.run_before_samples
-    onset -= ONSET_BEFORE_FIRST_SAMPLES
-    leg.key_onset_samples[n_keys] = max(0, onset)
-    return n_keys + 1
+    return int(max(0, onset - ONSET_BEFORE_FIRST_SAMPLES))
 
 
 @vector_kernel
@@ -349,5 +359,6 @@ def _end_key(leg: Any) -> None:
     """Close the held key at its last valid window."""
     leg.key_end_samples = leg.last_hit_samples - END_BEFORE_LAST_SAMPLES
     leg.keys_ended += 1
+    count_ended(leg, leg.key_end_samples)
     leg.open_key = 0
     leg.miss_steps = 0

@@ -56,6 +56,9 @@ SHIELD_STATE_DTYPE = np.dtype(
         ("hops_known", np.int32),  # 0: the history was screened out, its hops are computed when asked for
         ("fragment_pending", np.int32),  # 1: a burst has begun in what is held back
         ("tone_streak", np.int32),  # hops in a row whose 5 ms window looked like tones
+        ("tone_samples", np.int32),  # of the tone that suspicion mutes now, in a capture
+        ("tone_loudest", np.float32),  # energy of its loudest 2.5 ms
+        ("tone_is_key", np.int32),  # 1 where it has been counted as a press
         ("half_band", np.float64, (6,)),  # filter of a 16 kHz leg
         ("held", np.int16, (HELD_SAMPLES_MAX,)),  # raw audio not yet sent, at the leg's own rate
         # 20 ms of history, then this chunk, at 8 kHz. Hops and steps are numbered from the history's start.
@@ -93,6 +96,7 @@ SHIELD_STATE_DTYPE = np.dtype(
         ("newer_im", np.float32, (N_TONES,)),
         ("row_power", np.float32),  # (|A1| + |A2|)^2 of the verdict's tones
         ("column_power", np.float32),
+        ("pair_energy", np.float32),  # of the 15 ms they were found in: sum of squares
         ("is_pure", np.int32),  # 1 where they are nearly all there is
         ("judged_end", np.int32),  # index into `samples` just behind those 15 ms
         # The run.
@@ -117,6 +121,8 @@ SHIELD_STATE_DTYPE = np.dtype(
         ("open_power", np.float64),  # of both tones in that window
         ("miss_steps", np.int32),
         ("last_hit_samples", np.int64),
+        ("open_onset_samples", np.int64),
+        ("open_signs", np.int32),  # press_quality.SIGN_WEAK, SIGN_NOISY
         # Dial tone: mean square of its last chunk, and when the high-pass was engaged (0: it is not); how long it has
         # been steady, or gone; how long something else has sounded.
         ("dial_last", np.float64),
@@ -135,6 +141,11 @@ SHIELD_STATE_DTYPE = np.dtype(
         ("key_end_samples", np.int64),  # of the key that ended last
         ("keys_ended", np.int64),
         ("keys_registered", np.int64),
+        # Presses that have ended, and how many of them were cut short, weak, in noise.
+        ("presses", np.int64),
+        ("presses_short", np.int64),
+        ("presses_weak", np.int64),
+        ("presses_noisy", np.int64),
         # Which stretches of the last packet were replaced: [begin, end), at its own rate.
         ("segment_begins", np.int32, (SEGMENTS_PER_PACKET_MAX,)),
         ("segment_ends", np.int32, (SEGMENTS_PER_PACKET_MAX,)),

@@ -85,8 +85,8 @@ def judge_window(leg: Any, step: int, held_key: int) -> int:
     """Return 1 + the key whose tones fill the 15 ms that end with `step` of the chunk, minus `held_key`, or 0.
 
     held_key: 1 + a key that has begun, or 0; its negative says that the window is no key by itself, but may be that
-    one under other sound. Sets row_power and column_power where the result is positive, and is_pure: 1 for a key
-    alone, 0 for one under sound nearly as loud.
+    one under other sound. Sets row_power, column_power and pair_energy where the result is positive, and is_pure: 1 for
+    a key alone, 0 for one under sound nearly as loud.
     """
     sum_halves(leg, CHUNK_HOPS + 2 * step + 1)
     leg.judged_end = CHUNK_SAMPLES + STEP_SAMPLES * (step + 1)
@@ -109,6 +109,7 @@ def judge_window(leg: Any, step: int, held_key: int) -> int:
     ):
         leg.row_power = row_power
         leg.column_power = column_power
+        leg.pair_energy = energy
         leg.is_pure = int(purity > PURITY_MIN)
         twist = max(row_power, column_power) / min(row_power, column_power)
         if leg.is_pure or twist <= _IMPURE_TWIST_MAX:

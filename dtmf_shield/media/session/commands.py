@@ -12,6 +12,7 @@ from dtmf_shield.account_data.slots import HEAD_AT, RING_AT, RING_KEYS, SLOT_BYT
 from dtmf_shield.media.masker import MODE_MUTE, reset_shield
 from dtmf_shield.media.rtp.kernel import kernel
 from dtmf_shield.media.rtp.telephone_event import forget_presses
+from dtmf_shield.media.session.hints import forget_hints
 from dtmf_shield.media.session.legs import (
     ADDRESS_BYTES,
     CODEC_G722,
@@ -178,6 +179,7 @@ def _arm(tables: Tables, index: int, slot: int, generation: int, known: bool) ->
     if known:
         tables.legs[index].slot = slot + 1
         tables.legs[index].slot_generation = generation
+        forget_hints(tables, index)
     post_event(tables, EVENT_SLOT_ARMED, index, slot, generation, int(known), 0)
 
 

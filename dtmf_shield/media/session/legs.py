@@ -46,6 +46,7 @@ EVENT_STAR_CODE: Final = 3
 EVENT_SLOT_ARMED: Final = 4
 EVENT_CALL_CLOSED: Final = 5
 EVENT_PROMPT_ENDED: Final = 6
+EVENT_LINE_HINT: Final = 7
 
 PIECES_MAX: Final = 64
 """Pieces of one prompt: a sentence with an amount, a card's last four digits and a reference has some thirty."""
@@ -96,6 +97,16 @@ LEG_DTYPE: Final = np.dtype(
         # Digit slot (caller legs): its number plus one, 0 for none.
         ("slot", np.int64),
         ("slot_generation", np.int64),
+        # Hints about how its keys arrive: told since the slot was armed; counters when a half dozen began.
+        ("hints_told", np.int64),
+        ("hint_since_ns", np.int64),  # the first of them
+        ("hint_presses", np.int64),
+        ("hint_short", np.int64),
+        ("hint_weak", np.int64),
+        ("hint_noisy", np.int64),
+        ("hint_received", np.int64),
+        ("hint_missing", np.int64),
+        ("hint_events", np.int64),
         # Recording.
         ("recording", np.int64),
         ("recording_started_ns", np.int64),

@@ -32,6 +32,7 @@ from dtmf_shield.media.rtp.telephone_event import (
 )
 from dtmf_shield.media.session.echo import hold_echo
 from dtmf_shield.media.session.event_door import EVENT_TAIL_SAMPLES, take_events
+from dtmf_shield.media.session.hints import judge_line
 from dtmf_shield.media.session.keys import DOOR_INBAND, forget_old_keys, take_key
 from dtmf_shield.media.session.legs import PACKETS_OUT_MAX, Tables
 from dtmf_shield.media.session.output import pass_gap, send_frame
@@ -200,6 +201,8 @@ def _shield_and_send(tables: Tables, index: int, header: RtpHeader, now_ns: int)
             take_key(tables, index, code, onset, 0, DOOR_INBAND, now_ns)
     if key_sounds(tables.shields, index):
         hold_echo(tables, index)
+    if leg.slot > 0:
+        judge_line(tables, index, now_ns)
     tables.keys[:] = 0
     raw[:] = 0
     timestamp = (header.timestamp + leg.timestamp_offset) % TIMESTAMP_MODULUS

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dtmf_shield.media.dsp import key_run
+from dtmf_shield.media.dsp import key_run, press_quality
+from dtmf_shield.media.dsp.levels import mean_square
 from dtmf_shield.media.dsp.registration import HALF_S
 from dtmf_shield.media.dsp.tables import (
     HOP_SAMPLES,
@@ -111,6 +112,8 @@ class Hold:
     misses: int = 0
     phases: np.ndarray = field(default_factory=lambda: np.zeros(2, complex))
     power: float = 0.0
+    onset: int = 0
+    signs: frozenset[str] = frozenset()
 
     def hit(self, window, position):
         self.phases = window.halves.sum(axis=0)[list(tones_of(self.key))]
@@ -129,6 +132,17 @@ class Hold:
         return bool(np.all(np.abs(errors) < key_run.RESUME_PHASE_MAX))
 
 
+def signs_of(run, window):
+    """Return by which limits of level and noise the key falls that the run becomes in `window`."""
+    tones = np.sinc(run.errors_hz() * HALF_S) ** 2  # what a tone off its frequency shows of its power
+    power = window.row_power / tones[0] + window.column_power / tones[1]
+    signal = 2.0 * power / (RING_SAMPLES * float(np.sum(window.samples**2)))
+    snr = signal / max(1e-9, 1.0 - signal)
+    level = np.sqrt(window.row_power * window.column_power) / (0.5 * RING_SAMPLES**2)
+    signs = {"weak"} if level < mean_square(press_quality.WEAK_TONE_DBM0_MAX) else set()
+    return frozenset(signs | ({"noisy"} if snr < decibels(press_quality.KEY_SNR_DB_MIN) else set()))
+
+
 def unit_turns(window, key):
     turns = np.array([window.turn(tone) for tone in tones_of(key)])
     return turns / np.maximum(np.abs(turns), 1e-9)
@@ -140,6 +154,9 @@ class SlowKeys:
 
     heard: list[Heard] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
+    presses: list[frozenset[str]] = field(
+        default_factory=list
+    )  # of each press that has ended, what was wrong
     near: int = 0  # windows judged too close to a limit
     run: Run | None = None
     held: Hold | None = None
@@ -186,6 +203,7 @@ class SlowKeys:
             if self.run and verdict != -self.run.key:
                 self.run.misses += 1
                 if self.run.misses > key_run.RUN_MISSES_MAX:
+                    self._give_up()
                     self.run = None
             return
         if not self.run or verdict != self.run.key:
@@ -230,14 +248,27 @@ class SlowKeys:
         if self.held:
             self._end()
         run = self.run
-        self.held = Hold(run.key, run.turns)
+        self.held = Hold(run.key, run.turns, onset=run.onset(), signs=signs_of(run, window))
         self.held.hit(window, run.impure_last)
         run.resumes = False
         self.heard.append(Heard(chr(KEY_CODES[run.key - 1]), run.onset(), position))
 
     def _end(self):
         self.ends.append(self.held.last_hit - key_run.END_BEFORE_LAST_SAMPLES)
+        length_ms = 1000.0 * (self.ends[-1] - self.held.onset) / SAMPLE_RATE_HZ
+        signs = self.held.signs
+        if length_ms <= press_quality.SHORT_TONE_MS_MAX and "noisy" not in signs:
+            signs |= {"short"}
+        self.presses.append(signs)
         self.held = None
+
+    def _give_up(self):
+        """Count a run that stopped before it was long enough, unless it is of the key that is held."""
+        run = self.run
+        too_short = run.last - run.start < key_run.SPAN_SAMPLES_MIN
+        is_held = self.held and self.held.key == run.key
+        if too_short and not is_held and run.lost == 0 and run.pure >= press_quality.FRAGMENT_WINDOWS_MIN:
+            self.presses.append(frozenset({"short"}))
 
 
 @dataclass

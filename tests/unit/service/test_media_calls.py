@@ -5,14 +5,18 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from dtmf_shield.media.io.rings import ShardEvent
 from dtmf_shield.media.recorder import RecordingFinished
 from dtmf_shield.media.session.commands import COMMAND_PLAY
-from dtmf_shield.media.session.legs import LEG_DTYPE
+from dtmf_shield.media.session.hints import HINT_NOISY_LINE, HINT_SHORT_TONES, HINT_WEAK_TONES
+from dtmf_shield.media.session.legs import EVENT_LINE_HINT, LEG_DTYPE
 from dtmf_shield.media.session.playing import PLAY_BARGE_IN, PLAY_FIRST, PLAY_LAST
+from dtmf_shield.model.capture import Hint
 from dtmf_shield.model.ids import CallId, LegRole
 from dtmf_shield.model.messages import (
     CallClosed,
     CloseCall,
+    LineHinted,
     OpenCall,
     PlayPrompt,
     PromptEnd,
@@ -113,3 +117,19 @@ def test_prompt_with_a_piece_that_is_not_there_ends_at_once_and_says_why():
 
     assert told == [PromptEnded(CallId("a"), LegRole.CALLER, 4, PromptEnd.MISSING)]
     assert all(kind != COMMAND_PLAY for kind, *_ in shard.posted)
+
+
+def test_a_hint_of_the_shard_becomes_a_word_to_control():
+    _shard, _tables, _writer, told, calls = make_calls()
+    calls.control_message(OpenCall(CallId("a"), 1))
+
+    for number in (HINT_SHORT_TONES, HINT_WEAK_TONES, HINT_NOISY_LINE):
+        calls.shard_event(ShardEvent(EVENT_LINE_HINT, 1, 1, agent=False, numbers=(number, 0, 0, 0)))
+    calls.shard_event(
+        ShardEvent(EVENT_LINE_HINT, 1, 9, agent=False, numbers=(HINT_WEAK_TONES, 0, 0, 0))
+    )  # of no call
+
+    assert told == [
+        LineHinted(CallId("a"), LegRole.CALLER, hint)
+        for hint in (Hint.SHORT_TONES, Hint.WEAK_TONES, Hint.NOISY_LINE)
+    ]
