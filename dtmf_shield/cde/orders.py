@@ -15,12 +15,12 @@ from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.cde.delivery import Gateway
 from dtmf_shield.cde.gateways.base import GatewayResultKind
-from dtmf_shield.cde.ledger import TAKEN_BACK
 from dtmf_shield.cde.operations import Operations
 from dtmf_shield.cde.order_rules import Done, OrderRefusal, Wanted, refusal
 from dtmf_shield.cde.reconciler import Reconciler
 from dtmf_shield.model.messages import OrderPayment, PaymentChanged
 from dtmf_shield.model.payment import OperationKind, OperationState
+from dtmf_shield.store.abandoned import TAKEN_BACK
 from dtmf_shield.store.operation_rows import NewOperation, OperationRow
 
 SEND_TIME_MAX_S: Final = 20.0

@@ -302,6 +302,7 @@ class Room:
         routes = [Gateway(gateway, gateway) for gateway in self.gateways]
         delivery = Delivery(self.clock)
         self.operations = Operations(routes, self.ledger, delivery, self.clock, self.told.append)
+        self.operations.keep_settled(outcome.capture_id for outcome in self.earlier)
         self.take_back = TakeBack(self.operations, self.clock)
         self.reconciler = Reconciler(self.operations, delivery, self.clock, self.take_back.take_back)
         self.orders = Orders(self.operations, self.reconciler, self.clock, self.told.append)

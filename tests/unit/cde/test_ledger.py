@@ -51,7 +51,9 @@ def test_whole_life_of_an_operation_is_written_and_its_token_sealed(tmp_path: Pa
     assert stored is not None
     assert b"tok_TEST_1" not in stored.token
     assert book.token(stored) == "tok_TEST_1"
-    assert rows.capture_result("c1") == "token"
+    database = sqlite3.connect(tmp_path / "ledger.sqlite3")
+    assert database.execute("SELECT result FROM captures").fetchone() == ("token",)
+    database.close()
 
 
 @pytest.mark.parametrize(("expiry", "stored"), [((12, 30), (12, 30)), ((0, 0), (None, None))])

@@ -442,6 +442,56 @@ def test_charge_under_way_at_a_death_is_unknown_at_the_start_and_found_out(tmp_p
         await again.close()
 
 
+async def pay_and_die_at(room: Room, state: tuple[OperationKind, str], *, hung_up: bool = False) -> None:
+    """The process dies with ``state`` on disk and nothing told of it: a row's commit is not yet the capture's end."""
+    settle = room.rows.operations.settle
+
+    def dying(idem_key: str, *arguments: Any, **named: Any) -> bool:
+        done = settle(idem_key, *arguments, **named)
+        if room.states()[-1] == state:
+            raise asyncio.CancelledError
+        return done
+
+    room.rows.operations.settle = dying
+    paying = asyncio.ensure_future(room.pay())
+    if hung_up:
+        await hang_up_while(room, K.CHARGE)
+    await asyncio.gather(paying, return_exceptions=True)
+    room.die()
+
+
+def test_charge_settled_at_a_death_ends_its_capture_approved_so_that_nobody_charges_again(
+    tmp_path: Path,
+) -> None:
+    @in_room(tmp_path)
+    async def story(room: Room) -> None:
+        await pay_and_die_at(room, (K.CHARGE, "approved"))
+
+        again = await room.again()
+        again.operations.tell_again()
+
+        [outcome] = again.earlier
+        charge = again.rows.operations.of_capture("c1")[1]
+        assert (outcome.result, outcome.operation_id) == (CaptureResult.APPROVED, charge.operation_id)
+        assert outcome.token == "tok-1"
+        assert [(told.operation_id, told.state) for told in again.told] == [
+            (charge.operation_id, OperationState.APPROVED)
+        ]
+        await again.close()
+
+
+def test_charge_voided_at_a_death_ends_its_capture_cancelled(tmp_path: Path) -> None:
+    @in_room(tmp_path)
+    async def story(room: Room) -> None:
+        await pay_and_die_at(room, (K.VOID, "approved"), hung_up=True)
+
+        again = await room.again()
+
+        assert [outcome.result for outcome in again.earlier] == [CaptureResult.CANCELLED]
+        assert again.earlier[0].token == ""
+        await again.close()
+
+
 def test_key_older_than_the_gateway_keeps_it_is_never_used_again(tmp_path: Path) -> None:
     gateway = FakeGateway(mishaps=["lost"] * 500, mishaps_of=MONEY)
 
