@@ -76,8 +76,11 @@ class Operations:
         card: CardInSlot | None = None,
         in_doubt: bool = False,
         sends_max: int = SENDS_MAX,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> GatewayResult:
         """Send an intended (or, ``in_doubt``, an unknown) operation, settle its row, tell. Returns how it ended.
+
+        ``wanted``: as ``Delivery.deliver`` asks it before it sends again.
 
         One that cannot be sent (its gateway is gone, its token or reference is missing) ends as failed before send, or
         stays unknown. Whatever breaks on the way, the row does not stay an intent.
@@ -87,7 +90,11 @@ class Operations:
             gateway, order = self._sendable(row, card)
             limits = Limits(sends_until_s, self._clock.wall_s() - row.sent_at, in_doubt, sends_max)
             result = await self._delivery.deliver(
-                gateway, order, limits, before_again=lambda: self.ledger.count_attempt(row)
+                gateway,
+                order,
+                limits,
+                before_again=lambda: self.ledger.count_attempt(row),
+                wanted=wanted,
             )
         except _NotSendableError as error:
             _log.error("payment_not_sendable", operation_id=row.operation_id, error=str(error))

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.log import get_logger
-from dtmf_shield.cde.delivery import Gateway
+from dtmf_shield.cde.delivery import STOPPED, Gateway
 from dtmf_shield.cde.gateways.base import (
     Capabilities,
     CardInSlot,
@@ -45,7 +45,6 @@ NO_OPERATION: Final = OperationId("")
 _MONEY: Final = frozenset({OperationKind.AUTHORIZE, OperationKind.CHARGE})
 _CERTAINLY_NOTHING: Final = frozenset({GatewayResultKind.FAILED_BEFORE_SEND, GatewayResultKind.BUSY})
 _CANNOT: Final = GatewayResult(GatewayResultKind.REFUSED, code="gateway_cannot")
-_STOPPED: Final = GatewayResult(GatewayResultKind.FAILED_BEFORE_SEND, code="stopped")
 _TOKEN_LOST: Final = GatewayResult(GatewayResultKind.FAILED_BEFORE_SEND, code="token_lost")
 
 _log = get_logger("payments")
@@ -97,6 +96,10 @@ class _Payment:
     def until_s(self) -> float:
         """When the caller is told at the latest."""
         return self.begun_s + PAYMENT_TIME_MAX_S
+
+    def is_wanted(self) -> bool:
+        """Whether nobody has stopped it."""
+        return not self.stopped
 
 
 class Payments:
@@ -189,10 +192,10 @@ class Payments:
         result = _CANNOT
         for gateway in self._gateways:
             if payment.stopped:
-                return _STOPPED
+                return STOPPED
             result = await self._at(gateway, payment)
             time_left = self._clock.now_s() < payment.begun_s + CARD_SENDS_S_MAX
-            nothing_done = result.kind in _CERTAINLY_NOTHING and result not in (_TOKEN_LOST, _STOPPED)
+            nothing_done = result.kind in _CERTAINLY_NOTHING and result not in (_TOKEN_LOST, STOPPED)
             if not nothing_done or not payment.digits_held or not time_left:
                 break
         return result
@@ -225,7 +228,10 @@ class Payments:
         # The prepared row knows no reference; the order's is the same in every send of this one delivery.
         row = replace(row, reference=submission.order.reference)
         result = await self._operations.deliver(
-            row, sends_until_s=payment.begun_s + CARD_SENDS_S_MAX, card=submission.card
+            row,
+            sends_until_s=payment.begun_s + CARD_SENDS_S_MAX,
+            card=submission.card,
+            wanted=payment.is_wanted,
         )
         self._operations.ledger.note_expiry(payment.capture_id, submission.expiry)
         return row, result
@@ -238,7 +244,7 @@ class Payments:
         if tokenized is None or result.kind is not GatewayResultKind.APPROVED:
             return result
         if payment.stopped:
-            return _STOPPED
+            return STOPPED
         payment.digits_held = False
         self._captures.tokenized(payment.capture_id, self._clock.now_s())
         new = self._new_money(gateway, payment, OperationId(tokenized.operation_id))
@@ -267,7 +273,9 @@ class Payments:
         if row is None:
             return NOT_WRITTEN
         payment.operation_id = OperationId(new.operation_id)
-        result = await self._operations.deliver(row, sends_until_s=sends_until_s, card=card)
+        result = await self._operations.deliver(
+            row, sends_until_s=sends_until_s, card=card, wanted=payment.is_wanted
+        )
         if result.kind is GatewayResultKind.UNKNOWN and new.kind in _MONEY:
             payment.digits_held = False
             self._captures.settling(payment.capture_id, self._clock.now_s())

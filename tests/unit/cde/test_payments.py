@@ -417,6 +417,43 @@ def test_hang_up_while_unknown_is_remembered_over_the_death_of_the_process(tmp_p
         await again.close()
 
 
+@pytest.mark.parametrize("kind", [K.TOKENIZE, K.CHARGE])
+@pytest.mark.parametrize("mishap", ["busy", "refused"])
+@pytest.mark.parametrize("caller_gone", [True, False])
+def test_what_was_certainly_not_done_is_not_sent_again_after_a_stop(
+    tmp_path: Path, kind: OperationKind, mishap: str, caller_gone: bool
+) -> None:
+    gateway = FakeGateway(mishaps=[mishap], mishaps_of=frozenset({kind}))
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        paying = asyncio.ensure_future(room.pay())
+        while not any(order.kind is kind for order in gateway.asked):
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.02)  # the answer is here, and the next send is waited for
+        room.payments.stopped(CaptureId("c1"), caller_gone=caller_gone)
+
+        result = await paying
+        await asyncio.sleep(600)
+
+        assert (result.kind, result.code) == (R.FAILED_BEFORE_SEND, "stopped")
+        assert room.states()[-1] == (kind, "failed_before_send")
+        assert gateway.effective(K.CHARGE) == []
+
+
+def test_what_is_in_doubt_is_sent_again_after_a_stop_for_only_the_answer_ends_doubt(tmp_path: Path) -> None:
+    gateway = FakeGateway(mishaps=["lost"], mishaps_of=MONEY)
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        paying = asyncio.ensure_future(room.pay())
+        await hang_up_while(room, K.CHARGE)
+
+        assert (await paying).voided
+        assert room.row(room.operation_of()).attempts == 2
+        assert len(gateway.effective(K.VOID)) == 1
+
+
 # --- death of the process --------------------------------------------------------------------------------
 
 
