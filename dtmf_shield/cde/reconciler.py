@@ -171,21 +171,21 @@ class Reconciler:
     # --- one operation ------------------------------------------------------------------------------------
 
     async def _look(self, operation_id: OperationId, watched: _Watched) -> None:
+        """Look once. ``watched`` stays busy until all of it has ended, what is taken back too: else a second look would
+        begin beside this one, and tell what was found as not taken back.
+        """
+        result, in_s = _UNKNOWN, None
         try:
             result, in_s = await self._step(operation_id, watched)
+            result = await self._unless_unwanted(operation_id, result)
         except (sqlite3.Error, InvariantError) as error:
             _log.error("reconcile_failed", operation_id=operation_id, error=type(error).__name__)
-            result, in_s = _UNKNOWN, None
         finally:
-            watched.busy = False
             watched.looks += 1
-            watched.due_s = self._clock.now_s() + wait_s(watched.looks, random.random())  # noqa: S311 - jitter
-        if result.kind is GatewayResultKind.UNKNOWN:
-            watched.due_s = self._clock.now_s() + in_s if in_s is not None else watched.due_s
-            return
-        try:
-            result = await self._unless_unwanted(operation_id, result)
-        finally:
+            wait = in_s if in_s is not None else wait_s(watched.looks, random.random())  # noqa: S311 - jitter
+            watched.due_s = self._clock.now_s() + wait
+            watched.busy = False
+        if result.kind is not GatewayResultKind.UNKNOWN:
             self._forget(operation_id, result)
 
     async def _unless_unwanted(self, operation_id: OperationId, result: GatewayResult) -> GatewayResult:

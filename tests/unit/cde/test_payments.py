@@ -454,6 +454,35 @@ def test_what_is_in_doubt_is_sent_again_after_a_stop_for_only_the_answer_ends_do
         assert len(gateway.effective(K.VOID)) == 1
 
 
+def test_unwanted_money_found_out_is_told_once_and_after_its_void_has_ended(tmp_path: Path) -> None:
+    gateway = FakeGateway(
+        capabilities=capable(NONE, lookup=True),
+        mishaps=["lost", "lost"],
+        mishaps_of=MONEY,
+        takes_s={K.VOID: 8.0},  # longer than the wait between two looks
+    )
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        paying = asyncio.ensure_future(room.pay())
+        await hang_up_while(room, K.CHARGE)
+        while not any(order.kind is K.VOID for order in gateway.asked):
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(2)
+        await room.pay("c2")  # is followed too, which wakes who follows
+
+        result = await paying
+
+        assert (result.kind, result.voided) == (R.APPROVED, True)
+        charge = room.operation_of()
+        assert [change.state for change in room.told if change.operation_id == charge] == [
+            S.INTENT,
+            S.UNKNOWN,
+            S.APPROVED,
+        ]
+        assert len(gateway.effective(K.VOID)) == 1
+
+
 # --- death of the process --------------------------------------------------------------------------------
 
 
