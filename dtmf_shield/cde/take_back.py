@@ -20,12 +20,17 @@ from dtmf_shield.model.payment import OperationKind, OperationState
 from dtmf_shield.store.operation_rows import NewOperation, OperationRow
 
 TRIES_MAX: Final = 16
-"""Tries that failed before anything was sent; then a person decides. With the waits between: about nine hours."""
+"""Tries that failed before anything was sent, or for our credentials; then a person decides. With the waits between:
+about nine hours."""
 TRY_WAIT_S_FIRST: Final = 15.0
 TRY_WAIT_S_MAX: Final = 3_600.0
 SEND_TIME_MAX_S: Final = 20.0
 
 _log = get_logger("payments")
+
+
+_CREDENTIALS_REFUSED: Final = frozenset({"http_401", "http_403"})
+"""Codes of a gateway that refused us before it looked at what was asked: somebody mends that."""
 
 
 class Plan(enum.Enum):
@@ -41,11 +46,19 @@ class Plan(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A child of the unwanted operation."""
+    """A child of the unwanted operation. ``code``: the ledger's, of one that was declined or refused."""
 
     kind: OperationKind
     state: OperationState
     age_s: float
+    code: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it never came to what the gateway thinks of it: tried again, the same may be done."""
+        return self.state is OperationState.FAILED_BEFORE_SEND or (
+            self.state is OperationState.DECLINED and self.code in _CREDENTIALS_REFUSED
+        )
 
 
 _TAKES_OR_MOVES: Final = frozenset({OperationKind.VOID, OperationKind.REFUND, OperationKind.CAPTURE})
@@ -57,13 +70,13 @@ def plan(kind: OperationKind, capabilities: Capabilities, tried: Sequence[Tried]
     tried = [each for each in tried if each.kind in _TAKES_OR_MOVES]
     if any(each.state in _STANDS for each in tried):
         return Plan.DONE
-    failed = [each for each in tried if each.state is OperationState.FAILED_BEFORE_SEND]
+    failed = [each for each in tried if each.failed]
     if len(failed) >= TRIES_MAX:
         return Plan.PERSON
     wait_s = min(TRY_WAIT_S_FIRST * 2.0 ** len(failed), TRY_WAIT_S_MAX)
     if failed and min(each.age_s for each in failed) < wait_s:
         return Plan.WAIT
-    refused = {each.kind for each in tried if each.state is not OperationState.FAILED_BEFORE_SEND}
+    refused = {each.kind for each in tried if not each.failed}
     if kind in capabilities.voids and OperationKind.VOID not in refused:
         return Plan.VOID
     can_refund = kind is OperationKind.CHARGE and OperationKind.REFUND in capabilities.operations
@@ -102,7 +115,12 @@ class TakeBack:
         wall_s = self._clock.wall_s()
         children = self._operations.ledger.children(OperationId(row.operation_id))
         tried = [
-            Tried(OperationKind(child.kind), OperationState(child.state), wall_s - child.sent_at)
+            Tried(
+                OperationKind(child.kind),
+                OperationState(child.state),
+                wall_s - child.sent_at,
+                child.decline_code,
+            )
             for child in children
         ]
         return plan(OperationKind(row.kind), gateway.connector.capabilities, tried)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from dtmf_shield.model.payment import DeclineCode
 from dtmf_shield.store.abandoned import AbandonedCapture, end_of
 from dtmf_shield.store.database import open_ledger_database
 from dtmf_shield.store.operation_rows import OperationRows
@@ -35,6 +36,9 @@ class PastAttempt:
     agent: str
     declined: bool
     at_s: float
+
+
+_DECLINE_CODES = ", ".join(f"'{code.value}'" for code in DeclineCode)
 
 
 class LedgerRows:
@@ -111,11 +115,17 @@ class LedgerRows:
         return abandoned
 
     def attempts_since(self, wall_s: float, limit: int) -> tuple[PastAttempt, ...]:
-        """Return the latest ``limit`` cards sent since ``wall_s``, oldest first."""
+        """Return the latest ``limit`` cards sent by callers since ``wall_s``, oldest first.
+
+        Declined is what the gateway says of the card, not what it refused to us; what was ordered by stored token
+        after its capture had ended is no caller's attempt.
+        """
         rows = self._database.execute(
-            "SELECT flow, caller, agent, max(operations.state = 'declined'), min(sent_at) FROM operations"
-            " JOIN captures ON captures.id = capture_id"
-            " WHERE sent_at >= ? AND operations.state NOT IN ('failed_before_send')"
+            "SELECT flow, caller, agent,"  # noqa: S608 - own text
+            f" max(operations.state = 'declined' AND coalesce(decline_code, '') IN ({_DECLINE_CODES})), min(sent_at)"
+            " FROM operations JOIN captures ON captures.id = capture_id"
+            " WHERE sent_at >= ? AND sent_at <= coalesce(ended, sent_at)"
+            " AND operations.state NOT IN ('failed_before_send')"
             " AND (parent_id = '' OR (kind IN ('authorize', 'charge') AND operations.state = 'declined'))"
             " GROUP BY capture_id ORDER BY min(sent_at) DESC LIMIT ?",
             (wall_s, limit),

@@ -381,6 +381,22 @@ def test_charge_that_cannot_be_voided_is_refunded(tmp_path: Path, voids: bool) -
         assert gateway.effective(K.VOID) == []
 
 
+def test_void_refused_for_our_credentials_is_done_once_they_are_mended(tmp_path: Path) -> None:
+    gateway = FakeGateway(mishaps=["unauthorized"] * 3, mishaps_of=frozenset({K.VOID}))
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        paying = asyncio.ensure_future(room.pay(kind=K.AUTHORIZE))
+        await hang_up_while(room, K.AUTHORIZE)
+
+        assert (await paying).voided is False
+        await asyncio.sleep(3_600)
+
+        assert len(gateway.effective(K.VOID)) == 1
+        assert room.rows.operations.to_take_back() == ()
+        assert "not_taken_back" not in [change.code for change in room.told]
+
+
 def test_void_that_could_not_be_sent_is_tried_until_it_is_done_and_done_once(tmp_path: Path) -> None:
     gateway = FakeGateway(mishaps=["refused"] * 6 + ["lost"], mishaps_of=frozenset({K.VOID}))
 

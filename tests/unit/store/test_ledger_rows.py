@@ -254,7 +254,7 @@ def test_cards_sent_lately_are_told_for_the_velocity_rules(tmp_path: Path) -> No
     rows.operations.insert(TOKENIZE, wall_s=100.0)
     rows.operations.settle("k1", APPROVED, wall_s=100.0)
     rows.operations.insert(CHARGE, wall_s=101.0)
-    rows.operations.settle("k2", Settlement("declined"), wall_s=101.0)
+    rows.operations.settle("k2", Settlement("declined", decline_code="card_declined"), wall_s=101.0)
     rows.start_capture(NewCapture("c2", "call-2", "flow", "other"), wall_s=50.0)
     second = replace(TOKENIZE, operation_id="op-3", capture_id="c2", idem_key="k3")
     rows.operations.insert(second, wall_s=102.0)
@@ -269,6 +269,43 @@ def test_cards_sent_lately_are_told_for_the_velocity_rules(tmp_path: Path) -> No
     )
     assert rows.attempts_since(101.5, 10)[-1].caller == "other"
     assert len(rows.attempts_since(90.0, 1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "declined"),
+    [
+        ("card_declined", True),
+        ("other", True),
+        ("http_401", False),
+        ("currency", False),
+        ("by_hand", False),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("new", [TOKENIZE, CHARGE])
+def test_what_was_refused_to_us_is_no_decline_of_the_card(
+    tmp_path: Path, new: NewOperation, code: str, declined: bool
+) -> None:
+    """A gateway that refuses our credentials refuses every card: callers and agents are not stopped for it."""
+    rows = ledger(tmp_path)
+    rows.operations.insert(replace(TOKENIZE, operation_id="op-0", idem_key="k0"), wall_s=100.0)
+    rows.operations.settle("k0", APPROVED, wall_s=100.0)
+    rows.operations.insert(new, wall_s=101.0)
+    rows.operations.settle(new.idem_key, Settlement("declined", decline_code=code), wall_s=101.0)
+
+    assert [past.declined for past in rows.attempts_since(90.0, 10)] == [declined]
+
+
+def test_what_was_ordered_after_the_capture_had_ended_is_no_callers_attempt(tmp_path: Path) -> None:
+    rows = ledger(tmp_path)
+    rows.operations.insert(TOKENIZE, wall_s=100.0)
+    rows.operations.settle("k1", APPROVED, wall_s=100.0)
+    rows.end_capture("c1", result="token", brand="visa", last4="4242", wall_s=101.0)
+    rows.operations.insert(CHARGE, wall_s=5_000.0)
+    rows.operations.settle("k2", Settlement("declined", decline_code="card_declined"), wall_s=5_000.0)
+
+    assert [past.declined for past in rows.attempts_since(90.0, 10)] == [False]
+    assert rows.attempts_since(4_000.0, 10) == ()
 
 
 def test_capture_ends_once_with_its_result(tmp_path: Path) -> None:
