@@ -21,9 +21,9 @@ from dtmf_shield.cde.idempotency import Keys
 from dtmf_shield.model.capture import CaptureOutcome, CaptureResult
 from dtmf_shield.model.ids import NO_TOKEN, CaptureId, OperationId, Token
 from dtmf_shield.model.payment import OperationState
-from dtmf_shield.store.abandoned import TAKEN_BACK, AbandonedCapture
+from dtmf_shield.store.abandoned import AbandonedCapture
 from dtmf_shield.store.ledger_rows import LedgerRows, NewCapture, PastAttempt
-from dtmf_shield.store.operation_rows import NewOperation, OperationRow, Settlement
+from dtmf_shield.store.operation_rows import TAKEN_BACK, NewOperation, OperationRow, Settlement
 
 UNSAVED_MAX: Final = 1_000
 """Outcomes waiting for a disk that refuses; more are found out again from the gateway."""

@@ -21,8 +21,7 @@ from dtmf_shield.cde.reconciler import Reconciler
 from dtmf_shield.model.ids import CaptureId
 from dtmf_shield.model.messages import OrderPayment, PaymentChanged
 from dtmf_shield.model.payment import OperationKind, OperationState
-from dtmf_shield.store.abandoned import TAKEN_BACK
-from dtmf_shield.store.operation_rows import NewOperation, OperationRow
+from dtmf_shield.store.operation_rows import TAKEN_BACK, NewOperation, OperationRow
 
 SEND_TIME_MAX_S: Final = 20.0
 """Sends of one order begin within this; what is unknown then is reconciled."""

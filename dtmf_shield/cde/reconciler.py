@@ -31,7 +31,7 @@ from dtmf_shield.cde.reconcile import (
 )
 from dtmf_shield.model.ids import OperationId
 from dtmf_shield.model.payment import MOVES_MONEY, OperationKind, OperationState
-from dtmf_shield.store.operation_rows import OperationRow
+from dtmf_shield.store.operation_rows import TAKEN_BACK, OperationRow
 
 SWEEP_S: Final = 60.0
 AT_ONCE: Final = 8
@@ -78,6 +78,8 @@ class Reconciler:
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._taking_back: asyncio.Task[None] | None = None
+        self._to_take_back: set[OperationId] = set()
+        """As the last sweep found it."""
         self._sweep_at_s = clock.now_s()
 
     def watch(self, operation_id: OperationId, in_s: float | None = None) -> None:
@@ -165,8 +167,18 @@ class Reconciler:
 
     async def _take_back_all(self) -> None:
         """One after the other: after an outage there may be many, and each has its own waits in the ledger."""
-        for row in self._operations.ledger.to_take_back():
+        rows = self._operations.ledger.to_take_back()
+        self._tell_closed({OperationId(row.operation_id) for row in rows})
+        for row in rows:
             await self._take_back(row)
+
+    def _tell_closed(self, still_open: set[OperationId]) -> None:
+        """Tell what a person took back since the last sweep."""
+        for operation_id in self._to_take_back - still_open:
+            row = self._operations.ledger.operation(operation_id)
+            if row is not None and row.decline_code == TAKEN_BACK:
+                self._operations.tell(row, OperationState(row.state), TAKEN_BACK)
+        self._to_take_back = still_open
 
     # --- one operation ------------------------------------------------------------------------------------
 

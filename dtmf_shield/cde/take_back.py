@@ -17,7 +17,7 @@ from dtmf_shield.cde.gateways.base import Capabilities, GatewayResult, GatewayRe
 from dtmf_shield.cde.operations import Operations
 from dtmf_shield.model.ids import OperationId
 from dtmf_shield.model.payment import OperationKind, OperationState
-from dtmf_shield.store.operation_rows import NewOperation, OperationRow
+from dtmf_shield.store.operation_rows import TAKEN_BACK, NewOperation, OperationRow
 
 TRIES_MAX: Final = 16
 """Tries that failed before anything was sent, or for our credentials; then a person decides. With the waits between:
@@ -98,8 +98,9 @@ class TakeBack:
         A void that was declined (such as one too late) is followed by a refund at once.
         """
         result = None
-        while (step := self._plan(row)) in (Plan.VOID, Plan.REFUND):
-            result = await self._send(row, OperationKind(step.value))
+        while isinstance(step := self._begin(row), OperationRow):
+            until_s = self._clock.now_s() + SEND_TIME_MAX_S
+            result = await self._operations.deliver(step, sends_until_s=until_s)
             if result.kind is not GatewayResultKind.DECLINED:
                 return result
         if step is Plan.PERSON and row.operation_id not in self._alarmed:
@@ -108,12 +109,31 @@ class TakeBack:
             self._operations.tell(row, OperationState.APPROVED, "not_taken_back")
         return result
 
-    def _plan(self, row: OperationRow) -> Plan:
+    def _begin(self, row: OperationRow) -> OperationRow | Plan:
+        """Return the intent of the next void or refund, or why there is none now.
+
+        The question and the intent are one step of the ledger: since ``row`` was read, a person may have closed it.
+        """
+        ledger = self._operations.ledger
+        with ledger.one_step():
+            current = ledger.operation(OperationId(row.operation_id)) or row
+            children = ledger.children(OperationId(row.operation_id))
+            step = self._plan(current, children)
+            if step not in (Plan.VOID, Plan.REFUND):
+                return step
+            taken = ledger.intend(self._new(current, OperationKind(step.value), children))
+        if taken is None:
+            return Plan.WAIT
+        self._operations.tell(taken, OperationState.INTENT)
+        return taken
+
+    def _plan(self, row: OperationRow, children: Sequence[OperationRow]) -> Plan:
+        if row.decline_code == TAKEN_BACK:
+            return Plan.DONE
         gateway = self._operations.gateways.get(row.gateway)
         if gateway is None:
             return Plan.PERSON
         wall_s = self._clock.wall_s()
-        children = self._operations.ledger.children(OperationId(row.operation_id))
         tried = [
             Tried(
                 OperationKind(child.kind),
@@ -125,24 +145,17 @@ class TakeBack:
         ]
         return plan(OperationKind(row.kind), gateway.connector.capabilities, tried)
 
-    async def _send(self, row: OperationRow, kind: OperationKind) -> GatewayResult:
-        ledger = self._operations.ledger
-        parent_id = OperationId(row.operation_id)
-        number = sum(child.kind == kind for child in ledger.children(parent_id))
-        operation_id = ledger.keys.take_back_id(parent_id, kind, number)
-        taken = self._operations.intend(
-            NewOperation(
-                operation_id=operation_id,
-                parent_id=parent_id,
-                capture_id=row.capture_id,
-                kind=kind,
-                idem_key=ledger.keys.of_order(operation_id, kind, row.amount_minor, row.currency),
-                gateway=row.gateway,
-                amount_minor=row.amount_minor,
-                currency=row.currency,
-                reference=row.reference,
-            )
+    def _new(self, row: OperationRow, kind: OperationKind, children: Sequence[OperationRow]) -> NewOperation:
+        keys, parent_id = self._operations.ledger.keys, OperationId(row.operation_id)
+        operation_id = keys.take_back_id(parent_id, kind, sum(child.kind == kind for child in children))
+        return NewOperation(
+            operation_id=operation_id,
+            parent_id=parent_id,
+            capture_id=row.capture_id,
+            kind=kind,
+            idem_key=keys.of_order(operation_id, kind, row.amount_minor, row.currency),
+            gateway=row.gateway,
+            amount_minor=row.amount_minor,
+            currency=row.currency,
+            reference=row.reference,
         )
-        if taken is None:
-            return GatewayResult(GatewayResultKind.REFUSED, code="ledger")
-        return await self._operations.deliver(taken, sends_until_s=self._clock.now_s() + SEND_TIME_MAX_S)

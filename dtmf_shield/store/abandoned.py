@@ -8,10 +8,7 @@ from typing import Final
 
 from dtmf_shield.model.capture import CaptureResult
 from dtmf_shield.model.payment import OperationKind, OperationState
-from dtmf_shield.store.operation_rows import OPEN_STATES, OperationRow
-
-TAKEN_BACK: Final = "voided"
-"""``decline_code`` of an approved operation that was taken back at the gateway since."""
+from dtmf_shield.store.operation_rows import OPEN_STATES, TAKEN_BACK, OperationRow
 
 _MONEY: Final = (OperationKind.AUTHORIZE, OperationKind.CHARGE)
 _TAKES_BACK: Final = (OperationKind.VOID, OperationKind.REFUND)

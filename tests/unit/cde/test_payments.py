@@ -470,6 +470,43 @@ def test_what_is_in_doubt_is_sent_again_after_a_stop_for_only_the_answer_ends_do
         assert len(gateway.effective(K.VOID)) == 1
 
 
+def test_money_a_person_took_back_is_told_on_and_not_asked_for_again(tmp_path: Path) -> None:
+    gateway = FakeGateway(capabilities=capable(REPLAY, voids=False))
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        paying = asyncio.ensure_future(room.pay(kind=K.AUTHORIZE))
+        await hang_up_while(room, K.AUTHORIZE)
+        await paying
+        await asyncio.sleep(120)
+        held = room.row(room.operation_of())
+        assert room.told[-1].code == "not_taken_back"
+        asked = len(gateway.asked)
+
+        assert room.rows.operations.close_taken_back(held.idem_key, "Eve, at the gateway")
+        await asyncio.sleep(60)
+        last, told = room.told[-1], len(room.told)
+        assert (last.operation_id, last.state, last.code) == (held.operation_id, S.APPROVED, "voided")
+        await asyncio.sleep(600)
+
+        assert (len(gateway.asked), len(room.told)) == (asked, told)
+        await room.order(K.CAPTURE, held.operation_id, "capture", 1)
+        assert room.told[-1].code == "already_done"
+
+
+def test_void_is_not_begun_on_what_a_person_closed_since_it_was_listed(tmp_path: Path) -> None:
+    @in_room(tmp_path, on_hang_up=OnHangUp.KEEP)
+    async def story(room: Room) -> None:
+        await room.pay()
+        room.ledger.unwanted(CaptureId("c1"))
+        [listed] = room.ledger.to_take_back()
+        room.rows.operations.close_taken_back(listed.idem_key, "Eve, at the gateway")
+
+        assert await room.take_back.take_back(listed) is None
+
+        assert room.gateway.effective(K.VOID) == []
+
+
 def test_unwanted_money_found_out_is_told_once_and_after_its_void_has_ended(tmp_path: Path) -> None:
     gateway = FakeGateway(
         capabilities=capable(NONE, lookup=True),
