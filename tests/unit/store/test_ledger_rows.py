@@ -236,6 +236,24 @@ def test_money_the_gateway_says_was_taken_back_is_left_alone(tmp_path: Path) -> 
     assert rows.operations.to_take_back() == ()
 
 
+@pytest.mark.parametrize("older", [False, True])
+def test_what_is_to_be_taken_back_is_found_without_reading_every_approved_operation(
+    tmp_path: Path, older: bool
+) -> None:
+    """It is asked once a minute, of a ledger of years; one written before there was an index gets it when opened."""
+    rows = ledger(tmp_path)
+    if older:
+        rows._database.execute("DROP INDEX operations_unwanted")
+        rows = ledger(tmp_path)
+    asked: list[str] = []
+    rows._database.set_trace_callback(asked.append)
+    rows.operations.to_take_back()
+
+    plan = [row[3] for row in rows._database.execute(f"EXPLAIN QUERY PLAN {asked[0]}")]
+
+    assert "SEARCH operations USING INDEX operations_unwanted (state=?)" in plan
+
+
 def test_question_and_intent_are_one_step_and_undone_together(tmp_path: Path) -> None:
     rows = ledger(tmp_path)
 
