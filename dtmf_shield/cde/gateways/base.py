@@ -16,6 +16,10 @@ from dtmf_shield.base.errors import InvariantError, OperatorError
 from dtmf_shield.model.payment import OperationKind
 
 TOKEN_CHARACTERS_MAX: Final = 200
+EXCHANGE_TIME_MAX_S: Final = 10.0
+"""Of one exchange: connecting and the answer. A gateway of more than four addresses that are all silent, or with as
+many exchanges as may be at once, takes up to 4 s longer and fails unsent.
+"""
 
 
 class GatewayResultKind(enum.StrEnum):

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from dtmf_shield.cde.gateways.base import GatewayResultKind, Idempotency
-from dtmf_shield.cde.payments import PAYMENT_TIME_MAX_S, OnHangUp
+from dtmf_shield.cde.gateways.base import EXCHANGE_TIME_MAX_S, GatewayResultKind, Idempotency
+from dtmf_shield.cde.payments import DIRECT_SENDS_S_MAX, PAYMENT_TIME_MAX_S, OnHangUp
 from dtmf_shield.cde.velocity import Counted, Per, Rule
 from dtmf_shield.model.capture import CaptureResult
 from dtmf_shield.model.ids import CaptureId
@@ -190,6 +190,31 @@ def test_caller_is_never_kept_longer_than_the_payments_time(tmp_path: Path) -> N
     async def story(room: Room) -> None:
         assert (await room.pay()).kind is R.UNKNOWN
         assert room.loop.time() <= PAYMENT_TIME_MAX_S + 1
+
+
+@pytest.mark.parametrize("tokenized_after_s", [0.01, 10.0])
+def test_caller_is_told_in_time_where_every_exchange_takes_as_long_as_it_may(
+    tmp_path: Path, tokenized_after_s: float
+) -> None:
+    takes_s = {K.TOKENIZE: tokenized_after_s, K.CHARGE: EXCHANGE_TIME_MAX_S}
+    gateway = FakeGateway(mishaps=["before"] * 500, mishaps_of=MONEY, takes_s=takes_s)
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        assert (await room.pay()).kind is R.UNKNOWN
+        assert room.loop.time() <= PAYMENT_TIME_MAX_S
+
+
+def test_second_gateway_gets_no_card_to_charge_later_than_the_first_may(tmp_path: Path) -> None:
+    direct = capable(REPLAY, by_token=False)
+    primary = FakeGateway(capabilities=direct, mishaps=["refused"] * 9, takes_s={K.CHARGE: 6.0})
+    fallback = FakeGateway("fallback", capabilities=direct)
+
+    @in_room(tmp_path, primary, fallback)
+    async def story(room: Room) -> None:
+        assert (await room.pay()).kind is R.FAILED_BEFORE_SEND
+        assert room.loop.time() > DIRECT_SENDS_S_MAX
+        assert fallback.asked == []
 
 
 @pytest.mark.parametrize("mishap", ["busy", "unauthorized", "refused"])
@@ -609,6 +634,32 @@ def test_charge_voided_at_a_death_ends_its_capture_cancelled(tmp_path: Path) -> 
         assert [outcome.result for outcome in again.earlier] == [CaptureResult.CANCELLED]
         assert again.earlier[0].token == ""
         await again.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "at", "ended"),
+    [
+        (K.CHARGE, K.TOKENIZE, (R.FAILED_BEFORE_SEND, "token_lost")),
+        (K.AUTHORIZE, K.TOKENIZE, (R.FAILED_BEFORE_SEND, "token_lost")),
+        (K.CHARGE, K.CHARGE, (R.UNKNOWN, "broken")),
+        (K.TOKENIZE, K.TOKENIZE, (R.UNKNOWN, "broken")),
+    ],
+)
+def test_payment_cut_off_by_the_end_of_the_service_is_unknown_only_where_money_was_asked_for(
+    tmp_path: Path, kind: OperationKind, at: OperationKind, ended: tuple[GatewayResultKind, str]
+) -> None:
+    @in_room(tmp_path)
+    async def story(room: Room) -> None:
+        paying = asyncio.ensure_future(room.pay(kind=kind))
+        while not any(order.kind is at for order in room.gateway.asked):
+            await asyncio.sleep(0.001)
+
+        paying.cancel()
+        await asyncio.gather(paying, return_exceptions=True)
+
+        result = room.captures.outcomes["c1"][0]
+        assert (result.kind, result.code) == ended
+        assert bool(room.rows.operations.unknown_money()) == (at is K.CHARGE)
 
 
 def test_key_older_than_the_gateway_keeps_it_is_never_used_again(tmp_path: Path) -> None:
