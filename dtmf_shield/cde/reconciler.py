@@ -6,6 +6,7 @@ Due times live in memory; what is unknown lives in the ledger, which is swept at
 from __future__ import annotations
 
 import asyncio
+import heapq
 import random
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -128,11 +129,6 @@ class Reconciler:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    @property
-    def watched(self) -> int:
-        """How many operations are unknown, as far as is known here."""
-        return len(self._watched)
-
     # --- when ---------------------------------------------------------------------------------------------
 
     def _start_what_is_due(self) -> None:
@@ -140,12 +136,13 @@ class Reconciler:
         if now_s >= self._sweep_at_s:
             self._sweep_at_s = now_s + SWEEP_S
             self._sweep()
-        for operation_id, watched in self._watched.items():
-            if len(self._tasks) >= AT_ONCE:
-                return
-            if not watched.busy and watched.due_s <= now_s:
-                watched.busy = True
-                self._spawn(self._look(operation_id, watched))
+        due = [item for item in self._watched.items() if not item[1].busy and item[1].due_s <= now_s]
+        # Those that are due longest first: else the first few, due again and again, would keep the others waiting.
+        for operation_id, watched in heapq.nsmallest(
+            AT_ONCE - len(self._tasks), due, key=lambda item: item[1].due_s
+        ):
+            watched.busy = True
+            self._spawn(self._look(operation_id, watched))
 
     def _sweep(self) -> None:
         self._operations.ledger.save_again()

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from dtmf_shield.cde.gateways.base import EXCHANGE_TIME_MAX_S, GatewayResultKind, Idempotency
 from dtmf_shield.cde.payments import DIRECT_SENDS_S_MAX, PAYMENT_TIME_MAX_S, OnHangUp
+from dtmf_shield.cde.reconciler import AT_ONCE
 from dtmf_shield.cde.velocity import Counted, Per, Rule
 from dtmf_shield.model.capture import CaptureResult
 from dtmf_shield.model.ids import CaptureId
@@ -530,6 +531,33 @@ def test_void_is_not_begun_on_what_a_person_closed_since_it_was_listed(tmp_path:
         assert await room.take_back.take_back(listed) is None
 
         assert room.gateway.effective(K.VOID) == []
+
+
+def test_every_unknown_operation_is_looked_at_before_one_is_looked_at_again(tmp_path: Path) -> None:
+    unknown = 2 * AT_ONCE + 1
+    gateway = FakeGateway(
+        capabilities=capable(NONE, lookup=True),
+        mishaps=["lost"] * unknown,
+        mishaps_of=MONEY,
+        takes_s={K.LOOKUP: 10.0},  # longer than the first waits between two looks
+    )
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        gateway.answered = _Forgetful()
+        await asyncio.gather(*(room.pay(f"c{number}") for number in range(unknown)))
+
+        looked = [order.key for order in gateway.asked if order.kind is K.LOOKUP]
+
+        assert len(looked) > unknown
+        assert len(set(looked[:unknown])) == unknown
+
+
+class _Forgetful(dict[str, Any]):
+    """A gateway's answers, none of which is found again."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return default
 
 
 def test_unwanted_money_found_out_is_told_once_and_after_its_void_has_ended(tmp_path: Path) -> None:
