@@ -28,7 +28,7 @@ from dtmf_shield.cde.operations import NOT_WRITTEN, Operations
 from dtmf_shield.cde.reconciler import Reconciler
 from dtmf_shield.cde.submission import Submission
 from dtmf_shield.cde.take_back import TakeBack
-from dtmf_shield.cde.velocity import Rule, Subject, Velocity
+from dtmf_shield.cde.velocity import COUNTERS_MAX, Rule, Subject, Velocity
 from dtmf_shield.model.ids import NO_OPERATION, CallId, CaptureId, OperationId
 from dtmf_shield.model.messages import VelocityStopped
 from dtmf_shield.model.payment import OperationKind, OperationState
@@ -131,6 +131,7 @@ class Payments:
         self._take_back, self._velocity, self._captures = take_back, velocity, captures
         self._clock, self._on_hang_up, self._tell = clock, on_hang_up, tell
         self._running: dict[CaptureId, _Payment] = {}
+        self._forgetting_told = False
         self._prepared: dict[CaptureId, OperationRow] = {}
 
     # --- told by captures ---------------------------------------------------------------------------------
@@ -173,6 +174,9 @@ class Payments:
             number=submission.card.part(SlotField.NUMBER),
         )
         rule = self._velocity.begin(subject, payment.begun_s)
+        if self._velocity.forgotten and not self._forgetting_told:
+            self._forgetting_told = True
+            _log.warning("velocity_counters_full", counters=COUNTERS_MAX)
         if rule is not None:
             self._stop(payment, rule)
             return

@@ -224,16 +224,6 @@ class Capabilities:
         """Whether it gives a token for a card."""
         return OperationKind.TOKENIZE in self.by_card
 
-    @property
-    def charges_token(self) -> bool:
-        """Whether a charge can be made with a token alone, after the digits are gone."""
-        return OperationKind.CHARGE in self.by_token
-
-    @property
-    def charges_card(self) -> bool:
-        """Whether a charge can be made with the card itself (`direct`)."""
-        return OperationKind.CHARGE in self.by_card
-
 
 class OrderImpossibleError(OperatorError):
     """An order cannot be said in this gateway's language: nothing was sent. ``code``: ``currency`` or ``amount``."""

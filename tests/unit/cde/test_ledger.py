@@ -177,7 +177,6 @@ def test_whatever_makes_an_operation_another_one_makes_its_key_another_one() -> 
         keys.of_capture(CALL, CAPTURE, K.CHARGE, "fallback", amount_minor=100, currency="EUR"),
         keys.of_capture(CALL, CAPTURE, K.CHARGE, "g", amount_minor=101, currency="EUR"),
         keys.of_capture(CALL, CAPTURE, K.CHARGE, "g", amount_minor=100, currency="USD"),
-        keys.of_capture(CALL, CAPTURE, K.CHARGE, "g", amount_minor=100, currency="EUR", card_attempt=2),
         keys.of_order(OperationId("c1"), K.CHARGE, 100, "EUR"),
         keys.operation_id(one),
         keys.take_back_id(OperationId(one), K.VOID, 0),
