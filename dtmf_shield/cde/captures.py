@@ -382,8 +382,6 @@ class Captures:
             card=card,
             expiry=expiry,
             order=order,
-            brand=capture.accepted_brand,
-            last4=capture.last4,
             flow=start.flow,
             caller=start.caller,
             agent=start.agent,

@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.log import get_logger
@@ -38,6 +39,9 @@ _NOTHING_DONE = {
     Ending.BUSY: GatewayResultKind.BUSY,
     Ending.NOTHING_LEFT: GatewayResultKind.FAILED_BEFORE_SEND,
 }
+STOPPED: Final = GatewayResult(GatewayResultKind.FAILED_BEFORE_SEND, code="stopped")
+"""Nothing was done, and nobody wants it done any more."""
+
 _log = get_logger("payments")
 
 
@@ -79,10 +83,13 @@ class Delivery:
         order: Order,
         limits: Limits,
         before_again: Callable[[], bool] = lambda: True,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> GatewayResult:
         """Send until the answer stands or nothing more may be sent. Never raises for what a peer or network does.
 
-        ``before_again`` is called before each further send; where it says False nothing more is sent.
+        ``before_again`` is called before each further send; where it says False nothing more is sent. ``wanted``:
+        whether somebody still wants it done. What is in doubt is sent again all the same: only its answer says what
+        there is to take back.
         """
         try:
             request = gateway.connector.request(order)
@@ -108,6 +115,8 @@ class Delivery:
             in_doubt = doubt_after(ending, in_doubt=in_doubt)
             if verdict in (Verdict.AGAIN, Verdict.AGAIN_IN_DOUBT):
                 await self._pause(pause_s)
+                if verdict is Verdict.AGAIN and not wanted():
+                    return STOPPED
                 if before_again():
                     _log.info(
                         "gateway_asked_again", gateway=gateway.name, key=order.key, after=ending.name.lower()

@@ -128,7 +128,7 @@ class Field:
 
 
 def lay_out(specs: tuple[FieldSpec, ...], page: memoryview) -> dict[str, Field]:
-    """Give each field its place in the slot."""
+    """Give each field its place in the slot. Raises InvariantError where there are more than have room."""
     fields: dict[str, Field] = {}
     other = slots.OTHER_FIELDS_AT
     for spec in specs:
@@ -136,6 +136,10 @@ def lay_out(specs: tuple[FieldSpec, ...], page: memoryview) -> dict[str, Field]:
         if place is None:
             place = other, slots.OTHER_FIELD_BYTES
             other += slots.OTHER_FIELD_BYTES
+            if other > slots.OTHER_FIELDS_AT + slots.OTHER_FIELDS_MAX * slots.OTHER_FIELD_BYTES:
+                raise InvariantError(
+                    f"more than {slots.OTHER_FIELDS_MAX} fields without a place of their own"
+                )
         fields[spec.name] = Field(spec, page, place)
     return fields
 

@@ -27,10 +27,9 @@ class Keys:
         *,
         amount_minor: int = 0,
         currency: str = "",
-        card_attempt: int = 1,
     ) -> str:
-        """Return the key of what a capture asks for. ``card_attempt``: 1, as a capture sends one card once."""
-        return self._key("capture", call_id, capture_id, kind, amount_minor, currency, card_attempt, gateway)
+        """Return the key of what a capture asks for, which sends one card once."""
+        return self._key("capture", call_id, capture_id, kind, amount_minor, currency, gateway)
 
     def of_order(
         self, operation_id: OperationId, kind: OperationKind, amount_minor: int, currency: str

@@ -19,16 +19,14 @@ from dtmf_shield.base.log import get_logger
 from dtmf_shield.cde.gateways.base import GatewayResult, GatewayResultKind
 from dtmf_shield.cde.idempotency import Keys
 from dtmf_shield.model.capture import CaptureOutcome, CaptureResult
-from dtmf_shield.model.ids import CaptureId, OperationId
+from dtmf_shield.model.ids import NO_TOKEN, CaptureId, OperationId, Token
 from dtmf_shield.model.payment import OperationState
+from dtmf_shield.store.abandoned import AbandonedCapture
 from dtmf_shield.store.ledger_rows import LedgerRows, NewCapture, PastAttempt
-from dtmf_shield.store.operation_rows import NewOperation, OperationRow, Settlement
+from dtmf_shield.store.operation_rows import TAKEN_BACK, NewOperation, OperationRow, Settlement
 
 UNSAVED_MAX: Final = 1_000
 """Outcomes waiting for a disk that refuses; more are found out again from the gateway."""
-TAKEN_BACK: Final = "voided"
-"""``decline_code`` of an approved operation that the gateway says was taken back since."""
-
 STATES: Final = {
     GatewayResultKind.APPROVED: OperationState.APPROVED,
     GatewayResultKind.DECLINED: OperationState.DECLINED,
@@ -65,17 +63,21 @@ class Ledger:
         self._seal_clear_tokens()
 
     def take_over(self) -> tuple[CaptureOutcome, ...]:
-        """End what a process that died left open. Return how its captures have ended, for control."""
+        """End what a process that died left open. Return how its captures have ended, as their money did."""
         abandoned = self._rows.abandon(self._clock.wall_s())
         if abandoned:
             _log.warning("ledger_captures_abandoned", count=len(abandoned))
-        return tuple(
-            CaptureOutcome(
-                capture_id=CaptureId(each.capture_id),
-                result=CaptureResult.UNKNOWN if each.money else CaptureResult.INTERRUPTED,
-                test=self._test,
-            )
-            for each in abandoned
+        return tuple(self._outcome(each) for each in abandoned)
+
+    def _outcome(self, abandoned: AbandonedCapture) -> CaptureOutcome:
+        approved = abandoned.result is CaptureResult.APPROVED
+        row = self._rows.operations.by_id(abandoned.operation_id) if approved else None
+        return CaptureOutcome(
+            capture_id=CaptureId(abandoned.capture_id),
+            result=abandoned.result,
+            token=Token(self.token(row)) if row is not None else NO_TOKEN,
+            operation_id=OperationId(abandoned.operation_id),
+            test=self._test,
         )
 
     # --- captures -----------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -29,7 +29,7 @@ from dtmf_shield.cde.retry import SENDS_MAX
 from dtmf_shield.model.ids import CaptureId, OperationId
 from dtmf_shield.model.messages import PaymentChanged
 from dtmf_shield.model.payment import MOVES_MONEY, OperationKind, OperationState
-from dtmf_shield.store.operation_rows import NewOperation, OperationRow
+from dtmf_shield.store.operation_rows import OPEN_STATES, NewOperation, OperationRow
 
 CHANGES_KEPT: Final = 256
 """Latest states of operations, told again to a control that has just started."""
@@ -76,8 +76,11 @@ class Operations:
         card: CardInSlot | None = None,
         in_doubt: bool = False,
         sends_max: int = SENDS_MAX,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> GatewayResult:
         """Send an intended (or, ``in_doubt``, an unknown) operation, settle its row, tell. Returns how it ended.
+
+        ``wanted``: as ``Delivery.deliver`` asks it before it sends again.
 
         One that cannot be sent (its gateway is gone, its token or reference is missing) ends as failed before send, or
         stays unknown. Whatever breaks on the way, the row does not stay an intent.
@@ -87,7 +90,11 @@ class Operations:
             gateway, order = self._sendable(row, card)
             limits = Limits(sends_until_s, self._clock.wall_s() - row.sent_at, in_doubt, sends_max)
             result = await self._delivery.deliver(
-                gateway, order, limits, before_again=lambda: self.ledger.count_attempt(row)
+                gateway,
+                order,
+                limits,
+                before_again=lambda: self.ledger.count_attempt(row),
+                wanted=wanted,
             )
         except _NotSendableError as error:
             _log.error("payment_not_sendable", operation_id=row.operation_id, error=str(error))
@@ -151,6 +158,32 @@ class Operations:
 
     def tell(self, row: OperationRow, state: OperationState, code: str = "") -> None:
         """Tell control a state, and keep it for a control that comes back."""
+        change = self._keep(row, state, code)
+        self._tell(change)
+        if OperationKind(row.kind) in MOVES_MONEY:
+            # One canonical line a change of money.
+            _log.info(
+                "payment_changed",
+                operation_id=row.operation_id,
+                kind=row.kind,
+                state=state.value,
+                code=code,
+                gateway=row.gateway,
+                amount_minor=row.amount_minor,
+                currency=row.currency,
+                test=row.test,
+            )
+
+    def keep_settled(self, capture_ids: Iterable[CaptureId]) -> None:
+        """Keep how the money of these captures was settled for the control that comes: who settled it may have died
+        before it was told. Raises sqlite3.Error.
+        """
+        for capture_id in capture_ids:
+            for row in self.ledger.of_capture(capture_id):
+                if row.kind in MOVES_MONEY and row.state not in OPEN_STATES:
+                    self._keep(row, OperationState(row.state), row.decline_code)
+
+    def _keep(self, row: OperationRow, state: OperationState, code: str) -> PaymentChanged:
         change = PaymentChanged(
             operation_id=OperationId(row.operation_id),
             kind=OperationKind(row.kind),
@@ -167,20 +200,7 @@ class Operations:
         self._changes.move_to_end(row.operation_id)
         if len(self._changes) > CHANGES_KEPT:
             self._changes.popitem(last=False)
-        self._tell(change)
-        if OperationKind(row.kind) in MOVES_MONEY:
-            # One canonical line a change of money.
-            _log.info(
-                "payment_changed",
-                operation_id=row.operation_id,
-                kind=row.kind,
-                state=state.value,
-                code=code,
-                gateway=row.gateway,
-                amount_minor=row.amount_minor,
-                currency=row.currency,
-                test=row.test,
-            )
+        return change
 
     def tell_again(self) -> None:
         """Tell a fresh control the latest states."""

@@ -80,18 +80,23 @@ EXCLUDED_BY: Final[Mapping[OperationKind, frozenset[OperationKind]]] = {
 _STANDS: Final = frozenset({OperationState.INTENT, OperationState.UNKNOWN, OperationState.APPROVED})
 _IN_DOUBT: Final = frozenset({OperationState.INTENT, OperationState.UNKNOWN})
 _CARD_ONLY: Final = frozenset({_K.TOKENIZE, _K.VERIFY})
-_BY_TOKEN: Final = frozenset({_K.CHARGE, _K.AUTHORIZE})
+BY_TOKEN: Final = frozenset({_K.CHARGE, _K.AUTHORIZE})
+"""What is ordered with a stored token."""
 
 
-def refusal(wanted: Wanted, parent: Done, children: Sequence[Done]) -> OrderRefusal | None:
-    """Return why ``wanted`` must not be sent, None where it may. ``children``: all that was done with ``parent``."""
+def refusal(wanted: Wanted, parent: Done, others: Sequence[Done]) -> OrderRefusal | None:
+    """Return why ``wanted`` must not be sent, None where it may.
+
+    ``others``: all that was done with ``parent``; of a charge or authorization by token, all that was done with the
+    same card, by whatever operation its token was named.
+    """
     if wanted.kind not in FOLLOWS:
         return OrderRefusal.NOT_ORDERED_HERE
     if parent.kind not in FOLLOWS[wanted.kind]:
         return OrderRefusal.DOES_NOT_FOLLOW
-    standing = [child for child in children if child.state in _STANDS]
-    if wanted.kind in _BY_TOKEN:
-        return _refusal_by_token(wanted, parent, children)
+    if wanted.kind in BY_TOKEN:
+        return _refusal_by_token(wanted, parent, others)
+    standing = [child for child in others if child.state in _STANDS]
     if parent.state is not OperationState.APPROVED:
         return OrderRefusal.PARENT_NOT_APPROVED
     if parent.taken_back or any(child.kind in EXCLUDED_BY[wanted.kind] for child in standing):
@@ -104,8 +109,8 @@ def refusal(wanted: Wanted, parent: Done, children: Sequence[Done]) -> OrderRefu
     return None
 
 
-def _refusal_by_token(wanted: Wanted, parent: Done, children: Sequence[Done]) -> OrderRefusal | None:
-    if any(each.state in _IN_DOUBT for each in (parent, *children) if each.kind not in _CARD_ONLY):
+def _refusal_by_token(wanted: Wanted, parent: Done, others: Sequence[Done]) -> OrderRefusal | None:
+    if any(each.state in _IN_DOUBT for each in (parent, *others) if each.kind not in _CARD_ONLY):
         return OrderRefusal.IN_DOUBT
     # A declined charge leaves its token as good as before: only the token is asked for, not the charge.
     if not parent.has_token:

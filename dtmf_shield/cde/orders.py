@@ -15,18 +15,17 @@ from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.cde.delivery import Gateway
 from dtmf_shield.cde.gateways.base import GatewayResultKind
-from dtmf_shield.cde.ledger import TAKEN_BACK
 from dtmf_shield.cde.operations import Operations
-from dtmf_shield.cde.order_rules import Done, OrderRefusal, Wanted, refusal
+from dtmf_shield.cde.order_rules import BY_TOKEN, Done, OrderRefusal, Wanted, refusal
 from dtmf_shield.cde.reconciler import Reconciler
+from dtmf_shield.model.ids import CaptureId
 from dtmf_shield.model.messages import OrderPayment, PaymentChanged
 from dtmf_shield.model.payment import OperationKind, OperationState
-from dtmf_shield.store.operation_rows import NewOperation, OperationRow
+from dtmf_shield.store.operation_rows import TAKEN_BACK, NewOperation, OperationRow
 
 SEND_TIME_MAX_S: Final = 20.0
 """Sends of one order begin within this; what is unknown then is reconciled."""
 
-_BY_TOKEN: Final = frozenset({OperationKind.CHARGE, OperationKind.AUTHORIZE})
 _log = get_logger("payments")
 
 
@@ -87,10 +86,15 @@ class Orders:
         if gateway is None:
             return OrderRefusal.GATEWAY_GONE
         ledger = self._operations.ledger
-        children = [_done(child) for child in ledger.children(message.parent_id)]
+        by_token = message.kind in BY_TOKEN
+        others = (
+            ledger.of_capture(CaptureId(parent.capture_id))
+            if by_token
+            else ledger.children(message.parent_id)
+        )
         wanted = Wanted(message.kind, message.amount_minor, message.currency)
-        has_token = message.kind in _BY_TOKEN and bool(ledger.token(parent))
-        refused = refusal(wanted, replace(_done(parent), has_token=has_token), children)
+        has_token = by_token and bool(ledger.token(parent))
+        refused = refusal(wanted, replace(_done(parent), has_token=has_token), [_done(row) for row in others])
         if refused is None and not _can(gateway, message.kind, OperationKind(parent.kind)):
             return OrderRefusal.GATEWAY_CANNOT
         return refused
@@ -139,7 +143,7 @@ def _done(row: OperationRow) -> Done:
 
 def _can(gateway: Gateway, kind: OperationKind, parent: OperationKind) -> bool:
     capabilities = gateway.connector.capabilities
-    if kind in _BY_TOKEN:
+    if kind in BY_TOKEN:
         return kind in capabilities.by_token
     if kind is OperationKind.VOID:
         return parent in capabilities.voids

@@ -15,8 +15,9 @@ from typing import Final, Protocol
 
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.log import get_logger
-from dtmf_shield.cde.delivery import Gateway
+from dtmf_shield.cde.delivery import STOPPED, Gateway
 from dtmf_shield.cde.gateways.base import (
+    EXCHANGE_TIME_MAX_S,
     Capabilities,
     CardInSlot,
     GatewayResult,
@@ -27,8 +28,8 @@ from dtmf_shield.cde.operations import NOT_WRITTEN, Operations
 from dtmf_shield.cde.reconciler import Reconciler
 from dtmf_shield.cde.submission import Submission
 from dtmf_shield.cde.take_back import TakeBack
-from dtmf_shield.cde.velocity import Rule, Subject, Velocity
-from dtmf_shield.model.ids import CallId, CaptureId, OperationId
+from dtmf_shield.cde.velocity import COUNTERS_MAX, Rule, Subject, Velocity
+from dtmf_shield.model.ids import NO_OPERATION, CallId, CaptureId, OperationId
 from dtmf_shield.model.messages import VelocityStopped
 from dtmf_shield.model.payment import OperationKind, OperationState
 from dtmf_shield.store.operation_rows import NewOperation, OperationRow
@@ -41,11 +42,10 @@ the 60 s after which captures wipe the digits whatever happens."""
 DIRECT_SENDS_S_MAX: Final = 10.0
 """The same where the card itself is charged: its security code is held to the outcome."""
 
-NO_OPERATION: Final = OperationId("")
 _MONEY: Final = frozenset({OperationKind.AUTHORIZE, OperationKind.CHARGE})
 _CERTAINLY_NOTHING: Final = frozenset({GatewayResultKind.FAILED_BEFORE_SEND, GatewayResultKind.BUSY})
 _CANNOT: Final = GatewayResult(GatewayResultKind.REFUSED, code="gateway_cannot")
-_STOPPED: Final = GatewayResult(GatewayResultKind.FAILED_BEFORE_SEND, code="stopped")
+_BROKEN: Final = GatewayResult(GatewayResultKind.UNKNOWN, code="broken")
 _TOKEN_LOST: Final = GatewayResult(GatewayResultKind.FAILED_BEFORE_SEND, code="token_lost")
 
 _log = get_logger("payments")
@@ -87,6 +87,8 @@ class _Payment:
     stopped: bool = False
     caller_gone: bool = False
     digits_held: bool = True
+    money_asked_for: bool = False
+    """An intent to authorise or charge is, or may be, on disk, and not known to have done nothing."""
 
     @property
     def capture_id(self) -> CaptureId:
@@ -97,6 +99,15 @@ class _Payment:
     def until_s(self) -> float:
         """When the caller is told at the latest."""
         return self.begun_s + PAYMENT_TIME_MAX_S
+
+    def result_if_cut_off(self) -> GatewayResult:
+        """How it ends where it is broken off now: without an intent for money none was moved, and none will be."""
+        asks_for_money = self.submission.order.operation in _MONEY
+        return _TOKEN_LOST if asks_for_money and not self.money_asked_for else _BROKEN
+
+    def is_wanted(self) -> bool:
+        """Whether nobody has stopped it."""
+        return not self.stopped
 
 
 class Payments:
@@ -120,6 +131,7 @@ class Payments:
         self._take_back, self._velocity, self._captures = take_back, velocity, captures
         self._clock, self._on_hang_up, self._tell = clock, on_hang_up, tell
         self._running: dict[CaptureId, _Payment] = {}
+        self._forgetting_told = False
         self._prepared: dict[CaptureId, OperationRow] = {}
 
     # --- told by captures ---------------------------------------------------------------------------------
@@ -162,14 +174,18 @@ class Payments:
             number=submission.card.part(SlotField.NUMBER),
         )
         rule = self._velocity.begin(subject, payment.begun_s)
+        if self._velocity.forgotten and not self._forgetting_told:
+            self._forgetting_told = True
+            _log.warning("velocity_counters_full", counters=COUNTERS_MAX)
         if rule is not None:
             self._stop(payment, rule)
             return
         self._running[payment.capture_id] = payment
-        result = GatewayResult(GatewayResultKind.UNKNOWN, code="broken")
+        answered: GatewayResult | None = None
         try:
-            result = await self._at_gateways(payment)
+            answered = await self._at_gateways(payment)
         finally:
+            result = answered or payment.result_if_cut_off()
             del self._running[payment.capture_id]
             self._end_attempt(subject, result)
             self._captures.gateway_answered(
@@ -186,16 +202,17 @@ class Payments:
         self._velocity.end(subject, self._clock.now_s(), declined=declined)
 
     async def _at_gateways(self, payment: _Payment) -> GatewayResult:
-        result = _CANNOT
+        result: GatewayResult | None = None
         for gateway in self._gateways:
             if payment.stopped:
-                return _STOPPED
-            result = await self._at(gateway, payment)
-            time_left = self._clock.now_s() < payment.begun_s + CARD_SENDS_S_MAX
-            nothing_done = result.kind in _CERTAINLY_NOTHING and result not in (_TOKEN_LOST, _STOPPED)
-            if not nothing_done or not payment.digits_held or not time_left:
+                return STOPPED
+            if result is not None and self._clock.now_s() >= _card_sends_until_s(gateway, payment):
                 break
-        return result
+            result = await self._at(gateway, payment)
+            nothing_done = result.kind in _CERTAINLY_NOTHING and result not in (_TOKEN_LOST, STOPPED)
+            if not nothing_done or not payment.digits_held:
+                break
+        return result or _CANNOT
 
     async def _at(self, gateway: Gateway, payment: _Payment) -> GatewayResult:
         kind, capabilities = payment.submission.order.operation, gateway.connector.capabilities
@@ -225,7 +242,10 @@ class Payments:
         # The prepared row knows no reference; the order's is the same in every send of this one delivery.
         row = replace(row, reference=submission.order.reference)
         result = await self._operations.deliver(
-            row, sends_until_s=payment.begun_s + CARD_SENDS_S_MAX, card=submission.card
+            row,
+            sends_until_s=_card_sends_until_s(gateway, payment),
+            card=submission.card,
+            wanted=payment.is_wanted,
         )
         self._operations.ledger.note_expiry(payment.capture_id, submission.expiry)
         return row, result
@@ -238,11 +258,11 @@ class Payments:
         if tokenized is None or result.kind is not GatewayResultKind.APPROVED:
             return result
         if payment.stopped:
-            return _STOPPED
+            return STOPPED
         payment.digits_held = False
         self._captures.tokenized(payment.capture_id, self._clock.now_s())
         new = self._new_money(gateway, payment, OperationId(tokenized.operation_id))
-        outcome = await self._money(payment, new, sends_until_s=payment.until_s)
+        outcome = await self._money(payment, new, sends_until_s=payment.until_s - EXCHANGE_TIME_MAX_S)
         return replace(outcome, token=outcome.token or result.token)
 
     async def _direct(self, gateway: Gateway, payment: _Payment) -> GatewayResult:
@@ -251,7 +271,7 @@ class Payments:
         return await self._money(
             payment,
             new,
-            sends_until_s=payment.begun_s + DIRECT_SENDS_S_MAX,
+            sends_until_s=_card_sends_until_s(gateway, payment),
             card=payment.submission.card,
         )
 
@@ -263,11 +283,16 @@ class Payments:
         sends_until_s: float,
         card: CardInSlot | None = None,
     ) -> GatewayResult:
+        payment.money_asked_for = new.kind in _MONEY
         row = self._operations.intend(new)
         if row is None:
             return NOT_WRITTEN
         payment.operation_id = OperationId(new.operation_id)
-        result = await self._operations.deliver(row, sends_until_s=sends_until_s, card=card)
+        result = await self._operations.deliver(
+            row, sends_until_s=sends_until_s, card=card, wanted=payment.is_wanted
+        )
+        if result.kind in _CERTAINLY_NOTHING:
+            payment.money_asked_for = False
         if result.kind is GatewayResultKind.UNKNOWN and new.kind in _MONEY:
             payment.digits_held = False
             self._captures.settling(payment.capture_id, self._clock.now_s())
@@ -328,6 +353,13 @@ class Payments:
             currency=order.currency,
             reference=order.reference,
         )
+
+
+def _card_sends_until_s(gateway: Gateway, payment: _Payment) -> float:
+    """Until when a request with the card may begin at ``gateway``."""
+    kind, capabilities = payment.submission.order.operation, gateway.connector.capabilities
+    tokenized = kind is OperationKind.TOKENIZE or _by_token(kind, capabilities)
+    return payment.begun_s + (CARD_SENDS_S_MAX if tokenized else DIRECT_SENDS_S_MAX)
 
 
 def _by_token(kind: OperationKind, capabilities: Capabilities) -> bool:

@@ -6,6 +6,7 @@ Due times live in memory; what is unknown lives in the ledger, which is swept at
 from __future__ import annotations
 
 import asyncio
+import heapq
 import random
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -31,7 +32,7 @@ from dtmf_shield.cde.reconcile import (
 )
 from dtmf_shield.model.ids import OperationId
 from dtmf_shield.model.payment import MOVES_MONEY, OperationKind, OperationState
-from dtmf_shield.store.operation_rows import OperationRow
+from dtmf_shield.store.operation_rows import TAKEN_BACK, OperationRow
 
 SWEEP_S: Final = 60.0
 AT_ONCE: Final = 8
@@ -78,6 +79,8 @@ class Reconciler:
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._taking_back: asyncio.Task[None] | None = None
+        self._to_take_back: set[OperationId] = set()
+        """As the last sweep found it."""
         self._sweep_at_s = clock.now_s()
 
     def watch(self, operation_id: OperationId, in_s: float | None = None) -> None:
@@ -126,11 +129,6 @@ class Reconciler:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    @property
-    def watched(self) -> int:
-        """How many operations are unknown, as far as is known here."""
-        return len(self._watched)
-
     # --- when ---------------------------------------------------------------------------------------------
 
     def _start_what_is_due(self) -> None:
@@ -138,12 +136,13 @@ class Reconciler:
         if now_s >= self._sweep_at_s:
             self._sweep_at_s = now_s + SWEEP_S
             self._sweep()
-        for operation_id, watched in self._watched.items():
-            if len(self._tasks) >= AT_ONCE:
-                return
-            if not watched.busy and watched.due_s <= now_s:
-                watched.busy = True
-                self._spawn(self._look(operation_id, watched))
+        due = [item for item in self._watched.items() if not item[1].busy and item[1].due_s <= now_s]
+        # Those that are due longest first: else the first few, due again and again, would keep the others waiting.
+        for operation_id, watched in heapq.nsmallest(
+            AT_ONCE - len(self._tasks), due, key=lambda item: item[1].due_s
+        ):
+            watched.busy = True
+            self._spawn(self._look(operation_id, watched))
 
     def _sweep(self) -> None:
         self._operations.ledger.save_again()
@@ -165,27 +164,37 @@ class Reconciler:
 
     async def _take_back_all(self) -> None:
         """One after the other: after an outage there may be many, and each has its own waits in the ledger."""
-        for row in self._operations.ledger.to_take_back():
+        rows = self._operations.ledger.to_take_back()
+        self._tell_closed({OperationId(row.operation_id) for row in rows})
+        for row in rows:
             await self._take_back(row)
+
+    def _tell_closed(self, still_open: set[OperationId]) -> None:
+        """Tell what a person took back since the last sweep."""
+        for operation_id in self._to_take_back - still_open:
+            row = self._operations.ledger.operation(operation_id)
+            if row is not None and row.decline_code == TAKEN_BACK:
+                self._operations.tell(row, OperationState(row.state), TAKEN_BACK)
+        self._to_take_back = still_open
 
     # --- one operation ------------------------------------------------------------------------------------
 
     async def _look(self, operation_id: OperationId, watched: _Watched) -> None:
+        """Look once. ``watched`` stays busy until all of it has ended, what is taken back too: else a second look would
+        begin beside this one, and tell what was found as not taken back.
+        """
+        result, in_s = _UNKNOWN, None
         try:
             result, in_s = await self._step(operation_id, watched)
+            result = await self._unless_unwanted(operation_id, result)
         except (sqlite3.Error, InvariantError) as error:
             _log.error("reconcile_failed", operation_id=operation_id, error=type(error).__name__)
-            result, in_s = _UNKNOWN, None
         finally:
-            watched.busy = False
             watched.looks += 1
-            watched.due_s = self._clock.now_s() + wait_s(watched.looks, random.random())  # noqa: S311 - jitter
-        if result.kind is GatewayResultKind.UNKNOWN:
-            watched.due_s = self._clock.now_s() + in_s if in_s is not None else watched.due_s
-            return
-        try:
-            result = await self._unless_unwanted(operation_id, result)
-        finally:
+            wait = in_s if in_s is not None else wait_s(watched.looks, random.random())  # noqa: S311 - jitter
+            watched.due_s = self._clock.now_s() + wait
+            watched.busy = False
+        if result.kind is not GatewayResultKind.UNKNOWN:
             self._forget(operation_id, result)
 
     async def _unless_unwanted(self, operation_id: OperationId, result: GatewayResult) -> GatewayResult:

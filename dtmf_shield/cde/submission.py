@@ -11,7 +11,7 @@ from dtmf_shield.model.messages import SubmitCapture
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """Holds no digit itself but last4; ``card`` views the slot, which is wiped as soon as the gateway has a token.
+    """Holds no digit itself; ``card`` views the slot, which is wiped as soon as the gateway has a token.
 
     ``expiry``: (month, two-digit year), (0, 0) without one. ``flow``, ``caller`` and ``agent``: as StartCapture had
     them.
@@ -22,8 +22,6 @@ class Submission:
     card: CardInSlot
     expiry: tuple[int, int]
     order: SubmitCapture
-    brand: str = ""
-    last4: str = ""
     flow: str = ""
     caller: str = ""
     agent: str = ""

@@ -28,8 +28,9 @@ def _state(config: Path | None, state_directory: Path | None) -> Path:
 
 def _line(row: dict[str, Any]) -> str:
     marks = " TEST" if row["test"] else ""
+    code = f" ({row['code']})" if row["code"] else ""
     return (
-        f"{row['operation']}  {row['kind']} {row['amount']} {row['currency']}{marks}  {row['state']}"
+        f"{row['operation']}  {row['kind']} {row['amount']} {row['currency']}{marks}  {row['state']}{code}"
         f"  sent {row['sent']}, {row['attempts']} times, to {row['gateway']}  reference {row['reference'] or '-'}"
         f"  key {row['key']}"
     )
@@ -59,14 +60,21 @@ def list_payments(
 def settle(
     operation: Annotated[str, typer.Argument(help="The operation, as `payments list` shows it.")],
     outcome: Annotated[
-        str, typer.Argument(help="What the gateway's own books say: approved, declined, not-done.")
+        str,
+        typer.Argument(
+            help="What the gateway's own books say of what is unknown: approved, declined, not-done;"
+            " of what is to be taken back: taken-back, once you have done it there."
+        ),
     ],
     reason: Annotated[str, typer.Option(help="Who looked where; kept in the ledger row.")],
     config: ConfigOption = None,
     state_directory: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Settle what is unknown as you found it at the gateway. A running service tells it on within a minute."""
+    """Settle what is unknown as you found it at the gateway, and close what you took back there yourself.
+
+    A running service tells it on within a minute.
+    """
     from dtmf_shield.service import payments
 
     with operator_errors():

@@ -78,6 +78,7 @@ class CdePayments:
         """How the captures of a cde that died have ended."""
         delivery = Delivery(clock)
         self._operations = Operations(gateways, self._ledger, delivery, clock, to_control)
+        self._operations.keep_settled(outcome.capture_id for outcome in self.earlier)
         take_back = TakeBack(self._operations, clock)
         self._reconciler = Reconciler(self._operations, delivery, clock, take_back.take_back)
         self._orders = Orders(self._operations, self._reconciler, clock, to_control)

@@ -28,7 +28,9 @@ OUTCOMES: Final = {
     "declined": OperationState.DECLINED,
     "not-done": OperationState.FAILED_BEFORE_SEND,
 }
-"""What a person may have found out at the gateway, and the state it becomes."""
+"""What a person may have found out at the gateway of what is unknown, and the state it becomes."""
+TAKEN_BACK: Final = "taken-back"
+"""What a person may have done there about money that no program can take back; it stays approved, and is closed."""
 
 
 def open_payments(state_directory: Path) -> dict[str, list[dict[str, Any]]]:
@@ -41,10 +43,38 @@ def open_payments(state_directory: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def settle(state_directory: Path, operation_id: str, outcome: str, reason: str) -> dict[str, Any]:
-    """Settle an ``unknown`` operation as a person found it at the gateway. Raises OperatorError."""
-    state = OUTCOMES.get(outcome)
-    if state is None:
-        raise OperatorError(f"outcome: found {outcome!r}; allowed: {', '.join(OUTCOMES)}")
+    """Settle an ``unknown`` operation as a person found it at the gateway, or close as TAKEN_BACK what is listed as to
+    be taken back. Raises OperatorError.
+    """
+    if outcome not in (*OUTCOMES, TAKEN_BACK):
+        raise OperatorError(f"outcome: found {outcome!r}; allowed: {', '.join((*OUTCOMES, TAKEN_BACK))}")
+    reason = _checked(reason)
+    with _ledger(state_directory) as rows:
+        row = rows.operations.by_id(operation_id)
+        if row is None:
+            raise OperatorError(
+                f"{operation_id}: no such operation in this ledger; see dtmf-shield payments list"
+            )
+        settled = _write(rows, row, outcome, reason)
+        current = rows.operations.by_id(operation_id) or row
+        if not settled:
+            which = "listed as to be taken back" if outcome == TAKEN_BACK else "unknown"
+            raise OperatorError(
+                f"{operation_id}: is {_state_text(current)}; only what is {which} is settled as {outcome};"
+                " see dtmf-shield payments list"
+            )
+        return _shown(current)
+
+
+def _write(rows: LedgerRows, row: OperationRow, outcome: str, reason: str) -> bool:
+    """Ask and write in one statement: what cde found out or began a moment ago stands, and False is returned."""
+    if outcome == TAKEN_BACK:
+        return rows.operations.close_taken_back(row.idem_key, reason)
+    settlement = Settlement(OUTCOMES[outcome].value, decline_code=SETTLED_BY_HAND, reason=reason)
+    return rows.operations.settle_unknown(row.idem_key, settlement, wall_s=time.time())
+
+
+def _checked(reason: str) -> str:
     reason = reason.strip()
     if not reason or len(reason) > REASON_CHARACTERS_MAX or not reason.isprintable():
         raise OperatorError(
@@ -52,18 +82,11 @@ def settle(state_directory: Path, operation_id: str, outcome: str, reason: str) 
         )
     if holds_card_number(reason):
         raise OperatorError("reason: holds a card number; write it without")
-    with _ledger(state_directory) as rows:
-        row = rows.operations.by_id(operation_id)
-        if row is None:
-            raise OperatorError(
-                f"{operation_id}: no such operation in this ledger; see dtmf-shield payments list"
-            )
-        settlement = Settlement(state.value, decline_code=SETTLED_BY_HAND, reason=reason)
-        # Asked and written in one statement: what cde found out a moment ago stands.
-        if not rows.operations.settle_unknown(row.idem_key, settlement, wall_s=time.time()):
-            raise OperatorError(f"{operation_id}: is {row.state}; only what is unknown is settled by hand")
-        settled = rows.operations.by_id(operation_id)
-        return _shown(settled or row)
+    return reason
+
+
+def _state_text(row: OperationRow) -> str:
+    return f"{row.state}, {row.decline_code}" if row.decline_code else row.state
 
 
 @contextmanager
@@ -84,6 +107,7 @@ def _shown(row: OperationRow) -> dict[str, Any]:
         "operation": row.operation_id,
         "kind": row.kind,
         "state": row.state,
+        "code": row.decline_code,
         "amount": amount_text(row.amount_minor, row.currency),
         "currency": row.currency,
         "gateway": row.gateway,

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from dtmf_shield.model.payment import DeclineCode
+from dtmf_shield.store.abandoned import AbandonedCapture, end_of
 from dtmf_shield.store.database import open_ledger_database
 from dtmf_shield.store.operation_rows import OperationRows
 
@@ -26,14 +28,6 @@ class NewCapture:
 
 
 @dataclass(frozen=True, slots=True)
-class AbandonedCapture:
-    """A capture that ran when its process died. ``money``: an operation that moves money may have been sent."""
-
-    capture_id: str
-    money: bool
-
-
-@dataclass(frozen=True, slots=True)
 class PastAttempt:
     """A card that was sent to a gateway. ``declined``: it was refused. ``at_s``: seconds since 1970."""
 
@@ -44,10 +38,7 @@ class PastAttempt:
     at_s: float
 
 
-_MONEY_IN_DOUBT = (
-    "EXISTS (SELECT 1 FROM operations WHERE capture_id = captures.id AND kind NOT IN ('tokenize', 'verify')"
-    " AND operations.state IN ('intent', 'unknown'))"
-)
+_DECLINE_CODES = ", ".join(f"'{code.value}'" for code in DeclineCode)
 
 
 class LedgerRows:
@@ -92,8 +83,9 @@ class LedgerRows:
     ) -> None:
         """Store how a capture ended. ``expiry``: (month, two-digit year).
 
-        It outlives the process, and only with the next operation's commit a loss of power: a caller waits, and no money
-        hangs on it. A capture whose end is lost so is ended by ``abandon``.
+        It outlives the process, and only with the next operation's commit a loss of power: a caller waits. What became
+        of money stands in the operations, each synchronised in full; a capture whose end is lost so is ended by
+        ``abandon`` as they say, without brand, last4 and expiry.
         """
         month, year = expiry or (None, None)
         self._database.execute("PRAGMA synchronous=NORMAL")
@@ -107,40 +99,38 @@ class LedgerRows:
             self._database.execute("PRAGMA synchronous=FULL")
 
     def abandon(self, wall_s: float) -> tuple[AbandonedCapture, ...]:
-        """End what a process that died left running: captures interrupted, intents ``unknown``. Oldest first.
-
-        A capture without money in doubt is ``interrupted``: a token that was lost costs nothing.
-        """
+        """End what a process that died left running: captures as ``end_of`` says, intents ``unknown``. Oldest first."""
         with self.operations.transaction():
-            rows = self._database.execute(
-                f"SELECT id, {_MONEY_IN_DOUBT} FROM captures"  # noqa: S608 - own text
-                " WHERE state = 'running' ORDER BY started"
+            running = self._database.execute(
+                "SELECT id FROM captures WHERE state = 'running' ORDER BY started"
             )
-            abandoned = tuple(AbandonedCapture(row[0], bool(row[1])) for row in rows)
-            self._database.execute(
-                "UPDATE captures SET state = 'ended', ended = ?, result ="  # noqa: S608 - own text
-                f" CASE WHEN {_MONEY_IN_DOUBT} THEN 'unknown' ELSE 'interrupted' END WHERE state = 'running'",
-                (wall_s,),
+            abandoned = tuple(
+                end_of(row[0], self.operations.of_capture(row[0])) for row in running.fetchall()
+            )
+            self._database.executemany(
+                "UPDATE captures SET state = 'ended', ended = ?, result = ? WHERE id = ?",
+                [(wall_s, each.result.value, each.capture_id) for each in abandoned],
             )
             self._database.execute("UPDATE operations SET state = 'unknown' WHERE state = 'intent'")
         return abandoned
 
     def attempts_since(self, wall_s: float, limit: int) -> tuple[PastAttempt, ...]:
-        """Return the latest ``limit`` cards sent since ``wall_s``, oldest first."""
+        """Return the latest ``limit`` cards sent by callers since ``wall_s``, oldest first.
+
+        Declined is what the gateway says of the card, not what it refused to us; what was ordered by stored token
+        after its capture had ended is no caller's attempt.
+        """
         rows = self._database.execute(
-            "SELECT flow, caller, agent, max(operations.state = 'declined'), min(sent_at) FROM operations"
-            " JOIN captures ON captures.id = capture_id"
-            " WHERE sent_at >= ? AND operations.state NOT IN ('failed_before_send')"
+            "SELECT flow, caller, agent,"  # noqa: S608 - own text
+            f" max(operations.state = 'declined' AND coalesce(decline_code, '') IN ({_DECLINE_CODES})), min(sent_at)"
+            " FROM operations JOIN captures ON captures.id = capture_id"
+            " WHERE sent_at >= ? AND sent_at <= coalesce(ended, sent_at)"
+            " AND operations.state NOT IN ('failed_before_send')"
             " AND (parent_id = '' OR (kind IN ('authorize', 'charge') AND operations.state = 'declined'))"
             " GROUP BY capture_id ORDER BY min(sent_at) DESC LIMIT ?",
             (wall_s, limit),
         ).fetchall()
         return tuple(PastAttempt(*row) for row in reversed(rows))
-
-    def capture_result(self, capture_id: str) -> str | None:
-        """Return how a capture ended, None while it runs or where it is not known."""
-        row = self._database.execute("SELECT result FROM captures WHERE id = ?", (capture_id,)).fetchone()
-        return str(row[0]) if row and row[0] is not None else None
 
     def close(self) -> None:
         """Close the file."""

@@ -38,6 +38,12 @@ CREATE INDEX operations_by_state ON operations(state);
 CREATE INDEX operations_by_parent ON operations(parent_id);
 CREATE INDEX operations_by_capture ON operations(capture_id);
 """
+INDEX_UNWANTED: Final = (
+    "CREATE INDEX IF NOT EXISTS operations_unwanted ON operations(state) WHERE unwanted = 1;"
+)
+"""Few are unwanted, and all of them are looked through once a minute. Added to a ledger that has none: it changes no
+table, so it is no version of its own.
+"""
 _INSTALLATION: Final = "CREATE TABLE installation (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;"
 
 _FROM_1_TO_2: Final = f"""

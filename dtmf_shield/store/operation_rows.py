@@ -1,7 +1,7 @@
 """Rows of gateway operations: written before the first byte leaves, settled once, never deleted.
 
 Each call is one committed transaction unless it stands inside ``transaction()``. A row that is settled stays as it is:
-only ``intent`` and ``unknown`` may change.
+only ``intent`` and ``unknown`` may change, but for what a person took back at the gateway.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any, Final
 ROWS_MAX: Final = 10_000
 """Rows of one answer: more unknown operations than that are taken up in turns."""
 OPEN_STATES: Final = ("intent", "unknown")
+TAKEN_BACK: Final = "voided"
+"""``decline_code`` of an approved operation that was taken back since: the gateway says so, or a person did it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,12 @@ _SETTLE: Final = (
     " reason = ?, settled_at = ? WHERE idem_key = ?"
 )
 
+_TO_TAKE_BACK: Final = (
+    f"operations.state = 'approved' AND unwanted = 1 AND coalesce(decline_code, '') <> '{TAKEN_BACK}'"  # noqa: S608 - own text
+    " AND NOT EXISTS (SELECT 1 FROM operations AS child WHERE child.parent_id = operations.operation_id"
+    " AND child.kind IN ('void', 'refund', 'capture') AND child.state IN ('intent', 'unknown', 'approved'))"
+)
+
 
 class OperationRows:
     """The table of operations. Every method may raise sqlite3.Error: disk full, file gone."""
@@ -152,6 +160,14 @@ class OperationRows:
         )
         return changed.rowcount == 1
 
+    def close_taken_back(self, idem_key: str, reason: str) -> bool:
+        """Note that a person took back what is ``to_take_back``. False: it is not; the row stays as it is."""
+        changed = self._database.execute(
+            f"UPDATE operations SET decline_code = ?, reason = ? WHERE idem_key = ? AND {_TO_TAKE_BACK}",  # noqa: S608 - own text
+            (TAKEN_BACK, reason, idem_key),
+        )
+        return changed.rowcount == 1
+
     def mark_unwanted(self, capture_id: str) -> None:
         """Note that nobody waits any more for the money of a capture: it is to be taken back once it is known."""
         self._database.execute(
@@ -188,12 +204,7 @@ class OperationRows:
 
     def to_take_back(self) -> tuple[OperationRow, ...]:
         """Return approved operations that nobody waited for and that stand as they were made, oldest first."""
-        return self._select(
-            "operations.state = 'approved' AND unwanted = 1 AND coalesce(decline_code, '') <> 'voided'"
-            " AND NOT EXISTS (SELECT 1 FROM operations AS child WHERE child.parent_id = operations.operation_id"
-            " AND child.kind IN ('void', 'refund', 'capture') AND child.state IN ('intent', 'unknown', 'approved'))",
-            (),
-        )
+        return self._select(_TO_TAKE_BACK, ())
 
     def clear_tokens(self) -> tuple[OperationRow, ...]:
         """Return rows whose token is in clear, at most ROWS_MAX."""

@@ -16,6 +16,10 @@ from dtmf_shield.base.errors import InvariantError, OperatorError
 from dtmf_shield.model.payment import OperationKind
 
 TOKEN_CHARACTERS_MAX: Final = 200
+EXCHANGE_TIME_MAX_S: Final = 10.0
+"""Of one exchange: connecting and the answer. A gateway of more than four addresses that are all silent, or with as
+many exchanges as may be at once, takes up to 4 s longer and fails unsent.
+"""
 
 
 class GatewayResultKind(enum.StrEnum):
@@ -219,16 +223,6 @@ class Capabilities:
     def tokenizes(self) -> bool:
         """Whether it gives a token for a card."""
         return OperationKind.TOKENIZE in self.by_card
-
-    @property
-    def charges_token(self) -> bool:
-        """Whether a charge can be made with a token alone, after the digits are gone."""
-        return OperationKind.CHARGE in self.by_token
-
-    @property
-    def charges_card(self) -> bool:
-        """Whether a charge can be made with the card itself (`direct`)."""
-        return OperationKind.CHARGE in self.by_card
 
 
 class OrderImpossibleError(OperatorError):

@@ -54,14 +54,6 @@ class TokenCipher:
         self._by_day = {dek_day(dek_id): dek_id for dek_id in deks}
         self._days = sorted(self._by_day)
 
-    @property
-    def days_left(self) -> int:
-        """Days after today for which a key of their own is here. At 0 the process should be replaced: from then on
-        the last day's key goes on sealing, which is weaker hygiene but loses nothing.
-        """
-        last = datetime.date.fromisoformat(self._days[-1])
-        return max(0, (last - datetime.date.fromisoformat(utc_day(self._clock.wall_s()))).days)
-
     def seal(self, token: str, *, row: str) -> tuple[bytes, str]:
         """Encrypt a token for the row that bears it. Returns (sealed bytes, name of the data key).
 

@@ -130,6 +130,8 @@ class FakeGateway:
     health: str = "ok"
     keys_forgotten: bool = False
     hold: asyncio.Event | None = None
+    takes_s: dict[OperationKind, float] = field(default_factory=dict)
+    """How long an exchange of a kind takes; what is not named is at once."""
     bytes_of: dict[str, set[Request]] = field(default_factory=dict)
     """Every request of a key; LOOKUP has the key of what it asks about, and is left out."""
     _orders: dict[Request, Order] = field(default_factory=dict)
@@ -157,7 +159,7 @@ class FakeGateway:
             self.bytes_of.setdefault(order.key, set()).add(request)
         if card is not None:
             assert card.part(SlotField.NUMBER) == NUMBER  # never after it was wiped
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(self.takes_s.get(order.kind, 0.01))
         if self.hold is not None:
             await self.hold.wait()
         strikes = order.kind in self.mishaps_of if self.mishaps_of else order.kind is not K.LOOKUP
@@ -302,6 +304,7 @@ class Room:
         routes = [Gateway(gateway, gateway) for gateway in self.gateways]
         delivery = Delivery(self.clock)
         self.operations = Operations(routes, self.ledger, delivery, self.clock, self.told.append)
+        self.operations.keep_settled(outcome.capture_id for outcome in self.earlier)
         self.take_back = TakeBack(self.operations, self.clock)
         self.reconciler = Reconciler(self.operations, delivery, self.clock, self.take_back.take_back)
         self.orders = Orders(self.operations, self.reconciler, self.clock, self.told.append)

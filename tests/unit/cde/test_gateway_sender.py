@@ -14,7 +14,7 @@ from dtmf_shield.base.errors import InvariantError
 from dtmf_shield.cde.gateways import connection as connecting
 from dtmf_shield.cde.gateways import http_exchange as speaking
 from dtmf_shield.cde.gateways import sender as sending
-from dtmf_shield.cde.gateways.base import Answer, Request, Signature, Unanswered
+from dtmf_shield.cde.gateways.base import EXCHANGE_TIME_MAX_S, Answer, Request, Signature, Unanswered
 from dtmf_shield.cde.gateways.connection import Connection, Peer
 from dtmf_shield.cde.gateways.sender import GatewaySender
 from dtmf_shield.cde.gateways.tls import client_context
@@ -577,3 +577,7 @@ def test_addresses_that_change_while_a_connection_is_opened_stay_changed(run) ->
         assert await sender.exchange(REQUEST, card()) == Unanswered("refused", sent=False)
 
     run(keep_answering, scenario)
+
+
+def test_exchange_takes_no_longer_than_payments_reckon_with() -> None:
+    assert sending.CONNECT_TIMEOUT_S + sending.ANSWER_TIMEOUT_S == EXCHANGE_TIME_MAX_S

@@ -181,6 +181,29 @@ def test_card_is_charged_again_by_its_stored_token(tmp_path: Path) -> None:
         ]
 
 
+def test_charge_in_doubt_forbids_another_by_whatever_operation_of_its_card_it_is_asked(
+    tmp_path: Path,
+) -> None:
+    """The charge in doubt is a child of the first charge; its token is the tokenisation's, and every child's."""
+    gateway = FakeGateway(
+        capabilities=capable(Idempotency.NONE), mishaps=["", "", "lost"], mishaps_of=frozenset({K.CHARGE})
+    )
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        await room.pay(kind=K.TOKENIZE)
+        token = room.operation_of()
+        await room.order(K.CHARGE, token, "first", 250)
+        await room.order(K.CHARGE, token, "second", 250)
+        await room.order(K.CHARGE, "first", "in-doubt", 250)
+
+        for number, parent in enumerate((token, "second", "first", "in-doubt")):
+            await room.order(K.CHARGE, parent, f"again-{number}", 250)
+
+            assert told_of(room, f"again-{number}") == [(S.FAILED_BEFORE_SEND, "in_doubt")]
+        assert len(gateway.effective(K.CHARGE)) == 3
+
+
 def test_order_that_is_unknown_is_found_out_and_holds_its_money_until_then(tmp_path: Path) -> None:
     gateway = FakeGateway(
         capabilities=capable(Idempotency.NONE, lookup=True),

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from dtmf_shield.cde.gateways.base import GatewayResultKind, Idempotency
-from dtmf_shield.cde.payments import PAYMENT_TIME_MAX_S, OnHangUp
+from dtmf_shield.cde.gateways.base import EXCHANGE_TIME_MAX_S, GatewayResultKind, Idempotency
+from dtmf_shield.cde.payments import DIRECT_SENDS_S_MAX, PAYMENT_TIME_MAX_S
 from dtmf_shield.cde.velocity import Counted, Per, Rule
 from dtmf_shield.model.capture import CaptureResult
 from dtmf_shield.model.ids import CaptureId
@@ -192,6 +192,31 @@ def test_caller_is_never_kept_longer_than_the_payments_time(tmp_path: Path) -> N
         assert room.loop.time() <= PAYMENT_TIME_MAX_S + 1
 
 
+@pytest.mark.parametrize("tokenized_after_s", [0.01, 10.0])
+def test_caller_is_told_in_time_where_every_exchange_takes_as_long_as_it_may(
+    tmp_path: Path, tokenized_after_s: float
+) -> None:
+    takes_s = {K.TOKENIZE: tokenized_after_s, K.CHARGE: EXCHANGE_TIME_MAX_S}
+    gateway = FakeGateway(mishaps=["before"] * 500, mishaps_of=MONEY, takes_s=takes_s)
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        assert (await room.pay()).kind is R.UNKNOWN
+        assert room.loop.time() <= PAYMENT_TIME_MAX_S
+
+
+def test_second_gateway_gets_no_card_to_charge_later_than_the_first_may(tmp_path: Path) -> None:
+    direct = capable(REPLAY, by_token=False)
+    primary = FakeGateway(capabilities=direct, mishaps=["refused"] * 9, takes_s={K.CHARGE: 6.0})
+    fallback = FakeGateway("fallback", capabilities=direct)
+
+    @in_room(tmp_path, primary, fallback)
+    async def story(room: Room) -> None:
+        assert (await room.pay()).kind is R.FAILED_BEFORE_SEND
+        assert room.loop.time() > DIRECT_SENDS_S_MAX
+        assert fallback.asked == []
+
+
 @pytest.mark.parametrize("mishap", ["busy", "unauthorized", "refused"])
 def test_doubt_is_not_taken_away_by_what_a_later_try_says(tmp_path: Path, mishap: str) -> None:
     gateway = FakeGateway(mishaps=["lost"] + [mishap] * 500, mishaps_of=MONEY)
@@ -308,115 +333,6 @@ def test_direct_charge_that_is_unknown_wipes_and_is_never_sent_again_without_its
         assert room.states() == [("charge", "unknown")]
 
 
-# --- hang-ups --------------------------------------------------------------------------------------------
-
-
-def test_no_charge_follows_a_caller_who_hung_up_while_the_token_was_asked_for(tmp_path: Path) -> None:
-    @in_room(tmp_path)
-    async def story(room: Room) -> None:
-        paying = asyncio.ensure_future(room.pay())
-        await hang_up_while(room, K.TOKENIZE)
-
-        result = await paying
-
-        assert (result.kind, result.code) == (R.FAILED_BEFORE_SEND, "stopped")
-        assert room.states() == [("tokenize", "approved")]
-
-
-@pytest.mark.parametrize("kind", [K.CHARGE, K.AUTHORIZE])
-def test_money_is_voided_once_where_the_caller_hung_up_before_he_was_told(
-    tmp_path: Path, kind: OperationKind
-) -> None:
-    @in_room(tmp_path)
-    async def story(room: Room) -> None:
-        paying = asyncio.ensure_future(room.pay(kind=kind))
-        await hang_up_while(room, kind)
-
-        result = await paying
-        await asyncio.sleep(600)
-
-        assert (result.kind, result.voided) == (R.APPROVED, True)
-        assert [booked.about for booked in room.gateway.effective(K.VOID)] == ["ref-1"]
-        assert room.states() == [("tokenize", "approved"), (kind, "approved"), ("void", "approved")]
-
-
-def test_money_is_kept_where_the_policy_says_so(tmp_path: Path) -> None:
-    @in_room(tmp_path, on_hang_up=OnHangUp.KEEP)
-    async def story(room: Room) -> None:
-        paying = asyncio.ensure_future(room.pay())
-        await hang_up_while(room, K.CHARGE)
-
-        result = await paying
-        await asyncio.sleep(600)
-
-        assert (result.kind, result.voided) == (R.APPROVED, False)
-        assert room.gateway.effective(K.VOID) == []
-
-
-def test_agents_cancel_at_the_gateway_is_no_hang_up(tmp_path: Path) -> None:
-    @in_room(tmp_path)
-    async def story(room: Room) -> None:
-        paying = asyncio.ensure_future(room.pay())
-        while not any(order.kind is K.CHARGE for order in room.gateway.asked):
-            await asyncio.sleep(0.001)
-        room.payments.stopped(CaptureId("c1"), caller_gone=False)
-
-        assert (await paying).voided is False
-        assert room.gateway.effective(K.VOID) == []
-
-
-@pytest.mark.parametrize("voids", [False, True])
-def test_charge_that_cannot_be_voided_is_refunded(tmp_path: Path, voids: bool) -> None:
-    gateway = FakeGateway(
-        capabilities=capable(REPLAY, voids=voids), mishaps=["decline"], mishaps_of=frozenset({K.VOID})
-    )
-
-    @in_room(tmp_path, gateway)
-    async def story(room: Room) -> None:
-        paying = asyncio.ensure_future(room.pay())
-        await hang_up_while(room, K.CHARGE)
-
-        assert (await paying).voided
-        assert [booked.amount_minor for booked in gateway.effective(K.REFUND)] == [1_000]
-        assert gateway.effective(K.VOID) == []
-
-
-def test_void_that_could_not_be_sent_is_tried_until_it_is_done_and_done_once(tmp_path: Path) -> None:
-    gateway = FakeGateway(mishaps=["refused"] * 6 + ["lost"], mishaps_of=frozenset({K.VOID}))
-
-    @in_room(tmp_path, gateway)
-    async def story(room: Room) -> None:
-        paying = asyncio.ensure_future(room.pay())
-        await hang_up_while(room, K.CHARGE)
-
-        assert (await paying).voided is False
-        await asyncio.sleep(3_600)
-
-        assert len(gateway.effective(K.VOID)) == 1
-        assert room.states()[-1] == ("void", "approved")
-
-
-def test_hang_up_while_unknown_is_remembered_over_the_death_of_the_process(tmp_path: Path) -> None:
-    gateway = FakeGateway(mishaps=["lost"] + ["before"] * 40, mishaps_of=MONEY)
-
-    @in_room(tmp_path, gateway)
-    async def story(room: Room) -> None:
-        paying = asyncio.ensure_future(room.pay())
-        await hang_up_while(room, K.CHARGE)
-        await asyncio.sleep(3)
-        room.die()
-        await asyncio.gather(paying, return_exceptions=True)
-        gateway.mishaps.clear()
-
-        again = await room.again()
-        await again.until_known()
-        await asyncio.sleep(120)
-
-        assert again.states()[1:] == [("charge", "approved"), ("void", "approved")]
-        assert len(gateway.effective(K.VOID)) == 1
-        await again.close()
-
-
 # --- death of the process --------------------------------------------------------------------------------
 
 
@@ -440,6 +356,82 @@ def test_charge_under_way_at_a_death_is_unknown_at_the_start_and_found_out(tmp_p
         assert again.states()[-1] == ("charge", "approved")
         assert len(gateway.effective(K.CHARGE)) == 1
         await again.close()
+
+
+async def pay_and_die_at(room: Room, state: tuple[OperationKind, str], *, hung_up: bool = False) -> None:
+    """The process dies with ``state`` on disk and nothing told of it: a row's commit is not yet the capture's end."""
+    settle = room.rows.operations.settle
+
+    def dying(idem_key: str, *arguments: Any, **named: Any) -> bool:
+        done = settle(idem_key, *arguments, **named)
+        if room.states()[-1] == state:
+            raise asyncio.CancelledError
+        return done
+
+    room.rows.operations.settle = dying
+    paying = asyncio.ensure_future(room.pay())
+    if hung_up:
+        await hang_up_while(room, K.CHARGE)
+    await asyncio.gather(paying, return_exceptions=True)
+    room.die()
+
+
+def test_charge_settled_at_a_death_ends_its_capture_approved_so_that_nobody_charges_again(
+    tmp_path: Path,
+) -> None:
+    @in_room(tmp_path)
+    async def story(room: Room) -> None:
+        await pay_and_die_at(room, (K.CHARGE, "approved"))
+
+        again = await room.again()
+        again.operations.tell_again()
+
+        [outcome] = again.earlier
+        charge = again.rows.operations.of_capture("c1")[1]
+        assert (outcome.result, outcome.operation_id) == (CaptureResult.APPROVED, charge.operation_id)
+        assert outcome.token == "tok-1"
+        assert [(told.operation_id, told.state) for told in again.told] == [
+            (charge.operation_id, OperationState.APPROVED)
+        ]
+        await again.close()
+
+
+def test_charge_voided_at_a_death_ends_its_capture_cancelled(tmp_path: Path) -> None:
+    @in_room(tmp_path)
+    async def story(room: Room) -> None:
+        await pay_and_die_at(room, (K.VOID, "approved"), hung_up=True)
+
+        again = await room.again()
+
+        assert [outcome.result for outcome in again.earlier] == [CaptureResult.CANCELLED]
+        assert again.earlier[0].token == ""
+        await again.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "at", "ended"),
+    [
+        (K.CHARGE, K.TOKENIZE, (R.FAILED_BEFORE_SEND, "token_lost")),
+        (K.AUTHORIZE, K.TOKENIZE, (R.FAILED_BEFORE_SEND, "token_lost")),
+        (K.CHARGE, K.CHARGE, (R.UNKNOWN, "broken")),
+        (K.TOKENIZE, K.TOKENIZE, (R.UNKNOWN, "broken")),
+    ],
+)
+def test_payment_cut_off_by_the_end_of_the_service_is_unknown_only_where_money_was_asked_for(
+    tmp_path: Path, kind: OperationKind, at: OperationKind, ended: tuple[GatewayResultKind, str]
+) -> None:
+    @in_room(tmp_path)
+    async def story(room: Room) -> None:
+        paying = asyncio.ensure_future(room.pay(kind=kind))
+        while not any(order.kind is at for order in room.gateway.asked):
+            await asyncio.sleep(0.001)
+
+        paying.cancel()
+        await asyncio.gather(paying, return_exceptions=True)
+
+        result = room.captures.outcomes["c1"][0]
+        assert (result.kind, result.code) == ended
+        assert bool(room.rows.operations.unknown_money()) == (at is K.CHARGE)
 
 
 def test_key_older_than_the_gateway_keeps_it_is_never_used_again(tmp_path: Path) -> None:

@@ -128,8 +128,8 @@ def judge(story: Story, room: Room, gone: set[str]) -> None:
 
 
 def refused_to_take_back(story: Story) -> bool:
-    """The gateway declined a void or a refund, or refused us: that is a person's to mend."""
-    return bool({"decline", "unauthorized"} & set(story.mishaps))
+    """The gateway declined a void or a refund: that is a person's to mend."""
+    return "decline" in story.mishaps
 
 
 def story(idempotency: Idempotency, mishaps: list[str], **more: Any) -> Story:

@@ -45,6 +45,21 @@ def test_void_that_was_declined_is_followed_by_a_refund_and_then_by_a_person() -
     assert plan(K.CHARGE, ALL, [declined, Tried(K.REFUND, S.DECLINED, 1.0)]) is Plan.PERSON
 
 
+@pytest.mark.parametrize("code", ["http_401", "http_403"])
+def test_refusal_of_our_credentials_is_a_failed_try_and_what_the_gateway_says_of_the_void_is_its_end(
+    code: str,
+) -> None:
+    def refused(code: str, age_s: float, kind: OperationKind = K.VOID) -> Tried:
+        return Tried(kind, S.DECLINED, age_s, code)
+
+    assert plan(K.AUTHORIZE, ALL, [refused(code, 1.0)]) is Plan.WAIT
+    assert plan(K.AUTHORIZE, ALL, [refused(code, 31.0)]) is Plan.VOID
+    assert plan(K.CHARGE, NO_VOID, [refused(code, 31.0, K.REFUND)]) is Plan.REFUND
+    assert plan(K.AUTHORIZE, ALL, [refused(code, 99_999.0)] * TRIES_MAX) is Plan.PERSON
+    for final in ("not_permitted", "http_404", "http_422"):
+        assert plan(K.CHARGE, ALL, [refused(final, 1.0)]) is Plan.REFUND
+
+
 def test_what_could_not_be_sent_is_tried_again_ever_more_slowly_and_not_for_ever() -> None:
     def failed(number: int, age_s: float) -> list[Tried]:
         return [Tried(K.VOID, S.FAILED_BEFORE_SEND, age_s)] * number

@@ -77,13 +77,61 @@ def test_other_outcomes(state: Path, outcome: str, state_after: str) -> None:
     )
 
 
+@pytest.fixture
+def unwanted(state: Path) -> Path:
+    """Of ``state``, with the operation ``done`` left over by a caller who hung up, and its void declined."""
+    rows = LedgerRows(state / "ledger.sqlite3")
+    rows.operations.settle("key-asked", Settlement("declined"), wall_s=4.0)
+    rows.operations.mark_unwanted("c1")
+    rows.operations.insert(NewOperation("void", "c1", "void", "key-void", "g", "done"), wall_s=4.0)
+    rows.operations.settle("key-void", Settlement("declined"), wall_s=5.0)
+    rows.close()
+    return state
+
+
+def test_money_a_person_took_back_is_closed_and_listed_no_more(unwanted: Path) -> None:
+    where = ("--state-directory", unwanted)
+    found = json.loads(run("list", *where, "--json", code=1).stdout)
+    assert [row["operation"] for row in found["to_take_back"]] == ["done"]
+
+    closed = json.loads(run("settle", "done", "taken-back", *REASON, *where, "--json").stdout)
+
+    assert (closed["state"], closed["code"]) == ("approved", "voided")
+    run("list", *where)
+    with sqlite3.connect(unwanted / "ledger.sqlite3") as database:
+        row = database.execute(
+            "SELECT state, decline_code, reason, settled_at FROM operations WHERE operation_id = 'done'"
+        ).fetchone()
+    assert row == ("approved", "voided", REASON[1], 3.0)
+    assert "is approved, voided" in run("settle", "done", "taken-back", *REASON, *where, code=2).stderr
+
+
+@pytest.mark.parametrize("operation", ["done", "asked", "sending"])
+def test_only_what_is_listed_as_to_be_taken_back_is_closed_so(state: Path, operation: str) -> None:
+    refused = run("settle", operation, "taken-back", *REASON, "--state-directory", state, code=2)
+
+    assert "to be taken back" in " ".join(refused.stderr.split())
+    with sqlite3.connect(state / "ledger.sqlite3") as database:
+        assert database.execute("SELECT count(*) FROM operations WHERE reason <> ''").fetchone() == (0,)
+
+
+def test_what_is_being_taken_back_is_not_closed_beside_it(unwanted: Path) -> None:
+    rows = LedgerRows(unwanted / "ledger.sqlite3")
+    rows.operations.insert(NewOperation("refund", "c1", "refund", "key-refund", "g", "done"), wall_s=6.0)
+    rows.close()
+
+    assert "to be taken back" in " ".join(
+        run("settle", "done", "taken-back", *REASON, "--state-directory", unwanted, code=2).stderr.split()
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("done", "declined", *REASON), "only what is unknown"),
         (("sending", "declined", *REASON), "only what is unknown"),
         (("nobody", "approved", *REASON), "no such operation"),
-        (("asked", "perhaps", *REASON), "allowed: approved, declined, not-done"),
+        (("asked", "perhaps", *REASON), "allowed: approved, declined, not-done, taken-back"),
         (("asked", "approved", "--reason", " "), "who looked where"),
         (("asked", "approved", "--reason", "x" * 201), "who looked where"),
         (("asked", "approved", "--reason", "card 4242 4242 4242 4242"), "holds a card number"),

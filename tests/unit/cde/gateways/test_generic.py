@@ -56,8 +56,8 @@ def test_charge_by_token_names_it_in_the_configured_parameter() -> None:
 
 def test_without_a_token_parameter_only_the_card_can_be_charged() -> None:
     assert PLAIN.capabilities.tokenizes
-    assert PLAIN.capabilities.charges_card
-    assert not PLAIN.capabilities.charges_token
+    assert OperationKind.CHARGE in PLAIN.capabilities.by_card
+    assert OperationKind.CHARGE not in PLAIN.capabilities.by_token
     assert PLAIN.capabilities.operations == {OperationKind.TOKENIZE, OperationKind.CHARGE}
     with pytest.raises(InvariantError):
         PLAIN.request(CHARGE)
