@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dtmf_shield.call.call import Call, Engagement, Stage
+from dtmf_shield.call.capture_life import capture_over
 from dtmf_shield.call.context import Context
 from dtmf_shield.call.events import CaptureChanged
 from dtmf_shield.call.flow_resume import resume
-from dtmf_shield.call.flow_run import armed, capture_over, happen
+from dtmf_shield.call.flow_run import armed, happen
 from dtmf_shield.flow.engine.events import (
     Accepted,
     AgentKeyPressed,

@@ -13,6 +13,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from dtmf_shield.call.call import FLOW_TIMERS, Call, Engagement, Stage, Timer
+from dtmf_shield.call.capture_life import capture_over, mask, over
 from dtmf_shield.call.capture_news import find
 from dtmf_shield.call.context import Context
 from dtmf_shield.call.errors import (
@@ -30,7 +31,7 @@ from dtmf_shield.call.errors import (
     NothingToPay,
 )
 from dtmf_shield.call.events import CallPhase, CaptureChanged, CaptureNotStarted, FlowMoved
-from dtmf_shield.call.flow_run import capture_over, finish, go_on, happen, mask, masked, over, release
+from dtmf_shield.call.flow_run import finish, go_on, happen, masked, release
 from dtmf_shield.call.flow_start import NOTHING_GIVEN, amount_of, run_inputs
 from dtmf_shield.call.prompting import stop
 from dtmf_shield.call.settings import ARM_TIMEOUT_S

@@ -13,11 +13,10 @@ from typing import Any, Final
 
 from dtmf_shield.call import handover, prompting
 from dtmf_shield.call.call import FLOW_TIMERS, Call, Engagement, Stage, Timer
-from dtmf_shield.call.caller_name import caller_name
+from dtmf_shield.call.capture_life import arm, capture_over, lost, mask, over, want_capture
 from dtmf_shield.call.context import Context
 from dtmf_shield.call.events import CaptureChanged, FlowMoved
 from dtmf_shield.call.flow_end import result_of
-from dtmf_shield.call.settings import ARM_TIMEOUT_S
 from dtmf_shield.flow.engine import FlowState, advance
 from dtmf_shield.flow.engine.commands import (
     CallHook,
@@ -46,12 +45,10 @@ from dtmf_shield.flow.engine.events import (
 )
 from dtmf_shield.flow.engine.state import EventRefusedError
 from dtmf_shield.model.capture import CaptureOutcome, CaptureResult
-from dtmf_shield.model.ids import CaptureId
 from dtmf_shield.model.messages import (
     AskChoice,
     CancelCapture,
     CollectField,
-    StartCapture,
     StopAsking,
     SubmitCapture,
 )
@@ -133,20 +130,12 @@ def transferred(ctx: Context, now_s: float, call: Call, *, ok: bool) -> None:
 # --- masking and the capture at cde ---------------------------------------------------------------------------
 
 
-def mask(ctx: Context, call: Call) -> None:
-    """Mask both legs for a capture; only what media says from now on counts as done."""
-    call.deadlines.pop(Timer.TAIL, None)
-    for leg in call.legs:
-        leg.shield_confirmed = ShieldMode.MUTE
-    ctx.shield(call, ShieldMode.CAPTURE)
-
-
 def masked(ctx: Context, now_s: float, call: Call, engagement: Engagement) -> None:
     """Media masks the caller: let cde listen, if it was waited for."""
     engagement.stage = Stage.RUNNING
-    lost = _arm(ctx, call, engagement)
-    if lost is not None:
-        happen(ctx, now_s, call, lost)
+    told = arm(ctx, call, engagement)
+    if told is not None:
+        happen(ctx, now_s, call, told)
 
 
 def armed(ctx: Context, now_s: float, call: Call, engagement: Engagement) -> None:
@@ -162,21 +151,6 @@ def release(ctx: Context, now_s: float, call: Call, engagement: Engagement) -> N
     go_on(ctx, now_s, call, engagement, engagement.state, waiting)
 
 
-def capture_over(ctx: Context, call: Call, outcome: CaptureOutcome) -> None:
-    """The capture has ended at cde, or is given up for lost; its outcome is told at once. The flow goes on by it."""
-    engagement = call.engagement
-    if engagement is None:
-        return
-    if engagement.stage is not Stage.OVER:
-        engagement.stage = Stage.RUNNING
-    engagement.outcome = outcome
-    engagement.armed = engagement.sending = engagement.paused = False
-    engagement.opened, engagement.waiting = "", ()
-    call.deadlines.pop(Timer.ARM, None)
-    ctx.changed.add(call.call_id)
-    ctx.events.append(CaptureChanged(call.call_id, engagement.capture_id))
-
-
 def finish(ctx: Context, now_s: float, call: Call, result: CaptureResult) -> None:
     """End a capture from this side; the flow goes on, or ends by that."""
     engagement = call.engagement
@@ -188,61 +162,6 @@ def finish(ctx: Context, now_s: float, call: Call, result: CaptureResult) -> Non
         over(ctx, now_s, call, engagement)
     else:
         happen(ctx, now_s, call, CaptureEnded(result))
-
-
-def over(ctx: Context, now_s: float, call: Call, engagement: Engagement) -> None:
-    """The flow has ended; the caller may still be keying, so the mask stays for its tail."""
-    prompting.stop(ctx, call, engagement)
-    engagement.stage, engagement.armed, engagement.waiting = Stage.OVER, False, ()
-    for timer in (Timer.ARM, *FLOW_TIMERS.values()):
-        call.deadlines.pop(timer, None)
-    if call.caller.shield is ShieldMode.CAPTURE:
-        call.deadlines[Timer.TAIL] = now_s + ctx.settings.mask_tail_s
-    ctx.changed.add(call.call_id)
-    ctx.events.append(CaptureChanged(call.call_id, engagement.capture_id))
-
-
-def _want_capture(ctx: Context, now_s: float, call: Call, engagement: Engagement) -> Event | None:
-    if engagement.stage is not Stage.RUNNING:
-        return None
-    call.deadlines[Timer.ARM] = now_s + ARM_TIMEOUT_S
-    if call.caller.shield_confirmed is not ShieldMode.CAPTURE:
-        engagement.stage = Stage.SHIELDING
-        return None
-    return _arm(ctx, call, engagement)
-
-
-def _arm(ctx: Context, call: Call, engagement: Engagement) -> Event | None:
-    if engagement.outcome is not None:
-        _another_capture(ctx, call, engagement)
-    start = StartCapture(
-        capture_id=engagement.capture_id,
-        call_id=call.call_id,
-        row=call.row,
-        spec=engagement.flow.capture_spec(),
-        flow=engagement.flow.id,
-        caller=caller_name(ctx.settings.caller_key, call.caller_user),
-        agent=call.agent_name,
-    )
-    engagement.stage = Stage.ARMING
-    ctx.changed.add(call.call_id)
-    return None if ctx.capture.send(start) else _lost(ctx, call, engagement)
-
-
-def _another_capture(ctx: Context, call: Call, engagement: Engagement) -> None:
-    """The gateway has answered the earlier one, and a capture is for one card: it keeps its outcome."""
-    ctx.captures.pop(engagement.capture_id, None)
-    engagement.capture_id = CaptureId(ctx.tokens())
-    ctx.captures[engagement.capture_id] = call.call_id
-    engagement.progress = engagement.outcome = None
-    ctx.events.append(CaptureChanged(call.call_id, engagement.capture_id))
-
-
-def _lost(ctx: Context, call: Call, engagement: Engagement) -> Event:
-    """Cde is away: the capture is interrupted, which the flow is to be told."""
-    interrupted = CaptureResult.INTERRUPTED
-    capture_over(ctx, call, CaptureOutcome(capture_id=engagement.capture_id, result=interrupted))
-    return CaptureEnded(interrupted)
 
 
 # --- moving ---------------------------------------------------------------------------------------------------
@@ -280,7 +199,7 @@ def _carry_out(
         unheard = isinstance(command, _QUESTIONS) and not engagement.armed
         if not isinstance(command, _NEVER_WAITS) and (unheard or engagement.paused or engagement.waiting):
             engagement.waiting += commands[place:]
-            answer = _want_capture(ctx, now_s, call, engagement) if unheard else None
+            answer = want_capture(ctx, now_s, call, engagement) if unheard else None
             return answers if answer is None else [*answers, answer]
         answer = _CARRY_OUT[type(command)](ctx, now_s, call, engagement, command)
         if answer is not None:
@@ -308,7 +227,7 @@ def _ask(
     ctx: Context, call: Call, engagement: Engagement, question: CollectField | AskChoice
 ) -> Event | None:
     engagement.opened, engagement.given_up = engagement.state.step, None
-    return None if ctx.capture.send(question) else _lost(ctx, call, engagement)
+    return None if ctx.capture.send(question) else lost(ctx, call, engagement)
 
 
 def _play(ctx: Context, now_s: float, call: Call, engagement: Engagement, command: Play) -> Event | None:
@@ -335,7 +254,7 @@ def _charge(ctx: Context, _now_s: float, call: Call, engagement: Engagement, com
         currency=command.currency,
     )
     engagement.sending = True
-    return None if ctx.capture.send(order) else _lost(ctx, call, engagement)
+    return None if ctx.capture.send(order) else lost(ctx, call, engagement)
 
 
 def _call_hook(

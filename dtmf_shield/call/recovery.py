@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 
 from dtmf_shield.call import handover
 from dtmf_shield.call.call import Call, Engagement, Leg, Stage, Timer
+from dtmf_shield.call.capture_life import mask
 from dtmf_shield.call.context import Context
 from dtmf_shield.call.events import CallAnswered
 from dtmf_shield.call.flow_resume import resume_alone
-from dtmf_shield.call.flow_run import finish, mask, prompt_ended
+from dtmf_shield.call.flow_run import finish, prompt_ended
 from dtmf_shield.call.record import CallRecord, LegRecord
 from dtmf_shield.call.settings import ARM_TIMEOUT_S
 from dtmf_shield.flow.engine import begin

@@ -4,7 +4,7 @@ import pytest
 
 from dtmf_shield.call.errors import CaptureOver, CaptureSending, FieldUnknown, NothingToPay
 from dtmf_shield.flow.engine.events import HookAnswered, HookOutcome
-from dtmf_shield.model.capture import CaptureResult, CaptureState, ChoiceFault, Hint, RejectReason
+from dtmf_shield.model.capture import CaptureResult, CaptureState, ChoiceFault, ControlKey, Hint, RejectReason
 from dtmf_shield.model.ids import LegRole
 from dtmf_shield.model.messages import ChoiceMade, KeysHinted, LineHinted, PromptEnd
 from dtmf_shield.model.payment import NO_MONEY
@@ -432,3 +432,84 @@ def test_a_field_that_no_agent_may_ask_for_is_refused():
 
     with pytest.raises(FieldUnknown):
         house.core.request_field(house.now_s, house.capture_id, "account")
+
+
+WAY_OUT = """
+defaults: {keys: {agent: "0"}}
+prompts: {ask: {en-GB: {say: "Account?"}}, sorry: {en-GB: {say: "One moment."}}}
+fields: {account: {type: digits, length: {min: 4, max: 6}, sensitive: false}}
+start: ask
+steps:
+  ask:
+    do: collect
+    field: account
+    prompts: [{play: ask}]
+    next: {ok: done, failed: sorry, agent_key: over, agent_redo: ask, agent_cancel: back}
+  sorry: {do: play, prompt: sorry, next: {ok: over}}
+  over: {do: transfer, to: TARGET, result: completed, next: {failed: back}}
+  done: {do: exit, result: completed}
+  back: {do: exit, result: failed}
+"""
+
+
+def asking(target="agent, target: desk"):
+    return FlowHouse(flow(WAY_OUT.replace("TARGET", target))).begin(amount=NO_MONEY)
+
+
+def test_the_agent_key_hands_over_to_the_agent_who_is_there():
+    house = asking()
+
+    house.press(ControlKey.AGENT)
+
+    assert (house.result, house.step) == (CaptureResult.HANDED_OVER, "")
+    assert house.asked()[-2:] == ["stop asking", "cancel handed_over"]
+
+
+def test_a_queue_that_takes_nobody_leads_on():
+    house = asking("queue, target: sales")
+
+    house.press(ControlKey.AGENT)
+
+    assert (house.result, house.step) == (CaptureResult.HANDED_OVER, "")
+    assert house.core.snapshots() != []  # the agent keeps the call
+
+
+def test_a_field_given_up_is_closed_before_the_flow_says_what_follows():
+    house = asking()
+
+    house.give_up("account", RejectReason.TOO_SHORT)
+
+    assert (house.step, house.said()[-1], house.asked()[-1]) == ("sorry", "One moment.", "stop asking")
+    house.prompt_over()
+    assert house.result is CaptureResult.HANDED_OVER
+
+
+def test_the_repeat_key_says_the_prompt_again():
+    house = asking()
+    house.prompt_over()
+
+    house.press(ControlKey.REPEAT)
+
+    assert house.said() == ["Account?"] * 2
+
+
+def test_the_agent_has_the_field_at_hand_keyed_again():
+    house = asking()
+    house.progress(CaptureState.WAITING, field="account")
+    house.progress(CaptureState.KEYING, field="account", count=3)
+
+    house.core.request_field(house.now_s, house.capture_id, "account")
+
+    assert [line for line in house.asked() if line.startswith("collect")] == ["collect account"] * 2
+    assert house.said() == ["Account?"] * 2
+
+
+def test_a_refused_entry_is_answered_and_the_field_stays_open():
+    house = asking()
+    house.progress(CaptureState.WAITING, field="account")
+    house.prompt_over()
+
+    house.progress(CaptureState.WAITING, field="account", attempt=2, reason=RejectReason.TOO_SHORT)
+
+    assert house.said() == ["Account?"] * 2
+    assert "stop asking" not in house.asked()
