@@ -158,7 +158,9 @@ async def _engage(progress: CallProgress, agent: DemoPhone, service: ServiceProc
             await agent.key(press, Door.RFC4733)
     else:
         progress.words = "capture starts"
-        await service.start_capture(progress.call_id, walk.flow, f"demo-{progress.door}", walk.amount)
+        await service.start_capture(
+            progress.call_id, walk.flow, {"reference": f"demo-{progress.door}", **walk.inputs}
+        )
 
 
 async def _watch(progress: CallProgress, service: ServiceProcess) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from dtmf_shield.base.errors import OperatorError
-from dtmf_shield.model.payment import NO_MONEY, Money
 from dtmf_shield.service.seal.environment import FORBIDDEN_VARIABLES
 
 READY_LIMIT_S: Final = 60.0
@@ -120,11 +119,9 @@ class ServiceProcess:
         found: list[dict[str, Any]] = [call for call in listed["calls"] if call["dialled"] == dialled]
         return found[0] if found else None
 
-    async def start_capture(self, call_id: str, flow: str, reference: str, amount: Money = NO_MONEY) -> None:
-        """Start a capture, as an agent's desktop would."""
-        inputs: dict[str, object] = {"reference": reference}
-        inputs |= {"amount_minor": amount.minor, "currency": amount.currency} if amount else {}
-        body = {"flow": flow, "inputs": inputs}
+    async def start_capture(self, call_id: str, flow: str, inputs: Mapping[str, str]) -> None:
+        """Start a capture, as an agent's desktop would. ``inputs``: as the flow names them."""
+        body = {"flow": flow, "inputs": dict(inputs)}
         await self._request("POST", f"/v1/calls/{call_id}/captures", body)
 
     async def token(self, capture_id: str) -> str:

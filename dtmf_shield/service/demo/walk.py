@@ -32,7 +32,6 @@ from dtmf_shield.flow.language.fields import (
 from dtmf_shield.flow.language.inputs import Input
 from dtmf_shield.flow.language.steps import CollectStep, ExitStep, MenuStep
 from dtmf_shield.flow.language.words import minor_units
-from dtmf_shield.model.payment import NO_MONEY, Money
 from dtmf_shield.phone.test_cards import passes_check_digit
 from dtmf_shield.service.flow_simulation.script import Press, Script
 from dtmf_shield.service.flow_simulation.simulation import TODAY, Simulation
@@ -84,8 +83,6 @@ class Walk:
     inputs: Mapping[str, str]
     entries: tuple[Entry, ...]
     result: str
-    amount: Money = NO_MONEY
-    """What is charged, where the flow is told it."""
 
 
 def walk_of(flow: Flow, keys: str = "", inputs: Mapping[str, str] | None = None) -> Walk:
@@ -99,16 +96,8 @@ def walk_of(flow: Flow, keys: str = "", inputs: Mapping[str, str] | None = None)
         )
     ended = flow.steps.get(simulation.where)
     result = ended.result if isinstance(ended, ExitStep) else ""
-    return Walk(flow.id, told, tuple(entries), result, _amount(flow, told))
-
-
-def _amount(flow: Flow, told: Mapping[str, str]) -> Money:
-    """Return the amount and currency that the flow is told by whoever starts it."""
-    for step in flow.money_steps if flow.needs_amount else ():
-        currency = step.currency or ""
-        currency = currency if currency.isupper() else told.get(currency.partition(".")[2], "")
-        return Money(minor_units(told[(step.amount or "").partition(".")[2]], currency), currency)
-    return NO_MONEY
+    said = {name: value for name, value in told.items() if flow.inputs[name].origin == "api"}
+    return Walk(flow.id, said, tuple(entries), result)
 
 
 def _press(simulation: Simulation, keys: str) -> None:
