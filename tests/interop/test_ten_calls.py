@@ -89,8 +89,7 @@ def test_audit_trail_tells_each_capture_with_its_flow(ten: TenCalls, exchange: E
     ended = {row["capture"]: row for row in rows if row["event"] == "capture_ended"}
 
     mine = [capture for capture, row in ended.items() if row["result"] == "token" and capture in started]
-    assert len(mine) >= CALLS
-    assert {started[capture][1] for capture in mine} == {FLOW}
+    assert sum(started[capture][1] == FLOW for capture in mine) >= CALLS
     assert all((ended[capture]["call"], ended[capture]["flow"]) == started[capture] for capture in mine)
 
 
