@@ -283,12 +283,21 @@ def timer_fired(ctx: Context, now_s: float, call: Call, timer: Timer) -> None:
     """The mask's tail is over, nobody armed the capture in time, or the flow's own time has come."""
     engagement = call.engagement
     if timer is Timer.TAIL:
-        ctx.shield(call, ShieldMode.GUARD)
+        if engagement is None or engagement.over or not engagement.state.masking:
+            ctx.shield(call, ShieldMode.GUARD)
     elif engagement is not None and timer is Timer.ARM:
-        ctx.capture.send(CancelCapture(engagement.capture_id, CaptureResult.INTERRUPTED))
-        finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
+        _nobody_listens(ctx, now_s, call, engagement)
     elif engagement is not None and timer in _TIMERS:
         _flow_timer(ctx, now_s, call, engagement, _TIMERS[timer])
+
+
+def _nobody_listens(ctx: Context, now_s: float, call: Call, engagement: Engagement) -> None:
+    """No word of cde in time. A payment that may be under way there is unknown, and is not to be called back."""
+    if engagement.begun and engagement.state.moving_money:
+        finish(ctx, now_s, call, CaptureResult.UNKNOWN)
+        return
+    ctx.capture.send(CancelCapture(engagement.capture_id, CaptureResult.INTERRUPTED))
+    finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
 
 
 def _flow_timer(ctx: Context, now_s: float, call: Call, engagement: Engagement, timer: Timers) -> None:

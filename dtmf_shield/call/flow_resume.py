@@ -36,7 +36,7 @@ def resume(ctx: Context, now_s: float, call: Call, engagement: Engagement, progr
         call.deadlines.pop(Timer.ARM, None)
     ctx.events.append(CaptureChanged(call.call_id, engagement.capture_id))
     state, commands = _resumed(engagement, progress)
-    if engagement.sending:
+    if engagement.sending and state.in_flight:
         commands = tuple(command for command in commands if isinstance(command, SetTimer))
     elif progress.state in _OPEN and progress.field and progress.field not in progress.accepted:
         engagement.opened = state.step if state.at.field == progress.field else "another"

@@ -174,8 +174,10 @@ def _move(ctx: Context, call: Call, engagement: Engagement, state: FlowState) ->
         ctx.changed.add(call.call_id)
         ctx.events.append(FlowMoved(call.call_id, engagement.flow.id, state.step))
         ctx.events.append(CaptureChanged(call.call_id, engagement.capture_id))
-    if state.masking and call.caller.shield is not ShieldMode.CAPTURE:
-        mask(ctx, call)
+    if state.masking:
+        call.deadlines.pop(Timer.TAIL, None)  # of the flow before: it must not lower the mask of this one
+        if call.caller.shield is not ShieldMode.CAPTURE:
+            mask(ctx, call)
 
 
 def _close_left(ctx: Context, engagement: Engagement, commands: tuple[Command, ...]) -> None:

@@ -118,6 +118,8 @@ def _answered(ctx: Context, now_s: float, call: Call, handover: Handover, event:
         _tell(ctx, call, name, ok=False, reason=reason)
         return
     before, call.agent, call.target = call.agent, leg, handover.target
+    # While it rang media may have been told, and have told us, something else of the agent's side.
+    leg.shield, leg.shield_confirmed = before.shield, before.shield_confirmed
     ctx.hang_up_leg(now_s, call, before)
     ctx.agreed(call)
     _tell(ctx, call, name, ok=True, reason="answered")

@@ -142,6 +142,11 @@ def media_restarted(ctx: Context, now_s: float) -> None:
     A card already on its way needs no media: a cancel would throw its token away. A capture being taken up again is
     told by cde, which has lost the same media. What was being said is over.
     """
+    # First the rows: what a flow says or asks next must find them open, and masked by the media that is there now.
+    for call in ctx.calls.values():
+        for leg in call.legs:
+            leg.shield_confirmed = ShieldMode.MUTE
+    reassert(ctx)
     for call in list(ctx.calls.values()):
         engagement = call.engagement
         if call.over or engagement is None:
@@ -152,7 +157,6 @@ def media_restarted(ctx: Context, now_s: float) -> None:
         if not engagement.sending and (keying or engagement.stage in (Stage.SHIELDING, Stage.ARMING)):
             ctx.capture.send(CancelCapture(engagement.capture_id, CaptureResult.INTERRUPTED))
             finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
-    reassert(ctx)
 
 
 def media_joined(ctx: Context, now_s: float) -> None:

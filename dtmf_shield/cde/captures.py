@@ -374,7 +374,13 @@ class Captures:
     def _submit(self, running: _Running, order: SubmitCapture, now_s: float) -> None:
         capture, start = running.capture, running.start
         expiry = capture.expiry_month_year()
-        card = capture.submit(now_s, order.operation)
+        try:
+            card = capture.submit(now_s, order.operation)
+        except InvariantError:
+            if capture.state not in AT_GATEWAY and capture.state not in ENDED:
+                # Control waits for the gateway's answer, and none will come: nothing was sent, and nothing is kept.
+                capture.stop(CaptureResult.REFUSED)
+            raise
         self._page(running.slot)[slots.STATE_AT] = slots.STATE_SEALED
         submission = Submission(
             capture_id=capture.capture_id,

@@ -99,7 +99,7 @@ def _timer(state: FlowState, event: ev.TimerFired) -> Step:
     if event.timer is Timers.REPEAT:
         return asking.say_again(state, None) if event.mark == state.prompts else (state, ())
     if state.at.kind == "http" and event.mark == state.visits:
-        return enter(state, state.at.next["error"])
+        return _looked_up(state, "error")
     return state, ()
 
 
@@ -138,10 +138,17 @@ def _played(state: FlowState, _event: ev.PromptDone) -> Step:
 
 def _hook_answered(state: FlowState, event: ev.HookAnswered) -> Step:
     outcome, at = event.outcome.value, state.at
-    if outcome != "ok" or not _harmless(event.values):
-        return enter(state, at.next.get(outcome if outcome != "ok" else "error", at.next["error"]))
-    saved = {f"{at.data.save}.{name}": value for name, value in event.values}
-    return enter(replace(state, values={**state.values, **saved}), at.next["ok"])
+    if outcome == "ok" and _harmless(event.values):
+        saved = {f"{at.data.save}.{name}": value for name, value in event.values}
+        return _looked_up(replace(state, values={**state.values, **saved}), "ok")
+    return _looked_up(state, outcome if outcome in at.next and outcome != "ok" else "error")
+
+
+def _looked_up(state: FlowState, outcome: str) -> Step:
+    """Go on behind a look-up; what was said while it ran is over."""
+    at = state.at
+    state, commands = enter(state, at.next[outcome])
+    return state, (_STOP, *commands) if at.data.while_waiting is not None else commands
 
 
 def _harmless(values: tuple[tuple[str, str], ...]) -> bool:

@@ -73,6 +73,11 @@ class FlowState(msgspec.Struct, frozen=True, gc=False):
         return self.at.kind == "money"
 
     @property
+    def moving_money(self) -> bool:
+        """Whether the gateway may be moving money just now."""
+        return self.at.order is not None and self.at.order.operation in MOVES_MONEY
+
+    @property
     def settled(self) -> bool:
         """Whether money has moved or may have: from here on nothing leads to another card."""
         outcome, operation = self.values.get("result.outcome", ""), self.values.get("result.operation", "")
@@ -102,6 +107,8 @@ class FlowState(msgspec.Struct, frozen=True, gc=False):
             cards=self.cards,
             slow=self.slow,
             tip_given=self.tip_given,
+            outcome=self.values.get("result.outcome", ""),
+            operation=self.values.get("result.operation", ""),
         )
 
 
@@ -117,6 +124,9 @@ class SavedState(msgspec.Struct, frozen=True, gc=False):
     cards: int
     slow: bool
     tip_given: bool
+    outcome: str = ""
+    """What the gateway said last, and of which operation: words of closed sets. Nobody pays twice by a crash."""
+    operation: str = ""
 
 
 def restore(program: Program, saved: SavedState, inputs: Mapping[str, str]) -> FlowState:
@@ -124,11 +134,14 @@ def restore(program: Program, saved: SavedState, inputs: Mapping[str, str]) -> F
     step = program.steps.get(saved.step)
     if program.fingerprint != saved.fingerprint or step is None:
         raise InvariantError(f"flow {saved.flow}: the stored run is of another version")
+    values = {f"inputs.{name}": value for name, value in inputs.items()}
+    values |= {"result.outcome": saved.outcome} if saved.outcome else {}
+    values |= {"result.operation": saved.operation} if saved.operation else {}
     return FlowState(
         program=program,
         at=step,
         language=saved.language,
-        values={f"inputs.{name}": value for name, value in inputs.items()},
+        values=values,
         visits=saved.visits,
         counts=dict(saved.counts),
         cards=saved.cards,

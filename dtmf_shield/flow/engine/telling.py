@@ -25,8 +25,11 @@ def events_between(flow: Flow, before: CaptureProgress, after: CaptureProgress) 
         before = CaptureProgress(capture_id=after.capture_id, state=after.state, field=after.field)
     happened: list[Event] = [FieldLost(name) for name in before.accepted if name not in after.accepted]
     happened += [accepted(flow, name, after) for name in after.accepted if name not in before.accepted]
-    if happened or after.field != before.field:
+    if happened or not after.field:
         return tuple(happened)
+    if after.field != before.field:
+        # Keys typed ahead may have served the field, and been refused, before it was first told of.
+        before = CaptureProgress(capture_id=after.capture_id, state=after.state, field=after.field)
     if after.reason is not None and after.attempt > before.attempt:
         return (Rejected(after.field, after.reason),)
     if after.count < before.count:

@@ -90,8 +90,11 @@ class Flow(Model):
         return tuple(name for name, given in self.inputs.items() if given.required and given.origin == "api")
 
     def capture_spec(self) -> CaptureSpec:
-        """The whole capture as cde needs it."""
-        fields = tuple(field_spec(name, field) for name, field in self.fields.items())
+        """The whole capture as cde needs it: fields that no step collects are none of its business."""
+        collected = {
+            step.field for step in self.steps.values() if isinstance(step, CollectStep)
+        } or self.fields
+        fields = tuple(field_spec(name, field) for name, field in self.fields.items() if name in collected)
         keys = self.defaults.keys.over(DEFAULT_KEYS)
         return CaptureSpec(
             fields=fields,

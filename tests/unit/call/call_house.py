@@ -67,6 +67,7 @@ class FakeMedia:
         self.shields[role.value] = mode.value
 
     def play(self, call_id, row, role, play_id, pieces, language, *, loop, barge_in):
+        self.log.append(("play", role.value))
         if self.speaks:
             self.said.append((role.value, play_id, pieces, language, loop, barge_in))
         return self.speaks
