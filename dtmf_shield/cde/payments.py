@@ -218,7 +218,7 @@ class Payments:
         kind, capabilities = payment.submission.order.operation, gateway.connector.capabilities
         if kind is OperationKind.TOKENIZE:
             return (await self._tokenize(gateway, payment))[1] if capabilities.tokenizes else _CANNOT
-        if _by_token(kind, capabilities):
+        if _by_token(payment, capabilities):
             return await self._by_token(gateway, payment)
         if kind in capabilities.by_card:
             return await self._direct(gateway, payment)
@@ -358,9 +358,12 @@ class Payments:
 def _card_sends_until_s(gateway: Gateway, payment: _Payment) -> float:
     """Until when a request with the card may begin at ``gateway``."""
     kind, capabilities = payment.submission.order.operation, gateway.connector.capabilities
-    tokenized = kind is OperationKind.TOKENIZE or _by_token(kind, capabilities)
+    tokenized = kind is OperationKind.TOKENIZE or _by_token(payment, capabilities)
     return payment.begun_s + (CARD_SENDS_S_MAX if tokenized else DIRECT_SENDS_S_MAX)
 
 
-def _by_token(kind: OperationKind, capabilities: Capabilities) -> bool:
-    return capabilities.tokenizes and kind in capabilities.by_token
+def _by_token(payment: _Payment, capabilities: Capabilities) -> bool:
+    """Whether a token is asked for first. There is none of a person: what was keyed goes with the question itself."""
+    submission = payment.submission
+    kind = submission.order.operation
+    return capabilities.tokenizes and kind in capabilities.by_token and submission.card.pays

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Self
 
 import numpy as np
@@ -223,11 +223,13 @@ class ScriptedPhone:
         phone._agent = PhoneUserAgent((address, phone.port), lambda: secrets.token_hex(8))
         return phone
 
-    async def call(self, uri: str, *, user: str = "caller") -> ScriptedCall:
-        """Place a call; returns once it is answered. Raises CallRefusedError."""
+    async def call(
+        self, uri: str, *, user: str = "caller", headers: Mapping[str, str] | None = None
+    ) -> ScriptedCall:
+        """Place a call with more `headers` in its INVITE; returns once it is answered. Raises CallRefusedError."""
         call = await self._new_call()
         agent = self._ready()
-        call.call_id = agent.invite(uri, self._description(call), self._now_s(), user=user)
+        call.call_id = agent.invite(uri, self._description(call), self._now_s(), user=user, headers=headers)
         self._by_id[call.call_id] = call
         self._flush()
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
@@ -166,8 +166,16 @@ class PhoneUserAgent:
 
     # What the phone's owner wants
 
-    def invite(self, uri: str, sdp: bytes, now_s: float, *, user: str = "caller") -> str:
-        """Call `uri` (a literal address); returns the Call-ID. Raises ValueError."""
+    def invite(
+        self,
+        uri: str,
+        sdp: bytes,
+        now_s: float,
+        *,
+        user: str = "caller",
+        headers: Mapping[str, str] | None = None,
+    ) -> str:
+        """Call `uri` (a literal address) with more `headers`; returns the Call-ID. Raises ValueError."""
         match = _CONTACT.fullmatch(uri)
         if match is None or len(self._calls) >= CALLS_MAX:
             raise ValueError("not a sip: URI with a literal address, or too many calls")
@@ -177,6 +185,8 @@ class PhoneUserAgent:
         call = _Call(call_id, _State.CALLING, peer, uri, local, f"<{uri}>", sdp)
         self._calls[call_id] = call
         call.invite = self._request(call, "INVITE", sdp)
+        for name, value in (headers or {}).items():
+            call.invite.headers.add(name, value)
         self._send(call.invite, call, now_s)
         return call_id
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -149,9 +149,9 @@ class Phone:
         call = self._phones.run(self._phone.incoming(limit_s))
         return self._phone.tapped[id(call)]
 
-    def call(self, uri: str, limit_s: float = 15.0) -> AgentCall:
-        """Call somebody; returns once answered."""
-        call = self._phones.run(self._phone.call(uri), limit_s)
+    def call(self, uri: str, limit_s: float = 15.0, *, headers: Mapping[str, str] | None = None) -> AgentCall:
+        """Call somebody, with more ``headers`` in the INVITE; returns once answered."""
+        call = self._phones.run(self._phone.call(uri, headers=headers), limit_s)
         return self._phone.tapped[id(call)]
 
     def calling(self, uri: str) -> AgentCall:

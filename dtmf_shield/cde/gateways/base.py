@@ -89,6 +89,7 @@ class SlotField(enum.Enum):
     """Eight digits, in the order they were keyed."""
 
 
+_PAYS: Final = (SlotField.NUMBER, SlotField.BANK_ACCOUNT, SlotField.IBAN)
 Place = tuple[int, int]
 """Start within the slot, length."""
 
@@ -111,6 +112,11 @@ class CardInSlot:
         """Return the view of ``field``; empty where it was not keyed."""
         start, length = self.others.get(field) or self._fixed_place(field)
         return self.slot[start : start + length]
+
+    @property
+    def pays(self) -> bool:
+        """Whether a card or an account was keyed, which a gateway can exchange for a token; else a person's data."""
+        return any(len(self.part(field)) for field in _PAYS)
 
     def _fixed_place(self, field: SlotField) -> Place:
         at, length = slots.EXPIRY_AT, self.expiry_length

@@ -53,6 +53,8 @@ _CARDS: Final = {
 """Published TEST numbers (phone/test_cards.py), by the brand's name in a flow."""
 _ROUTING: Final = "110000000"
 """A published TEST number of a gateway's documents; its check digit is right (ABA)."""
+_ACCOUNT: Final = "000123456789"
+"""The published TEST account at that number; the TEST gateway takes no other."""
 _WORDS: Final = ("DEMO-1", "DEMO1", "C-1", "D1", "12345678", "1234", "1")
 """Tried in turn for an input with a pattern."""
 
@@ -196,10 +198,17 @@ def sample_keys(name: str, field: FlowField, flow: Flow) -> str:
                 .replace("YYYY", "1980")
                 .replace("YY", "80")
             )
+        case BankAccountField() if field.check == "none" and _fits(_ACCOUNT, field):
+            return _ACCOUNT
         case DigitsField() | BankAccountField() | PostalCodeField():
             check = "none" if isinstance(field, PostalCodeField) else field.check
             return _digits(name, *lengths_of(field), check)
     raise OperatorError(f"field {name}: no sample is known for {field.type}; say what is keyed by --keys")
+
+
+def _fits(sample: str, field: BankAccountField) -> bool:
+    shortest, longest = lengths_of(field)
+    return shortest <= len(sample) <= longest
 
 
 def _brand(field: CardNumberField) -> str:

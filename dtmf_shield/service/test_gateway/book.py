@@ -17,6 +17,7 @@ from dtmf_shield.service.test_gateway.cards import (
     Fate,
     fate_of_bank_account,
     fate_of_card,
+    fate_of_person,
 )
 from dtmf_shield.service.test_gateway.language import (
     NAMES_EARLIER,
@@ -232,7 +233,9 @@ class Book:
         if request.bankaccountnumber is not None:
             fate = fate_of_bank_account(request.routingnumber or "", request.bankaccountnumber)
             return _Card(fate, request.bankaccountnumber[-4:])
-        number = request.cardnumber or ""
+        if request.cardnumber is None:
+            return _Card(fate_of_person(request.dateofbirth or "", request.postal_code or ""), "")
+        number = request.cardnumber
         return _Card(
             fate_of_card(number, self.canary_digests),
             number[-4:],

@@ -53,6 +53,8 @@ _TOKEN_ONLY: Final = {
 CARDS: Final = {**_APPROVED, **_DECLINED, **_TOKEN_ONLY}
 BANK_ACCOUNTS: Final = {("110000000", "000123456789"): Fate("bank")}
 """Routing and account number."""
+PERSONS: Final = {"01021980": "12341"}
+"""Dates of birth as keyed, with the digits of the postcode: people that there are not."""
 _UNPUBLISHED: Final = Fate("", TEST_CARD_REQUIRED, TEST_CARD_REQUIRED)
 _CANARY: Final = Fate("canary")
 
@@ -70,3 +72,11 @@ def fate_of_card(number: str, canary_digests: set[str]) -> Fate:
 def fate_of_bank_account(routing_number: str, account_number: str) -> Fate:
     """Return what happens to a bank account."""
     return BANK_ACCOUNTS.get((routing_number, account_number), _UNPUBLISHED)
+
+
+def fate_of_person(date_of_birth: str, postal_code: str) -> Fate:
+    """Return what happens to a person who is to be verified."""
+    known = PERSONS.get(date_of_birth)
+    if known is None:
+        return _UNPUBLISHED
+    return Fate("", "", "" if postal_code == known else "incorrect_postal_code")

@@ -10,7 +10,7 @@ KEY (1 to 200 characters) is the idempotency key and the name by which ``lookup`
 method      reads beside transaction_id and method                  ids in the answer
 ==========  ======================================================  ==============================================
 tokenize    card or bank account                                    token_id
-verify      card, bank account or parameters.token                  charge_id
+verify      card, bank account, person or parameters.token          charge_id
 charge      card, bank account or parameters.token; amount          charge_id
 authorize   card, bank account or parameters.token; amount          charge_id
 capture     parameters.charge_id of authorize; amount (null: all)   charge_id of the capture
@@ -24,7 +24,8 @@ card::
 
     "cardnumber": "4242424242424242", "cvv": "123", "expiry_month": "12", "expiry_year": "30", "postal_code": null
 
-bank account: ``"bankaccountnumber": ..., "routingnumber": ...``; amount: ``"amount": "10.00", "currency_code": "EUR"``,
+bank account: ``"bankaccountnumber": ..., "routingnumber": ...``; person: ``"dateofbirth": ..., "postal_code": ...`` as
+keyed, where there is neither card nor account; amount: ``"amount": "10.00", "currency_code": "EUR"``,
 with as many digits after the point as ISO 4217 gives the currency (``"10"`` JPY). ``description`` and unknown keys are
 not read.
 
@@ -108,6 +109,7 @@ class PayRequest(msgspec.Struct, kw_only=True):
     postal_code: str | None = None
     bankaccountnumber: str | None = None
     routingnumber: str | None = None
+    dateofbirth: str | None = None
     amount: str | None = None
     currency_code: str | None = None
     parameters: _Parameters = msgspec.field(default_factory=_Parameters)
@@ -159,4 +161,6 @@ def _complete(request: PayRequest) -> bool:
         return given == 0
     if request.parameters.token is not None and request.method not in TAKES_TOKEN:
         return False
+    if given == 0 and request.method is Method.VERIFY:
+        return request.dateofbirth is not None
     return given == 1 and (request.bankaccountnumber is None) == (request.routingnumber is None)

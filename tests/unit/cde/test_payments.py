@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from dtmf_shield.cde.gateways.base import EXCHANGE_TIME_MAX_S, GatewayResultKind, Idempotency
+from dtmf_shield.account_data import slots
+from dtmf_shield.cde.gateways.base import (
+    EXCHANGE_TIME_MAX_S,
+    CardInSlot,
+    GatewayResultKind,
+    Idempotency,
+    SlotField,
+)
 from dtmf_shield.cde.payments import DIRECT_SENDS_S_MAX, PAYMENT_TIME_MAX_S
 from dtmf_shield.cde.velocity import Counted, Per, Rule
 from dtmf_shield.model.capture import CaptureResult
@@ -61,6 +68,20 @@ def test_card_is_tokenised_then_wiped_then_charged_by_token(tmp_path: Path) -> N
         ]
         assert room.captures.told == [("c1", "tokenized"), ("c1", "answered")]
         assert room.states() == [("tokenize", "approved"), ("charge", "approved")]
+
+
+def test_a_person_is_verified_at_once_as_there_is_no_token_of_one(tmp_path: Path) -> None:
+    @in_room(tmp_path)
+    async def story(room: Room) -> None:
+        submission = room.submission(kind=K.VERIFY, amount_minor=0)
+        born = {SlotField.DATE_OF_BIRTH: (slots.OTHER_FIELDS_AT, 8)}
+        room.payments.prepare(submission.capture_id, CALL)
+        await room.payments.pay(replace(submission, card=CardInSlot(submission.card.slot, others=born)))
+        room.payments.ended(submission.capture_id)
+
+        assert [(order.kind, order.card is None) for order in room.gateway.asked] == [(K.VERIFY, False)]
+        assert room.captures.outcomes["c1"][0].kind is R.APPROVED
+        assert sorted(room.states()) == [("tokenize", "failed_before_send"), ("verify", "approved")]
 
 
 def test_every_state_is_told_to_control_and_told_again_to_a_fresh_one(tmp_path: Path) -> None:

@@ -104,6 +104,14 @@ def test_a_lost_datagram_is_repeated(lost):
     assert wire.callee.next_timer_s() is None
 
 
+def test_an_invite_carries_the_headers_it_is_given_once():
+    wire = Wire()
+    wire.caller.invite("sip:bob@127.0.0.1:5070", SDP, 0.0, headers={"X-Customer": "C-1"})
+    ((data, _),) = wire.caller.datagrams_to_send()
+
+    assert data.count(b"X-Customer: C-1\r\n") == 1
+
+
 def test_a_repeated_invite_is_one_call():
     wire = Wire(lose=[1])
     wire.caller.invite("sip:bob@127.0.0.1:5070", SDP, 0.0)

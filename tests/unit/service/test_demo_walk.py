@@ -5,6 +5,7 @@ import pytest
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.phone.test_cards import TEST_CARDS
 from dtmf_shield.service.demo.walk import MENU, walk_of
+from dtmf_shield.service.test_gateway.cards import BANK_ACCOUNTS, PERSONS
 from tests.unit.flow.shipped import FLOWS
 
 GOOD = {
@@ -33,6 +34,14 @@ def test_cards_are_test_cards_and_no_entry_shows_its_keys():
     assert card.keys.rstrip("#") in TEST_CARDS
     assert card.keys.rstrip("#") not in repr(walk)
     assert walk.entries[-1].kind == MENU
+
+
+def test_an_account_and_a_person_are_those_that_the_test_gateway_takes():
+    account = {entry.step: entry.keys for entry in walk_of(FLOWS["bank-account"]).entries}
+    person = {entry.step: entry.keys for entry in walk_of(FLOWS["verify-identity"]).entries}
+
+    assert (account["routing"], account["account"].rstrip("#")) in BANK_ACCOUNTS
+    assert PERSONS[person["birth"]] == person["postcode"].rstrip("#")
 
 
 def test_the_amount_and_the_reference_are_those_the_flow_takes():

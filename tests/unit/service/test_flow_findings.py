@@ -6,6 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from dtmf_shield.base.config import (
+    AgentSection,
     CaptureSection,
     Config,
     GatewaySection,
@@ -176,6 +177,20 @@ def test_a_route_may_begin_a_flow_whose_call_brings_what_it_needs(tmp_path, sour
         [] if begins else ["capture.default_flow", "routes[0].capture"]
     )
     assert all("(order)" in finding and "from: header" in finding for finding in told)
+
+
+def test_every_shipped_self_service_flow_can_begin_by_a_route(tmp_path):
+    alone = [
+        flow.stem for flow in sorted(FLOWS.glob("*.yaml")) if "mode: self_service" in flow.read_text("utf-8")
+    ]
+    config = Config(
+        agents=[AgentSection(name="payments-help", address="127.0.0.1:5070")],
+        hooks=[HookSection(name="account_lookup", url="http://127.0.0.1:8080/account")],
+        routes=[RouteSection(dialled=name, flow=name) for name in alone],
+    )
+
+    assert len(alone) > 1
+    assert start.check(config, tmp_path) == []
 
 
 def test_files_of_hooks_are_checked_before_a_start_and_nothing_of_them_is_told(tmp_path):

@@ -114,6 +114,16 @@ def test_published_bank_account_is_taken_and_no_other(client: Client) -> None:
     assert (good["error_code"], other["error_code"]) == (None, "test_card_required")
 
 
+def test_a_person_is_verified_by_date_of_birth_and_postcode(client: Client) -> None:
+    good = client.ask("verify", dateofbirth="01021980", postal_code="12341", cardnumber=None)
+    moved = client.ask("verify", dateofbirth="01021980", postal_code="12342")
+    nobody = client.ask("verify", dateofbirth="01021981", postal_code="12341")
+
+    assert (good["error_code"], good["state"], good["last4"]) == (None, "approved", "")
+    assert good["charge_id"]
+    assert (moved["error_code"], nobody["error_code"]) == ("incorrect_postal_code", "test_card_required")
+
+
 # --- keys -----------------------------------------------------------------------------------------------------
 
 
@@ -325,6 +335,8 @@ NONSENSE = [
     request(VISA, method="refund", parameters={"charge_id": "ch"}),
     json.dumps({"transaction_id": "k", "method": "refund"}).encode(),
     json.dumps({"transaction_id": "k", "method": "tokenize"}).encode(),
+    json.dumps({"transaction_id": "k", "method": "verify", "postal_code": "12341"}).encode(),
+    json.dumps({"transaction_id": "k", "method": "tokenize", "dateofbirth": "01021980"}).encode(),
     json.dumps({"transaction_id": "k", "method": "tokenize", "parameters": {"token": "t"}}).encode(),
     json.dumps({"transaction_id": "k", "method": "tokenize", "bankaccountnumber": "000123456789"}).encode(),
 ]
