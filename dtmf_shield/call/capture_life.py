@@ -67,6 +67,8 @@ def _another_capture(ctx: Context, call: Call, engagement: Engagement) -> None:
 def lost(ctx: Context, call: Call, engagement: Engagement) -> Event:
     """Cde is away: the capture is interrupted, which the flow is to be told."""
     interrupted = CaptureResult.INTERRUPTED
+    if not engagement.sending:  # a card that may be on its way is not called back
+        ctx.end_capture(engagement.capture_id, interrupted)
     capture_over(ctx, call, CaptureOutcome(capture_id=engagement.capture_id, result=interrupted))
     return CaptureEnded(interrupted)
 

@@ -17,7 +17,9 @@ from dtmf_shield.call.record import CallRecord, LegRecord
 from dtmf_shield.call.settings import Admission, CallSettings
 from dtmf_shield.flow.engine import Program, compile_flow
 from dtmf_shield.flow.language import Flow
+from dtmf_shield.model.capture import CaptureResult
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.messages import CancelCapture
 from dtmf_shield.model.stream import Direction, ShieldMode
 from dtmf_shield.sip.dialog import Dialog, dialog_of_sent_invite
 from dtmf_shield.sip.endpoint import Endpoint
@@ -26,6 +28,8 @@ from dtmf_shield.sip.message import Request, TokenSource, respond_to
 
 ALLOW: Final = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
 ACCEPT: Final = "application/sdp, application/dtmf-relay, application/dtmf"
+UNTOLD_MAX: Final = 1_024
+"""More captures than cde has slots have not run when its channel broke."""
 DialogKey = tuple[str, str, str]
 
 
@@ -59,6 +63,8 @@ class Context:
     clients: dict[TransactionId, tuple[CallId, LegRole, Purpose]] = field(default_factory=dict)
     captures: dict[CaptureId, CallId] = field(default_factory=dict)
     events: deque[CallEvent] = field(default_factory=deque)
+    untold: list[CancelCapture] = field(default_factory=list)
+    """Ends of captures that cde was away for."""
     changed: set[CallId] = field(default_factory=set)
     """Calls to be saved before the present input is done with."""
     handed_over: deque[tuple[CallId, bool]] = field(default_factory=deque)
@@ -123,6 +129,20 @@ class Context:
         tag, number = event.response.to_tag, event.request.cseq.number
         self.endpoint.send_ack(event.transaction, tag, dialog.ack(number), hop, flow)
         self.endpoint.send_request(now_s, dialog.request("BYE"), hop, flow)
+
+    # --- cde ----------------------------------------------------------------------------------------------
+
+    def end_capture(self, capture_id: CaptureId, result: CaptureResult) -> None:
+        """Let cde end a capture. Where it is away it is told when it is joined again, should it have lived on."""
+        message = CancelCapture(capture_id, result)
+        if not self.capture.send(message) and len(self.untold) < UNTOLD_MAX:
+            self.untold.append(message)
+
+    def tell_untold(self) -> None:
+        """Tell cde, joined anew, of ends that it has not heard of."""
+        untold, self.untold = self.untold, []
+        for message in untold:
+            self.capture.send(message)
 
     # --- media --------------------------------------------------------------------------------------------
 

@@ -52,7 +52,7 @@ from dtmf_shield.flow.engine.state import EventRefusedError
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureResult
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
-from dtmf_shield.model.messages import CancelCapture, PauseCapture, ResumeCapture
+from dtmf_shield.model.messages import PauseCapture, ResumeCapture
 from dtmf_shield.model.payment import NO_MONEY, Money
 from dtmf_shield.model.stream import ShieldMode
 
@@ -251,7 +251,7 @@ def cancel_capture(ctx: Context, now_s: float, capture_id: CaptureId) -> None:
 def _give_up(ctx: Context, call: Call, engagement: Engagement, result: CaptureResult) -> None:
     """End the capture at cde; one that has its outcome keeps it."""
     if engagement.live:
-        ctx.capture.send(CancelCapture(engagement.capture_id, result))
+        ctx.end_capture(engagement.capture_id, result)
     outcome = engagement.outcome or CaptureOutcome(capture_id=engagement.capture_id, result=result)
     capture_over(ctx, call, outcome)
 
@@ -296,7 +296,7 @@ def _nobody_listens(ctx: Context, now_s: float, call: Call, engagement: Engageme
     if engagement.begun and engagement.state.moving_money:
         finish(ctx, now_s, call, CaptureResult.UNKNOWN)
         return
-    ctx.capture.send(CancelCapture(engagement.capture_id, CaptureResult.INTERRUPTED))
+    ctx.end_capture(engagement.capture_id, CaptureResult.INTERRUPTED)
     finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
 
 

@@ -47,7 +47,6 @@ from dtmf_shield.flow.engine.state import EventRefusedError
 from dtmf_shield.model.capture import CaptureOutcome, CaptureResult
 from dtmf_shield.model.messages import (
     AskChoice,
-    CancelCapture,
     CollectField,
     StopAsking,
     SubmitCapture,
@@ -287,7 +286,7 @@ def _show_hint(ctx: Context, _now_s: float, call: Call, engagement: Engagement, 
 def _exit(ctx: Context, now_s: float, call: Call, engagement: Engagement, command: Exit) -> None:
     result = result_of(engagement, command)
     if engagement.live and not engagement.sending:  # what is at the gateway gets its answer
-        ctx.capture.send(CancelCapture(engagement.capture_id, result))
+        ctx.end_capture(engagement.capture_id, result)
     if engagement.outcome is None:
         engagement.outcome = CaptureOutcome(capture_id=engagement.capture_id, result=result)
     over(ctx, now_s, call, engagement)

@@ -24,7 +24,6 @@ from dtmf_shield.flow.engine.state import FlowState
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureResult
 from dtmf_shield.model.ids import LegRole
-from dtmf_shield.model.messages import CancelCapture
 from dtmf_shield.model.stream import ShieldMode
 
 
@@ -84,7 +83,7 @@ def _take_up(ctx: Context, now_s: float, call: Call, record: CallRecord, flow: F
         _take_up_flow(ctx, now_s, call, record, flow)
         return
     if record.capture_live:
-        ctx.capture.send(CancelCapture(record.capture_id, CaptureResult.INTERRUPTED))
+        ctx.end_capture(record.capture_id, CaptureResult.INTERRUPTED)
     if record.masked_longer:
         call.deadlines[Timer.TAIL] = now_s + ctx.settings.mask_tail_s
 
@@ -155,7 +154,7 @@ def media_restarted(ctx: Context, now_s: float) -> None:
             prompt_ended(ctx, now_s, call, engagement.speaking)
         keying = engagement.armed and engagement.stage is Stage.RUNNING
         if not engagement.sending and (keying or engagement.stage in (Stage.SHIELDING, Stage.ARMING)):
-            ctx.capture.send(CancelCapture(engagement.capture_id, CaptureResult.INTERRUPTED))
+            ctx.end_capture(engagement.capture_id, CaptureResult.INTERRUPTED)
             finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
 
 
@@ -188,6 +187,7 @@ def cde_restarted(ctx: Context, now_s: float) -> None:
     Perhaps only the channel broke and cde lives: what takes keys there must end before the mask goes down; a cancel
     of a card on its way would throw its token away. Of one that is being taken up again cde tells, old or new.
     """
+    ctx.tell_untold()
     for call in list(ctx.calls.values()):
         engagement = call.engagement
         if engagement is None or engagement.stage is Stage.RESUMING or not engagement.live:
@@ -195,5 +195,5 @@ def cde_restarted(ctx: Context, now_s: float) -> None:
         if engagement.sending:
             finish(ctx, now_s, call, CaptureResult.UNKNOWN)
         else:
-            ctx.capture.send(CancelCapture(engagement.capture_id, CaptureResult.INTERRUPTED))
+            ctx.end_capture(engagement.capture_id, CaptureResult.INTERRUPTED)
             finish(ctx, now_s, call, CaptureResult.INTERRUPTED)

@@ -126,3 +126,17 @@ def test_the_tail_of_the_flow_before_does_not_lower_the_mask_of_the_next_ones_qu
 
     assert house.step == "ask"
     assert house.media.shields["caller"] == "capture"
+
+
+def test_the_end_of_a_capture_reaches_a_cde_that_was_only_out_of_reach():
+    house = FlowHouse().begin()
+    capture_id = house.capture_id
+    house.capture.up = False
+    house.hold("pan", field="pan", brand="visa", last4="4242")  # the next question finds nobody
+    house.capture.sent.clear()
+    house.capture.up = True
+
+    house.core.cde_restarted(house.now_s)
+    house.core.cde_restarted(house.now_s)
+
+    assert house.capture.sent.count(CancelCapture(capture_id, CaptureResult.INTERRUPTED)) == 1
