@@ -46,9 +46,9 @@ serve: setup  ## Run the service
 packages:
 	@sh tests/packages.sh
 
-test: setup packages  ## All tests: what only computes on two cores at once, then what places calls, one after the other
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/spec tests/test_tidy.py
-	@$(BIN)/python -m pytest tests/bench tests/interop tests/leak
+test: setup packages  ## All tests: what waits for no clock on two cores at once, then what places timed calls, one by one
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/spec tests/test_tidy.py tests/bench tests/leak
+	@$(BIN)/python -m pytest tests/interop
 
 check: setup  ## Style, types, import contracts, shipped configuration and flows
 	@$(BIN)/ruff format --check .

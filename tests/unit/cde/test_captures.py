@@ -267,6 +267,18 @@ def test_submitted_card_is_sealed_sent_and_settled() -> None:
     assert bytes(room.region.view) == bytes(len(room.region.view))
 
 
+def test_a_submit_that_cannot_be_carried_out_ends_the_capture_and_keeps_nothing() -> None:
+    room = Room()
+    arm = room.armed()
+    room.key(arm, "555555", 1.0)
+
+    room.captures.control_message(SubmitCapture(CaptureId("c1"), "order"), 2.0)
+
+    assert room.sent == []
+    assert room.outcomes() == [CaptureResult.REFUSED]
+    assert bytes(room.region.view) == bytes(len(room.region.view))
+
+
 def at_gateway(operation: OperationKind = OperationKind.CHARGE) -> tuple[Room, ArmSlot]:
     room = Room()
     start = StartCapture(CaptureId("c1"), CALL, 0, SPEC, flow="card", caller="hash", agent="anna")

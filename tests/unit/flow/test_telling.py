@@ -48,3 +48,16 @@ def test_a_field_that_was_given_up_is_told_by_its_own_message():
 
     assert events_between(PAY, before, look(field="pan", attempt=3, state=CaptureState.FAILED)) == ()
     assert events_between(PAY, before, look(field="pan", attempt=3, state=CaptureState.HELD)) == ()
+
+
+def test_an_entry_typed_ahead_that_was_refused_before_its_field_was_first_told_of_is_no_secret():
+    before = look(accepted=("pan",), field="pan", count=16)
+    after = look(accepted=("pan",), field="expiry", attempt=2, reason=RejectReason.FORMAT)
+
+    assert events_between(PAY, before, after) == (Rejected("expiry", RejectReason.FORMAT),)
+
+
+def test_a_field_that_was_given_up_leaves_nothing_to_tell():
+    before = look(field="pan", count=4, attempt=3)
+
+    assert events_between(PAY, before, look(attempt=3, reason=RejectReason.TIMEOUT)) == ()
