@@ -12,6 +12,7 @@ from dtmf_shield.store.operation_rows import OPEN_STATES, TAKEN_BACK, OperationR
 
 _MONEY: Final = (OperationKind.AUTHORIZE, OperationKind.CHARGE)
 _TAKES_BACK: Final = (OperationKind.VOID, OperationKind.REFUND)
+_KEEPS: Final = (OperationKind.CAPTURE, OperationKind.REFUND)
 _NOT_DONE: Final = (
     OperationState.DECLINED,
     OperationState.ACTION_REQUIRED,
@@ -34,22 +35,34 @@ class AbandonedCapture:
 def end_of(capture_id: str, operations: Sequence[OperationRow]) -> AbandonedCapture:
     """Say how a capture ends. ``operations``: all of it, oldest first.
 
-    UNKNOWN where an authorization or charge, or what takes it back, is in doubt; CANCELLED where it was taken back;
-    APPROVED where it stands. Without any of it INTERRUPTED: a token that was lost costs nothing.
+    Where money was asked for as ``end_of_money`` says. Without any of it INTERRUPTED: a token that was lost costs
+    nothing.
     """
     money = next((row for row in operations if row.kind in _MONEY and row.state not in _NOT_DONE), None)
     if money is None:
         return AbandonedCapture(capture_id, CaptureResult.INTERRUPTED)
-    taking = [row for row in operations if row.parent_id == money.operation_id and row.kind in _TAKES_BACK]
+    children = [row for row in operations if row.parent_id == money.operation_id]
+    return AbandonedCapture(capture_id, end_of_money(money, children), money.operation_id)
+
+
+def end_of_money(money: OperationRow, children: Sequence[OperationRow]) -> CaptureResult:
+    """Say what became of an authorization or charge that was, or may have been, done. ``children``: done with it.
+
+    UNKNOWN where it, or what takes it back, is in doubt, and where nobody waited for it: it is taken back yet, so that
+    to tell it as approved would be to sell for nothing. CANCELLED where it was taken back; APPROVED where it stands.
+    """
+    taking = [row for row in children if row.kind in _TAKES_BACK]
     if any(row.state in OPEN_STATES for row in (money, *taking)):
-        result = CaptureResult.UNKNOWN
-    else:
-        result = CaptureResult.CANCELLED if _is_taken_back(money, taking) else CaptureResult.APPROVED
-    return AbandonedCapture(capture_id, result, money.operation_id)
+        return CaptureResult.UNKNOWN
+    done = [row for row in children if row.state == OperationState.APPROVED]
+    if _is_taken_back(money, done):
+        return CaptureResult.CANCELLED
+    # What was captured, or refunded in part, by an order is not taken back by itself.
+    stands = any(row.kind in _KEEPS for row in done)
+    return CaptureResult.UNKNOWN if money.unwanted and not stands else CaptureResult.APPROVED
 
 
-def _is_taken_back(money: OperationRow, taking: Sequence[OperationRow]) -> bool:
-    done = [row for row in taking if row.state == OperationState.APPROVED]
+def _is_taken_back(money: OperationRow, done: Sequence[OperationRow]) -> bool:
     refunded_minor = sum(row.amount_minor for row in done if row.kind == OperationKind.REFUND)
     return (
         money.decline_code == TAKEN_BACK

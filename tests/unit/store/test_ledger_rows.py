@@ -187,6 +187,35 @@ def test_capture_of_a_dead_process_ends_as_its_money_did(
     assert capture_results(tmp_path) == {"c1": result}
 
 
+@pytest.mark.parametrize(
+    ("child", "result"),
+    [
+        (None, "unknown"),
+        (("void", "failed_before_send"), "unknown"),
+        (("void", "declined"), "unknown"),
+        (("capture", "failed_before_send"), "unknown"),
+        (("capture", "unknown"), "unknown"),
+        (("capture", "approved"), "approved"),
+        (("void", "approved"), "cancelled"),
+        (("refund", "approved"), "cancelled"),
+    ],
+)
+def test_money_nobody_waited_for_is_not_told_as_approved_while_it_may_yet_be_taken_back(
+    tmp_path: Path, child: tuple[str, str] | None, result: str
+) -> None:
+    rows = ledger(tmp_path)
+    rows.operations.insert(CHARGE, wall_s=3.0)
+    rows.operations.mark_unwanted("c1")
+    rows.operations.settle("k2", Settlement("approved"), wall_s=4.0)
+    if child is not None:
+        rows.operations.insert(
+            NewOperation("op-3", "c1", child[0], "k3", "g", "op-2", 1_000, "EUR"), wall_s=5.0
+        )
+        rows.operations.settle("k3", Settlement(child[1]), wall_s=6.0)
+
+    assert rows.abandon(9.0) == (AbandonedCapture("c1", CaptureResult(result), "op-2"),)
+
+
 def test_second_gateways_charge_ends_the_capture_where_the_first_did_nothing(tmp_path: Path) -> None:
     rows = ledger(tmp_path)
     rows.operations.insert(replace(CHARGE, parent_id=""), wall_s=3.0)
