@@ -13,7 +13,7 @@ from dtmf_shield.model.capture import CaptureResult, replaces
 
 KNOWN_MAX: Final = 4_096
 """Captures that run, captures that ended, operations: so many of each, the oldest forgotten first. cde tells the last
-64 outcomes again."""
+256 outcomes again."""
 
 Fact = str | int | float
 _Value = TypeVar("_Value")
