@@ -556,7 +556,8 @@ class Capture:
             field.wipe(self._page)
         else:
             field.remove_last()
-        self._wipe_traces()
+        # The rhythm holds the undo key, or one typed ahead since: zeroed, it would take the next digit for a bounce.
+        self._joiner.wipe()
         self._note(Change.LATER)
         if field.count == 0:
             self._move(Input.EMPTIED)

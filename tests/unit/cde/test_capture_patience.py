@@ -460,6 +460,19 @@ def test_honest_equal_keys_pass_the_debounce() -> None:
     assert Line().armed().collect(PAN, debounced()).key("1111", gap_s=0.2).number() == b"1111"
 
 
+@pytest.mark.parametrize("undone", ["4*", "42*", "42**"])
+def test_digit_right_after_an_undo_is_no_bounce_of_it(undone: str) -> None:
+    line = Line().armed().collect(PAN, debounced()).key(undone)
+    before = line.number()
+    assert line.key("9", gap_s=0.05).number() == before + b"9"
+
+
+def test_undo_that_bounces_takes_back_one_digit() -> None:
+    line = Line().armed().collect(PAN, debounced()).key("424*").key("*", gap_s=0.05)
+    assert line.number() == b"42"
+    assert bytes(line.slot[slots.LAST_KEY_AT :][:1]) == b"*"  # the undo key, no digit
+
+
 def test_without_debounce_both_count() -> None:
     assert Line().armed().collect(PAN, PATIENCE).key("44", gap_s=0.02).number() == b"44"
 
