@@ -13,18 +13,18 @@ from dtmf_shield.store.operation_rows import OPEN_STATES, TAKEN_BACK, OperationR
 _MONEY: Final = (OperationKind.AUTHORIZE, OperationKind.CHARGE)
 _TAKES_BACK: Final = (OperationKind.VOID, OperationKind.REFUND)
 _KEEPS: Final = (OperationKind.CAPTURE, OperationKind.REFUND)
-_NOT_DONE: Final = (
-    OperationState.DECLINED,
-    OperationState.ACTION_REQUIRED,
-    OperationState.FAILED_BEFORE_SEND,
-)
+_REFUSED: Final[dict[str, CaptureResult]] = {
+    OperationState.DECLINED: CaptureResult.DECLINED,
+    OperationState.ACTION_REQUIRED: CaptureResult.ACTION_REQUIRED,
+}
+_NOT_DONE: Final = frozenset({*_REFUSED, OperationState.FAILED_BEFORE_SEND})
 
 
 @dataclass(frozen=True, slots=True)
 class AbandonedCapture:
     """A capture that ran when its process died, and how it ends.
 
-    ``operation_id``: of its authorization or charge, where that moved or may have moved money.
+    ``operation_id``: of its authorization or charge, where that moved or may have moved money, or was refused.
     """
 
     capture_id: str
@@ -35,12 +35,16 @@ class AbandonedCapture:
 def end_of(capture_id: str, operations: Sequence[OperationRow]) -> AbandonedCapture:
     """Say how a capture ends. ``operations``: all of it, oldest first.
 
-    Where money was asked for as ``end_of_money`` says. Without any of it INTERRUPTED: a token that was lost costs
-    nothing.
+    Where money was or may have been moved as ``end_of_money`` says, where it was refused DECLINED or ACTION_REQUIRED.
+    Where no gateway was asked for any INTERRUPTED: a token that was lost costs nothing.
     """
-    money = next((row for row in operations if row.kind in _MONEY and row.state not in _NOT_DONE), None)
+    asked = [row for row in operations if row.kind in _MONEY]
+    money = next((row for row in asked if row.state not in _NOT_DONE), None)
     if money is None:
-        return AbandonedCapture(capture_id, CaptureResult.INTERRUPTED)
+        refused = next((row for row in asked if row.state in _REFUSED), None)
+        if refused is None:
+            return AbandonedCapture(capture_id, CaptureResult.INTERRUPTED)
+        return AbandonedCapture(capture_id, _REFUSED[refused.state], refused.operation_id)
     children = [row for row in operations if row.parent_id == money.operation_id]
     return AbandonedCapture(capture_id, end_of_money(money, children), money.operation_id)
 

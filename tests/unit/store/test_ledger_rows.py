@@ -162,7 +162,8 @@ def test_what_a_dead_process_left_is_ended_and_a_lost_token_is_no_money(tmp_path
         (Settlement("approved"), ("refund", "approved"), "cancelled"),
         (Settlement("approved", decline_code="voided"), None, "cancelled"),
         (Settlement("unknown"), None, "unknown"),
-        (Settlement("declined"), None, "interrupted"),
+        (Settlement("declined", decline_code="card_declined"), None, "declined"),
+        (Settlement("action_required"), None, "action_required"),
         (Settlement("failed_before_send"), None, "interrupted"),
     ],
 )
@@ -225,6 +226,17 @@ def test_second_gateways_charge_ends_the_capture_where_the_first_did_nothing(tmp
     rows.operations.settle("k3", Settlement("approved"), wall_s=6.0)
 
     assert rows.abandon(9.0) == (AbandonedCapture("c1", CaptureResult.APPROVED, "op-3"),)
+
+
+def test_second_gateways_decline_ends_the_capture_where_the_first_did_nothing(tmp_path: Path) -> None:
+    rows = ledger(tmp_path)
+    rows.operations.insert(replace(CHARGE, parent_id=""), wall_s=3.0)
+    rows.operations.settle("k2", Settlement("failed_before_send"), wall_s=4.0)
+    second = replace(CHARGE, parent_id="", operation_id="op-3", idem_key="k3", gateway="fallback")
+    rows.operations.insert(second, wall_s=5.0)
+    rows.operations.settle("k3", Settlement("declined"), wall_s=6.0)
+
+    assert rows.abandon(9.0) == (AbandonedCapture("c1", CaptureResult.DECLINED, "op-3"),)
 
 
 def test_part_of_the_money_given_back_leaves_the_capture_approved(tmp_path: Path) -> None:
