@@ -399,11 +399,6 @@ class Capture:
         """Name of the accepted card's brand."""
         return self._held.brand_name
 
-    @property
-    def last4(self) -> str:
-        """Last four digits of the accepted card."""
-        return self._held.last4
-
     # --- within -----------------------------------------------------------------------------------------
 
     def _move(self, by: Input) -> None:
