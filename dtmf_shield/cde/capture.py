@@ -135,7 +135,8 @@ class Capture:
         """Ask for a field, the first time or again; then keys typed ahead serve it. In a pause it resumes.
 
         ``patience`` None: as the specification has it. The open field asked for with other patience, or with the
-        attempt it is at, goes on and loses no key. Raises InvariantError for a field or patience that cannot be.
+        attempt it is at, goes on: it loses no key and wins no time for the step. Raises InvariantError for a field or
+        patience that cannot be.
         """
         field = self._held.named(name)
         patience = patience or patience_of(self._spec)
@@ -200,13 +201,13 @@ class Capture:
         if attempt > 1 and attempt == self._attempt:
             # The caller may have begun the next entry, even ended it, before control's answer to the refusal came.
             return self.state in FIELD_OPEN or self.state is CaptureState.HELD
-        return self.state is CaptureState.WAITING and patience != self._patience
+        # An agent who has it keyed once more asks with the same patience.
+        return self.state in FIELD_OPEN and patience != self._patience
 
     def _go_on(self, patience: Patience, keys: StepKeys, attempt: int, now_s: float) -> None:
         self._patience, self._keys = patience, keys
-        if attempt == 1:
-            self._attempt, self._reason = 1, None
-            self._clock.begin(patience, now_s)
+        # Control may have asked before it heard of a refusal: that attempt stays used.
+        self._attempt = max(self._attempt, attempt)
         if self.state is CaptureState.WAITING:
             self._move(Input.COLLECT)
             self._clock.expect_first_key(patience, now_s)
@@ -398,11 +399,6 @@ class Capture:
         """Name of the accepted card's brand."""
         return self._held.brand_name
 
-    @property
-    def last4(self) -> str:
-        """Last four digits of the accepted card."""
-        return self._held.last4
-
     # --- within -----------------------------------------------------------------------------------------
 
     def _move(self, by: Input) -> None:
@@ -555,7 +551,8 @@ class Capture:
             field.wipe(self._page)
         else:
             field.remove_last()
-        self._wipe_traces()
+        # The rhythm holds the undo key, or one typed ahead since: zeroed, it would take the next digit for a bounce.
+        self._joiner.wipe()
         self._note(Change.LATER)
         if field.count == 0:
             self._move(Input.EMPTIED)

@@ -52,8 +52,8 @@ from dtmf_shield.model.messages import (
 
 PROGRESS_INTERVAL_S: Final = 0.15
 """Key counts go to control that often at most: the rhythm of keys is information about them."""
-OUTCOMES_KEPT: Final = 64
-"""Outcomes told again to a control that has just started."""
+OUTCOMES_KEPT: Final = slots.SLOTS_MAX
+"""Outcomes told again to a control that has just started: as many as captures can have run when a cde died."""
 ARM_TIMEOUT_S: Final = 2.0
 """Media answers within milliseconds; shorter than control's own limit, so that the end is told from here."""
 SLOT_REST_S: Final = 1.0

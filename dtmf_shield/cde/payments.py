@@ -29,6 +29,7 @@ from dtmf_shield.cde.reconciler import Reconciler
 from dtmf_shield.cde.submission import Submission
 from dtmf_shield.cde.take_back import TakeBack
 from dtmf_shield.cde.velocity import COUNTERS_MAX, Rule, Subject, Velocity
+from dtmf_shield.model.capture import CaptureResult
 from dtmf_shield.model.ids import NO_OPERATION, CallId, CaptureId, OperationId
 from dtmf_shield.model.messages import VelocityStopped
 from dtmf_shield.model.payment import OperationKind, OperationState
@@ -307,16 +308,16 @@ class Payments:
         return stands and kind in _MONEY and payment.caller_gone and self._on_hang_up is OnHangUp.VOID
 
     async def _taken_back(self, payment: _Payment, result: GatewayResult) -> GatewayResult:
-        """Void, or refund; ``voided`` only where that is certain."""
+        """Void, or refund; ``voided`` only where that is certain, UNKNOWN where it may come yet."""
         try:
             row = self._operations.ledger.operation(payment.operation_id)
-            taken = await self._take_back.take_back(row) if row is not None else None
+            end = await self._take_back.take_back(row) if row is not None else CaptureResult.UNKNOWN
         except sqlite3.Error as error:
             _log.error("ledger_write_failed", capture_id=payment.capture_id, error=type(error).__name__)
-            return result
-        if taken is not None and taken.kind is GatewayResultKind.APPROVED:
-            return replace(result, voided=True)
-        return result
+            end = CaptureResult.UNKNOWN
+        if end is CaptureResult.UNKNOWN:
+            return replace(result, kind=GatewayResultKind.UNKNOWN)
+        return replace(result, voided=end is CaptureResult.CANCELLED)
 
     def _new_token(
         self, gateway: Gateway, capture_id: CaptureId, call_id: CallId, reference: str

@@ -30,6 +30,7 @@ from dtmf_shield.cde.reconcile import (
     can_send_again,
     wait_s,
 )
+from dtmf_shield.model.capture import CaptureResult
 from dtmf_shield.model.ids import OperationId
 from dtmf_shield.model.payment import MOVES_MONEY, OperationKind, OperationState
 from dtmf_shield.store.operation_rows import TAKEN_BACK, OperationRow
@@ -67,7 +68,7 @@ class Reconciler:
         operations: Operations,
         delivery: Delivery,
         clock: Clock,
-        take_back: Callable[[OperationRow], Awaitable[GatewayResult | None]],
+        take_back: Callable[[OperationRow], Awaitable[CaptureResult]],
     ) -> None:
         self._operations, self._delivery, self._clock, self._take_back = (
             operations,
@@ -198,12 +199,15 @@ class Reconciler:
             self._forget(operation_id, result)
 
     async def _unless_unwanted(self, operation_id: OperationId, result: GatewayResult) -> GatewayResult:
-        """Take back what is approved and unwanted before who waits is told."""
+        """Take back what is approved and unwanted before who waits is told.
+
+        APPROVED is what it was; whether it stands where it could not be taken back, who waits asks ``take_back``.
+        """
         if result.kind is not GatewayResultKind.APPROVED:
             return result
         row = self._operations.ledger.operation(operation_id)
         taken = await self._take_back(row) if row is not None and row.unwanted else None
-        was_voided = taken is not None and taken.kind is GatewayResultKind.APPROVED
+        was_voided = taken is CaptureResult.CANCELLED
         return replace(result, voided=result.voided or was_voided)
 
     async def _step(self, operation_id: OperationId, watched: _Watched) -> tuple[GatewayResult, float | None]:

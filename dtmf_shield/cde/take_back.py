@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.log import get_logger
-from dtmf_shield.cde.gateways.base import Capabilities, GatewayResult, GatewayResultKind
+from dtmf_shield.cde.gateways.base import Capabilities, GatewayResultKind
 from dtmf_shield.cde.operations import Operations
+from dtmf_shield.model.capture import CaptureResult
 from dtmf_shield.model.ids import OperationId
 from dtmf_shield.model.payment import OperationKind, OperationState
+from dtmf_shield.store.abandoned import end_of_money
 from dtmf_shield.store.operation_rows import TAKEN_BACK, NewOperation, OperationRow
 
 TRIES_MAX: Final = 16
@@ -92,22 +94,33 @@ class TakeBack:
         self._operations, self._clock = operations, clock
         self._alarmed: set[str] = set()
 
-    async def take_back(self, row: OperationRow) -> GatewayResult | None:
-        """Void or refund ``row``. Returns how that ended; None: nothing was sent now. Raises sqlite3.Error.
+    async def take_back(self, row: OperationRow) -> CaptureResult:
+        """Void or refund ``row``. Raises sqlite3.Error.
+
+        Returns what is then true of the money: CANCELLED where it was certainly taken back; UNKNOWN where that is in
+        doubt or will be tried again; APPROVED where it stands, for only a person can take it back, or somebody used it.
 
         A void that was declined (such as one too late) is followed by a refund at once.
         """
-        result = None
         while isinstance(step := self._begin(row), OperationRow):
             until_s = self._clock.now_s() + SEND_TIME_MAX_S
             result = await self._operations.deliver(step, sends_until_s=until_s)
+            if result.kind is GatewayResultKind.APPROVED:
+                return CaptureResult.CANCELLED
             if result.kind is not GatewayResultKind.DECLINED:
-                return result
-        if step is Plan.PERSON and row.operation_id not in self._alarmed:
+                break
+        return self._end(row)
+
+    def _end(self, row: OperationRow) -> CaptureResult:
+        ledger, operation_id = self._operations.ledger, OperationId(row.operation_id)
+        current, children = ledger.operation(operation_id) or row, ledger.children(operation_id)
+        if self._plan(current, children) is not Plan.PERSON:
+            return end_of_money(replace(current, unwanted=True), children)
+        if row.operation_id not in self._alarmed:
             self._alarmed.add(row.operation_id)
             _log.error("payment_not_taken_back", operation_id=row.operation_id, gateway=row.gateway)
             self._operations.tell(row, OperationState.APPROVED, "not_taken_back")
-        return result
+        return CaptureResult.APPROVED
 
     def _begin(self, row: OperationRow) -> OperationRow | Plan:
         """Return the intent of the next void or refund, or why there is none now.

@@ -12,18 +12,19 @@ from dtmf_shield.store.operation_rows import OPEN_STATES, TAKEN_BACK, OperationR
 
 _MONEY: Final = (OperationKind.AUTHORIZE, OperationKind.CHARGE)
 _TAKES_BACK: Final = (OperationKind.VOID, OperationKind.REFUND)
-_NOT_DONE: Final = (
-    OperationState.DECLINED,
-    OperationState.ACTION_REQUIRED,
-    OperationState.FAILED_BEFORE_SEND,
-)
+_KEEPS: Final = (OperationKind.CAPTURE, OperationKind.REFUND)
+_REFUSED: Final[dict[str, CaptureResult]] = {
+    OperationState.DECLINED: CaptureResult.DECLINED,
+    OperationState.ACTION_REQUIRED: CaptureResult.ACTION_REQUIRED,
+}
+_NOT_DONE: Final = frozenset({*_REFUSED, OperationState.FAILED_BEFORE_SEND})
 
 
 @dataclass(frozen=True, slots=True)
 class AbandonedCapture:
     """A capture that ran when its process died, and how it ends.
 
-    ``operation_id``: of its authorization or charge, where that moved or may have moved money.
+    ``operation_id``: of its authorization or charge, where that moved or may have moved money, or was refused.
     """
 
     capture_id: str
@@ -34,22 +35,38 @@ class AbandonedCapture:
 def end_of(capture_id: str, operations: Sequence[OperationRow]) -> AbandonedCapture:
     """Say how a capture ends. ``operations``: all of it, oldest first.
 
-    UNKNOWN where an authorization or charge, or what takes it back, is in doubt; CANCELLED where it was taken back;
-    APPROVED where it stands. Without any of it INTERRUPTED: a token that was lost costs nothing.
+    Where money was or may have been moved as ``end_of_money`` says, where it was refused DECLINED or ACTION_REQUIRED.
+    Where no gateway was asked for any INTERRUPTED: a token that was lost costs nothing.
     """
-    money = next((row for row in operations if row.kind in _MONEY and row.state not in _NOT_DONE), None)
+    asked = [row for row in operations if row.kind in _MONEY]
+    money = next((row for row in asked if row.state not in _NOT_DONE), None)
     if money is None:
-        return AbandonedCapture(capture_id, CaptureResult.INTERRUPTED)
-    taking = [row for row in operations if row.parent_id == money.operation_id and row.kind in _TAKES_BACK]
+        refused = next((row for row in asked if row.state in _REFUSED), None)
+        if refused is None:
+            return AbandonedCapture(capture_id, CaptureResult.INTERRUPTED)
+        return AbandonedCapture(capture_id, _REFUSED[refused.state], refused.operation_id)
+    children = [row for row in operations if row.parent_id == money.operation_id]
+    return AbandonedCapture(capture_id, end_of_money(money, children), money.operation_id)
+
+
+def end_of_money(money: OperationRow, children: Sequence[OperationRow]) -> CaptureResult:
+    """Say what became of an authorization or charge that was, or may have been, done. ``children``: done with it.
+
+    UNKNOWN where it, or what takes it back, is in doubt, and where nobody waited for it: it is taken back yet, so that
+    to tell it as approved would be to sell for nothing. CANCELLED where it was taken back; APPROVED where it stands.
+    """
+    taking = [row for row in children if row.kind in _TAKES_BACK]
     if any(row.state in OPEN_STATES for row in (money, *taking)):
-        result = CaptureResult.UNKNOWN
-    else:
-        result = CaptureResult.CANCELLED if _is_taken_back(money, taking) else CaptureResult.APPROVED
-    return AbandonedCapture(capture_id, result, money.operation_id)
+        return CaptureResult.UNKNOWN
+    done = [row for row in children if row.state == OperationState.APPROVED]
+    if _is_taken_back(money, done):
+        return CaptureResult.CANCELLED
+    # What was captured, or refunded in part, by an order is not taken back by itself.
+    stands = any(row.kind in _KEEPS for row in done)
+    return CaptureResult.UNKNOWN if money.unwanted and not stands else CaptureResult.APPROVED
 
 
-def _is_taken_back(money: OperationRow, taking: Sequence[OperationRow]) -> bool:
-    done = [row for row in taking if row.state == OperationState.APPROVED]
+def _is_taken_back(money: OperationRow, done: Sequence[OperationRow]) -> bool:
     refunded_minor = sum(row.amount_minor for row in done if row.kind == OperationKind.REFUND)
     return (
         money.decline_code == TAKEN_BACK

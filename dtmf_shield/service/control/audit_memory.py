@@ -13,7 +13,7 @@ from dtmf_shield.model.capture import CaptureResult, replaces
 
 KNOWN_MAX: Final = 4_096
 """Captures that run, captures that ended, operations: so many of each, the oldest forgotten first. cde tells the last
-64 outcomes again."""
+256 outcomes again."""
 
 Fact = str | int | float
 _Value = TypeVar("_Value")
@@ -32,7 +32,7 @@ class AuditMemory:
     def __init__(self) -> None:
         self._running: OrderedDict[str, Begun] = OrderedDict()
         self._ended: OrderedDict[str, tuple[Begun, str]] = OrderedDict()
-        self._operations: OrderedDict[str, str] = OrderedDict()
+        self._operations: OrderedDict[str, tuple[str, str]] = OrderedDict()
 
     def sizes(self) -> tuple[int, int, int]:
         """Return how many captures that run, that have ended, and operations are known."""
@@ -48,7 +48,7 @@ class AuditMemory:
                 case "capture_ended":
                     _keep(self._ended, capture, (self._begun(capture), str(row.get("result", ""))))
                 case "payment":
-                    _keep(self._operations, operation, str(row.get("state", "")))
+                    _keep(self._operations, operation, (str(row.get("state", "")), str(row.get("code", ""))))
                 case _:
                     pass
 
@@ -72,11 +72,11 @@ class AuditMemory:
         _keep(self._ended, capture_id, (begun, result.value))
         return begun
 
-    def operation_is(self, operation_id: str, state: str) -> bool:
-        """Whether that is a new state of an operation."""
-        if self._operations.get(operation_id) == state:
+    def operation_is(self, operation_id: str, state: str, code: str) -> bool:
+        """Whether that is news of an operation. ``code`` alone may be: what a person took back stays approved."""
+        if self._operations.get(operation_id) == (state, code):
             return False
-        _keep(self._operations, operation_id, state)
+        _keep(self._operations, operation_id, (state, code))
         return True
 
     def _begun(self, capture_id: str) -> Begun:

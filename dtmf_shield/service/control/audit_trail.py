@@ -98,8 +98,8 @@ class AuditTrail:
         self.note("capture_ended", capture=outcome.capture_id, result=outcome.result.value, **facts)
 
     def payment_changed(self, payment: PaymentChanged) -> None:
-        """Note what an operation at a gateway has become, each state once."""
-        if not self._memory.operation_is(payment.operation_id, payment.state.value):
+        """Note what an operation at a gateway has become, each state and code once."""
+        if not self._memory.operation_is(payment.operation_id, payment.state.value, payment.code):
             return
         self.note(
             "payment",

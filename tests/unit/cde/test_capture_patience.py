@@ -189,9 +189,38 @@ def test_key_that_came_before_the_other_patience_is_not_lost() -> None:
     assert line.wait(0.2).capture.progress().attempt == 3
 
 
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_half_keyed_field_asked_again_with_other_patience_keeps_its_keys(attempt: int) -> None:
+    line = Line().armed().collect(PAN, PATIENCE).key("42").collect(PAN, SLOW, attempt)
+
+    assert (line.state, line.number()) == (CaptureState.KEYING, b"42")
+    line.wait(6.5).key("4242")
+    assert (line.reason, line.number()) == (None, b"424242")
+    assert line.wait(39.9).reason is None
+    assert line.wait(0.1).reason is RejectReason.TIMEOUT
+
+
+def test_other_patience_that_crossed_a_refusal_gives_no_attempt_back() -> None:
+    line = Line().armed().collect(PAN, PATIENCE).key("5555555555554445").key("5")
+    line.collect(PAN, SLOW, attempt=1)
+    assert (line.number(), line.capture.progress().attempt) == (b"5", 2)
+
+    line.collect(PAN, SLOW, attempt=2)
+    assert (line.number(), line.capture.progress().attempt) == (b"5", 2)
+
+
 def test_entry_that_was_quicker_than_the_other_patience_stays_accepted() -> None:
     line = Line().armed().collect(EXPIRY, PATIENCE).wait(20).key("1230").collect(EXPIRY, SLOW, attempt=2)
     assert (line.state, line.capture.progress().accepted) == (CaptureState.HELD, (EXPIRY,))
+
+
+@pytest.mark.parametrize("keys", ["", "42"])
+def test_total_time_runs_on_through_other_patience_of_the_first_attempt(keys: str) -> None:
+    line = Line().armed().collect(PAN, replace(PATIENCE, total_timeout_ms=30_000)).wait(15).key(keys)
+    line.collect(PAN, replace(SLOW, total_timeout_ms=30_000))
+    left_s = 15 - 0.2 * len(keys)
+    assert line.wait(left_s - 0.1).told() == []
+    assert line.wait(0.2).told() == [given_up(PAN, RejectReason.TIMEOUT)]
 
 
 def test_total_time_runs_on_through_other_patience_and_begins_anew_with_another_visit() -> None:
@@ -199,7 +228,7 @@ def test_total_time_runs_on_through_other_patience_and_begins_anew_with_another_
     assert line.capture.progress().attempt == 2
     assert line.wait(60.2).told() == [given_up(PAN, RejectReason.TIMEOUT)]
 
-    anew = Line().armed().collect(PAN, PATIENCE).wait(15).collect(PAN, SLOW)
+    anew = Line().armed().collect(PAN, SLOW).wait(15).collect(PAN, SLOW)
     assert anew.wait(119.9).told() == []
     assert anew.wait(0.1).told() == [given_up(PAN, RejectReason.TIMEOUT)]
 
@@ -429,6 +458,19 @@ def test_same_key_within_the_debounce_counts_once_and_other_keys_do_not_mind() -
 
 def test_honest_equal_keys_pass_the_debounce() -> None:
     assert Line().armed().collect(PAN, debounced()).key("1111", gap_s=0.2).number() == b"1111"
+
+
+@pytest.mark.parametrize("undone", ["4*", "42*", "42**"])
+def test_digit_right_after_an_undo_is_no_bounce_of_it(undone: str) -> None:
+    line = Line().armed().collect(PAN, debounced()).key(undone)
+    before = line.number()
+    assert line.key("9", gap_s=0.05).number() == before + b"9"
+
+
+def test_undo_that_bounces_takes_back_one_digit() -> None:
+    line = Line().armed().collect(PAN, debounced()).key("424*").key("*", gap_s=0.05)
+    assert line.number() == b"42"
+    assert bytes(line.slot[slots.LAST_KEY_AT :][:1]) == b"*"  # the undo key, no digit
 
 
 def test_without_debounce_both_count() -> None:

@@ -112,7 +112,8 @@ def test_digits_are_wiped_before_money_moves_and_before_a_look_up(begin: str) ->
     getattr(line.capture, begin)()
 
     assert line.empty()
-    assert (line.capture.accepted_brand, line.capture.last4) == ("visa", "4242")
+    line.capture.settle(APPROVED)
+    assert (line.capture.outcome.brand, line.capture.outcome.last4) == ("visa", "4242")
 
 
 @pytest.mark.parametrize("state", AT_GATEWAY)

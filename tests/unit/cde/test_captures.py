@@ -67,7 +67,7 @@ TABLE = IinTable((Path(captures_module.__file__).parent / "iin.toml").read_text(
 class Room:
     """Captures with everything they say, in order."""
 
-    def __init__(self, slot_count: int = 2) -> None:
+    def __init__(self, slot_count: int = 2, earlier: tuple[CaptureOutcome, ...] = ()) -> None:
         size = slot_count * slots.SLOT_BYTES
         self.region = Region(create_region(size, allow_secret=False)[0], size)
         self.mailbox_fd = create_region(MAILBOX_BYTES, allow_secret=False)[0]
@@ -86,6 +86,7 @@ class Room:
             star_codes=("*1",),
             first_generation=7,
             test=True,
+            earlier=earlier,
         )
 
     def to_control(self, message: CdeToControl) -> None:
@@ -517,6 +518,18 @@ def test_media_lost_spares_what_is_already_sending() -> None:
     room.captures.media_lost(3.0)
 
     assert room.outcomes() == [CaptureResult.INTERRUPTED]
+
+
+def test_as_many_outcomes_are_told_again_as_captures_can_end_by_one_restart() -> None:
+    earlier = tuple(
+        CaptureOutcome(capture_id=CaptureId(f"c{number}"), result=CaptureResult.APPROVED)
+        for number in range(slots.SLOTS_MAX)
+    )
+    room = Room(earlier=earlier)
+
+    room.captures.control_connected()
+
+    assert tuple(room.control) == earlier
 
 
 def test_fresh_control_is_told_the_last_outcomes_and_what_runs() -> None:

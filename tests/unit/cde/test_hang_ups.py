@@ -11,6 +11,7 @@ import pytest
 from dtmf_shield.cde.gateways.base import GatewayResultKind, Idempotency
 from dtmf_shield.cde.payments import OnHangUp
 from dtmf_shield.cde.reconciler import AT_ONCE
+from dtmf_shield.model.capture import CaptureResult
 from dtmf_shield.model.ids import CaptureId
 from dtmf_shield.model.payment import OperationKind, OperationState
 from tests.unit.cde.payment_room import FakeGateway, Room, capable
@@ -121,6 +122,62 @@ def test_void_that_could_not_be_sent_is_tried_until_it_is_done_and_done_once(tmp
         assert room.states()[-1] == ("void", "approved")
 
 
+@pytest.mark.parametrize("mishaps", [["refused"] * 6, ["before"] * 40, ["unauthorized"]])
+def test_money_that_is_yet_to_be_taken_back_is_told_as_unknown(tmp_path: Path, mishaps: list[str]) -> None:
+    """Nothing sent, no answer, refused for our credentials: the void is tried again, so the money does not stand."""
+    gateway = FakeGateway(mishaps=mishaps, mishaps_of=frozenset({K.VOID}))
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        paying = asyncio.ensure_future(room.pay())
+        await hang_up_while(room, K.CHARGE)
+
+        result = await paying
+
+        assert (result.kind, result.voided) == (R.UNKNOWN, False)
+        assert room.row(room.operation_of()).state == S.APPROVED
+
+
+def test_money_found_approved_by_a_look_up_is_unknown_while_its_void_is_tried_again(tmp_path: Path) -> None:
+    gateway = FakeGateway(
+        capabilities=capable(NONE, lookup=True),
+        mishaps=["lost"] + ["refused"] * 40,
+        mishaps_of=frozenset({K.CHARGE, K.VOID}),
+    )
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        paying = asyncio.ensure_future(room.pay())
+        await hang_up_while(room, K.CHARGE)
+
+        result = await paying
+
+        assert (result.kind, result.voided) == (R.UNKNOWN, False)
+        assert room.row(room.operation_of()).state == S.APPROVED
+        assert ("void", "failed_before_send") in room.states()
+
+
+@pytest.mark.parametrize("mishaps", [["decline"], []])
+def test_money_that_only_a_person_can_take_back_is_told_as_approved(
+    tmp_path: Path, mishaps: list[str]
+) -> None:
+    gateway = FakeGateway(
+        capabilities=capable(REPLAY, voids=bool(mishaps), refunds=False),
+        mishaps=mishaps,
+        mishaps_of=frozenset({K.VOID}),
+    )
+
+    @in_room(tmp_path, gateway)
+    async def story(room: Room) -> None:
+        paying = asyncio.ensure_future(room.pay())
+        await hang_up_while(room, K.CHARGE)
+
+        result = await paying
+
+        assert (result.kind, result.voided) == (R.APPROVED, False)
+        assert room.told[-1].code == "not_taken_back"
+
+
 def test_hang_up_while_unknown_is_remembered_over_the_death_of_the_process(tmp_path: Path) -> None:
     gateway = FakeGateway(mishaps=["lost"] + ["before"] * 40, mishaps_of=MONEY)
 
@@ -211,7 +268,7 @@ def test_void_is_not_begun_on_what_a_person_closed_since_it_was_listed(tmp_path:
         [listed] = room.ledger.to_take_back()
         room.rows.operations.close_taken_back(listed.idem_key, "Eve, at the gateway")
 
-        assert await room.take_back.take_back(listed) is None
+        assert await room.take_back.take_back(listed) is CaptureResult.CANCELLED
 
         assert room.gateway.effective(K.VOID) == []
 

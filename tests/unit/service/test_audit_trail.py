@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dtmf_shield.audit.anchor import FileAnchor, SyslogAnchor
 from dtmf_shield.audit.chain import verify
@@ -195,6 +196,30 @@ def test_each_new_state_of_an_operation_is_a_row_and_the_same_one_told_again_is_
         ("payment", "intent"),
         ("payment", "unknown"),
         ("payment", "approved"),
+    ]
+
+
+def test_same_state_with_another_code_is_a_row_and_is_still_known_after_a_restart(tmp_path: Path) -> None:
+    """Such as money that a person took back: it stays approved, and its code says the rest."""
+    told = [
+        (OperationState.UNKNOWN, ""),
+        (OperationState.UNKNOWN, "needs_person"),
+        (OperationState.APPROVED, "not_taken_back"),
+        (OperationState.APPROVED, "voided"),
+    ]
+    audit = trail(tmp_path)
+    for state, code in told:
+        audit.payment_changed(replace(paid(state), code=code))
+    audit.close()
+
+    again = trail(tmp_path)
+    again.payment_changed(replace(paid(OperationState.APPROVED), code="voided"))
+    again.payment_changed(replace(paid(OperationState.APPROVED), code="other"))
+    again.close()
+
+    assert noted(tmp_path, "state", "code") == [
+        *(("payment", state.value, code) for state, code in told),
+        ("payment", "approved", "other"),
     ]
 
 

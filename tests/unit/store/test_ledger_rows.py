@@ -162,7 +162,8 @@ def test_what_a_dead_process_left_is_ended_and_a_lost_token_is_no_money(tmp_path
         (Settlement("approved"), ("refund", "approved"), "cancelled"),
         (Settlement("approved", decline_code="voided"), None, "cancelled"),
         (Settlement("unknown"), None, "unknown"),
-        (Settlement("declined"), None, "interrupted"),
+        (Settlement("declined", decline_code="card_declined"), None, "declined"),
+        (Settlement("action_required"), None, "action_required"),
         (Settlement("failed_before_send"), None, "interrupted"),
     ],
 )
@@ -187,6 +188,35 @@ def test_capture_of_a_dead_process_ends_as_its_money_did(
     assert capture_results(tmp_path) == {"c1": result}
 
 
+@pytest.mark.parametrize(
+    ("child", "result"),
+    [
+        (None, "unknown"),
+        (("void", "failed_before_send"), "unknown"),
+        (("void", "declined"), "unknown"),
+        (("capture", "failed_before_send"), "unknown"),
+        (("capture", "unknown"), "unknown"),
+        (("capture", "approved"), "approved"),
+        (("void", "approved"), "cancelled"),
+        (("refund", "approved"), "cancelled"),
+    ],
+)
+def test_money_nobody_waited_for_is_not_told_as_approved_while_it_may_yet_be_taken_back(
+    tmp_path: Path, child: tuple[str, str] | None, result: str
+) -> None:
+    rows = ledger(tmp_path)
+    rows.operations.insert(CHARGE, wall_s=3.0)
+    rows.operations.mark_unwanted("c1")
+    rows.operations.settle("k2", Settlement("approved"), wall_s=4.0)
+    if child is not None:
+        rows.operations.insert(
+            NewOperation("op-3", "c1", child[0], "k3", "g", "op-2", 1_000, "EUR"), wall_s=5.0
+        )
+        rows.operations.settle("k3", Settlement(child[1]), wall_s=6.0)
+
+    assert rows.abandon(9.0) == (AbandonedCapture("c1", CaptureResult(result), "op-2"),)
+
+
 def test_second_gateways_charge_ends_the_capture_where_the_first_did_nothing(tmp_path: Path) -> None:
     rows = ledger(tmp_path)
     rows.operations.insert(replace(CHARGE, parent_id=""), wall_s=3.0)
@@ -196,6 +226,17 @@ def test_second_gateways_charge_ends_the_capture_where_the_first_did_nothing(tmp
     rows.operations.settle("k3", Settlement("approved"), wall_s=6.0)
 
     assert rows.abandon(9.0) == (AbandonedCapture("c1", CaptureResult.APPROVED, "op-3"),)
+
+
+def test_second_gateways_decline_ends_the_capture_where_the_first_did_nothing(tmp_path: Path) -> None:
+    rows = ledger(tmp_path)
+    rows.operations.insert(replace(CHARGE, parent_id=""), wall_s=3.0)
+    rows.operations.settle("k2", Settlement("failed_before_send"), wall_s=4.0)
+    second = replace(CHARGE, parent_id="", operation_id="op-3", idem_key="k3", gateway="fallback")
+    rows.operations.insert(second, wall_s=5.0)
+    rows.operations.settle("k3", Settlement("declined"), wall_s=6.0)
+
+    assert rows.abandon(9.0) == (AbandonedCapture("c1", CaptureResult.DECLINED, "op-3"),)
 
 
 def test_part_of_the_money_given_back_leaves_the_capture_approved(tmp_path: Path) -> None:
