@@ -20,6 +20,7 @@ from dtmf_shield.model.messages import (
     Drain,
     Drained,
     GatewayResolved,
+    ResumeCapture,
     StarCodeKeyed,
     StartCapture,
     SubmitCapture,
@@ -249,10 +250,17 @@ def test_token_that_was_asked_for_when_cde_was_killed_costs_nothing_and_may_be_a
 
 def test_input_that_does_not_fit_is_refused_and_the_capture_goes_on(cde: CdeDriver) -> None:
     capture_id = cde.start("early-1")
-    cde.control.send(SubmitCapture(capture_id))
+    cde.control.send(ResumeCapture(capture_id))
     cde.collect(capture_id, CODE)
 
     assert cde.wait_for_state(CaptureState.WAITING).field == CODE
+
+
+def test_submit_that_comes_too_early_ends_its_capture_for_no_answer_would_come(cde: CdeDriver) -> None:
+    capture_id = cde.start("early-2", row=1)
+    cde.control.send(SubmitCapture(capture_id))
+
+    assert cde.wait_for(CaptureOutcome).result is CaptureResult.REFUSED
 
 
 def test_star_code_of_the_agent_by_info_is_recognised(cde: CdeDriver) -> None:
