@@ -48,6 +48,13 @@ def wait_until(look: Callable[[], Found | None], what: str, limit_s: float = 15.
         time.sleep(POLL_S)
 
 
+def asks(capture: dict[str, Any] | None, step: str) -> bool:
+    """Whether the flow is in ``step`` and its question is open: keys before the first one is armed count for nobody."""
+    if capture is None or capture["step"] != step:
+        return False
+    return capture["current"] is not None or capture["state"] == "choosing"
+
+
 def write_flows(directory: Path) -> Path:
     """Write the shipped flows and the impatient sister of one."""
     directory.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.phone.door import Door
 from tests.interop.beeps import beep_frames, write_beeps
 from tests.interop.phones import AgentCall, Phone, Phones
-from tests.interop.running_service import SHIPPED_FLOWS, RunningService, wait_until
+from tests.interop.running_service import SHIPPED_FLOWS, RunningService, asks, wait_until
 
 pytestmark = pytest.mark.interop
 
@@ -73,7 +73,7 @@ class Talk:
 
     def key(self, step: str, keys: str) -> None:
         """Key once the flow asks."""
-        self.wait_for_step(step)
+        wait_until(lambda: asks(self.shown() or None, step), f"the flow asks in {step}", 25.0)
         self.desk.phones.run(self.caller.call.keys(keys, Door.RFC4733))
 
 

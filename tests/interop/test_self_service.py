@@ -21,7 +21,7 @@ from dtmf_shield.phone.voices import Voice, voice
 from tests.interop.beeps import beep_frames, write_beeps
 from tests.interop.ears import NOTHING, channels_of, heard_by_all, speech_seconds
 from tests.interop.phones import AgentCall, Phone, Phones
-from tests.interop.running_service import RunningService, wait_until
+from tests.interop.running_service import RunningService, asks, wait_until
 
 pytestmark = pytest.mark.interop
 
@@ -53,7 +53,7 @@ class Line:
 
     def key(self, step: str, keys: str, door: Door = Door.RFC4733) -> None:
         """Key once the flow asks."""
-        self.wait_for_step(step)
+        wait_until(lambda: asks(self.service.capture(self.call_id), step), f"the flow asks in {step}", 25.0)
         self.phones.run(self.call.call.keys(keys, door))
 
     def audited(self, event: str) -> list[dict[str, Any]]:

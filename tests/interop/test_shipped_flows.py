@@ -23,7 +23,7 @@ from dtmf_shield.service.demo.walk import sample_inputs, walk_of
 from tests.interop.callers import SECURITY_CODE, VISA, expiry
 from tests.interop.ears import NOTHING, channels_of, heard_by_all, speech_seconds
 from tests.interop.phones import AgentCall, Phone, Phones
-from tests.interop.running_service import SHIPPED_FLOWS, RunningService, wait_until
+from tests.interop.running_service import SHIPPED_FLOWS, RunningService, asks, wait_until
 from tests.unit.service.hook_server import Script, serving
 
 pytestmark = pytest.mark.interop
@@ -154,7 +154,11 @@ def driven(request: pytest.FixtureRequest, house: House) -> Driven:
         if agent is None:  # in so short a call the recording would hold little of a voice
             wait_until(lambda: speech_seconds(caller.call.sent) > 2 * SPEECH_MIN_S, "the caller has talked")
         for step, keys in entries:
-            wait_until(lambda step=step: house.step_of(call_id) == step, f"{flow.id} is in {step}", 10.0)
+            wait_until(
+                lambda step=step: asks(house.service.capture(call_id), step),
+                f"{flow.id} asks in {step}",
+                10.0,
+            )
             house.phones.run(caller.call.keys(keys, door))
         wait_until(lambda: house.rows(call_id, "capture_ended"), f"{flow.id} ends")
         if agent is None:
