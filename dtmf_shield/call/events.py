@@ -104,6 +104,16 @@ class FlowMoved:
     step: str
 
 
+@dataclass(frozen=True, slots=True)
+class FlowAlerted:
+    """A flow ended where a person must look at its payment. ``alert``: the word of the flow's exit, a closed set."""
+
+    call_id: CallId
+    capture_id: CaptureId
+    flow_id: str
+    alert: str
+
+
 CallEvent = (
     CallStarted
     | CallAnswered
@@ -112,6 +122,7 @@ CallEvent = (
     | CallHandedOver
     | CaptureChanged
     | FlowMoved
+    | FlowAlerted
     | CaptureNotStarted
     | ShieldStateChanged
 )

@@ -15,7 +15,7 @@ from dtmf_shield.call import handover, prompting
 from dtmf_shield.call.call import FLOW_TIMERS, Call, Engagement, Stage, Timer
 from dtmf_shield.call.capture_life import arm, capture_over, lost, mask, over, want_capture
 from dtmf_shield.call.context import Context
-from dtmf_shield.call.events import CaptureChanged, FlowMoved
+from dtmf_shield.call.events import CaptureChanged, FlowAlerted, FlowMoved
 from dtmf_shield.call.flow_end import result_of
 from dtmf_shield.flow.engine import FlowState, advance
 from dtmf_shield.flow.engine.commands import (
@@ -289,6 +289,8 @@ def _exit(ctx: Context, now_s: float, call: Call, engagement: Engagement, comman
         ctx.end_capture(engagement.capture_id, result)
     if engagement.outcome is None:
         engagement.outcome = CaptureOutcome(capture_id=engagement.capture_id, result=result)
+    if command.alert:
+        ctx.events.append(FlowAlerted(call.call_id, engagement.capture_id, engagement.flow.id, command.alert))
     over(ctx, now_s, call, engagement)
     elsewhere = call.alone or command.target or command.to == "queue"
     wanted = command.to != "hangup" and command.cause is not ExitCause.CALLER_GONE

@@ -285,7 +285,7 @@ class ExitStep(_Step):
     target: Target | None = None
     """Name of the queue."""
     alert: Literal["reconcile"] | None = None
-    """reconcile: a person must look at the payment."""
+    """reconcile: a person must look at the payment: `flow_alert` in log and audit log."""
 
 
 Step = Annotated[

@@ -37,6 +37,7 @@ from dtmf_shield.call.events import (
     CallPhase,
     CaptureChanged,
     CaptureNotStarted,
+    FlowAlerted,
     FlowMoved,
     ShieldStateChanged,
 )
@@ -512,6 +513,9 @@ class ControlProcess:
             case FlowMoved(call_id=call_id, flow_id=flow_id, step=step):
                 _log.debug("flow_step", call_id=call_id, flow=flow_id, step=step)
                 return
+            case FlowAlerted(call_id=call_id, capture_id=capture_id, flow_id=flow_id, alert=alert):
+                self._audit.note("flow_alert", call=call_id, capture=capture_id, flow=flow_id, alert=alert)
+                _log.warning("flow_alert", call_id=call_id, capture_id=capture_id, flow=flow_id, alert=alert)
             case CaptureNotStarted(call_id=call_id, flow_id=flow_id, reason=reason, faults=faults):
                 _log.warning(
                     "capture_not_started", call_id=call_id, flow=flow_id, reason=reason, faults=faults

@@ -3,6 +3,7 @@
 import pytest
 
 from dtmf_shield.call.errors import CaptureOver, CaptureSending, FieldUnknown, NothingToPay
+from dtmf_shield.call.events import FlowAlerted
 from dtmf_shield.flow.engine.events import HookAnswered, HookOutcome
 from dtmf_shield.model.capture import CaptureResult, CaptureState, ChoiceFault, ControlKey, Hint, RejectReason
 from dtmf_shield.model.ids import LegRole
@@ -16,6 +17,20 @@ def at_confirm(**options):
     house = FlowHouse(**options).begin()
     house.hold_card()
     return house
+
+
+@pytest.mark.parametrize(
+    ("result", "alerts"), [(CaptureResult.UNKNOWN, ["reconcile"]), (CaptureResult.APPROVED, [])]
+)
+def test_a_person_is_called_to_a_payment_that_ended_unknown(result, alerts):
+    house = at_confirm(speaks=False)
+    house.choose(0)
+
+    house.outcome(result)
+
+    told = [event for event in iter(house.core.next_event, None) if isinstance(event, FlowAlerted)]
+    assert [event.alert for event in told] == alerts
+    assert all(event.capture_id == house.capture_id for event in told)
 
 
 def test_a_shipped_flow_goes_from_the_mask_to_the_receipt():
