@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from dtmf_shield.cli.console import EXIT_NO, err, operator_errors, out
 from dtmf_shield.service import start
-from dtmf_shield.service.prompt_flows import check_prompts
+from dtmf_shield.service.prompts.flows import check_prompts
 
 
 def check(

@@ -18,7 +18,7 @@ from dtmf_shield.flow.drawing import as_svg
 from dtmf_shield.flow.finding import Severity
 from dtmf_shield.flow.reference import as_markdown
 from dtmf_shield.flow.schema import json_schema_text
-from dtmf_shield.service import flow_files
+from dtmf_shield.service.flows import files as flow_files
 
 app = typer.Typer(help="Check, simulate, draw and begin IVR flows.", no_args_is_help=True)
 
@@ -54,7 +54,7 @@ def check(
     with operator_errors():
         findings = flow_files.check_files(files)
         if prompts is not None:
-            from dtmf_shield.service.prompt_flows import unbuilt_prompts  # loads the store of prompts
+            from dtmf_shield.service.prompts.flows import unbuilt_prompts  # loads the store of prompts
 
             findings += unbuilt_prompts(prompts, files)
     if sarif:
@@ -98,7 +98,9 @@ def simulate(
     as_json: Annotated[bool, typer.Option("--json", help="The transcript as JSON.")] = False,
 ) -> None:
     """Run a flow on virtual time and print its transcript. Without keys and script: in this terminal, line by line."""
-    from dtmf_shield.service import flow_simulation  # the capture machine loads here, not in `serve`
+    from dtmf_shield.service.flows import (
+        simulation as flow_simulation,  # the capture machine loads here, not in `serve`
+    )
 
     lines = [f"input {pair}" for pair in given or []]
     lines += [f"gateway {outcome}" for outcome in gateway or []]
@@ -124,8 +126,8 @@ def simulate(
 
 
 def _interactive(simulation: object, wanted: object) -> None:
-    from dtmf_shield.service.flow_simulation import Script, Simulation
-    from dtmf_shield.service.flow_simulation.script import ALLOWED, parse_line
+    from dtmf_shield.service.flows.simulation import Script, Simulation
+    from dtmf_shield.service.flows.simulation.script import ALLOWED, parse_line
 
     if not isinstance(simulation, Simulation) or not isinstance(wanted, Script):
         raise TypeError("a simulation and its script")

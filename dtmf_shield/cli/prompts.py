@@ -44,8 +44,8 @@ def build(
 ) -> None:
     """Build the prompts of flows and of the default set. Exit code 1 when a piece could not be built."""
     from dtmf_shield.prompts.build import BuildOptions  # arrays and kernels load here, not in `serve`
-    from dtmf_shield.service.prompt_build import build_prompts
-    from dtmf_shield.service.prompt_flows import flows_of, made_prompts_directory, read_flow_prompts
+    from dtmf_shield.service.prompts.build import build_prompts
+    from dtmf_shield.service.prompts.flows import flows_of, made_prompts_directory, read_flow_prompts
 
     with operator_errors():
         loaded, base = start.read_config(config)
@@ -82,7 +82,7 @@ def list_(
 ) -> None:
     """List what was built: piece, engine, length, text, and the wav file to listen to."""
     from dtmf_shield.prompts.store import PromptStore
-    from dtmf_shield.service.prompt_flows import prompts_directory
+    from dtmf_shield.service.prompts.flows import prompts_directory
 
     with operator_errors():
         loaded, base = start.read_config(config)

@@ -22,7 +22,7 @@ from dtmf_shield.cde.keys.preparation import day_start_s, open_ring
 from dtmf_shield.cde.keys.token_cipher import dek_day
 from dtmf_shield.service.cde_payments import LEDGER_FILE
 from dtmf_shield.service.key_settings import kek_settings
-from dtmf_shield.service.start import state_directory_of
+from dtmf_shield.service.state_directory import state_directory_of
 from dtmf_shield.store.dek_rows import DekRows
 
 

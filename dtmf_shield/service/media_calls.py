@@ -50,7 +50,7 @@ from dtmf_shield.model.messages import (
     rtp_socket_index,
 )
 from dtmf_shield.model.stream import Codec, Direction, LegStatistics, ShieldMode
-from dtmf_shield.service.prompt_pool import PromptPool, load_prompts
+from dtmf_shield.service.prompts.pool import PromptPool, load_prompts
 
 PTIME_MS_MIN: Final = 10
 PTIME_MS_MAX: Final = FRAME_MS_MAX

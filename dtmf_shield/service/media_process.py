@@ -43,7 +43,7 @@ from dtmf_shield.model.messages import (
 from dtmf_shield.service.channel import Channel
 from dtmf_shield.service.entry import run_process
 from dtmf_shield.service.media_calls import MediaCalls
-from dtmf_shield.service.prompt_pool import POOL_SAMPLES, PromptPool
+from dtmf_shield.service.prompts.pool import POOL_SAMPLES, PromptPool
 from dtmf_shield.service.seal.process_rights import give_up_common_rights
 from dtmf_shield.service.seal.step import Step, told
 

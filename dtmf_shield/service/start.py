@@ -18,20 +18,21 @@ from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.messages import ConfigureCde, ConfigureControl, GatewaySettings, VelocityRule
-from dtmf_shield.service import gateway_settings, route_flows
+from dtmf_shield.service import gateway_settings
 from dtmf_shield.service.cde_configuration import Reloaded
 from dtmf_shield.service.control import hook_settings
-from dtmf_shield.service.flow_files import load, shipped_flows
-from dtmf_shield.service.flow_versions import VERSIONS_FOLDER, take_over
+from dtmf_shield.service.flows import routes as route_flows
+from dtmf_shield.service.flows.files import load, served_files
+from dtmf_shield.service.flows.versions import VERSIONS_FOLDER, take_over
 from dtmf_shield.service.gateway_names import GatewayNames
 from dtmf_shield.service.kept_secrets import API_KEY_FILE, CALLER_KEY_FILE, SECRET_BYTES, kept_secret
 from dtmf_shield.service.key_settings import kek_findings, kek_settings
 from dtmf_shield.service.seal.environment import leaks_of_environment
 from dtmf_shield.service.sockets import bind_all
+from dtmf_shield.service.state_directory import state_directory_of
 from dtmf_shield.service.supervisor import Supervisor
 from dtmf_shield.service.test_gateway.launch import TestGatewayProcess
 
-FLOWS_MAX: Final = 200
 RELOADED: Final = frozenset({"gateway", "fallback_gateway", "cde", "keys", "payments", "velocity"})
 """Sections that SIGHUP brings into force, beside the flow files; the others wait for a restart, and the log says so."""
 
@@ -45,40 +46,11 @@ def read_config(path: Path | None) -> tuple[Config, Path]:
     return load_config(path), path.resolve().parent
 
 
-def state_directory_of(config: Config, base: Path, override: Path | None) -> Path:
-    """Return the state directory, made where it is missing, mode 0700."""
-    directory = override or base / config.state.directory
-    try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        probe = directory / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise OperatorError(
-            f"state.directory: {directory} cannot be written ({error.strerror}); name another directory"
-        ) from error
-    return directory.resolve()
-
-
-def flow_files(config: Config, base: Path) -> list[Path]:
-    """Return the flow files that this configuration serves. Raises OperatorError where there is none."""
-    own = config.capture.flows_directory
-    directory = base / own if own else shipped_flows()
-    files = sorted(directory.glob("*.yaml"))
-    if not files:
-        raise OperatorError(f"capture.flows_directory: {directory} holds no flow (*.yaml)")
-    if len(files) > FLOWS_MAX:
-        raise OperatorError(
-            f"capture.flows_directory: {directory} holds {len(files)} flows; {FLOWS_MAX} at most; move some away"
-        )
-    return files
-
-
 def check(config: Config, base: Path) -> list[str]:
     """Check what the configuration points at: flows, files, environment. Returns one sentence a finding."""
     findings: list[str] = []
     known: dict[str, Flow] = {}
-    for path in flow_files(config, base):
+    for path in served_files(config, base):
         try:
             flow = load(path)
             if flow.id in known:
@@ -149,7 +121,9 @@ async def serve(
             sockets=sockets,
             configure_cde=configure_cde,
             configure_control=configure_control,
-            flow_files=await asyncio.to_thread(take_over, state / VERSIONS_FOLDER, flow_files(config, base)),
+            flow_files=await asyncio.to_thread(
+                take_over, state / VERSIONS_FOLDER, served_files(config, base)
+            ),
             clock=SystemClock(),
             scan_mode=scan_mode,
             log=log,
@@ -195,7 +169,7 @@ def _read_again(
     if waiting:
         _refuse_findings(agreed, base)
     configure_cde = _configure_cde(agreed, base, state, gateway, scan_mode)
-    return Reloaded(configure_cde, take_over(state / VERSIONS_FOLDER, flow_files(agreed, base)))
+    return Reloaded(configure_cde, take_over(state / VERSIONS_FOLDER, served_files(agreed, base)))
 
 
 def _resolved(config: Config, base: Path) -> dict[str, Any]:

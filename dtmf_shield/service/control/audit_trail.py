@@ -18,7 +18,7 @@ from dtmf_shield.call.events import CallSnapshot
 from dtmf_shield.model.capture import CaptureOutcome
 from dtmf_shield.model.messages import PaymentChanged
 from dtmf_shield.service.control.audit_memory import AuditMemory, Begun
-from dtmf_shield.service.flow_versions import VERSION_CHARACTERS
+from dtmf_shield.service.flows.versions import VERSION_CHARACTERS
 
 AUDIT_FILE: Final = "audit.jsonl"
 TAIL_BYTES: Final = 1_000_000

@@ -84,7 +84,6 @@ from dtmf_shield.model.messages import (
     VelocityStopped,
 )
 from dtmf_shield.model.stream import Codec, LegStatistics
-from dtmf_shield.service import flow_findings
 from dtmf_shield.service.channel import Channel
 from dtmf_shield.service.control.audit_trail import AuditTrail
 from dtmf_shield.service.control.capture_port import CdeCaptures
@@ -93,8 +92,9 @@ from dtmf_shield.service.control.hook_settings import hooks_of
 from dtmf_shield.service.control.hooks import ControlHooks
 from dtmf_shield.service.control.mailbox import MailboxWriter
 from dtmf_shield.service.control.media_port import MediaRows
-from dtmf_shield.service.flow_versions import VERSIONS_FOLDER, FlowShelf
-from dtmf_shield.service.prompt_check import PROMPTS_FOLDER
+from dtmf_shield.service.flows import findings as flow_findings
+from dtmf_shield.service.flows.versions import VERSIONS_FOLDER, FlowShelf
+from dtmf_shield.service.prompts.check import PROMPTS_FOLDER
 from dtmf_shield.service.seal.process_rights import give_up_common_rights
 from dtmf_shield.service.seal.step import told
 from dtmf_shield.signalling.udp import UdpShell

@@ -28,7 +28,7 @@ from dtmf_shield.service.demo.scenario import FLOW, CallProgress, run_call
 from dtmf_shield.service.demo.service_process import ServiceProcess
 from dtmf_shield.service.demo.summary import CallReport, summary, why_not, write_summary
 from dtmf_shield.service.demo.walk import Walk, walk_of
-from dtmf_shield.service.flow_files import load, shipped_flows
+from dtmf_shield.service.flows.files import load, shipped_flows
 
 STAGGER_S: Final = 1.5
 """Calls begin one after the other, so that each can be watched."""

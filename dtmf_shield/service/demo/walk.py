@@ -33,8 +33,8 @@ from dtmf_shield.flow.language.inputs import Input
 from dtmf_shield.flow.language.steps import CollectStep, ExitStep, MenuStep
 from dtmf_shield.flow.language.words import minor_units
 from dtmf_shield.phone.test_cards import passes_check_digit
-from dtmf_shield.service.flow_simulation.script import Press, Script
-from dtmf_shield.service.flow_simulation.simulation import TODAY, Simulation
+from dtmf_shield.service.flows.simulation.script import Press, Script
+from dtmf_shield.service.flows.simulation.simulation import TODAY, Simulation
 
 ENTRIES_MAX: Final = 100
 """Questions of one walk; a flow that asks more goes round."""

@@ -42,7 +42,7 @@ def engine(tmp_path, monkeypatch):
 @pytest.fixture
 def few_words(monkeypatch):
     monkeypatch.setattr(
-        "dtmf_shield.service.prompt_build.standard_pieces", lambda language: standard_pieces(language)[:5]
+        "dtmf_shield.service.prompts.build.standard_pieces", lambda language: standard_pieces(language)[:5]
     )
 
 

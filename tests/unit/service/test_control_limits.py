@@ -26,7 +26,7 @@ from dtmf_shield.service.control import desk as desk_module
 from dtmf_shield.service.control.audit_trail import AUDIT_FILE, AuditTrail
 from dtmf_shield.service.control.desk import ENDED_SHOWN_MAX, Desk
 from dtmf_shield.service.control.process import ControlProcess, Registry
-from dtmf_shield.service.flow_versions import FlowShelf, take_over
+from dtmf_shield.service.flows.versions import FlowShelf, take_over
 from dtmf_shield.store.calls import RECORD_BYTES_MAX
 
 FLOW_FILE = Path(__file__).parents[3] / "ivr_flows" / "card-tokenize-agent.yaml"

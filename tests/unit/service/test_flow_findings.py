@@ -19,8 +19,8 @@ from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.service import start
 from dtmf_shield.service.control.hook_settings import hooks_of
-from dtmf_shield.service.flow_findings import findings
-from dtmf_shield.service.flow_versions import FlowShelf, take_over
+from dtmf_shield.service.flows.findings import findings
+from dtmf_shield.service.flows.versions import FlowShelf, take_over
 
 FLOWS = Path(__file__).parents[3] / "ivr_flows"
 TEXT = (FLOWS / "card-tokenize-agent.yaml").read_text("utf-8")

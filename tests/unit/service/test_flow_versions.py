@@ -8,8 +8,8 @@ import pytest
 
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.flow.engine.compiler import fingerprint
-from dtmf_shield.service import flow_versions
-from dtmf_shield.service.flow_versions import FlowChanges, FlowShelf, take_over, version_of
+from dtmf_shield.service.flows import versions as flow_versions
+from dtmf_shield.service.flows.versions import FlowChanges, FlowShelf, take_over, version_of
 
 FLOWS = Path(__file__).parents[3] / "ivr_flows"
 TOKENIZE = (FLOWS / "card-tokenize-agent.yaml").read_text("utf-8")

@@ -25,7 +25,7 @@ from dtmf_shield.model.messages import (
     StartRecording,
 )
 from dtmf_shield.service.media_calls import MediaCalls
-from dtmf_shield.service.prompt_pool import PromptPool
+from dtmf_shield.service.prompts.pool import PromptPool
 
 
 class Shard:

@@ -17,10 +17,10 @@ from dtmf_shield.prompts.sound.shaping import Sound, shaped
 from dtmf_shield.prompts.store import PromptStore, StoredForm
 from dtmf_shield.prompts.store_writer import packets_of
 from dtmf_shield.prompts.wanted import flow_pieces, standard_pieces
-from dtmf_shield.service import prompt_build
 from dtmf_shield.service.file_analysis import detect_file, keys_heard
-from dtmf_shield.service.prompt_build import build_prompts, keys_heard_in
-from dtmf_shield.service.prompt_check import FlowPrompts
+from dtmf_shield.service.prompts import build as prompt_build
+from dtmf_shield.service.prompts.build import build_prompts, keys_heard_in
+from dtmf_shield.service.prompts.check import FlowPrompts
 from tests.vectors.dtmf_signal import Recipe, key_stream
 
 SPOKEN = {"ask": {"en-GB": (Text("Press 1 to pay."),), "de-DE": (Text("Zum Zahlen drücken Sie die Eins."),)}}

@@ -13,8 +13,8 @@ from dtmf_shield.prompts.grammar.parts import PAUSES_MS
 from dtmf_shield.prompts.names import literal_name
 from dtmf_shield.prompts.sound.shaping import silence
 from dtmf_shield.prompts.store_writer import StoredPiece, packets_of, write_language
-from dtmf_shield.service.prompt_check import CARE_PIECES, FlowPrompts, prompt_findings
-from dtmf_shield.service.prompt_flows import check_prompts, unbuilt_prompts
+from dtmf_shield.service.prompts.check import CARE_PIECES, FlowPrompts, prompt_findings
+from dtmf_shield.service.prompts.flows import check_prompts, unbuilt_prompts
 
 SORRY = {"sorry": {"en-GB": (Text("Sorry."),)}}
 PAYING = {"paying": {"en-GB": (Text("You pay"), ValueReference("inputs.amount", Formatter.MONEY))}}
@@ -143,7 +143,7 @@ def test_checking_makes_no_directory_and_skips_flows_that_are_wrong(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["flows"]
 
 
-@pytest.mark.parametrize("module", ["dtmf_shield.service.prompt_flows", "dtmf_shield.cli.prompts"])
+@pytest.mark.parametrize("module", ["dtmf_shield.service.prompts.flows", "dtmf_shield.cli.prompts"])
 def test_a_check_loads_neither_kernels_nor_engines(module):
     program = (
         f"import sys, {module};"

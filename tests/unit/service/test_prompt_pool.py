@@ -7,7 +7,7 @@ import pytest
 
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.flow.loader import load_flow
-from dtmf_shield.service.prompt_pool import PromptPool, load_prompts
+from dtmf_shield.service.prompts.pool import PromptPool, load_prompts
 from tests.interop.beeps import AMPLITUDE, BEEP_MS, beep_frames, write_beeps
 
 SHIPPED = Path(__file__).parents[3] / "ivr_flows" / "card-payment-agent.yaml"

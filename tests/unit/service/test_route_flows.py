@@ -7,7 +7,7 @@ import pytest
 from dtmf_shield.base.config import AgentSection, CaptureSection, Config, RouteSection
 from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.service import start
-from dtmf_shield.service.route_flows import findings
+from dtmf_shield.service.flows.routes import findings
 
 ROOT = Path(__file__).parents[3]
 ALONE = (ROOT / "tests" / "unit" / "call" / "pay-alone.yaml").read_text("utf-8")

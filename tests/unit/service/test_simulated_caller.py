@@ -1,7 +1,7 @@
 """The simulation keys into the real capture machine: menus, the way to an agent and repeats are cde's, not its own."""
 
 from dtmf_shield.flow.loader import load_flow
-from dtmf_shield.service.flow_simulation import parse_script, simulate
+from dtmf_shield.service.flows.simulation import parse_script, simulate
 from tests.unit.flow.shipped import TEXTS
 
 SELF_SERVICE = load_flow(TEXTS["card-payment-self-service"], file="self-service.yaml")

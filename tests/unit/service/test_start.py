@@ -19,6 +19,7 @@ from dtmf_shield.base.config import (
 )
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.service import start
+from dtmf_shield.service.flows import files
 
 FLOW = (Path(__file__).parents[3] / "ivr_flows" / "card-tokenize-agent.yaml").read_text()
 
@@ -207,7 +208,7 @@ def test_two_files_with_one_flow_are_a_finding(own, tmp_path):
 
 
 def test_more_flows_than_are_served_are_told_and_not_left_out(own, tmp_path, monkeypatch):
-    monkeypatch.setattr(start, "FLOWS_MAX", 1)
+    monkeypatch.setattr(files, "FLOWS_MAX", 1)
     (tmp_path / "flows" / "b.yaml").write_text(FLOW)
 
     with pytest.raises(OperatorError, match="holds 2 flows; 1 at most"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dtmf_shield.flow.loader import load_flow
-from dtmf_shield.service.flow_simulation import parse_script, simulate
+from dtmf_shield.service.flows.simulation import parse_script, simulate
 
 FLOWS = Path(__file__).parents[3] / "ivr_flows"
 TWINS = sorted((FLOWS / "transcripts").glob("*.transcript"))

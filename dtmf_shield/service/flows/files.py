@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from dtmf_shield.base.config import Config
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.flow.finding import Finding, Severity, closest, listing
 from dtmf_shield.flow.language import Flow
@@ -14,13 +15,28 @@ from dtmf_shield.flow.language.words import ID_PATTERN
 from dtmf_shield.flow.loader import load_flow, read_flow
 from dtmf_shield.flow.schema import SCHEMA_FILE, json_schema_text
 
-CHECKOUT_FLOWS: Final = Path(__file__).parents[2] / "ivr_flows"
+CHECKOUT_FLOWS: Final = Path(__file__).parents[3] / "ivr_flows"
+FLOWS_MAX: Final = 200
 INSTALLED_FLOWS: Final = Path(sys.prefix) / "share" / "dtmf-shield" / "ivr_flows"
 
 
 def shipped_flows() -> Path:
     """Return the directory of the flows that ship with the service."""
     return CHECKOUT_FLOWS if CHECKOUT_FLOWS.is_dir() else INSTALLED_FLOWS
+
+
+def served_files(config: Config, base: Path) -> list[Path]:
+    """Return the flow files that this configuration serves. Raises OperatorError where there is none."""
+    own = config.capture.flows_directory
+    directory = base / own if own else shipped_flows()
+    files = sorted(directory.glob("*.yaml"))
+    if not files:
+        raise OperatorError(f"capture.flows_directory: {directory} holds no flow (*.yaml)")
+    if len(files) > FLOWS_MAX:
+        raise OperatorError(
+            f"capture.flows_directory: {directory} holds {len(files)} flows; {FLOWS_MAX} at most; move some away"
+        )
+    return files
 
 
 def text_of(path: Path) -> str:

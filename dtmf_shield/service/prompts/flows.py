@@ -10,15 +10,16 @@ from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.flow.finding import Finding, Severity
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.loader import load_flow
-from dtmf_shield.service.flow_files import files_of as flow_files_of
-from dtmf_shield.service.prompt_check import PROMPTS_FOLDER, FlowPrompts, prompt_findings
-from dtmf_shield.service.start import flow_files, state_directory_of
+from dtmf_shield.service.flows.files import files_of as flow_files_of
+from dtmf_shield.service.flows.files import served_files
+from dtmf_shield.service.prompts.check import PROMPTS_FOLDER, FlowPrompts, prompt_findings
+from dtmf_shield.service.state_directory import state_directory_of
 
 
 def flows_of(config: Config, base: Path, directory: Path | None) -> list[Path]:
     """Return the flow files of a directory, else of the configuration. Raises OperatorError where there is none."""
     if directory is None:
-        return flow_files(config, base)
+        return served_files(config, base)
     files = sorted(directory.glob("*.yaml"))
     if not files:
         raise OperatorError(f"{directory} holds no flow (*.yaml); name the folder of your flows (--flows)")
@@ -38,7 +39,7 @@ def made_prompts_directory(config: Config, base: Path) -> Path:
 def check_prompts(config: Config, base: Path) -> list[str]:
     """Return one sentence for each flow and language that says what is not built. Flows that are wrong are left out."""
     flows = []
-    for path in flow_files(config, base):
+    for path in served_files(config, base):
         with contextlib.suppress(
             OperatorError, ExceptionGroup
         ):  # ``start.check`` says what is wrong with them

@@ -8,7 +8,7 @@ from dtmf_shield.base.config import Config
 from dtmf_shield.flow.finding import listing
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.language.steps import ExitStep, TransferStep
-from dtmf_shield.service import flow_findings
+from dtmf_shield.service.flows import findings as flow_findings
 
 
 def findings(config: Config, flows: Mapping[str, Flow]) -> list[str]:

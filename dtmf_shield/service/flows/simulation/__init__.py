@@ -3,7 +3,7 @@
 Test cards only: what is typed here ends in the history of a shell.
 """
 
-from dtmf_shield.service.flow_simulation.script import Script, parse_script
-from dtmf_shield.service.flow_simulation.simulation import Simulation, simulate
+from dtmf_shield.service.flows.simulation.script import Script, parse_script
+from dtmf_shield.service.flows.simulation.simulation import Simulation, simulate
 
 __all__ = ["Script", "Simulation", "parse_script", "simulate"]

@@ -17,7 +17,7 @@ from dtmf_shield.base.log import get_logger
 from dtmf_shield.flow.engine.compiler import fingerprint
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.loader import load_flow
-from dtmf_shield.service.flow_files import load, text_of
+from dtmf_shield.service.flows.files import load, text_of
 
 VERSIONS_FOLDER: Final = "flows"
 VERSION_CHARACTERS: Final = 12

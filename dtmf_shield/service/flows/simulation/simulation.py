@@ -35,9 +35,9 @@ from dtmf_shield.flow.engine.events import (
 from dtmf_shield.flow.engine.state import EventRefusedError
 from dtmf_shield.flow.inputs import accept_inputs
 from dtmf_shield.flow.language import Flow
-from dtmf_shield.service.flow_simulation.caller import Caller
-from dtmf_shield.service.flow_simulation.script import AUTH_CODE, Crash, Press, Script, Wait
-from dtmf_shield.service.flow_simulation.transcript import Transcript, of_command, of_event, spoken
+from dtmf_shield.service.flows.simulation.caller import Caller
+from dtmf_shield.service.flows.simulation.script import AUTH_CODE, Crash, Press, Script, Wait
+from dtmf_shield.service.flows.simulation.transcript import Transcript, of_command, of_event, spoken
 
 KEY_MS: Final = 250
 """From one key to the next."""

@@ -21,7 +21,7 @@ from dtmf_shield.prompts.store import StoredForm
 from dtmf_shield.prompts.store_writer import Packets, decoded
 from dtmf_shield.prompts.wanted import DEFAULT_LANGUAGES, WantedPiece, flow_pieces, standard_pieces
 from dtmf_shield.service.file_analysis import keys_heard
-from dtmf_shield.service.prompt_check import FlowPrompts
+from dtmf_shield.service.prompts.check import FlowPrompts
 
 
 def keys_heard_in(packets: Packets) -> int:
