@@ -1,13 +1,14 @@
-"""Who may ask, as FastAPI dependencies: session cookie or bearer key, same-origin proof, Idempotency-Key.
+"""Who may ask, as FastAPI dependencies: session cookie or bearer key, role, same-origin proof, Idempotency-Key.
 
-Default deny: every route but the probes, the login and the page's own files takes :data:`Asker` or :data:`Once`.
+Default deny: every route but the probes, the login and the page's own files takes :func:`asker` or :func:`once` with
+the roles that it is for, or :data:`Asker` where each of them will do.
 """
 
 from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Final, cast
 
@@ -17,7 +18,8 @@ from pydantic import BaseModel
 
 from dtmf_shield.api.events import EventRing
 from dtmf_shield.api.idempotency import StoredAnswers
-from dtmf_shield.api.login import COOKIE, OneTimeLogin, Principal
+from dtmf_shield.api.identity.one_time_login import COOKIE, OneTimeLogin
+from dtmf_shield.api.identity.principal import EVERY_ROLE, Principal, Role
 from dtmf_shield.api.ports import CallDesk
 from dtmf_shield.api.problem import ApiRefusal
 from dtmf_shield.base.clock import Clock
@@ -59,7 +61,7 @@ def _machine(context: ApiContext, authorization: str) -> Principal | None:
     given = authorization[len(_BEARER) :].strip().encode("latin-1", "replace")
     if not hmac.compare_digest(given, context.api_key.encode()):
         return None
-    return Principal("key", by_cookie=False, ends_s=float("inf"))
+    return Principal("key", roles=EVERY_ROLE - {Role.ADMIN}, by_cookie=False, ends_s=float("inf"))
 
 
 def _asker(request: Request) -> Principal:
@@ -70,7 +72,20 @@ def _asker(request: Request) -> Principal:
 
 
 Asker = Annotated[Principal, Depends(_asker)]
+"""Whoever is signed in, whatever their role."""
 Context = Annotated[ApiContext, Depends(context_of)]
+
+
+def asker(*roles: Role) -> Callable[[Request], Principal]:
+    """Return a dependency: somebody who holds one of ``roles``."""
+
+    def allowed(request: Request) -> Principal:
+        principal = _asker(request)
+        if not principal.has(*roles):
+            raise ApiRefusal(403, "role-missing", "Your role does not allow this.")
+        return principal
+
+    return allowed
 
 
 def _require_same_origin(request: Request) -> None:
@@ -102,19 +117,23 @@ class OncePerKey:
         return Response(body, status, media_type="application/json")
 
 
-async def _once(
-    request: Request,
-    principal: Asker,
-    idempotency_key: Annotated[
-        str, Header(description="8 to 64 of A-Z a-z 0-9 _ -, new for each new request")
-    ],
-) -> OncePerKey:
-    if principal.by_cookie:
-        _require_same_origin(request)
-    if not _KEY.fullmatch(idempotency_key):
-        raise ApiRefusal(422, "idempotency-key-form", "Idempotency-Key has 8 to 64 of A-Z a-z 0-9 _ -.")
-    whole = request.method.encode() + b" " + request.url.path.encode() + b"\n" + await request.body()
-    return OncePerKey(context_of(request), principal, idempotency_key, whole)
+def once(*roles: Role) -> Callable[..., Awaitable[OncePerKey]]:
+    """Return a dependency for a POST: one of ``roles``, from our own page or a program, with an Idempotency-Key."""
 
+    allowed = asker(*roles)
 
-Once = Annotated[OncePerKey, Depends(_once)]
+    async def checked(
+        request: Request,
+        idempotency_key: Annotated[
+            str, Header(description="8 to 64 of A-Z a-z 0-9 _ -, new for each new request")
+        ],
+    ) -> OncePerKey:
+        principal = allowed(request)
+        if principal.by_cookie:
+            _require_same_origin(request)
+        if not _KEY.fullmatch(idempotency_key):
+            raise ApiRefusal(422, "idempotency-key-form", "Idempotency-Key has 8 to 64 of A-Z a-z 0-9 _ -.")
+        whole = request.method.encode() + b" " + request.url.path.encode() + b"\n" + await request.body()
+        return OncePerKey(context_of(request), principal, idempotency_key, whole)
+
+    return checked

@@ -13,10 +13,10 @@ from dtmf_shield.api.access import ApiContext
 from dtmf_shield.api.events import HEARTBEAT_S, EventRing
 from dtmf_shield.api.gate import Gate
 from dtmf_shield.api.idempotency import StoredAnswers
-from dtmf_shield.api.login import OneTimeLogin
+from dtmf_shield.api.identity.one_time_login import OneTimeLogin
 from dtmf_shield.api.pages import pages
 from dtmf_shield.api.ports import CallDesk
-from dtmf_shield.api.resources import probes, v1
+from dtmf_shield.api.resources import ROUTERS
 from dtmf_shield.api.views import Snapshot
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.system_clock import SystemClock
@@ -40,7 +40,7 @@ def create_app(
         title="dtmf-shield", version=API_VERSION, docs_url=None, redoc_url=None, redirect_slashes=False
     )
     app.state.context = ApiContext(desk, login, api_key, ring, StoredAnswers(clock), clock)
-    for router in (v1, probes, pages):
+    for router in (*ROUTERS, pages):
         app.include_router(router)
     problem.install(app)
     app.add_middleware(Gate)

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from dtmf_shield.api.identity.principal import Principal
 from dtmf_shield.api.views import CallView, CaptureView, ServiceView, Snapshot
 from dtmf_shield.model.ids import CallId
 
@@ -67,6 +68,17 @@ def _capture_summary(capture: CaptureView) -> dict[str, Any]:
     return {**summary, "capture": capture.id}
 
 
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """One event as it is sent, and the call that it is about; None: everybody's."""
+
+    text: bytes
+    call: CallView | None
+
+    def seen_by(self, reader: Principal) -> bool:
+        return self.call is None or reader.sees(self.call)
+
+
 class EventRing:
     """The ring and its readers. Is the desk's listener; all methods belong to one event loop."""
 
@@ -81,7 +93,7 @@ class EventRing:
     ) -> None:
         """``life`` names this process life; ids of another life are never resumed."""
         self._snapshot, self._life = snapshot, life
-        self._frames: deque[bytes] = deque(maxlen=events_max)
+        self._frames: deque[_Frame] = deque(maxlen=events_max)
         self._next_id = 1
         self._subscribers_max, self._heartbeat_s = subscribers_max, heartbeat_s
         self._wakers: set[asyncio.Event] = set()
@@ -96,8 +108,12 @@ class EventRing:
         self._last.move_to_end(call.id)
         if len(self._last) > CALLS_COMPARED_MAX:
             self._last.popitem(last=False)
+        if before is not None and before.agent != call.agent:
+            # Who saw it may do so no more, and who may now knows nothing of it yet.
+            self._publish(ApiEvent("gone", {"call": call.id}), before)
+            before = None
         for event in changes(before, call):
-            self._publish(event)
+            self._publish(event, call)
 
     def service_changed(self, service: ServiceView) -> None:
         """Publish what holds for every call, as a ``shield`` and a ``payment`` event without a call."""
@@ -119,9 +135,9 @@ class EventRing:
             waker.set()
 
     async def stream(
-        self, last_event_id: str | None, still_allowed: Callable[[], bool]
+        self, last_event_id: str | None, reader: Principal, still_allowed: Callable[[], bool]
     ) -> AsyncGenerator[bytes, None]:
-        """Yield the stream for one reader; ends when ``still_allowed`` says no, or by :meth:`end_streams`."""
+        """Yield what ``reader`` may see; ends when ``still_allowed`` says no, or by :meth:`end_streams`."""
         if self.full:
             return
         waker, begun = asyncio.Event(), self._round
@@ -130,7 +146,7 @@ class EventRing:
         try:
             yield f"retry: {RETRY_MS}\n\n".encode()
             while still_allowed():
-                chunk, position = self._due(position)
+                chunk, position = self._due(position, reader)
                 if chunk:
                     yield chunk
                     continue
@@ -150,13 +166,14 @@ class EventRing:
         waker.clear()
         return True
 
-    def _due(self, position: int | None) -> tuple[bytes, int]:
+    def _due(self, position: int | None, reader: Principal) -> tuple[bytes, int]:
         oldest = self._next_id - len(self._frames)
         if position is None or not oldest <= position <= self._next_id:
-            snapshot = self._snapshot().model_dump(mode="json")
-            return self._frame(self._next_id - 1, "resync", snapshot), self._next_id
+            whole = self._snapshot()
+            seen = whole.model_copy(update={"calls": tuple(filter(reader.sees, whole.calls))})
+            return self._frame(self._next_id - 1, "resync", seen.model_dump(mode="json")), self._next_id
         waiting = list(self._frames)[position - oldest :]
-        return b"".join(waiting), self._next_id
+        return b"".join(frame.text for frame in waiting if frame.seen_by(reader)), self._next_id
 
     def _resume_position(self, last_event_id: str | None) -> int | None:
         if last_event_id is None or len(last_event_id) > EVENT_ID_CHARACTERS_MAX:
@@ -166,8 +183,8 @@ class EventRing:
             return None
         return int(number) + 1
 
-    def _publish(self, event: ApiEvent) -> None:
-        self._frames.append(self._frame(self._next_id, event.type, {"v": 1, **event.data}))
+    def _publish(self, event: ApiEvent, call: CallView | None = None) -> None:
+        self._frames.append(_Frame(self._frame(self._next_id, event.type, {"v": 1, **event.data}), call))
         self._next_id += 1
         for waker in self._wakers:
             waker.set()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from dtmf_shield.api.app import create_app
-from dtmf_shield.api.login import OneTimeLogin
+from dtmf_shield.api.identity.one_time_login import OneTimeLogin
 from dtmf_shield.api.ports import NOTHING_GIVEN, CallNotFound, CaptureNotFound, DeskListener
 from dtmf_shield.api.views import CallView, FlowView, ServiceView, ShieldState
 from dtmf_shield.base.system_clock import SystemClock

@@ -1,4 +1,4 @@
-"""The agent page's files under /ui, and the one-time login. Files are read once: no path comes from outside."""
+"""The pages and their files under /ui, and the one-time login. Files are read once: no path comes from outside."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dtmf_shield.api.access import Context, principal_of
-from dtmf_shield.api.login import COOKIE, SESSION_LIFETIME_S
+from dtmf_shield.api.identity.one_time_login import COOKIE, SESSION_LIFETIME_S
+from dtmf_shield.api.identity.principal import Role
 
 MEDIA_TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".json": "application/json",
 }
+PAGES: Final = {"agent": Role.AGENT}
+"""Pages in the order in which a person is sent to the first that is theirs, with the role that each is for."""
 TICKET_CHARACTERS_MAX: Final = 128
 
 pages = APIRouter(include_in_schema=False)
@@ -36,40 +40,50 @@ class PageFile:
 
 @cache
 def page_files() -> dict[str, PageFile]:
-    """Return the files of api/static by name."""
+    """Return the files of api/static by ``folder/name``."""
     files: dict[str, PageFile] = {}
-    for entry in package_resources.files("dtmf_shield.api").joinpath("static").iterdir():
-        media_type = MEDIA_TYPES.get("." + entry.name.rpartition(".")[2])
-        if media_type is not None:
-            body = entry.read_bytes()
-            files[entry.name] = PageFile(body, media_type, f'"{hashlib.sha256(body).hexdigest()[:16]}"')
+    for folder in package_resources.files("dtmf_shield.api").joinpath("static").iterdir():
+        for entry in folder.iterdir() if folder.is_dir() else ():
+            media_type = MEDIA_TYPES.get("." + entry.name.rpartition(".")[2])
+            if media_type is not None:
+                body = entry.read_bytes()
+                etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+                files[f"{folder.name}/{entry.name}"] = PageFile(body, media_type, etag)
     return files
 
 
 @pages.get("/")
-async def root() -> Response:
-    """Send the browser to the page."""
-    return RedirectResponse("/ui/", status_code=303)
-
-
 @pages.get("/ui")
-async def ui() -> Response:
-    """Send the browser to where relative addresses work."""
+async def root() -> Response:
+    """Send the browser to the pages."""
     return RedirectResponse("/ui/", status_code=303)
 
 
 @pages.get("/ui/")
-async def index(request: Request) -> Response:
-    """Show the agent page, or how to sign in."""
-    if principal_of(request) is None:
-        return _page("signin.html", status=401)
-    return _page("index.html", status=200)
+async def home(request: Request) -> Response:
+    """Send a person to the page of their role, or show how to sign in."""
+    principal = principal_of(request)
+    page = next((page for page, role in PAGES.items() if principal is not None and principal.has(role)), None)
+    if page is None:
+        return _page("signin/index.html", status=401)
+    return RedirectResponse(f"/ui/{page}/", status_code=303)
 
 
-@pages.get("/ui/{name}")
-async def asset(request: Request, name: str) -> Response:
-    """Send a script, style or icon of the page; none holds anything of a call."""
-    file = page_files().get(name)
+@pages.get("/ui/{page}/")
+async def index(request: Request, page: str) -> Response:
+    """Show a page to who has its role, to others how to sign in."""
+    principal = principal_of(request)
+    if page not in PAGES:
+        return Response(status_code=404)
+    if principal is None or not principal.has(PAGES[page]):
+        return _page("signin/index.html", status=401 if principal is None else 403)
+    return _page(f"{page}/index.html", status=200)
+
+
+@pages.get("/ui/{folder}/{name}")
+async def asset(request: Request, folder: str, name: str) -> Response:
+    """Send a script, style, picture or word list of the pages; none holds anything of a call."""
+    file = page_files().get(f"{folder}/{name}")
     if file is None or name.endswith(".html"):
         return Response(status_code=404)
     headers = {"ETag": file.etag, "Cache-Control": "no-cache"}
@@ -85,7 +99,7 @@ async def login(
     """Spend a ticket: open a session and go to the page. A spent link leads a signed-in browser there too."""
     session = context.login.redeem(ticket)
     if session is None and principal_of(request) is None:
-        return _page("signin.html", status=401)
+        return _page("signin/index.html", status=401)
     answer = RedirectResponse("/ui/", status_code=303)
     if session is not None:
         # Not Secure: browsers keep Secure cookies from plain HTTP, and this server is plain HTTP on loopback only.

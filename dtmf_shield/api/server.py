@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from dtmf_shield.api.app import end_streams
-from dtmf_shield.api.login import require_loopback
+from dtmf_shield.api.identity.one_time_login import require_loopback
 from dtmf_shield.base.errors import OperatorError
 
 CONNECTIONS_MAX: Final = 256

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Final
 
-from dtmf_shield.api.login import login_url
+from dtmf_shield.api.identity.one_time_login import login_url
 from dtmf_shield.base.config import Config, load_config
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.base.log import get_logger

@@ -277,6 +277,7 @@ class Desk:
             id=snapshot.call_id,
             trunk=snapshot.trunk,
             dialled=snapshot.dialled,
+            agent=snapshot.agent_name,
             caller_masked=_caller_shown(snapshot.caller_masked),
             state=views.CallState(snapshot.phase.value),
             started_at=datetime.datetime.fromtimestamp(snapshot.started_at_s, datetime.UTC),

@@ -21,7 +21,7 @@ import msgspec
 from fastapi import FastAPI
 
 from dtmf_shield.api.app import create_app
-from dtmf_shield.api.login import OneTimeLogin
+from dtmf_shield.api.identity.one_time_login import OneTimeLogin
 from dtmf_shield.api.server import serve
 from dtmf_shield.base.config import Config, split_host_port
 from dtmf_shield.base.errors import InvariantError, OperatorError

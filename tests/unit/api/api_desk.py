@@ -10,7 +10,8 @@ import httpx
 
 from dtmf_shield.api.app import create_app
 from dtmf_shield.api.events import EventRing
-from dtmf_shield.api.login import COOKIE, OneTimeLogin
+from dtmf_shield.api.identity.one_time_login import COOKIE, OneTimeLogin
+from dtmf_shield.api.identity.principal import EVERY_ROLE, Principal
 from dtmf_shield.api.ports import (
     NOTHING_GIVEN,
     AmountNeeded,
@@ -42,6 +43,7 @@ from dtmf_shield.model.stream import ShieldMode
 
 TEST_PAN = "4242424242424242"
 API_KEY = "k-test-of-the-api-0123456789abcdef"
+ANYBODY = Principal("anybody", roles=EVERY_ROLE, by_cookie=False, ends_s=float("inf"))
 BASE_URL = "http://127.0.0.1:8080"
 FIELDS = (
     FieldSpec(name="pan", kind=FieldKind.CARD_NUMBER),

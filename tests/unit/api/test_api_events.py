@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from api_desk import ApiHouse, a_call, a_capture
+from api_desk import ANYBODY, ApiHouse, a_call, a_capture
 
 from dtmf_shield.api.events import SUBSCRIBERS_MAX, EventRing, changes
 from dtmf_shield.api.views import (
@@ -52,7 +52,7 @@ def events_of(text: str) -> list[tuple[str, str, Any]]:
 
 async def read(ring: EventRing, last_event_id: str | None = None) -> list[tuple[str, str, Any]]:
     """Read what a reader is due now, and one heartbeat, which says that no more is due."""
-    stream = ring.stream(last_event_id, lambda: True)
+    stream = ring.stream(last_event_id, ANYBODY, lambda: True)
     text = ""
     while "event: heartbeat" not in text:
         text += (await anext(stream)).decode()
@@ -165,7 +165,7 @@ async def test_a_gap_gets_a_snapshot_and_then_goes_on() -> None:
 
 async def test_a_reader_that_falls_behind_while_connected_is_told_by_a_snapshot() -> None:
     ring = a_ring(events_max=2)
-    stream = ring.stream(None, lambda: True)
+    stream = ring.stream(None, ANYBODY, lambda: True)
     await anext(stream)
     await anext(stream)
 
@@ -179,7 +179,7 @@ async def test_a_reader_that_falls_behind_while_connected_is_told_by_a_snapshot(
 
 
 async def test_silence_is_filled_with_heartbeats() -> None:
-    stream = a_ring().stream(None, lambda: True)
+    stream = a_ring().stream(None, ANYBODY, lambda: True)
 
     chunks = [await anext(stream) for _ in range(4)]
 
@@ -190,7 +190,7 @@ async def test_silence_is_filled_with_heartbeats() -> None:
 
 async def test_a_reader_waiting_is_woken_by_an_event() -> None:
     ring = a_ring(heartbeat_s=30)
-    stream = ring.stream(None, lambda: True)
+    stream = ring.stream(None, ANYBODY, lambda: True)
     await anext(stream)
     await anext(stream)
 
@@ -207,11 +207,11 @@ async def test_a_reader_waiting_is_woken_by_an_event() -> None:
 
 async def test_readers_are_bounded_and_leave_no_trace() -> None:
     ring = a_ring(subscribers_max=1)
-    stream = ring.stream(None, lambda: True)
+    stream = ring.stream(None, ANYBODY, lambda: True)
     await anext(stream)
 
     assert ring.full
-    assert [chunk async for chunk in ring.stream(None, lambda: True)] == []
+    assert [chunk async for chunk in ring.stream(None, ANYBODY, lambda: True)] == []
     await stream.aclose()
     assert not ring.full
 
@@ -246,7 +246,7 @@ async def _stream(house: ApiHouse, client: Any, headers: dict[str, str] | None =
 
 async def test_too_many_streams_are_refused() -> None:
     house = ApiHouse()
-    streams = [house.ring.stream(None, lambda: True) for _ in range(SUBSCRIBERS_MAX)]
+    streams = [house.ring.stream(None, ANYBODY, lambda: True) for _ in range(SUBSCRIBERS_MAX)]
     for stream in streams:
         await anext(stream)
     async with house.machine() as client:

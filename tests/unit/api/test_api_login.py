@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from api_desk import ApiHouse, HandClock, a_call
 
-from dtmf_shield.api.login import (
+from dtmf_shield.api.identity.one_time_login import (
     COOKIE,
     SESSION_LIFETIME_S,
     TICKET_LIFETIME_S,
@@ -111,7 +111,7 @@ async def test_the_link_opens_a_session_and_leads_to_the_page() -> None:
         assert "path=/" in cookie
         assert "secure" not in cookie  # plain HTTP on loopback: a browser would not keep it
         assert (await client.get("/v1/calls")).status_code == 200
-        assert "Take card details" in (await client.get("/ui/")).text
+        assert "Take card details" in (await client.get("/ui/agent/")).text
 
 
 @pytest.mark.anyio
@@ -155,16 +155,16 @@ async def test_the_page_without_a_session_is_the_sign_in_page_and_its_files_are_
     house = ApiHouse(a_call())
     async with house.client() as client:
         assert (await client.get("/ui/")).status_code == 401
-        assert (await client.get("/ui/app.js")).headers["content-type"].startswith("text/javascript")
-        assert (await client.get("/ui/index.html")).status_code == 404
-        assert (await client.get("/ui/..%2fapp.py")).status_code == 404
+        assert (await client.get("/ui/agent/app.js")).headers["content-type"].startswith("text/javascript")
+        assert (await client.get("/ui/agent/index.html")).status_code == 404
+        assert (await client.get("/ui/agent/..%2fapp.py")).status_code == 404
         assert (await client.get("/ui")).headers["location"] == "/ui/"
 
 
 @pytest.mark.anyio
 async def test_a_file_that_has_not_changed_is_not_sent_again() -> None:
     async with ApiHouse().client() as client:
-        first = await client.get("/ui/style.css")
-        again = await client.get("/ui/style.css", headers={"if-none-match": first.headers["etag"]})
+        first = await client.get("/ui/shared/style.css")
+        again = await client.get("/ui/shared/style.css", headers={"if-none-match": first.headers["etag"]})
 
     assert (again.status_code, again.content) == (304, b"")

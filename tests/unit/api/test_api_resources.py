@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from api_desk import API_KEY, TEST_PAN, ApiHouse, MemoryDesk, a_call, a_capture
+from api_desk import ANYBODY, API_KEY, TEST_PAN, ApiHouse, MemoryDesk, a_call, a_capture
 
 from dtmf_shield.api.gate import BODY_BYTES_MAX
 from dtmf_shield.api.ports import CapturesFull
@@ -478,7 +478,7 @@ async def test_loopback_names_are_served(host: str) -> None:
         assert (await client.get("/v1/calls", headers={"host": host})).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/ui/", "/ui/app.js", "/v1/calls", "/nowhere", "/livez"])
+@pytest.mark.parametrize("path", ["/ui/", "/ui/agent/app.js", "/v1/calls", "/nowhere", "/livez"])
 async def test_every_answer_has_the_security_headers(path: str) -> None:
     async with ApiHouse().client() as client:
         headers = (await client.get(path)).headers
@@ -562,7 +562,7 @@ async def test_no_answer_holds_more_than_four_digits_of_the_card_even_where_mess
 
 
 async def _first_frames(house: ApiHouse) -> str:
-    stream = house.ring.stream(None, lambda: True)
+    stream = house.ring.stream(None, ANYBODY, lambda: True)
     frames = [await anext(stream), await anext(stream)]
     await stream.aclose()
     return b"".join(frames).decode()

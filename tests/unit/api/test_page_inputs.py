@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-STATIC = Path(__file__).parents[3] / "dtmf_shield" / "api" / "static"
+STATIC = Path(__file__).parents[3] / "dtmf_shield" / "api" / "static" / "agent"
 
 
 def run(module: str, expression: str) -> Any:

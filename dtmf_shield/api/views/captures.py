@@ -10,12 +10,20 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
-
-from dtmf_shield.base.log import holds_card_number
+from dtmf_shield.api.views.words import (
+    FILLED,
+    Currency,
+    Last4,
+    Mask,
+    OperationReference,
+    Step,
+    TokenReference,
+    Value,
+    View,
+    Word,
+)
 from dtmf_shield.model.capture import (
     KEYS_MAX,
     VALUE_KEYS_MAX,
@@ -31,11 +39,9 @@ from dtmf_shield.model.capture import (
 )
 from dtmf_shield.model.ids import CallId, CaptureId, Token
 from dtmf_shield.model.payment import NO_MONEY, Money
-from dtmf_shield.model.stream import ShieldMode
 
 KEYS_SHOWN_MAX: Final = 19
 """A mask of a card is never longer: the longest card number (ISO/IEC 7812-1)."""
-NAME_CHARACTERS_MAX: Final = 64
 LABELS: Final = {
     FieldKind.CARD_NUMBER: "Card number",
     FieldKind.EXPIRY: "Expiry date",
@@ -49,7 +55,7 @@ LABELS: Final = {
     FieldKind.AMOUNT: "Amount",
 }
 
-_FILLED, _EMPTY = "•", "○"
+_EMPTY: Final = "○"
 _GROUPS_AMEX: Final = (4, 6, 5)
 _GROUPS_CARD: Final = (4, 4, 4, 4, 3)
 _GOOD: Final = frozenset({CaptureResult.TOKEN, CaptureResult.APPROVED})
@@ -68,51 +74,6 @@ _VALUE: Final = re.compile(rf"[0-9]{{1,{VALUE_KEYS_MAX}}}")
 _WORD: Final = re.compile(r"[a-z_]{1,40}")
 _STEP: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _LAST4: Final = re.compile(r"[0-9]{4}")
-
-
-def _dialled_shown(dialled: str) -> str:
-    """A number long enough to be a card, with a right check digit, is not shown: it may be one."""
-    return _FILLED * 4 if holds_card_number(dialled) else dialled[:NAME_CHARACTERS_MAX]
-
-
-Word = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]
-"""From a closed list: no digit fits."""
-Step = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-"""A name of the flow file."""
-Last4 = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-OperationReference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-Value = Annotated[str, StringConstraints(pattern=rf"^[0-9]{{1,{VALUE_KEYS_MAX}}}$")]
-"""What was keyed into a field that the flow calls not sensitive: too short for a card number."""
-Mask = Annotated[str, StringConstraints(pattern=r"^[•○ /]{0,40}$")]
-CallerMasked = Annotated[str, StringConstraints(pattern=r"^(••[0-9]{0,2}|anonymous)$")]
-TokenReference = Annotated[str, StringConstraints(pattern=r"^([A-Za-z]{1,8}_)?….{0,4}$")]
-Dialled = Annotated[str, AfterValidator(_dialled_shown)]
-WholeSecond = Annotated[datetime, AfterValidator(lambda moment: moment.replace(microsecond=0))]
-
-
-class View(BaseModel):
-    """A response model: immutable, nothing extra."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class CallState(enum.StrEnum):
-    """Where a call is, in words for the agent."""
-
-    RINGING = "ringing"
-    EARLY = "early"
-    TALKING = "talking"
-    HELD = "held"
-    ENDED = "ended"
-
-
-class ShieldState(enum.StrEnum):
-    """``off`` only where there is no audio to shield (an ended call); ``fault`` is never to be read as on."""
-
-    ON = "on"
-    OFF = "off"
-    FAULT = "fault"
 
 
 class FieldState(enum.StrEnum):
@@ -188,87 +149,11 @@ class CaptureView(View):
     hint: Hint | None = None
 
 
-class ShieldView(View):
-    """The shield of one call: its state, and how the audio coming from each leg is treated."""
-
-    state: ShieldState
-    caller: ShieldMode | None = None
-    agent: ShieldMode | None = None
-
-
 class TokenView(View):
     """The token itself, for the merchant's program; pages see its reference only."""
 
     token: Token
     test: bool
-
-
-class CallView(View):
-    """One call with its last capture."""
-
-    id: CallId
-    trunk: str
-    dialled: Dialled
-    caller_masked: CallerMasked
-    state: CallState
-    started_at: WholeSecond
-    shield: ShieldView
-    capture: CaptureView | None = None
-
-
-class InputView(View):
-    """One input of a flow that whoever starts it may say, as text in ``inputs`` under this name.
-
-    What is null or empty is no rule. ``pattern`` (a regular expression of Python) must match the whole.
-    """
-
-    name: str
-    type: Literal["money", "currency", "text", "digits"]
-    required: bool
-    min: str | None = None
-    max: str | None = None
-    allowed: tuple[str, ...] = ()
-    pattern: str | None = None
-    length: int
-
-
-class FlowView(View):
-    """A flow that a capture may be started with."""
-
-    id: str
-    title: str
-    needs_amount: bool = False
-    """Whether an amount must be said to start it: ``amount_minor`` and ``currency``, or the inputs that hold them."""
-    inputs: tuple[InputView, ...] = ()
-    """Those that come with the call (a SIP header, a number) are not among them."""
-
-
-class ServiceView(View):
-    """What holds for every call: whether media shields, whether the payment service answers."""
-
-    shield: ShieldState
-    gateway: Literal["up", "down", "unknown"] = "unknown"
-
-
-class CallList(View):
-    """Calls in progress, then those that ended lately."""
-
-    calls: tuple[CallView, ...]
-
-
-class FlowList(View):
-    """Flows by their identifier."""
-
-    flows: tuple[FlowView, ...]
-
-
-class Snapshot(View):
-    """Everything a page needs to start or to start again."""
-
-    v: Literal[1] = 1
-    service: ServiceView
-    flows: tuple[FlowView, ...]
-    calls: tuple[CallView, ...]
 
 
 def token_reference(token: Token) -> str | None:
@@ -286,7 +171,7 @@ def mask(kind: FieldKind, count: int, of: int | None, brand: str | None) -> str:
     """Draw ``count`` keys: ``•`` for a key that is there, ``○`` for one to come where ``of`` is known."""
     shown_max = KEYS_SHOWN_MAX if kind is FieldKind.CARD_NUMBER else KEYS_MAX
     total = min(max(count, of or 0, 0), shown_max)
-    drawn = _FILLED * min(max(count, 0), total) + _EMPTY * (total - min(max(count, 0), total))
+    drawn = FILLED * min(max(count, 0), total) + _EMPTY * (total - min(max(count, 0), total))
     if kind is not FieldKind.CARD_NUMBER and kind is not FieldKind.EXPIRY:
         return (
             " ".join(drawn[start : start + 4] for start in range(0, len(drawn), 4)) if total > 10 else drawn

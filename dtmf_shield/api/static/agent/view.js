@@ -1,6 +1,6 @@
 // Draws the state into the page; keeps nodes (and with them the focus) where only words change.
 import { make } from "./elements.js";
-import { icon } from "./icons.js";
+import { icon } from "../shared/icons.js";
 import { askedInputs, labelOf, ruleOf } from "./inputs.js";
 import { badgeState } from "./state_words.js";
 import { running, speaking } from "./store.js";

@@ -1,5 +1,5 @@
 // The two custom elements of the page (light DOM): the shield badge and one field's row.
-import { icon } from "./icons.js";
+import { icon } from "../shared/icons.js";
 import { SHIELD, brandName, countWords, fieldWords } from "./words.js";
 
 export function make(tag, className, ...children) {

@@ -16,6 +16,7 @@ export function reduce(state, type, data) {
     case "capture": return withCall(state, data.call, (call) => ({ ...call, capture: capture(call.capture, data) }));
     case "field": return withCall(state, data.call, (call) => ({ ...call, capture: field(call.capture, data) }));
     case "payment": return payment(state, data);
+    case "gone": return gone(state, data.call);
     default: return state;
   }
 }
@@ -57,6 +58,13 @@ function shield(state, data) {
   if (data.call === null) return { ...state, service: { ...state.service, shield: data.state } };
   const { state: now, caller, agent } = data;
   return withCall(state, data.call, (call) => ({ ...call, shield: { state: now, caller, agent } }));
+}
+
+// The call is another agent's now.
+function gone(state, id) {
+  const calls = new Map(state.calls);
+  calls.delete(id);
+  return select({ ...state, calls });
 }
 
 function payment(state, data) {

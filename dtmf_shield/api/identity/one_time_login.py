@@ -1,8 +1,8 @@
 """Login by a one-time link: the ticket in the link opens one local session, kept in a signed cookie.
 
 Tickets live in memory as digests and are spent by their first use. Sessions are stateless (HMAC-SHA-256 over their
-random name and end), so that they outlive a restart of the process where the same secret is given again. There are no
-users, roles or passwords here: whoever can read the terminal that started the service is its local administrator.
+random name and end), so that they outlive a restart of the process where the same secret is given again. Whoever
+can read the terminal that started the service is its local administrator and holds every role.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import hashlib
 import hmac
 import ipaddress
 import secrets
-from dataclasses import dataclass
 from typing import Final
 
+from dtmf_shield.api.identity.principal import EVERY_ROLE, Principal
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.errors import OperatorError
 
@@ -26,15 +26,6 @@ TICKETS_MAX: Final = 16
 COOKIE: Final = "dtmf_shield_session"
 COOKIE_CHARACTERS_MAX: Final = 256
 SECRET_BYTES_MIN: Final = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who asks. ``name`` is random for a session and ``key`` for a machine; ``ends_s`` is wall time."""
-
-    name: str
-    by_cookie: bool
-    ends_s: float
 
 
 class OneTimeLogin:
@@ -72,7 +63,9 @@ class OneTimeLogin:
         if not hmac.compare_digest(signature, self._sign(f"{name}.{ends}")):
             return None
         ends_s = float(ends)  # signed by us: a number
-        return Principal(name, by_cookie=True, ends_s=ends_s) if self._clock.wall_s() < ends_s else None
+        if self._clock.wall_s() >= ends_s:
+            return None
+        return Principal(name, roles=EVERY_ROLE, by_cookie=True, ends_s=ends_s)
 
     def _sign(self, body: str) -> str:
         mac = hmac.digest(self._key, body.encode(), "sha256")

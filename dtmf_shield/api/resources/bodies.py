@@ -1,0 +1,42 @@
+"""Forms that request bodies share: nothing extra, nothing echoed, no card number in any text."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final
+
+from fastapi import Path
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+
+from dtmf_shield.base.log import holds_card_number
+
+DIGITS_IN_A_ROW_MAX: Final = 11
+"""One less than the shortest card number still issued (Maestro, 12)."""
+_LONG_RUN: Final = re.compile(rf"[0-9]{{{DIGITS_IN_A_ROW_MAX + 1}}}")
+
+
+def _no_card_number(text: str) -> str:
+    if _LONG_RUN.search(text) or holds_card_number(text) or holds_card_number(text.replace("-", "")):
+        raise ValueError("looks like a card number")
+    return text
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,32}$"), AfterValidator(_no_card_number)]
+InputName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$"), AfterValidator(_no_card_number)
+]
+InputText = Annotated[
+    str, StringConstraints(strict=True, min_length=1, max_length=64), AfterValidator(_no_card_number)
+]
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
+Identifier = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class RequestBody(BaseModel):
+    """A request body: nothing extra, and its values stay out of error texts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class NoMembers(RequestBody):
+    """A command that needs no more words."""

@@ -1,0 +1,80 @@
+"""Views of calls and of what holds for every call."""
+
+from __future__ import annotations
+
+import enum
+from typing import Literal
+
+from dtmf_shield.api.views.captures import CaptureView
+from dtmf_shield.api.views.flows import FlowView
+from dtmf_shield.api.views.words import (
+    CallerMasked,
+    Dialled,
+    View,
+    WholeSecond,
+)
+from dtmf_shield.model.ids import CallId
+from dtmf_shield.model.stream import ShieldMode
+
+
+class CallState(enum.StrEnum):
+    """Where a call is, in words for the agent."""
+
+    RINGING = "ringing"
+    EARLY = "early"
+    TALKING = "talking"
+    HELD = "held"
+    ENDED = "ended"
+
+
+class ShieldState(enum.StrEnum):
+    """``off`` only where there is no audio to shield (an ended call); ``fault`` is never to be read as on."""
+
+    ON = "on"
+    OFF = "off"
+    FAULT = "fault"
+
+
+class ShieldView(View):
+    """The shield of one call: its state, and how the audio coming from each leg is treated."""
+
+    state: ShieldState
+    caller: ShieldMode | None = None
+    agent: ShieldMode | None = None
+
+
+class CallView(View):
+    """One call with its last capture."""
+
+    id: CallId
+    trunk: str
+    dialled: Dialled
+    agent: str = ""
+    """Whose call it is; empty while the caller is alone."""
+    caller_masked: CallerMasked
+    state: CallState
+    started_at: WholeSecond
+    shield: ShieldView
+    capture: CaptureView | None = None
+
+
+class ServiceView(View):
+    """What holds for every call: whether media shields, whether the payment service answers."""
+
+    shield: ShieldState
+    gateway: Literal["up", "down", "unknown"] = "unknown"
+
+
+class CallList(View):
+    """Calls in progress, then those that ended lately."""
+
+    calls: tuple[CallView, ...]
+
+
+class Snapshot(View):
+    """Everything a page needs to start or to start again."""
+
+    v: Literal[1] = 1
+    service: ServiceView
+    flows: tuple[FlowView, ...]
+    calls: tuple[CallView, ...]

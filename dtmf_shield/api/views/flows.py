@@ -1,0 +1,42 @@
+"""Views of the flows that a capture may be started with."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from dtmf_shield.api.views.words import (
+    View,
+)
+
+
+class InputView(View):
+    """One input of a flow that whoever starts it may say, as text in ``inputs`` under this name.
+
+    What is null or empty is no rule. ``pattern`` (a regular expression of Python) must match the whole.
+    """
+
+    name: str
+    type: Literal["money", "currency", "text", "digits"]
+    required: bool
+    min: str | None = None
+    max: str | None = None
+    allowed: tuple[str, ...] = ()
+    pattern: str | None = None
+    length: int
+
+
+class FlowView(View):
+    """A flow that a capture may be started with."""
+
+    id: str
+    title: str
+    needs_amount: bool = False
+    """Whether an amount must be said to start it: ``amount_minor`` and ``currency``, or the inputs that hold them."""
+    inputs: tuple[InputView, ...] = ()
+    """Those that come with the call (a SIP header, a number) are not among them."""
+
+
+class FlowList(View):
+    """Flows by their identifier."""
+
+    flows: tuple[FlowView, ...]
