@@ -26,7 +26,6 @@ from dtmf_shield.flow.language.steps import (
 )
 from dtmf_shield.model.capture import Patience
 from dtmf_shield.model.payment import OperationKind
-from dtmf_shield.model.prompt import Formatter, ValueReference
 
 SLOW_FACTOR: Final = 2
 """Key timeouts of the slow mode, as a multiple."""
@@ -133,14 +132,7 @@ def _voided(flow: Flow, field: str) -> frozenset[str]:
 
 
 def _prompted(spoken: Any) -> Prompted:
-    pieces = spoken.pieces()
-    parts = tuple(
-        (None, piece.reference, piece.formatter)
-        if isinstance(piece, ValueReference)
-        else (piece, "", Formatter.SPELL)
-        for piece in pieces
-    )
-    return Prompted(pieces, any(part[0] is None for part in parts), spoken.loop, parts)
+    return Prompted(spoken.pieces(), spoken.loop)
 
 
 def _compiled(flow: Flow, name: str, step: Step, keys: Keys) -> CompiledStep:

@@ -158,7 +158,7 @@ def _begin_menu(state: FlowState, _at: CompiledStep) -> Step:
 
 
 def _begin_play(state: FlowState, at: CompiledStep) -> Step:
-    commands = () if state.caller_gone else say(state, at.prompt)
+    commands = () if state.caller_gone else say(state)
     return (state, commands) if commands else enter(state, at.next["ok"])
 
 
@@ -176,8 +176,7 @@ def _begin_http(state: FlowState, at: CompiledStep) -> Step:
         (path.partition(".")[2] or path, state.values.get(path, "")) for path in at.data.request.send
     )
     call = CallHook(at.data.request.hook, send, at.data.timeout)
-    wait = say(state, at.prompt) if at.prompt else ()
-    return state, (call, SetTimer(_ANSWER, at.data.timeout, state.visits), *wait)
+    return state, (call, SetTimer(_ANSWER, at.data.timeout, state.visits), *say(state))
 
 
 def _begin_money(state: FlowState, at: CompiledStep) -> Step:
@@ -200,8 +199,7 @@ def _begin_money(state: FlowState, at: CompiledStep) -> Step:
             return enter(state, at.next["gateway_down"])  # nothing to charge: nothing is sent
     reference = values.get(order.reference, "")
     charge = Charge(order.operation, order.gateway, amount_minor, currency, reference, state.cards)
-    wait = say(state, at.prompt) if at.prompt else ()
-    return state, (charge, SetTimer(_ANSWER, order.timeout_ms, state.visits), *wait)
+    return state, (charge, SetTimer(_ANSWER, order.timeout_ms, state.visits), *say(state))
 
 
 def _amount_minor(amount: str, currency: str) -> int:

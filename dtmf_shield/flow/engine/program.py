@@ -17,9 +17,9 @@ from dtmf_shield.model.capture import Patience
 from dtmf_shield.model.payment import OperationKind
 from dtmf_shield.model.prompt import Formatter, Piece, Recording, Text
 
-SAID_MAX: Final = 4_096
-"""What is kept of prompts that were worked out."""
-
+SAID_MAX: Final = 512
+"""What is kept of prompts that were worked out, in one step."""
+SayingKey = str | tuple[str | int | bool, ...]
 
 Question = Collect | OpenMenu
 Row = Mapping[type, Callable[[Any, Any], tuple[Any, tuple[Command, ...]]]]
@@ -80,6 +80,8 @@ class CompiledStep:
     limit_visits: int = 0
     limit_then: str = ""
     exit: Exit | None = None
+    said: dict[SayingKey, Saying] = dataclasses.field(default_factory=dict, repr=False)
+    """What this step says, as far as it was worked out already, by everything that chooses it. At most SAID_MAX."""
 
     @property
     def data(self) -> Any:
@@ -92,21 +94,24 @@ class Prompted:
     """One prompt in one language."""
 
     pieces: tuple[Piece, ...]
-    has_values: bool
     loop: bool
-    parts: tuple[tuple[Text | Recording | None, str, Formatter], ...]
-    """The pieces once more; without a piece: the reference of a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Saying:
-    """What is asked and said at one place of a flow: the commands, or the parts where it speaks values of the call."""
+    """What is asked and said at one place of a flow, worked out once: nothing of any call is in it."""
 
-    commands: tuple[Question | Play, ...]
-    """All of them where no value is spoken."""
-    question: tuple[Question, ...] = ()
-    parts: tuple[tuple[Text | Recording | None, str, Formatter], ...] = ()
-    loop: bool = False
+    question: tuple[Question, ...]
+    pieces: tuple[Text | Recording | None, ...]
+    """What is said; None where a value of the call is spoken."""
+    gaps: tuple[Gap, ...]
+    loop: bool
+    commands: tuple[Command, ...]
+    """All of it, ready to be given out wherever no value is spoken."""
+
+
+Gap = tuple[int, str, Formatter]
+"""Where in the pieces a value is spoken, its reference, and how it is spoken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,5 +152,3 @@ class Program:
     """Reference to the currency, where it is an input."""
     implicit: dict[ExitCause, CompiledStep]
     time_limit: tuple[SetTimer, ...]
-    said: dict[tuple[str | int | bool, ...], Saying] = dataclasses.field(default_factory=dict)
-    """What was worked out already, by everything that chooses a prompt. At most SAID_MAX."""
