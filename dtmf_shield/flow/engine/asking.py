@@ -68,24 +68,26 @@ def progressed(state: FlowState, event: ev.Progressed) -> Step:
 
 def accepted(state: FlowState, event: ev.Accepted) -> Step:
     """Note a field that cde holds; go on where it is the one that was asked for."""
-    if event.field not in state.program.told:
-        raise InvariantError(f"flow {state.program.flow.id} has no field {event.field}")
     state = with_accepted(state, event)
-    if event.field != state.at.field:
+    at = state.at
+    if event.field != at.field:
         return state, ()
     if state.return_to:
         interrupted = state.program.steps[state.return_to]
         if interrupted.field not in state.accepted:
             return enter(replace(state, return_to=""), interrupted.name)
-    return enter(state, state.at.next["ok"])
+    return enter(state, at.next["ok"])
 
 
 def with_accepted(state: FlowState, event: ev.Accepted) -> FlowState:
-    """Return the state that knows a field as held, with what may be told of it."""
-    accepted = state.accepted | {event.field}
+    """Return the state that knows a field as held, with what may be told of it. Raises InvariantError for no field."""
+    names = state.program.told.get(event.field)
+    if names is None:
+        raise InvariantError(f"flow {state.program.flow.id} has no field {event.field}")
+    accepted = state.accepted | names.alone.names
     if not (event.last4 or event.value or event.brand):
         return replace(state, accepted=accepted)
-    names, values = state.program.told[event.field], dict(state.values)
+    values = dict(state.values)
     if event.last4 or event.brand:
         values[names.last4], values[names.brand] = event.last4, event.brand
     if event.value:
@@ -136,7 +138,7 @@ def lost(state: FlowState, event: ev.FieldLost) -> Step:
     """Forget a field that cde holds no more; but what was released stays known until it is asked for anew."""
     if event.field not in state.accepted or event.field in state.program.released:
         return state, ()
-    return without(state, frozenset({event.field})), ()
+    return without(state, state.program.told[event.field].alone), ()
 
 
 def failed(state: FlowState, event: ev.FieldFailed) -> Step:
@@ -183,8 +185,7 @@ def redo(state: FlowState, _event: ev.AgentRedo) -> Step:
     """Have the present field keyed again; with a card number its code is worthless."""
     target = state.at.next.get("agent_redo", state.at.name)
     field = state.at.field
-    lost = state.program.voided[field] if field else frozenset[str]()
-    return enter(without(state, lost), target)
+    return enter(without(state, state.program.voided[field]) if field else state, target)
 
 
 def chosen(state: FlowState, event: ev.Chosen) -> Step:

@@ -8,9 +8,10 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from dtmf_shield.flow.engine.commands import Collect, Exit, ExitCause, OpenMenu, SetTimer
+from dtmf_shield.flow.engine.entering import BEGIN
 from dtmf_shield.flow.engine.events import Timers
-from dtmf_shield.flow.engine.interpreter import HANDLERS
-from dtmf_shield.flow.engine.program import CompiledStep, Option, Order, Program, Prompted, Told
+from dtmf_shield.flow.engine.interpreter import ROWS
+from dtmf_shield.flow.engine.program import CompiledStep, Fields, Option, Order, Program, Prompted, Told
 from dtmf_shield.flow.language.fields import ACCOUNT_TYPES, CARD_TYPES, is_released
 from dtmf_shield.flow.language.flow import Flow
 from dtmf_shield.flow.language.head import DEFAULT_KEYS, Keys
@@ -75,15 +76,17 @@ def compile_flow(flow: Flow) -> Program:
     return Program(
         flow=flow,
         fingerprint=fingerprint(flow),
+        start=steps[flow.start],
         steps=steps,
         prompts=prompts,
         collects=collects,
-        voided={name: _voided(flow, name) for name in flow.fields},
-        renewed={name: _renewed(flow, name) for name in flow.fields},
+        voided={name: _fields(flow, _voided(flow, name)) for name in flow.fields},
+        renewed={name: _fields(flow, _renewed(flow, name)) for name in flow.fields},
         released=frozenset(name for name, field in flow.fields.items() if is_released(field)),
-        needed=_needed(flow) & collects.keys(),
-        card=next(iter(_of_types(flow, frozenset({"card_number"}))), ""),
-        told={name: _told(name) for name in flow.fields},
+        needed=_fields(flow, _needed(flow) & collects.keys()),
+        told={name: Told(*_paths(name), _fields(flow, frozenset({name}))) for name in flow.fields},
+        by_number=flow.languages.choose_by == "did",
+        spoken={"": flow.languages.default} | {tag: tag for tag in flow.languages.offered},
         currency=currency if currency.isupper() else "",
         currency_from="" if currency.isupper() else currency,
         implicit={cause: _implicit(flow, cause, result) for cause, result in IMPLICIT.items()},
@@ -91,9 +94,13 @@ def compile_flow(flow: Flow) -> Program:
     )
 
 
-def _told(name: str) -> Told:
-    paths = (f"{name}.last4", f"{name}.brand", f"vars.{name}", f"fields.{name}")
-    return Told(*paths, paths)
+def _paths(name: str) -> tuple[str, str, str, str]:
+    return f"{name}.last4", f"{name}.brand", f"vars.{name}", f"fields.{name}"
+
+
+def _fields(flow: Flow, names: frozenset[str]) -> Fields:
+    paths = frozenset(path for name in names for path in _paths(name))
+    return Fields(names, paths, any(flow.fields[name].type == "card_number" for name in names))
 
 
 def _of_types(flow: Flow, types: frozenset[str]) -> frozenset[str]:
@@ -119,7 +126,7 @@ def _implicit(flow: Flow, cause: ExitCause, result: str) -> CompiledStep:
     to = "hangup" if nobody else "agent"
     way_out = Exit(result, to=to, cause=cause)
     return CompiledStep(
-        name=f"({cause.value})", kind="exit", step=None, next={}, row=HANDLERS["exit"], exit=way_out
+        name=f"({cause.value})", kind="exit", step=None, next={}, row=ROWS["exit"], begin=BEGIN["exit"], exit=way_out
     )
 
 
@@ -137,7 +144,7 @@ def _prompted(spoken: Any) -> Prompted:
 
 def _compiled(flow: Flow, name: str, step: Step, keys: Keys) -> CompiledStep:
     kind = "money" if step.do in OPERATIONS else step.do
-    common: dict[str, Any] = {"name": name, "kind": kind, "step": step, "row": HANDLERS.get(kind, {})}
+    common: dict[str, Any] = {"name": name, "kind": kind, "step": step, "row": ROWS[kind], "begin": BEGIN[kind]}
     if isinstance(step, ExitStep):
         way_out = Exit(step.result, step.to, step.target or "", step.alert or "")
         return CompiledStep(**common, next={}, exit=way_out)
@@ -169,7 +176,7 @@ def _order(flow: Flow, step: MoneyStep) -> Order:
         for path, (group, _, name) in fields
         if group in ("vars", "fields") and name in collected and is_released(flow.fields[name])
     )
-    return Order(OPERATIONS[step.do], step.gateway, amount, reference, step.timeout, keyed)
+    return Order(OPERATIONS[step.do], step.gateway, amount, reference, step.timeout, str(OPERATIONS[step.do]), keyed)
 
 
 def _barge_in(flow: Flow, said: bool | None) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dtmf_shield.flow.engine.commands import Collect, Command, Exit, ExitCause, OpenMenu, Play, SetTimer
+from dtmf_shield.flow.engine.commands import Collect, Command, Exit, ExitCause, OpenMenu, SetTimer
 from dtmf_shield.flow.language.flow import Flow
 from dtmf_shield.flow.language.steps import PromptRule, Step
 from dtmf_shield.model.capture import Patience
@@ -24,6 +24,8 @@ SayingKey = str | tuple[str | int | bool, ...]
 Question = Collect | OpenMenu
 Row = Mapping[type, Callable[[Any, Any], tuple[Any, tuple[Command, ...]]]]
 """From an event's type to what takes state and event, and returns state and commands."""
+Begin = Callable[[Any, "CompiledStep"], tuple[Any, tuple[Command, ...]]]
+"""What takes the state in the step that was entered and the step before, and returns state and commands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Option:
 class Order:
     """What a money step sends. ``amount``, empty where no money moves, and ``reference`` are literals or references.
 
-    ``keyed``: those of them that the caller keys, with the field.
+    ``word``: the operation, as values tell of it. ``keyed``: those of them that the caller keys, with the field.
     """
 
     operation: OperationKind
@@ -47,6 +49,7 @@ class Order:
     amount: str
     reference: str
     timeout_ms: int
+    word: str
     keyed: tuple[tuple[str, str], ...]
 
 
@@ -60,6 +63,8 @@ class CompiledStep:
     next: dict[str, str]
     row: Row = dataclasses.field(repr=False)
     """The handler of each kind of event in this kind of step."""
+    begin: Begin = dataclasses.field(repr=False)
+    """What this kind of step begins with."""
     patience: Patience | None = None
     slow: Patience | None = None
     field: str = ""
@@ -115,14 +120,26 @@ Gap = tuple[int, str, Formatter]
 
 
 @dataclass(frozen=True, slots=True)
+class Fields:
+    """Some fields of the flow, as they are held or forgotten together."""
+
+    names: frozenset[str]
+    paths: frozenset[str]
+    """The references of all that they told."""
+    card: bool
+    """Whether the card number is among them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
-    """The names under which a field's values are referred to, and all of them."""
+    """The names under which a field's values are referred to."""
 
     last4: str
     brand: str
     variable: str
     field: str
-    paths: tuple[str, ...]
+    alone: Fields
+    """This field and no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,21 +148,24 @@ class Program:
 
     flow: Flow
     fingerprint: str
+    start: CompiledStep
     steps: dict[str, CompiledStep]
     prompts: dict[tuple[str, str], Prompted]
     collects: dict[str, str]
     """Field to the first step that collects it."""
-    voided: dict[str, frozenset[str]]
+    voided: dict[str, Fields]
     """Field to all that is worthless once an agent has it keyed again, itself among them."""
-    renewed: dict[str, frozenset[str]]
+    renewed: dict[str, Fields]
     """Field to all that is keyed anew with it where the caller goes back to it: with a card number all of the card."""
     released: frozenset[str]
     """Fields whose value the flow has once it was told: it is kept when cde holds it no more."""
-    needed: frozenset[str]
-    """Fields without which nothing is sent to the gateway."""
-    card: str
-    """The field of the card number, if there is one."""
+    needed: Fields
+    """Without which nothing is sent to the gateway."""
     told: dict[str, Told]
+    by_number: bool
+    """Whether the number that was dialled chooses the language."""
+    spoken: dict[str, str]
+    """Languages that may be told with a call to those that are spoken; others are worked out by ``flow.languages``."""
     currency: str
     """Of every amount of the flow; empty without a charge, and where it is an input."""
     currency_from: str

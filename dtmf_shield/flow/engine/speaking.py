@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from msgspec import structs
 
@@ -108,15 +108,17 @@ def _remember(at: CompiledStep, key: SayingKey, saying: Saying) -> Saying:
 
 def _valued(state: FlowState, saying: Saying, before: tuple[SpokenPiece, ...] = ()) -> tuple[Command, ...]:
     """Return the commands with the values of this call, and with what is said before them. No value, no word."""
-    pieces: list[SpokenPiece | None] = [*saying.pieces]
+    values = state.values
+    pieces: list[Any] = [*saying.pieces]
     for place, reference, formatter in saying.gaps:
-        value = state.values.get(reference)
+        value = values.get(reference)
         if value:
             pieces[place] = Value(value, formatter, currency_of(state) if formatter is _MONEY else "")
-    spoken = (*before, *filter(None, pieces))
-    if not spoken:
+    if None in pieces:
+        pieces = [piece for piece in pieces if piece is not None]
+    if not pieces and not before:
         return saying.question
-    return (*saying.question, Play(spoken, state.language, state.at.barge_in, saying.loop))
+    return (*saying.question, Play((*before, *pieces), state.language, state.at.barge_in, saying.loop))
 
 
 def currency_of(state: FlowState) -> str:
