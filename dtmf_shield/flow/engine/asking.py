@@ -30,7 +30,7 @@ _REPEAT: Final = Timers.REPEAT  # members of an enum are slow to look up
 REPEATS_MAX: Final = 3
 """How often one step's prompt is said again in one visit without costing an attempt."""
 _SLOWS: Final = frozenset({Hint.DUPLICATE_KEYS, Hint.SLOW_KEYS})
-_SLIPS: Final = frozenset({RejectReason.TIMEOUT, RejectReason.TOO_SHORT})
+_SLIPS: Final = (RejectReason.TIMEOUT, RejectReason.TOO_SHORT)
 """Refusals that may come of slow fingers, where keys had come."""
 
 
@@ -68,8 +68,7 @@ def progressed(state: FlowState, event: ev.Progressed) -> Step:
 
 def accepted(state: FlowState, event: ev.Accepted) -> Step:
     """Note a field that cde holds; go on where it is the one that was asked for."""
-    state = with_accepted(state, event)
-    at = state.at
+    state, at = with_accepted(state, event), state.at
     if event.field != at.field:
         return state, ()
     if state.return_to:
@@ -99,14 +98,15 @@ def rejected(state: FlowState, event: ev.Rejected) -> Step:
     """Ask again after a refused entry; after one that slow fingers may have caused, in the slow mode."""
     if event.field != state.at.field:
         return state, ()
-    slow = state.slow or (state.keying and event.reason in _SLIPS)
+    reason = event.reason
+    slow = state.slow or (state.keying and reason in _SLIPS)
     gets_tip = slow and not state.slow and not state.tip_given and bool(state.at.rules)
-    return _once_more(state, event.reason.value, slow=slow, hint=Hint.SLOW_KEYS if gets_tip else None)
+    return _once_more(state, str(reason), slow=slow, hint=Hint.SLOW_KEYS if gets_tip else None)
 
 
 def choice_rejected(state: FlowState, event: ev.ChoiceRejected) -> Step:
     """Open the menu once more."""
-    return _once_more(state, event.reason.value, slow=state.slow, hint=None)
+    return _once_more(state, str(event.reason), slow=state.slow, hint=None)
 
 
 def _once_more(state: FlowState, reason: str, *, slow: bool, hint: Hint | None) -> Step:
@@ -190,9 +190,10 @@ def redo(state: FlowState, _event: ev.AgentRedo) -> Step:
 
 def chosen(state: FlowState, event: ev.Chosen) -> Step:
     """Follow an option of the menu. Raises EventRefusedError for one that it does not have."""
-    if not 0 <= event.ordinal < len(state.at.options):
+    options, ordinal = state.at.options, event.ordinal
+    if not 0 <= ordinal < len(options):
         raise EventRefusedError(f"flow {state.program.flow.id}: no such option in {state.at.name}")
-    option = state.at.options[event.ordinal]
+    option = options[ordinal]
     if option.sets or option.language:
         state = assigned(state, option.sets, option.language)
     return enter(state, option.target)

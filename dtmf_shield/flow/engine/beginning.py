@@ -16,7 +16,7 @@ def begin(
 ) -> Step:
     """Enter the first step. ``inputs`` have been accepted by ``flow.inputs``. ``language``: told with the call."""
     program = flow if isinstance(flow, Program) else compile_flow(flow)
-    if program.by_number:
+    if not program.spoken:
         chosen = program.flow.languages.of_dialled(dialled)
     else:
         chosen = program.spoken.get(language) or program.flow.languages.resolve(language)

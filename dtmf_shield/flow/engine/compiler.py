@@ -14,7 +14,7 @@ from dtmf_shield.flow.engine.interpreter import ROWS
 from dtmf_shield.flow.engine.program import CompiledStep, Fields, Option, Order, Program, Prompted, Told
 from dtmf_shield.flow.language.fields import ACCOUNT_TYPES, CARD_TYPES, is_released
 from dtmf_shield.flow.language.flow import Flow
-from dtmf_shield.flow.language.head import DEFAULT_KEYS, Keys
+from dtmf_shield.flow.language.head import DEFAULT_KEYS, Keys, Languages
 from dtmf_shield.flow.language.steps import (
     CollectStep,
     ExitStep,
@@ -85,13 +85,17 @@ def compile_flow(flow: Flow) -> Program:
         released=frozenset(name for name, field in flow.fields.items() if is_released(field)),
         needed=_fields(flow, _needed(flow) & collects.keys()),
         told={name: Told(*_paths(name), _fields(flow, frozenset({name}))) for name in flow.fields},
-        by_number=flow.languages.choose_by == "did",
-        spoken={"": flow.languages.default} | {tag: tag for tag in flow.languages.offered},
+        spoken=_spoken(flow.languages),
         currency=currency if currency.isupper() else "",
         currency_from="" if currency.isupper() else currency,
         implicit={cause: _implicit(flow, cause, result) for cause, result in IMPLICIT.items()},
         time_limit=(SetTimer(Timers.MAX_DURATION, limit.time, 0),) if limit is not None else (),
     )
+
+
+def _spoken(languages: Languages) -> dict[str, str]:
+    told = ("", *languages.offered) if languages.choose_by != "did" else ()
+    return {tag: languages.resolve(tag) for tag in told}
 
 
 def _paths(name: str) -> tuple[str, str, str, str]:
@@ -159,7 +163,8 @@ def _compiled(flow: Flow, name: str, step: Step, keys: Keys) -> CompiledStep:
     if isinstance(step, MenuStep):
         return CompiledStep(**common, **_menu(flow, step, keys))
     if isinstance(step, MoneyStep):
-        return CompiledStep(**common, order=_order(flow, step), prompt=step.while_waiting or "")
+        order, prompt = _order(flow, step), step.while_waiting or ""
+        return CompiledStep(**common, order=order, operation=str(order.operation), prompt=prompt)
     if isinstance(step, HttpStep):
         return CompiledStep(**common, prompt=step.while_waiting or "")
     if isinstance(step, PlayStep):
@@ -176,7 +181,7 @@ def _order(flow: Flow, step: MoneyStep) -> Order:
         for path, (group, _, name) in fields
         if group in ("vars", "fields") and name in collected and is_released(flow.fields[name])
     )
-    return Order(OPERATIONS[step.do], step.gateway, amount, reference, step.timeout, str(OPERATIONS[step.do]), keyed)
+    return Order(OPERATIONS[step.do], step.gateway, amount, reference, step.timeout, keyed)
 
 
 def _barge_in(flow: Flow, said: bool | None) -> bool:

@@ -204,10 +204,10 @@ def _begin_money(state: FlowState, _came_from: CompiledStep) -> Step:
     for path, field in order.keyed:
         if path not in values:  # told to a process that is gone
             return enter(without(state, program.told[field].alone), program.collects[field])
-    amount_minor, currency = 0, ""
-    if order.amount:
+    amount, amount_minor, currency = order.amount, 0, ""
+    if amount:
         currency = currency_of(state)
-        amount_minor = _amount_minor(values.get(order.amount, order.amount), currency)
+        amount_minor = _amount_minor(values.get(amount, amount), currency)
         if not amount_minor:
             return enter(state, state.at.next["gateway_down"])  # nothing to charge: nothing is sent
     reference = values.get(order.reference, "")

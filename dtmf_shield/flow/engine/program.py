@@ -41,7 +41,7 @@ class Option:
 class Order:
     """What a money step sends. ``amount``, empty where no money moves, and ``reference`` are literals or references.
 
-    ``word``: the operation, as values tell of it. ``keyed``: those of them that the caller keys, with the field.
+    ``keyed``: those of them that the caller keys, with the field.
     """
 
     operation: OperationKind
@@ -49,7 +49,6 @@ class Order:
     amount: str
     reference: str
     timeout_ms: int
-    word: str
     keyed: tuple[tuple[str, str], ...]
 
 
@@ -78,6 +77,8 @@ class CompiledStep:
     slow_question: Question | None = None
     agent_option: int = -1
     order: Order | None = None
+    operation: str = ""
+    """Of the order, as values tell of it."""
     prompt: str = ""
     """What a play says, or what is said while an answer is waited for."""
     counted: bool = False
@@ -162,10 +163,10 @@ class Program:
     needed: Fields
     """Without which nothing is sent to the gateway."""
     told: dict[str, Told]
-    by_number: bool
-    """Whether the number that was dialled chooses the language."""
     spoken: dict[str, str]
-    """Languages that may be told with a call to those that are spoken; others are worked out by ``flow.languages``."""
+    """Languages that are told with a call to those that are spoken, as far as that needs no working out; none of them
+    where the dialled number chooses.
+    """
     currency: str
     """Of every amount of the flow; empty without a charge, and where it is an input."""
     currency_from: str

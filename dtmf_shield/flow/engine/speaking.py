@@ -108,13 +108,15 @@ def _remember(at: CompiledStep, key: SayingKey, saying: Saying) -> Saying:
 
 def _valued(state: FlowState, saying: Saying, before: tuple[SpokenPiece, ...] = ()) -> tuple[Command, ...]:
     """Return the commands with the values of this call, and with what is said before them. No value, no word."""
-    values = state.values
+    values, complete = state.values, True
     pieces: list[Any] = [*saying.pieces]
     for place, reference, formatter in saying.gaps:
         value = values.get(reference)
         if value:
             pieces[place] = Value(value, formatter, currency_of(state) if formatter is _MONEY else "")
-    if None in pieces:
+        else:
+            complete = False
+    if not complete:
         pieces = [piece for piece in pieces if piece is not None]
     if not pieces and not before:
         return saying.question
