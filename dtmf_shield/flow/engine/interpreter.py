@@ -28,7 +28,7 @@ from dtmf_shield.flow.engine.entering import (
     replace_exit,
     without,
 )
-from dtmf_shield.flow.engine.events import ChargeOutcome, Event, Timers
+from dtmf_shield.flow.engine.events import ChargeOutcome, Event, Progressed, Timers
 from dtmf_shield.flow.engine.program import Row
 from dtmf_shield.flow.engine.state import EventRefusedError, FlowState
 from dtmf_shield.model.capture import CaptureResult
@@ -42,7 +42,10 @@ _STOP: Final = StopPrompt()
 
 def advance(state: FlowState, event: Event) -> Step:
     """Apply one event. Raises EventRefusedError for one that the present step does not take, and changes nothing."""
-    handler = state.at.row[type(event)]
+    kind = type(event)
+    if kind is Progressed and state.keying:
+        return state, ()  # seven in ten of what a flow hears, and it knows that already: not worth the table
+    handler = state.at.row[kind]
     return handler(state, event)
 
 

@@ -35,9 +35,7 @@ TIPS: Final = {
 def say(state: FlowState) -> tuple[Command, ...]:
     """Say what a play says, or what is said while an answer is awaited; nothing where the step has no prompt."""
     at = state.at
-    known = at.said.get(state.language)
-    if known is None:
-        known = _remember(at, state.language, _saying(state, (at.prompt,)))
+    known = at.said.get(state.language) or _remember(at, state.language, _saying(state, (at.prompt,)))
     return _valued(state, known) if known.gaps else known.commands
 
 
@@ -48,10 +46,8 @@ def opening(state: FlowState) -> tuple[Command, ...]:
     """
     at = state.at
     key = (state.language, state.brand, state.slow)
-    known = at.said.get(key)
-    if known is None:
-        question = at.slow_question if state.slow else at.question
-        known = _remember(at, key, _question(state, "", question))
+    asked = at.slow_question if state.slow else at.question
+    known = at.said.get(key) or _remember(at, key, _question(state, "", asked))
     return _valued(state, known) if known.gaps else known.commands
 
 
@@ -59,9 +55,7 @@ def ask(state: FlowState, *, after: str = "", before: tuple[SpokenPiece, ...] = 
     """Say what belongs to a collect step or menu now. ``after``: the reason of a refused entry."""
     at = state.at
     key = (state.language, state.brand, state.attempt, after)
-    known = at.said.get(key)
-    if known is None:
-        known = _remember(at, key, _question(state, after, None))
+    known = at.said.get(key) or _remember(at, key, _question(state, after, None))
     return _valued(state, known, before) if known.gaps or before else known.commands
 
 
