@@ -130,7 +130,13 @@ def _implicit(flow: Flow, cause: ExitCause, result: str) -> CompiledStep:
     to = "hangup" if nobody else "agent"
     way_out = Exit(result, to=to, cause=cause)
     return CompiledStep(
-        name=f"({cause.value})", kind="exit", step=None, next={}, row=ROWS["exit"], begin=BEGIN["exit"], exit=way_out
+        name=f"({cause.value})",
+        kind="exit",
+        step=None,
+        next={},
+        row=ROWS["exit"],
+        begin=BEGIN["exit"],
+        exit=way_out,
     )
 
 
@@ -148,7 +154,13 @@ def _prompted(spoken: Any) -> Prompted:
 
 def _compiled(flow: Flow, name: str, step: Step, keys: Keys) -> CompiledStep:
     kind = "money" if step.do in OPERATIONS else step.do
-    common: dict[str, Any] = {"name": name, "kind": kind, "step": step, "row": ROWS[kind], "begin": BEGIN[kind]}
+    common: dict[str, Any] = {
+        "name": name,
+        "kind": kind,
+        "step": step,
+        "row": ROWS[kind],
+        "begin": BEGIN[kind],
+    }
     if isinstance(step, ExitStep):
         way_out = Exit(step.result, step.to, step.target or "", step.alert or "")
         return CompiledStep(**common, next={}, exit=way_out)
