@@ -80,6 +80,17 @@ def accepted(state: FlowState, event: ev.Accepted) -> Step:
     return enter(state, state.at.next["ok"])
 
 
+def taken_over(state: FlowState, event: ev.TakenOver) -> Step:
+    """Note fields that cde holds of an earlier flow; go on where one of them was about to be asked for."""
+    for told in event.fields:
+        state = with_accepted(state, told)
+    state = replace(state, taken=frozenset(told.field for told in event.fields))
+    if state.at.kind != "collect" or state.at.field not in state.taken:
+        return state, ()
+    state = replace(state, taken=state.taken - {state.at.field})
+    return enter(state, state.at.next["ok"])
+
+
 def with_accepted(state: FlowState, event: ev.Accepted) -> FlowState:
     """Return the state that knows a field as held, with what may be told of it."""
     accepted = state.accepted | {event.field}

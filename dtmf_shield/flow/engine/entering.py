@@ -65,7 +65,7 @@ def enter(state: FlowState, name: str) -> Step:
         return end(state, ExitCause.TOO_MANY_STEPS)
     if state.caller_gone and at.kind in _NEEDS_CALLER:
         return end(state, ExitCause.CALLER_GONE)
-    if came_from != "collect" and at.field in state.accepted:
+    if came_from != "collect" and at.field in state.accepted and at.field not in state.taken:
         # A menu or a refusal leads here: keyed anew.
         state = without(state, state.program.renewed[at.field])
     return BEGIN[at.kind](state, at)
@@ -78,7 +78,9 @@ def without(state: FlowState, lost: frozenset[str]) -> FlowState:
         for path in state.program.told[field].paths:
             values.pop(path, None)
     brand = "" if state.program.card in lost else state.brand
-    return replace(state, accepted=state.accepted - lost, values=values, brand=brand)
+    return replace(
+        state, accepted=state.accepted - lost, taken=state.taken - lost, values=values, brand=brand
+    )
 
 
 def emptied(state: FlowState) -> FlowState:
@@ -87,7 +89,7 @@ def emptied(state: FlowState) -> FlowState:
     What a released field told stays known, so that nobody keys an account and an amount twice; what may be said of the
     card stays as well, for a receipt or a refusal, until a card is keyed anew.
     """
-    return replace(state, accepted=state.accepted & state.program.released, outdated=True)
+    return replace(state, accepted=state.accepted & state.program.released, taken=frozenset(), outdated=True)
 
 
 def begin_again(state: FlowState) -> Step:
@@ -143,7 +145,10 @@ def assigned(state: FlowState, sets: tuple[tuple[str, str], ...], language: str)
 
 def _begin_collect(state: FlowState, at: CompiledStep) -> Step:
     if at.field in state.accepted:
-        return enter(state, at.next["ok"])  # held already: asked for out of order
+        # Held already: asked for out of order, or in the flow before. Who comes back to it wants it keyed anew.
+        if at.field in state.taken:
+            state = replace(state, taken=state.taken - {at.field})
+        return enter(state, at.next["ok"])
     if not state.gateway_up and "gateway_down" in at.next:
         return enter(state, at.next["gateway_down"])
     if state.outdated and at.field in state.program.needed:

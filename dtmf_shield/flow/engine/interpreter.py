@@ -201,6 +201,7 @@ _LATE: Final[dict[type, Handler]] = {
 _ALWAYS: Final[dict[type, Handler]] = {
     **_LATE,
     ev.Accepted: asking.accepted,
+    ev.TakenOver: asking.taken_over,
     ev.FieldLost: asking.lost,
     ev.CallerGone: _caller_gone,
     ev.AgentCancelled: _cancelled,
@@ -239,6 +240,7 @@ HANDLERS: Final[dict[str, dict[type, Handler]]] = {
         **_LATE,
         ev.FieldLost: _stay,  # wiped, as the gateway has it
         ev.Accepted: _stay,
+        ev.TakenOver: _stay,
         ev.QualityHinted: _stay,
         ev.GatewayChanged: _gateway,
         ev.ChargeAnswered: paying.charge_answered,
