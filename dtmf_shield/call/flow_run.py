@@ -147,6 +147,7 @@ def armed(ctx: Context, now_s: float, call: Call, engagement: Engagement) -> Non
         # Told before anything was asked: what waits may be the question for one of them.
         fields = tuple(accepted(engagement.flow, name, progress) for name in progress.accepted)
         happen(ctx, now_s, call, TakenOver(fields))
+        ctx.changed.add(call.call_id)
     release(ctx, now_s, call, engagement)
 
 
