@@ -82,9 +82,10 @@ def accepted(state: FlowState, event: ev.Accepted) -> Step:
 
 def taken_over(state: FlowState, event: ev.TakenOver) -> Step:
     """Note fields that cde holds of an earlier flow; go on where one of them was about to be asked for."""
-    for told in event.fields:
+    known = tuple(told for told in event.fields if told.field in state.program.told)
+    for told in known:
         state = with_accepted(state, told)
-    state = replace(state, taken=frozenset(told.field for told in event.fields))
+    state = replace(state, taken=frozenset(told.field for told in known))
     if state.at.kind != "collect" or state.at.field not in state.taken:
         return state, ()
     state = replace(state, taken=state.taken - {state.at.field})

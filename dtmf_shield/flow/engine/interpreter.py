@@ -90,7 +90,7 @@ def _resumed(state: FlowState, event: ev.Resumed) -> Step:
     state = replace(state, accepted=program.told.keys() & frozenset(event.accepted) - program.released)
     for told in (told for told in event.told if told.field in program.told):
         state = asking.with_accepted(state, told)
-    return begin_again(state)
+    return begin_again(replace(state, taken=state.taken & state.accepted))
 
 
 def _timer(state: FlowState, event: ev.TimerFired) -> Step:

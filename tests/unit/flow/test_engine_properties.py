@@ -24,6 +24,10 @@ EVENTS = st.one_of(
     st.builds(
         ev.Accepted, FIELD, st.sampled_from(["visa", "amex"]), st.just("4242"), st.sampled_from(["", "12.50"])
     ),
+    st.builds(
+        ev.TakenOver,
+        st.lists(st.builds(ev.Accepted, FIELD, st.just("visa"), st.just("4242")), max_size=4).map(tuple),
+    ),
     st.builds(ev.Rejected, FIELD, st.sampled_from(list(RejectReason))),
     st.builds(ev.FieldLost, FIELD),
     st.builds(ev.FieldFailed, FIELD),
@@ -108,6 +112,13 @@ def test_every_step_kind_says_what_it_does_with_every_event():
     wanted |= {(kind, "ChargeAnswered") for kind in ("collect", "menu", "http", "transfer")}
     wanted |= {(kind, "AgentChose") for kind in ("collect", "play", "http", "transfer", "money")}
     assert refused == wanted | {("money", "AgentCancelled"), ("money", "FieldRequested")}
+
+
+@given(FLOW, RUNS)
+@settings(max_examples=100, deadline=None)
+def test_nothing_counts_as_taken_over_that_is_not_held(name, events):
+    for _, state, _ in walk(name, events):
+        assert state.taken <= state.accepted
 
 
 @given(FLOW, RUNS)
