@@ -132,9 +132,12 @@ class Context:
 
     # --- cde ----------------------------------------------------------------------------------------------
 
-    def end_capture(self, capture_id: CaptureId, result: CaptureResult) -> None:
-        """Let cde end a capture. Where it is away it is told when it is joined again, should it have lived on."""
-        message = CancelCapture(capture_id, result)
+    def end_capture(self, capture_id: CaptureId, result: CaptureResult, *, keeps: bool = False) -> None:
+        """Let cde end a capture. Where it is away it is told when it is joined again, should it have lived on.
+
+        ``keeps``: another flow of this call may take over what the caller has entered.
+        """
+        message = CancelCapture(capture_id, result, keeps)
         if not self.capture.send(message) and len(self.untold) < UNTOLD_MAX:
             self.untold.append(message)
 
@@ -212,6 +215,8 @@ class Context:
         self.changed.discard(call.call_id)
         if call.engagement is not None:
             self.captures.pop(call.engagement.capture_id, None)
+        if call.kept:
+            self.end_capture(call.kept, CaptureResult.CALLER_GONE)
         self.events.append(CallEnded(call.call_id, status, reason))
         self.forget_if_done(call)
 
@@ -259,6 +264,7 @@ def record_of(call: Call) -> CallRecord:
         onward=call.onward.kept,
         handed_to=call.handover.target.name if call.handover is not None else "",
         masked_longer=masked,
+        kept=call.kept,
     )
     if engagement is None or engagement.stage is Stage.OVER:
         return record

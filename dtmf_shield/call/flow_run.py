@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from dtmf_shield.call import handover, prompting
+from dtmf_shield.call import handed_on, handover, prompting
 from dtmf_shield.call.call import FLOW_TIMERS, Call, Engagement, Stage, Timer
 from dtmf_shield.call.capture_life import arm, capture_over, lost, mask, over, want_capture
 from dtmf_shield.call.context import Context
@@ -24,7 +24,6 @@ from dtmf_shield.flow.engine.commands import (
     Collect,
     Command,
     Exit,
-    ExitCause,
     OpenMenu,
     Play,
     SetTimer,
@@ -40,10 +39,12 @@ from dtmf_shield.flow.engine.events import (
     HookAnswered,
     HookOutcome,
     PromptDone,
+    TakenOver,
     TransferDone,
     TransferFailed,
 )
 from dtmf_shield.flow.engine.state import EventRefusedError
+from dtmf_shield.flow.engine.telling import accepted
 from dtmf_shield.model.capture import CaptureOutcome, CaptureResult
 from dtmf_shield.model.messages import (
     AskChoice,
@@ -138,9 +139,15 @@ def masked(ctx: Context, now_s: float, call: Call, engagement: Engagement) -> No
 
 
 def armed(ctx: Context, now_s: float, call: Call, engagement: Engagement) -> None:
-    """Keys count from now on: ask what waited for that."""
+    """Keys count from now on: ask what waited for that and is not held since an earlier flow."""
     engagement.stage, engagement.armed = Stage.RUNNING, True
     call.deadlines.pop(Timer.ARM, None)
+    progress = engagement.progress
+    if progress is not None and progress.accepted:
+        # Told before anything was asked: what waits may be the question for one of them.
+        fields = tuple(accepted(engagement.flow, name, progress) for name in progress.accepted)
+        happen(ctx, now_s, call, TakenOver(fields))
+        ctx.changed.add(call.call_id)
     release(ctx, now_s, call, engagement)
 
 
@@ -285,16 +292,19 @@ def _show_hint(ctx: Context, _now_s: float, call: Call, engagement: Engagement, 
 
 def _exit(ctx: Context, now_s: float, call: Call, engagement: Engagement, command: Exit) -> None:
     result = result_of(engagement, command)
-    if engagement.live and not engagement.sending:  # what is at the gateway gets its answer
-        ctx.end_capture(engagement.capture_id, result)
+    to_another = handed_on.leads_to_another(call, engagement, command)
+    keeps = to_another and handed_on.keeps(result) and not engagement.state.settled
+    held = engagement.live and not engagement.sending  # what is at the gateway gets its answer
+    if keeps:
+        handed_on.remember(now_s, call, engagement, held=held)
+    if held:
+        ctx.end_capture(engagement.capture_id, result, keeps=keeps)
     if engagement.outcome is None:
         engagement.outcome = CaptureOutcome(capture_id=engagement.capture_id, result=result)
     if command.alert:
         ctx.events.append(FlowAlerted(call.call_id, engagement.capture_id, engagement.flow.id, command.alert))
     over(ctx, now_s, call, engagement)
-    elsewhere = call.alone or command.target or command.to == "queue"
-    wanted = command.to != "hangup" and command.cause is not ExitCause.CALLER_GONE
-    if wanted and elsewhere and not engagement.handed_over:
+    if to_another and not engagement.handed_over:
         handover.hand_over(ctx, now_s, call, command.to, command.target)
 
 

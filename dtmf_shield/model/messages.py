@@ -22,7 +22,7 @@ from dtmf_shield.model.capture import (
     Patience,
     RejectReason,
 )
-from dtmf_shield.model.ids import CallId, CaptureId, LegRole, OperationId
+from dtmf_shield.model.ids import NO_CAPTURE, CallId, CaptureId, LegRole, OperationId
 from dtmf_shield.model.keys import KekSettings
 from dtmf_shield.model.payment import OperationKind, OperationState
 from dtmf_shield.model.stream import LegStatistics, MaskStyle, MediaPorts, ShieldMode, StreamParameters
@@ -405,6 +405,8 @@ class StartCapture(msgspec.Struct, frozen=True, tag=True):
     """Arm a slot for the caller leg of ``row`` and wait for CollectField.
 
     ``flow``, ``caller`` (a keyed hash of the caller's number) and ``agent`` are what attempts are counted by.
+    ``takes_over``: an earlier capture of this call that was cancelled with ``keeps``. What of its fields fits into
+    ``spec`` is accepted from the start, which a CaptureProgress before CaptureArmed tells; the rest is wiped.
     """
 
     capture_id: CaptureId
@@ -414,6 +416,7 @@ class StartCapture(msgspec.Struct, frozen=True, tag=True):
     flow: str = ""
     caller: str = ""
     agent: str = ""
+    takes_over: CaptureId = NO_CAPTURE
 
 
 class CollectField(msgspec.Struct, frozen=True, tag=True):
@@ -482,10 +485,15 @@ class OrderPayment(msgspec.Struct, frozen=True, tag=True):
 
 
 class CancelCapture(msgspec.Struct, frozen=True, tag=True):
-    """Wipe and end. ``result`` tells a hang-up from an agent's cancel and from a flow that ended by itself."""
+    """Wipe and end. ``result`` tells a hang-up from an agent's cancel and from a flow that ended by itself.
+
+    ``keeps``: accepted fields are kept for a while, for another capture of this call to take over. Sent again for a
+    capture that has ended, without it: wipe them.
+    """
 
     capture_id: CaptureId
     result: CaptureResult = CaptureResult.CANCELLED
+    keeps: bool = False
 
 
 class PauseCapture(msgspec.Struct, frozen=True, tag=True):

@@ -78,6 +78,18 @@ def accepted(state: FlowState, event: ev.Accepted) -> Step:
     return enter(state, at.next["ok"])
 
 
+def taken_over(state: FlowState, event: ev.TakenOver) -> Step:
+    """Note fields that cde holds of an earlier flow; go on where one of them was about to be asked for."""
+    known = tuple(told for told in event.fields if told.field in state.program.told)
+    for told in known:
+        state = with_accepted(state, told)
+    state = replace(state, taken=frozenset(told.field for told in known))
+    if state.at.kind != "collect" or state.at.field not in state.taken:
+        return state, ()
+    state = replace(state, taken=state.taken - {state.at.field})
+    return enter(state, state.at.next["ok"])
+
+
 def with_accepted(state: FlowState, event: ev.Accepted) -> FlowState:
     """Return the state that knows a field as held, with what may be told of it. Raises InvariantError for no field."""
     names = state.program.told.get(event.field)

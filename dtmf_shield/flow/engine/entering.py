@@ -68,7 +68,13 @@ def without(state: FlowState, lost: Fields) -> FlowState:
     for path in values.keys() & lost.paths:
         del values[path]
     brand = "" if lost.card else state.brand
-    return replace(state, accepted=state.accepted - lost.names, values=values, brand=brand)
+    return replace(
+        state,
+        accepted=state.accepted - lost.names,
+        taken=state.taken - lost.names,
+        values=values,
+        brand=brand,
+    )
 
 
 def emptied(state: FlowState) -> FlowState:
@@ -77,7 +83,7 @@ def emptied(state: FlowState) -> FlowState:
     What a released field told stays known, so that nobody keys an account and an amount twice; what may be said of the
     card stays as well, for a receipt or a refusal, until a card is keyed anew.
     """
-    return replace(state, accepted=state.accepted & state.program.released, outdated=True)
+    return replace(state, accepted=state.accepted & state.program.released, taken=frozenset(), outdated=True)
 
 
 def begin_again(state: FlowState) -> Step:
@@ -146,8 +152,11 @@ def _begin_collect(state: FlowState, came_from: CompiledStep) -> Step:
     if state.caller_gone:
         return end(state, ExitCause.CALLER_GONE)
     if at.field in state.accepted:
+        # Held already: asked for out of order, or in the flow before. Who comes back to it wants it keyed anew.
+        if at.field in state.taken:
+            return enter(replace(state, taken=state.taken - {at.field}), at.next["ok"])
         if came_from.kind == "collect":
-            return enter(state, at.next["ok"])  # held already: asked for out of order
+            return enter(state, at.next["ok"])
         # A menu or a refusal leads here: keyed anew.
         state = without(state, state.program.renewed[at.field])
     if not state.gateway_up and "gateway_down" in at.next:

@@ -96,7 +96,7 @@ def _resumed(state: FlowState, event: ev.Resumed) -> Step:
     state = replace(state, accepted=program.told.keys() & frozenset(event.accepted) - program.released)
     for told in (told for told in event.told if told.field in program.told):
         state = asking.with_accepted(state, told)
-    return begin_again(state)
+    return begin_again(replace(state, taken=state.taken & state.accepted))
 
 
 def _timer(state: FlowState, event: ev.TimerFired) -> Step:
@@ -207,6 +207,7 @@ _LATE: Final[dict[type, Handler]] = {
 _ALWAYS: Final[dict[type, Handler]] = {
     **_LATE,
     ev.Accepted: asking.accepted,
+    ev.TakenOver: asking.taken_over,
     ev.FieldLost: asking.lost,
     ev.CallerGone: _caller_gone,
     ev.AgentCancelled: _cancelled,
@@ -245,6 +246,7 @@ HANDLERS: Final[dict[str, dict[type, Handler]]] = {
         **_LATE,
         ev.FieldLost: _stay,  # wiped, as the gateway has it
         ev.Accepted: _stay,
+        ev.TakenOver: _stay,
         ev.QualityHinted: _stay,
         ev.GatewayChanged: _gateway,
         ev.ChargeAnswered: paying.charge_answered,

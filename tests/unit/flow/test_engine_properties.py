@@ -25,6 +25,10 @@ EVENTS = st.one_of(
     st.builds(
         ev.Accepted, FIELD, st.sampled_from(["visa", "amex"]), st.just("4242"), st.sampled_from(["", "12.50"])
     ),
+    st.builds(
+        ev.TakenOver,
+        st.lists(st.builds(ev.Accepted, FIELD, st.just("visa"), st.just("4242")), max_size=4).map(tuple),
+    ),
     st.builds(ev.Rejected, FIELD, st.sampled_from(list(RejectReason))),
     st.builds(ev.FieldLost, FIELD),
     st.builds(ev.FieldFailed, FIELD),
@@ -133,6 +137,13 @@ def test_what_was_worked_out_for_one_call_says_nothing_of_it_in_the_next(name, e
     assert not any(isinstance(piece, Value) for saying in kept for piece in saying.pieces)
     plays = [command for saying in kept for command in saying.commands if isinstance(command, Play)]
     assert not any(isinstance(piece, Value) for play in plays for piece in play.pieces)
+
+
+@given(FLOW, RUNS)
+@settings(max_examples=100, deadline=None)
+def test_nothing_counts_as_taken_over_that_is_not_held(name, events):
+    for _, state, _ in walk(name, events):
+        assert state.taken <= state.accepted
 
 
 @given(FLOW, RUNS)

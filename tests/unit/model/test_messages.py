@@ -11,6 +11,7 @@ from dtmf_shield.model import capture, messages, stream
 TEXT_FIELDS = {
     "call_id": "random identifier",
     "capture_id": "random identifier",
+    "takes_over": "random identifier of a capture",
     "reason": "closed set, or a sentence for the operator",
     "path": "recording file or folder of prompts, named by us",
     "pieces": "names of recorded pieces",

@@ -26,7 +26,7 @@ from dtmf_shield.model.capture import (
     FieldKind,
     FieldSpec,
 )
-from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.ids import NO_CAPTURE, CallId, CaptureId, LegRole
 from dtmf_shield.model.keys import KekSettings
 from dtmf_shield.model.messages import (
     MAILBOX_BYTES,
@@ -237,9 +237,17 @@ class CdeDriver:
             if progress.state is state:
                 return progress
 
-    def start(self, name: str, spec: CaptureSpec = SPEC, *, call: CallId = CALL, row: int = 7) -> CaptureId:
+    def start(
+        self,
+        name: str,
+        spec: CaptureSpec = SPEC,
+        *,
+        call: CallId = CALL,
+        row: int = 7,
+        takes_over: CaptureId = NO_CAPTURE,
+    ) -> CaptureId:
         capture_id = CaptureId(name)
-        self.control.send(StartCapture(capture_id, call, row, spec))
+        self.control.send(StartCapture(capture_id, call, row, spec, takes_over=takes_over))
         message, _ = self.media.receive()
         while isinstance(message, DisarmSlot):  # of the capture before
             message, _ = self.media.receive()
