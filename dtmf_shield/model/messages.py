@@ -25,7 +25,15 @@ from dtmf_shield.model.capture import (
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole, OperationId
 from dtmf_shield.model.keys import KekSettings
 from dtmf_shield.model.payment import OperationKind, OperationState
-from dtmf_shield.model.stream import LegStatistics, MaskStyle, MediaPorts, ShieldMode, StreamParameters
+from dtmf_shield.model.stream import (
+    AS_THE_SERVER_SAYS,
+    LegStatistics,
+    MaskStyle,
+    MediaPorts,
+    ShieldMode,
+    StreamParameters,
+    Strictness,
+)
 
 MESSAGE_BYTES_MAX = 65_536
 """No message is longer; SEQPACKET refuses rather than cuts."""
@@ -114,10 +122,12 @@ class ConfigureControl(msgspec.Struct, frozen=True, tag=True):
 class FlowsServed(msgspec.Struct, frozen=True, tag=True):
     """To control, before it is ready and at each reload: captures begin with these versions of flows from now on.
 
-    ``flow_files``: names of the copies in the state directory, each made of a flow's id and its version.
+    ``flow_files``: names of the copies in the state directory, each made of a flow's id and its version. ``gateways``:
+    names that a flow's step may ask for by now.
     """
 
     flow_files: tuple[str, ...]
+    gateways: tuple[str, ...]
 
 
 class PortsAvailable(msgspec.Struct, frozen=True, tag=True):
@@ -255,12 +265,16 @@ class SetStream(msgspec.Struct, frozen=True, tag=True):
 
 
 class SetShield(msgspec.Struct, frozen=True, tag=True):
-    """Change how the audio *coming from* ``role`` is treated. Answered by ShieldChanged."""
+    """Change how the audio *coming from* ``role`` is treated. Answered by ShieldChanged.
+
+    ``strictness`` holds until the next one.
+    """
 
     call_id: CallId
     row: int
     role: LegRole
     mode: ShieldMode
+    strictness: Strictness = AS_THE_SERVER_SAYS
 
 
 class StartRecording(msgspec.Struct, frozen=True, tag=True):
@@ -456,7 +470,8 @@ class PromptSaid(msgspec.Struct, frozen=True, tag=True):
 class SubmitCapture(msgspec.Struct, frozen=True, tag=True):
     """All fields are held: do ``operation`` with them. ``reference`` is the merchant's, digit runs refused by the API.
 
-    ``amount_minor`` and ``currency`` (ISO 4217) for AUTHORIZE and CHARGE.
+    ``amount_minor`` and ``currency`` (ISO 4217) for AUTHORIZE and CHARGE. ``gateway``: the only one that is asked, by
+    its name; empty: the primary, then the fallback where the first has certainly done nothing.
     """
 
     capture_id: CaptureId
@@ -464,6 +479,7 @@ class SubmitCapture(msgspec.Struct, frozen=True, tag=True):
     operation: OperationKind = OperationKind.TOKENIZE
     amount_minor: int = 0
     currency: str = ""
+    gateway: str = ""
 
 
 class OrderPayment(msgspec.Struct, frozen=True, tag=True):
