@@ -22,6 +22,7 @@ from dtmf_shield.model.capture import (
     Patience,
     RejectReason,
 )
+from dtmf_shield.model.gateway import GatewaySettings, VelocityRule
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole, OperationId
 from dtmf_shield.model.keys import KekSettings
 from dtmf_shield.model.payment import OperationKind, OperationState
@@ -136,41 +137,6 @@ class PortsAvailable(msgspec.Struct, frozen=True, tag=True):
     ports: tuple[MediaPorts, ...]
     complete: bool
     """True on the last batch."""
-
-
-class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """One gateway as cde needs it. Files are named, secrets are never in messages.
-
-    ``addresses`` are literals: cde resolves no names; ``host``: the name they were found by, for the supervisor.
-    ``template``: a shipped connector's name or a file. ``idempotency`` empty: as the template says. ``client_*`` empty:
-    no client certificate. ``pins``: SHA-256 of the gateway's SubjectPublicKeyInfo in base64, empty for none.
-    ``parameters``: what the template asks for, by name.
-    """
-
-    name: str
-    template: str
-    addresses: tuple[str, ...]
-    port: int
-    server_name: str
-    ca_file: str
-    credentials_file: str
-    path: str = ""
-    idempotency: str = ""
-    host: str = ""
-    client_certificate_file: str = ""
-    client_key_file: str = ""
-    pins: tuple[str, ...] = ()
-    parameters: tuple[tuple[str, str], ...] = ()
-
-
-class VelocityRule(msgspec.Struct, frozen=True, kw_only=True):
-    """At most ``limit`` attempts or declines for one caller, agent, flow or BIN within ``window_s``."""
-
-    name: str
-    per: str
-    counted: str
-    limit: int
-    window_s: float
 
 
 class ConfigureCde(msgspec.Struct, frozen=True, kw_only=True, tag=True):

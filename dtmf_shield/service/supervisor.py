@@ -22,6 +22,7 @@ from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.config import Config
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.base.log import get_logger
+from dtmf_shield.model.gateway import GatewaySettings
 from dtmf_shield.model.messages import (
     MAILBOX_BYTES,
     ConfigureCde,
@@ -31,7 +32,6 @@ from dtmf_shield.model.messages import (
     Drained,
     FlowsServed,
     GatewayResolved,
-    GatewaySettings,
     Heartbeat,
     PeerConnected,
     PeerLost,
