@@ -17,7 +17,7 @@ from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, Hint
 from dtmf_shield.model.ids import NO_CAPTURE, CallId, CaptureId, LegRole
 from dtmf_shield.model.payment import Money
-from dtmf_shield.model.stream import Codec, MediaPorts, ShieldMode
+from dtmf_shield.model.stream import AS_THE_SERVER_SAYS, Codec, MediaPorts, ShieldMode, Strictness
 from dtmf_shield.sip.dialog import Dialog
 from dtmf_shield.sip.events import TransactionId
 from dtmf_shield.sip.message import Request
@@ -195,6 +195,8 @@ class Call:
     known: Mapping[str, str] = field(default_factory=dict)
     """What that flow knew by then, by name: for inputs of the next one that nobody says. Never written to disk."""
     deadlines: dict[Timer, float] = field(default_factory=dict)
+    strictness: tuple[Strictness, Strictness] = (AS_THE_SERVER_SAYS, AS_THE_SERVER_SAYS)
+    """Of caller and agent, as media was last told: what the flow asks for beyond the server's policy."""
     marks: int = 0
     """Prompts and look-ups so far: each has a number of its own in the call."""
     over: bool = False

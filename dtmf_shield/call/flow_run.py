@@ -17,6 +17,7 @@ from dtmf_shield.call.capture_life import arm, capture_over, lost, mask, over, w
 from dtmf_shield.call.context import Context
 from dtmf_shield.call.events import CaptureChanged, FlowAlerted, FlowMoved
 from dtmf_shield.call.flow_end import result_of
+from dtmf_shield.call.strictness import strictness_of
 from dtmf_shield.flow.engine import FlowState, advance
 from dtmf_shield.flow.engine.commands import (
     CallHook,
@@ -45,6 +46,7 @@ from dtmf_shield.flow.engine.events import (
 )
 from dtmf_shield.flow.engine.state import EventRefusedError
 from dtmf_shield.flow.engine.telling import accepted
+from dtmf_shield.flow.language.steps import DEFAULT_GATEWAY
 from dtmf_shield.model.capture import CaptureOutcome, CaptureResult
 from dtmf_shield.model.messages import (
     AskChoice,
@@ -182,7 +184,7 @@ def _move(ctx: Context, call: Call, engagement: Engagement, state: FlowState) ->
         ctx.events.append(CaptureChanged(call.call_id, engagement.capture_id))
     if state.masking:
         call.deadlines.pop(Timer.TAIL, None)  # of the flow before: it must not lower the mask of this one
-        if call.caller.shield is not ShieldMode.CAPTURE:
+        if call.caller.shield is not ShieldMode.CAPTURE or call.strictness != strictness_of(engagement.flow):
             mask(ctx, call)
 
 
@@ -260,6 +262,7 @@ def _charge(ctx: Context, _now_s: float, call: Call, engagement: Engagement, com
         operation=command.operation,
         amount_minor=command.amount_minor,
         currency=command.currency,
+        gateway="" if command.gateway == DEFAULT_GATEWAY else command.gateway,
     )
     engagement.sending = True
     return None if ctx.capture.send(order) else lost(ctx, call, engagement)

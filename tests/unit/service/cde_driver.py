@@ -26,6 +26,7 @@ from dtmf_shield.model.capture import (
     FieldKind,
     FieldSpec,
 )
+from dtmf_shield.model.gateway import GatewaySettings, VelocityRule
 from dtmf_shield.model.ids import NO_CAPTURE, CallId, CaptureId, LegRole
 from dtmf_shield.model.keys import KekSettings
 from dtmf_shield.model.messages import (
@@ -39,7 +40,6 @@ from dtmf_shield.model.messages import (
     CollectField,
     ConfigureCde,
     DisarmSlot,
-    GatewaySettings,
     InfoMailed,
     KeysWritten,
     PeerConnected,
@@ -50,7 +50,6 @@ from dtmf_shield.model.messages import (
     StartCapture,
     SubmitCapture,
     ToSupervisor,
-    VelocityRule,
 )
 from dtmf_shield.service.channel import Channel, connect_pair
 from dtmf_shield.service.dev_certificates import ensure_dev_certificates
