@@ -18,6 +18,7 @@ from dtmf_shield.api.views.words import (
     Last4,
     Mask,
     OperationReference,
+    Reference,
     Step,
     TokenReference,
     Value,
@@ -130,7 +131,7 @@ class CaptureView(View):
     ``step``: where its flow is, null once that is over; it may go on after the outcome, to say the receipt or to ask
     for another card in a new capture. ``can_pay``: the caller is asked to confirm, which the agent may do instead.
     ``hint``: what is wrong with how the keys arrive. ``amount_minor`` and ``currency`` where the flow charges or
-    authorizes.
+    authorizes. ``reference``: the merchant's own name for it, where one was said.
     """
 
     id: CaptureId
@@ -147,6 +148,7 @@ class CaptureView(View):
     step: Step | None = None
     can_pay: bool = False
     hint: Hint | None = None
+    reference: Reference = ""
 
 
 class TokenView(View):
@@ -196,6 +198,7 @@ def new_capture(
     title: str = "",
     say: str = "",
     amount: Money = NO_MONEY,
+    reference: str = "",
 ) -> CaptureView:
     """Return the view of a capture that has just been asked for: every field idle. ``labels``: the flow's own."""
     named = labels or {}
@@ -207,6 +210,7 @@ def new_capture(
         say=say,
         amount_minor=amount.minor or None,
         currency=amount.currency or None,
+        reference=reference,
         fields=tuple(
             FieldView(field=spec.name, kind=spec.kind, label=named.get(spec.name, LABELS[spec.kind]))
             for spec in fields

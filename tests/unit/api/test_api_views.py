@@ -303,3 +303,17 @@ def test_whatever_a_message_says_no_view_of_it_holds_more_than_four_digits(
 
     CaptureView.model_validate(view.model_dump())
     assert not re.search(r"[0-9]{5}", view.model_dump_json())
+
+
+def test_a_reference_that_may_be_a_card_number_is_not_shown() -> None:
+    def shown(reference: str) -> str:
+        return new_capture(
+            capture_id=CaptureId("cap1"),
+            call_id=CallId("c1"),
+            flow_id="card-payment",
+            fields=(),
+            reference=reference,
+        ).reference
+
+    assert shown("88-1932") == "88-1932"
+    assert shown(TEST_PAN) == "••••"
