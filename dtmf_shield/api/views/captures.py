@@ -94,11 +94,13 @@ class FieldView(View):
     ``of`` is null while a field may still have several lengths; ``of_usual`` is the length most have.
 
     ``reason`` is null while none applies; ``value`` for every field that the flow does not call not sensitive.
+    ``named``: the label is the flow's own; else it is the kind in English, and a page says it in its reader's language.
     """
 
     field: Word
     kind: FieldKind
     label: str
+    named: bool = False
     state: FieldState = FieldState.IDLE
     count: int | None = 0
     of: int | None = None
@@ -212,7 +214,12 @@ def new_capture(
         currency=amount.currency or None,
         reference=reference,
         fields=tuple(
-            FieldView(field=spec.name, kind=spec.kind, label=named.get(spec.name, LABELS[spec.kind]))
+            FieldView(
+                field=spec.name,
+                kind=spec.kind,
+                label=named.get(spec.name, LABELS[spec.kind]),
+                named=spec.name in named,
+            )
             for spec in fields
         ),
     )
@@ -294,6 +301,7 @@ def _field_after(field: FieldView, progress: CaptureProgress) -> FieldView:
         field=field.field,
         kind=field.kind,
         label=field.label,
+        named=field.named,
         state=state,
         count=max(progress.count, 0),
         of=of,
@@ -307,7 +315,7 @@ def _field_after(field: FieldView, progress: CaptureProgress) -> FieldView:
 
 
 def _untouched(field: FieldView) -> FieldView:
-    return FieldView(field=field.field, kind=field.kind, label=field.label)
+    return FieldView(field=field.field, kind=field.kind, label=field.label, named=field.named)
 
 
 def _state_of_current(progress: CaptureProgress) -> FieldState:

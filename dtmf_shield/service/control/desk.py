@@ -303,7 +303,7 @@ class Desk:
                 call_id=call_id,
                 flow_id=flow.id,
                 fields=flow.capture_spec().fields,
-                labels={name: flow.label(name) for name in flow.fields},
+                labels={name: field.label for name, field in flow.fields.items() if field.label},
                 title=flow.title,
                 say=capture.say,
                 amount=capture.amount,

@@ -317,3 +317,19 @@ def test_a_reference_that_may_be_a_card_number_is_not_shown() -> None:
 
     assert shown("88-1932") == "88-1932"
     assert shown(TEST_PAN) == "••••"
+
+
+def test_a_label_of_the_flow_stays_its_own_through_progress_and_end() -> None:
+    named = new_capture(
+        capture_id=CAP, call_id=CallId("c1"), flow_id="f", fields=FIELDS, labels={"cvv": "Prüfziffer"}
+    )
+
+    keyed = capture_after_progress(named, progress(CaptureState.KEYING, "cvv", count=1))
+    ended = capture_after_outcome(keyed, CaptureOutcome(capture_id=CAP, result=CaptureResult.CANCELLED))
+
+    for view in (named, keyed, ended):
+        assert [(field.label, field.named) for field in view.fields] == [
+            ("Card number", False),
+            ("Expiry date", False),
+            ("Prüfziffer", True),
+        ]
