@@ -18,11 +18,18 @@ export function announcer(status, alert) {
     if (warning !== warned) {
       warned = warning;
       alert.textContent = warning;
+      alert.className = shownElsewhere(after) ? "unseen" : "banner";
     }
     const words = statusWords(before, after);
     if (words) say(words);
   };
   return { tell, say };
+}
+
+// A field's row and the result say it where it happened: a banner as well would push the page down at every slip.
+function shownElsewhere(state) {
+  const key = alertOf(state)?.[0] ?? "";
+  return key === "alert.field" || key.startsWith("result.");
 }
 
 export function alertWords(state) {

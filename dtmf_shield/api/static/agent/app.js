@@ -8,6 +8,7 @@ import { openStream } from "../shared/stream.js";
 import { look, wear } from "../shared/theme.js";
 import { announcer } from "./announce.js";
 import { looksLikeCard, send } from "./command.js";
+import { fillAgain } from "./form.js";
 import { askedInputs, labelOf, needsReference, toldInputs } from "./inputs.js";
 import { atGateway, badgeState, mayStart, payOf } from "./state_words.js";
 import { choose, emptyState, reduce, running, speaking, withReset } from "./store.js";
@@ -107,6 +108,15 @@ function typed(call) {
   return [`/v1/calls/${call.id}/captures`, { flow: flow.id, inputs }];
 }
 
+// What is told already is not asked for twice: the first empty field takes the focus, else the button.
+function again() {
+  const { capture } = shown();
+  update({ ...state, again: capture.id });
+  fillAgain(capture);
+  const empty = [...at("start").querySelectorAll("input")].find((field) => !field.value && field.getAttribute("aria-required") === "true");
+  (empty ?? at("start-button")).focus();
+}
+
 async function start(event) {
   event.preventDefault();
   const call = shown();
@@ -148,6 +158,7 @@ async function begin() {
   });
   at("start").addEventListener("submit", start);
   at("flow").addEventListener("change", () => problem(""));
+  at("again").addEventListener("click", again);
   at("pay").addEventListener("click", pay);
   at("pause").addEventListener("click", pause);
   at("cancel").addEventListener("click", cancel);

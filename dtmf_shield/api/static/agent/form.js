@@ -1,7 +1,7 @@
 // Draws the form that starts a capture: which flow, what the flow wants to be told, the agent's reference.
 import { make, redraw, setWords } from "../shared/elements.js";
 import { t } from "../shared/i18n.js";
-import { askedInputs, labelOf, mayBeStarted, needsReference, ruleOf } from "./inputs.js";
+import { askedInputs, againInputs, labelOf, mayBeStarted, needsReference, ruleOf } from "./inputs.js";
 import { mayStart } from "./state_words.js";
 import { running, speaking } from "./store.js";
 
@@ -11,18 +11,33 @@ export function drawForm(state, call) {
   const flows = state.flows.filter(mayBeStarted);
   const unknown = call.capture?.outcome?.result === "unknown";  // may have been taken: do not ask again
   const open = !running(call) && !speaking(call) && !unknown && call.state !== "ended";
-  at("start").hidden = !open || flows.length === 0;
+  const folded = Boolean(call.capture?.outcome) && state.again !== call.capture.id;
+  at("again").hidden = !open || flows.length === 0 || !folded;
+  at("start").hidden = !open || flows.length === 0 || folded;
   at("no-flows").hidden = !open || flows.length > 0;
   drawFlows(flows);
   const flow = flows.find((one) => one.id === at("flow").value);
   drawInputs(askedInputs(flow));
   drawNotes(flow, state.problem);
-  setWords(at("start-button"), t(call.capture?.outcome ? "start.again" : "start.go"));
+  setWords(at("start-button"), t("start.go"));
   at("start-button").setAttribute("aria-disabled", String(!mayStart(state, call)));
   const wait = call.state !== "talking" ? t("start.wait.call") : mayStart(state, call) ? "" : t("start.wait.shield");
   const problem = state.problem.field ? "" : state.problem.words;
   setWords(at("start-note"), problem || wait);
   at("start-note").classList.toggle("bad", Boolean(problem));
+}
+
+// Opens the form after an end, with what the last capture was told where nothing was taken by it.
+export function fillAgain(capture) {
+  const told = againInputs(capture);
+  if (!told) return;
+  if (at("flow").querySelector(`option[value="${CSS.escape(capture.flow)}"]`)) at("flow").value = capture.flow;
+  at("flow").dispatchEvent(new Event("change"));
+  at("reference").value = told.reference;
+  for (const field of at("inputs").querySelectorAll("[data-input]")) {
+    const value = told[field.dataset.type];
+    if (value) field.value = value;
+  }
 }
 
 // The choice stays where the list is drawn anew.
@@ -57,7 +72,7 @@ function newInput(input, typed) {
   const choice = input.allowed.length > 0;
   const field = choice ? make("select", "", ...input.allowed.map((word) => new Option(word, word))) : document.createElement("input");
   label.htmlFor = field.id = id;
-  field.dataset.input = input.name;
+  Object.assign(field.dataset, { input: input.name, type: input.type });
   field.setAttribute("aria-required", "true");
   if (!choice) {
     field.setAttribute("aria-describedby", `${id}-note`);

@@ -21,6 +21,14 @@ export function labelOf(name) {
   return words[0].toUpperCase() + words.slice(1);
 }
 
+// What the form says again after a capture by which no money can have moved; null after any other.
+export function againInputs({ outcome, amount_minor: minor, currency, reference }) {
+  if (["approved", "unknown", "token"].includes(outcome?.result)) return null;
+  const digits = minor ? new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions().maximumFractionDigits : 0;
+  const amount = minor ? (minor / 10 ** digits).toFixed(digits) : "";
+  return { money: amount, currency: currency ?? "", reference: reference ?? "" };
+}
+
 // Words of a rule, for the note below a field.
 export function ruleOf(input) {
   if (input.type === "money") {

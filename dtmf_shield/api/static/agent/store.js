@@ -8,7 +8,7 @@ export function emptyState() {
   return {
     connection: "connecting", silent: false, service: { shield: "unknown", gateway: "unknown" },
     flows: [], calls: new Map(), selected: null, history: new Map(), steps: new Map(),
-    phone: { kind: "desk" }, confirming: null, told: "", problem: NO_PROBLEM,
+    phone: { kind: "desk" }, confirming: null, again: null, told: "", problem: NO_PROBLEM,
   };
 }
 

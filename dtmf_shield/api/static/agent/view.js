@@ -58,8 +58,7 @@ function keepingFocus(change) {
 
 function newCallItem(id, act) {
   const item = make("li", "");
-  const line = (first) => make("span", "", make(first, ""), make("small", ""));
-  const button = make("button", "call", line("b"), line("small"));
+  const button = make("button", "call", make("span", "", make("b", ""), make("small", "")), make("small", ""), make("small", ""));
   button.type = "button";
   button.addEventListener("click", () => act.choose(id));
   item.dataset.call = id;
@@ -69,7 +68,8 @@ function newCallItem(id, act) {
 
 function drawCallItem(item, call, chosen) {
   const button = item.firstChild;
-  const [caller, state, dialled, capture] = [...button.children].flatMap((line) => [...line.children]);
+  const [first, dialled, capture] = button.children;
+  const [caller, state] = first.children;
   item.dataset.state = call.state;
   button.setAttribute("aria-current", String(chosen));
   setWords(caller, callerWords(call));

@@ -50,8 +50,11 @@ function keyingWords(field) {
 
 export const reasonWords = (reason) => (has(`reason.${reason}`) ? t(`reason.${reason}`) : t("field.invalid"));
 
-// [look, words] of one field.
-export function fieldWords(field) {
+// [look, words] of one field. paused: the capture stands still, so nothing is being keyed.
+export function fieldWords(field, paused = false) {
+  if (paused && field.state === "keying") {
+    return ["warn", field.count === null ? t("call.capture.paused") : t("field.paused", { count: countWords(field) })];
+  }
   switch (field.state) {
     case "waiting": return ["", t("field.waiting")];
     case "keying": return ["busy", keyingWords(field)];
@@ -67,7 +70,7 @@ export function shownMask(field) {
   if (field.value) return field.value;
   if (field.count === null) return field.last4 ? `•••• ${field.last4}` : "";
   if (field.last4) return field.masked.replace(/(?:• ?){4}$/, field.last4);
-  if (!field.masked) return field.state === "idle" || field.state === "waiting" ? TO_COME[field.kind] ?? "○○○○" : "";
+  if (!field.masked) return TO_COME[field.kind] ?? "○○○○";
   if (field.kind === "card_number" && !field.of && field.count < field.of_usual) return grouped(field);
   return field.masked;
 }

@@ -58,9 +58,10 @@ function drawFields(state, call, act) {
   const key = call.capture ? `${call.capture.id} ${fields.map((field) => field.field).join(" ")}` : "";
   if (list.dataset.key !== key) newRows(list, key, fields, act);
   const unsure = badgeState(state) !== "on";
+  const paused = busy && call.capture.state === "paused";
   fields.forEach((field, place) => {
     const now = busy && call.capture.current === field.field && !sending;
-    list.children[place].firstChild.show(field, { now, busy, blocked: sending || unsure, place: place + 1 });
+    list.children[place].firstChild.show(field, { now, busy, paused, blocked: sending || unsure, place: place + 1 });
   });
 }
 
@@ -98,7 +99,7 @@ function outcomeLines(outcome) {
   const lines = [make("p", "", what)];
   const card = outcome.last4 ? endingWords(outcome.brand, outcome.last4) : "";
   if (outcome.token_reference) {
-    const [before, after] = t("result.reference", { reference: "\u0000" }).split("\u0000");
+    const [before, after] = t("result.stored", { reference: "\u0000" }).split("\u0000");
     const reference = [before, make("code", "", outcome.token_reference), after];
     lines.push(make("p", "", card ? `${card} · ` : "", ...reference));
   } else if (outcome.gateway_code) {

@@ -20,7 +20,7 @@ const SVG = "http://www.w3.org/2000/svg";
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   const path = document.createElementNS(SVG, "path");
-  const look = { viewBox: "0 0 24 24", "aria-hidden": "true", fill: "none", stroke: "currentColor", class: `icon ${name}` };
+  const look = { viewBox: "0 0 24 24", "aria-hidden": "true", fill: "none", stroke: "currentColor", class: `icon icon-${name}` };
   for (const [key, value] of Object.entries(look)) svg.setAttribute(key, value);
   svg.setAttribute("stroke-width", name === "busy" ? "4" : "2.2");
   svg.setAttribute("stroke-linecap", "round");
