@@ -53,7 +53,9 @@ export const reasonWords = (reason) => (has(`reason.${reason}`) ? t(`reason.${re
 // [look, words] of one field. paused: the capture stands still, so nothing is being keyed.
 export function fieldWords(field, paused = false) {
   if (paused && field.state === "keying") {
-    return ["warn", field.count === null ? t("call.capture.paused") : t("field.paused", { count: countWords(field) })];
+    const [count, of] = [field.count, lengthShown(field)];
+    if (count === null) return ["warn", t("call.capture.paused")];
+    return ["warn", of ? t("field.paused.of", { count, of }) : t("field.paused", { count })];
   }
   switch (field.state) {
     case "waiting": return ["", t("field.waiting")];

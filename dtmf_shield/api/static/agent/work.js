@@ -123,9 +123,10 @@ function drawActions(state, call) {
   setWords(at("cancel"), t(after ? "action.stop" : "action.cancel"));
   at("cancel").setAttribute("aria-disabled", String(sending));
   at("pause").setAttribute("aria-disabled", String(sending || (paused && unsure)));
-  const words = noteWords(call, { after, sending, unsure, pay });
-  at("actions-note").hidden = !words;
-  setWords(at("actions-note"), words);
+  setWords(at("actions-note"), noteWords(call, { after, sending, unsure, pay }));
+  const resets = running(call) && !sending && !unsure ? call.capture.fields.length : 0;
+  setWords(at("keys-note"), resets > 1 ? t("note.keys", { last: resets }) : "");
+  at("notes").hidden = at("actions").hidden && at("confirm").hidden;
 }
 
 function drawPay(call, pay) {
@@ -142,9 +143,7 @@ function noteWords(call, { after, sending, unsure, pay }) {
   if (!running(call)) return "";
   if (sending) return t("note.sending");
   if (unsure) return t("note.shield");
-  const keys = t("note.keys", { last: call.capture.fields.length });
-  const paying = pay ? t(pay[1], { field: pay[2] ? fieldLabel(pay[2]) : "" }) : t("note.tones");
-  return call.capture.fields.length > 1 ? `${paying} ${keys}` : paying;
+  return pay ? t(pay[1], { field: pay[2] ? fieldLabel(pay[2]) : "" }) : t("note.tones");
 }
 
 function drawHistory(lines) {
