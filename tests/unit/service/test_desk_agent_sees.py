@@ -209,7 +209,7 @@ def test_a_flow_says_whether_the_agent_may_take_its_payment():
 
 
 def test_a_label_is_the_flows_own_only_where_the_file_has_one():
-    text = TEXT.replace("type: security_code", "type: security_code, label: Prüfwert")
+    text = TEXT.replace("type: security_code}", "type: security_code, label: Prüfwert}")
     flow = load_flow(text, file="flow")
     core, listener = Core(), Listener()
     desk = Desk(core, {flow.id: flow}, HandClock(), lambda: None)
