@@ -13,6 +13,7 @@ from tests.web import isolation
 from tests.web.browser import Visitor, chromium, launch
 from tests.web.desk_site import DeskSite
 from tests.web.scenes import Scene
+from tests.web.whole_site import WholeSite
 
 MISSING = (
     "chromium is not installed (apt-get install chromium), so NOTHING of the pages was tested in a browser"
@@ -97,6 +98,23 @@ def play(site: DeskSite, visitor: Visitor) -> Iterator[Callable[[Scene], Page]]:
     yield shown
     if site.is_down:
         site.up()
+
+
+@pytest.fixture(scope="session")
+def whole_site(own_network: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeSite]:
+    site = WholeSite(tmp_path_factory.mktemp("whole"))
+    yield site
+    site.close()
+
+
+@pytest.fixture(scope="session")
+def whole_visitor(whole_site: WholeSite, browser: Browser) -> Iterator[Visitor]:
+    """The one person who has the one-time link of the whole service."""
+    visitor = Visitor(browser)
+    visitor.page.goto(whole_site.login_url)
+    expect(visitor.page.locator("#badge")).to_have_attribute("data-state", "on", timeout=DRAWN_LIMIT_MS)
+    yield visitor
+    visitor.close()
 
 
 def set_desk(site: DeskSite, scene: Scene) -> None:

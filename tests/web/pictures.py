@@ -1,4 +1,4 @@
-"""Pictures of each page in each state, for people: one file each, and a sheet of all (``python -m tests.web.sheet``)."""
+"""Pictures of each page in each state, for people; tests.web.sheet puts them side by side."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from dtmf_shield.api.identity.one_time_login import COOKIE
 from dtmf_shield.api.identity.principal import Principal, Role
 from tests.web.accessibility import axe_findings
 from tests.web.layout import cut_off, overflow_px
+from tests.web.other_site import other_site
 from tests.web.pictures import LOOKS, page_picture
 from tests.web.scenes import scene
 
@@ -88,19 +89,31 @@ def test_agent_of_that_role_is_let_in(site, visitor, as_role):
 
 def test_command_of_another_sites_page_is_refused(site, visitor, play):
     """A page of another origin (another port is another) has the cookie sent along, and is refused all the same."""
-    page = play(scene("keying"))
-    session_is_sent = page.evaluate("fetch('/v1/calls').then((answer) => answer.status)")
-    elsewhere = visitor.context.new_page()
-    elsewhere.goto(f"{site.url.replace('127.0.0.1', 'localhost')}/ui/")
+    play(scene("keying"))
+    site.requests.clear()
+    with other_site() as address:
+        visitor.page.goto(address)
+        visitor.page.evaluate(
+            """(url) => fetch(url, { method: 'POST', mode: 'no-cors', credentials: 'include',
+                 headers: { 'content-type': 'text/plain' }, body: '{"command":"cancel"}' }).catch(() => null)""",
+            f"{site.url}/v1/captures/cap1/commands",
+        )
 
-    elsewhere.evaluate(
-        """(url) => fetch(url, { method: 'POST', mode: 'no-cors', credentials: 'include',
-             body: '{"command":"cancel"}' }).catch(() => null)""",
-        f"{site.url}/v1/captures/cap1/commands",
-    )
-
-    assert session_is_sent == 200
+    [headers] = [headers for path, headers in site.requests if path.endswith("/commands")]
+    assert COOKIE in headers["cookie"]
     assert site.desk.asked == []
+
+
+def test_page_of_another_site_cannot_read_what_calls_there_are(site, visitor, play):
+    play(scene("keying"))
+    with other_site() as address:
+        visitor.page.goto(address)
+        answer = visitor.page.evaluate(
+            "(url) => fetch(url, { credentials: 'include' }).then(() => 'read', () => 'refused')",
+            f"{site.url}/v1/calls",
+        )
+
+    assert answer == "refused"
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -1,4 +1,4 @@
-"""Every state of the pages: no finding of axe, light and dark; nothing cut off at 320 px, at zoom, in forced colours."""
+"""Every state of the pages: no finding of axe, light and dark; nothing cut off at 320 px or zoom; forced colours."""
 
 import pytest
 
