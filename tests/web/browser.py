@@ -37,6 +37,8 @@ FLAGS = (
 )
 WIDTH, HEIGHT = 1280, 900
 LIMIT_MS = 10_000
+BODIES_BYTES_MAX = 50_000_000
+"""Of answers that the browser keeps for us."""
 LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
 
 # Everything that is ever in the DOM is kept: a digit that shows for a moment only is found too.
@@ -113,7 +115,7 @@ class Visitor:
         """What event streams said, as the browser understood it: eventName, eventId, data."""
         self.unread: list[str] = []
         """Answers whose body the browser had thrown away before it could be kept."""
-        self._bodies: list[Response] = []
+        self._bodies: list[str] = []
         self.context.route(lambda url: urlsplit(url).hostname not in LOOPBACK, self._refuse)
         self.context.add_init_script(_OBSERVER)
         self.page = self._open()
@@ -124,9 +126,10 @@ class Visitor:
         page.on("pageerror", lambda error: self.console.append(f"error: {error}"))
         page.on("request", self._asked)
         page.on("response", self._answered)
-        session = self.context.new_cdp_session(page)
-        session.send("Network.enable")
-        session.on("Network.eventSourceMessageReceived", self._heard)
+        self._session = self.context.new_cdp_session(page)
+        self._session.send("Network.enable", {"maxTotalBufferSize": BODIES_BYTES_MAX})
+        self._session.on("Network.eventSourceMessageReceived", self._heard)
+        self._session.on("Network.loadingFinished", self._finished)
         return page
 
     def _refuse(self, route: Route) -> None:
@@ -144,18 +147,19 @@ class Visitor:
 
     def _answered(self, response: Response) -> None:
         self.network.append(json.dumps(response.headers))
-        if response.headers.get("content-type", "").startswith("text/event-stream"):
-            return  # has no end; its events are kept one by one
-        if response.status not in (204, 303, 304):
-            self._bodies.append(response)
+
+    def _finished(self, event: dict[str, Any]) -> None:
+        """Only what has an end has a body to be read; events of a stream are kept one by one."""
+        self._bodies.append(event["requestId"])
 
     def everything(self) -> dict[str, str]:
         """Return all that this browser shows, stores, says and was told, by where it is."""
-        for response in self._bodies:
+        for request_id in self._bodies:
             try:
-                self.network.append(response.text())
-            except Error:
-                self.unread.append(response.url)
+                found_body = self._session.send("Network.getResponseBody", {"requestId": request_id})
+                self.network.append(str(found_body["body"]))
+            except Error as error:
+                self.unread.append(error.message)
         self._bodies.clear()
         found: dict[str, list[str]] = self.page.evaluate(_DOCUMENT)
         cookies = [json.dumps(cookie) for cookie in self.context.cookies()]
