@@ -13,7 +13,7 @@ from dtmf_shield.call.context import Context
 from dtmf_shield.call.events import CaptureChanged
 from dtmf_shield.call.flow_run import go_on
 from dtmf_shield.flow.engine import advance
-from dtmf_shield.flow.engine.asking import with_accepted
+from dtmf_shield.flow.engine.asking import told_again
 from dtmf_shield.flow.engine.commands import Collect, Command, Play, SetTimer
 from dtmf_shield.flow.engine.entering import Step, begin_again
 from dtmf_shield.flow.engine.events import Resumed
@@ -58,7 +58,7 @@ def _resumed(engagement: Engagement, progress: CaptureProgress) -> Step:
         return advance(state, Resumed(progress.accepted, told))
     # It died before cde was told to send: cde holds everything still.
     for event in told:
-        state = with_accepted(state, event)
+        state = told_again(state, event)
     return begin_again(state)
 
 

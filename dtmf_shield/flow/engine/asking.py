@@ -93,6 +93,15 @@ def with_accepted(state: FlowState, event: ev.Accepted) -> FlowState:
     return replace(state, accepted=accepted, values=values, brand=event.brand or state.brand)
 
 
+def told_again(state: FlowState, event: ev.Accepted) -> FlowState:
+    """Return the state that knows a field once more, after a crash. A variable that a step has set since stays."""
+    variable = state.program.told[event.field].variable
+    told = with_accepted(state, event)
+    if variable not in state.values:
+        return told
+    return replace(told, values={**told.values, variable: state.values[variable]})
+
+
 def rejected(state: FlowState, event: ev.Rejected) -> Step:
     """Ask again after a refused entry; after one that slow fingers may have caused, in the slow mode."""
     if event.field != state.at.field:

@@ -14,6 +14,7 @@ from dtmf_shield.flow.engine.program import CompiledStep, Option, Order, Program
 from dtmf_shield.flow.language.fields import ACCOUNT_TYPES, CARD_TYPES, is_released
 from dtmf_shield.flow.language.flow import Flow
 from dtmf_shield.flow.language.head import DEFAULT_KEYS, Keys
+from dtmf_shield.flow.language.references import kept_references
 from dtmf_shield.flow.language.steps import (
     CollectStep,
     ExitStep,
@@ -82,6 +83,7 @@ def compile_flow(flow: Flow) -> Program:
         voided={name: _voided(flow, name) for name in flow.fields},
         renewed={name: _renewed(flow, name) for name in flow.fields},
         released=frozenset(name for name, field in flow.fields.items() if is_released(field)),
+        kept=kept_references(flow),
         needed=_needed(flow) & collects.keys(),
         card=next(iter(_of_types(flow, frozenset({"card_number"}))), ""),
         told={name: _told(name) for name in flow.fields},
