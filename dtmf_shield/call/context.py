@@ -268,6 +268,7 @@ def record_of(call: Call) -> CallRecord:
         capture_live=engagement.live,
         flow=engagement.state.saved(),
         flow_begun=engagement.begun,
+        flow_paused=engagement.paused,
         flow_ends_s=call.deadlines.get(Timer.FLOW_END),
         result=engagement.outcome.result if engagement.outcome is not None else None,
         reference=engagement.reference,

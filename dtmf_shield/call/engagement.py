@@ -212,6 +212,7 @@ def pause_capture(ctx: Context, now_s: float, capture_id: CaptureId) -> None:
     if engagement.paused:
         return
     engagement.paused = True
+    ctx.changed.add(call.call_id)
     stop(ctx, call, engagement)
     if engagement.armed and not ctx.capture.send(PauseCapture(capture_id)):
         finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
@@ -224,6 +225,7 @@ def resume_capture(ctx: Context, now_s: float, capture_id: CaptureId) -> None:
     if not engagement.paused:
         return
     engagement.paused = False
+    ctx.changed.add(call.call_id)
     if engagement.armed and not ctx.capture.send(ResumeCapture(capture_id)):
         finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
         return

@@ -28,7 +28,9 @@ def resume(ctx: Context, now_s: float, call: Call, engagement: Engagement, progr
     """Go on with a capture that cde still runs."""
     engagement.progress = progress
     engagement.sending = progress.state in AT_GATEWAY
-    engagement.paused = progress.state is CaptureState.PAUSED
+    # Where nothing is open there was nothing for cde to pause: what is stored counts.
+    stored = engagement.paused and progress.state in (CaptureState.IDLE, CaptureState.HELD)
+    engagement.paused = stored or progress.state is CaptureState.PAUSED
     if progress.state is CaptureState.IDLE:
         engagement.stage = Stage.ARMING  # CaptureArmed is still to come, within the deadline that stands
     else:

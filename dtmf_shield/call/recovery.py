@@ -98,6 +98,7 @@ def _take_up_flow(ctx: Context, now_s: float, call: Call, record: CallRecord, fl
         inputs=record.inputs,
         language=record.language,
         begun=record.flow_begun,
+        paused=record.flow_paused,
     )
     call.engagement = engagement
     ctx.captures[record.capture_id] = call.call_id

@@ -162,6 +162,47 @@ def test_a_capture_that_cde_knows_no_more_is_over():
     assert (house.result, house.step) == (CaptureResult.INTERRUPTED, "")
 
 
+def pause(house):
+    house.core.pause_capture(house.now_s, house.capture_id)
+    return house
+
+
+def test_a_pause_in_a_receipt_outlives_control_and_nothing_is_said_into_it():
+    house = FlowHouse().begin()
+    house.hold_card()
+    house.choose(0)
+    house.outcome()
+    crashed(pause(house))
+
+    house.core.media_joined(house.now_s)
+    assert house.said() == []
+
+    house.core.resume_capture(house.now_s, house.capture_id)
+    assert len(house.said()) == 1
+
+
+def test_a_pause_between_two_questions_outlives_control():
+    house = pause(FlowHouse().begin())
+    house.hold("pan", field="pan", brand="visa", last4="4242")
+    crashed(house)
+
+    house.hold("pan")
+    assert (house.asked(), house.said()) == ([], [])
+
+    house.core.resume_capture(house.now_s, house.capture_id)
+    assert house.asked() == ["ResumeCapture", "collect expiry", "saying"]
+
+
+def test_a_pause_that_was_over_is_over():
+    house = pause(FlowHouse().begin())
+    house.core.resume_capture(house.now_s, house.capture_id)
+    crashed(house)
+
+    house.hold()
+
+    assert house.asked() == ["collect pan", "saying"]
+
+
 LOOK_UP = """
 inputs: {reference: {type: text}}
 fields: {account: {type: digits, length: {min: 4, max: 6}, sensitive: false}}
