@@ -108,6 +108,11 @@ class Engagement:
         return self.stage is Stage.OVER
 
     @property
+    def unsent(self) -> bool:
+        """Whether the flow is at a payment that waits for the end of the agent's pause: nothing was sent yet."""
+        return self.state.in_flight and self.paused and not self.sending
+
+    @property
     def live(self) -> bool:
         """Whether cde has a capture of ours, or is about to."""
         return self.armed or self.stage is Stage.ARMING or self.stage is Stage.RESUMING

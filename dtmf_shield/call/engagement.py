@@ -43,6 +43,7 @@ from dtmf_shield.flow.engine.events import (
     AgentChose,
     AgentRedo,
     CallerGone,
+    CaptureEnded,
     FieldRequested,
     GatewayChanged,
     TimerFired,
@@ -242,11 +243,13 @@ def cancel_capture(ctx: Context, now_s: float, capture_id: CaptureId) -> None:
     Raises CaptureUnknown, CaptureOver, CaptureSending.
     """
     call, engagement = _running(ctx, capture_id)
-    if engagement.state.in_flight:
+    unsent = engagement.unsent
+    if engagement.state.in_flight and not unsent:
         raise CaptureSending
     _give_up(ctx, call, engagement, CaptureResult.CANCELLED)
     stop(ctx, call, engagement)
-    if not engagement.begun or not happen(ctx, now_s, call, AgentCancelled()):
+    cancelled = CaptureEnded(CaptureResult.CANCELLED) if unsent else AgentCancelled()
+    if not engagement.begun or not happen(ctx, now_s, call, cancelled):
         over(ctx, now_s, call, engagement)
 
 
