@@ -214,7 +214,9 @@ def _carry_out(
 def _collect(
     ctx: Context, _now_s: float, call: Call, engagement: Engagement, command: Collect
 ) -> Event | None:
-    asked = CollectField(engagement.capture_id, command.field, command.patience, command.attempt)
+    asked = CollectField(
+        engagement.capture_id, command.field, command.patience, command.attempt, command.patience_only
+    )
     return _ask(ctx, call, engagement, asked)
 
 

@@ -37,6 +37,14 @@ class Input(enum.Enum):
     STOP = "stop"
 
 
+class Change(enum.IntEnum):
+    """Whether there is news for control. LATER may be batched; NOW is an edge that must not be lost."""
+
+    NONE = 0
+    LATER = 1
+    NOW = 2
+
+
 _S = CaptureState
 _I = Input
 TRANSITIONS: Final[dict[tuple[CaptureState, Input], CaptureState]] = {

@@ -17,8 +17,8 @@ from dtmf_shield.account_data.slots import Region
 from dtmf_shield.account_data.star_code import StarCodes
 from dtmf_shield.base.errors import InvariantError
 from dtmf_shield.base.log import get_logger
-from dtmf_shield.cde.capture import Capture, Change
-from dtmf_shield.cde.capture_table import AT_GATEWAY, ENDED
+from dtmf_shield.cde.capture import Capture
+from dtmf_shield.cde.capture_table import AT_GATEWAY, ENDED, Change
 from dtmf_shield.cde.card import IinTable
 from dtmf_shield.cde.gateways.base import GatewayResult
 from dtmf_shield.cde.info_dtmf import NO_KEY, parse_held_ms, parse_info_body
@@ -322,8 +322,16 @@ class Captures:
         self._tell(running, now_s)
 
     def _take_keys(self, running: _Running, message: KeysWritten, now_s: float) -> None:
-        head, overrun = message.head, message.overrun
-        self._guard(running, lambda: running.capture.take_media_keys(head, overrun, now_s), now_s)
+        take = functools.partial(
+            running.capture.take_media_keys,
+            message.head,
+            message.overrun,
+            now_s,
+            message.heard_s,
+            # What a key leads to is told by itself: the next one may hide it.
+            tell=functools.partial(self._tell, running, now_s),
+        )
+        self._guard(running, take, now_s)
 
     def _guard(self, running: _Running, act: Callable[[], None], now_s: float) -> None:
         """Let ``act`` move a capture; a broken promise of our own ends this capture and no other."""
@@ -364,6 +372,9 @@ class Captures:
             self._outlets.to_control(StarCodeKeyed(call_id, LegRole.AGENT, completed))
 
     def _collect(self, running: _Running, message: CollectField, now_s: float) -> None:
+        if message.patience_only and message.patience is not None:
+            running.capture.wait_on(message.field, message.patience, message.attempt, now_s)
+            return
         running.capture.collect(message.field, now_s, message.patience, message.attempt)
         if running.capture.nearly_whole:
             self._outlets.last_field(message.capture_id, running.start.call_id)

@@ -56,7 +56,7 @@ def calmed(state: FlowState) -> tuple[FlowState, tuple[Collect, ...]]:
     at = state.at
     if state.calmed or at.slow is None or at.slow == at.patience:
         return state, ()
-    return replace(state, calmed=True), (Collect(at.field, at.slow, state.attempt),)
+    return replace(state, calmed=True), (Collect(at.field, at.slow, state.attempt, patience_only=True),)
 
 
 def progressed(state: FlowState, event: ev.Progressed) -> Step:

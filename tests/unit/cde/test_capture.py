@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from dtmf_shield.account_data import slots
 from dtmf_shield.base.errors import InvariantError
-from dtmf_shield.cde.capture import SWALLOW_S_MAX, Change
-from dtmf_shield.cde.capture_table import ENDED
+from dtmf_shield.cde.capture import SWALLOW_S_MAX
+from dtmf_shield.cde.capture_table import ENDED, Change
 from dtmf_shield.cde.doors import HELD_S_MAX, PAIR_WINDOW_S
 from dtmf_shield.cde.gateways.base import GatewayResult, GatewayResultKind, SlotField
 from dtmf_shield.model.capture import (

@@ -9,13 +9,14 @@ from dtmf_shield.media.io.rings import ShardEvent
 from dtmf_shield.media.recorder import RecordingFinished
 from dtmf_shield.media.session.commands import COMMAND_PLAY
 from dtmf_shield.media.session.hints import HINT_NOISY_LINE, HINT_SHORT_TONES, HINT_WEAK_TONES
-from dtmf_shield.media.session.legs import EVENT_LINE_HINT, LEG_DTYPE
+from dtmf_shield.media.session.legs import EVENT_KEYS_WRITTEN, EVENT_LINE_HINT, LEG_DTYPE
 from dtmf_shield.media.session.playing import PLAY_BARGE_IN, PLAY_FIRST, PLAY_LAST
 from dtmf_shield.model.capture import Hint
 from dtmf_shield.model.ids import CallId, LegRole
 from dtmf_shield.model.messages import (
     CallClosed,
     CloseCall,
+    KeysWritten,
     LineHinted,
     OpenCall,
     PlayPrompt,
@@ -54,7 +55,9 @@ def make_calls():
     shard, writer, told = Shard(), Writer(), []
     tables = SimpleNamespace(legs=np.zeros(4, LEG_DTYPE))
     pool = PromptPool(np.zeros(800, np.int16), np.zeros(1_600, np.int16))
-    calls = MediaCalls(shard, tables, writer, told.append, told.append, pool)
+    calls = MediaCalls(
+        shard, tables, writer, told.append, told.append, pool, SimpleNamespace(now_s=lambda: 7.5)
+    )
     pool.add("hello", np.ones(320, np.int16), np.ones(640, np.int16))
     return shard, tables, writer, told, calls
 
@@ -133,3 +136,11 @@ def test_a_hint_of_the_shard_becomes_a_word_to_control():
         LineHinted(CallId("a"), LegRole.CALLER, hint)
         for hint in (Hint.SHORT_TONES, Hint.WEAK_TONES, Hint.NOISY_LINE)
     ]
+
+
+def test_keys_are_told_with_the_time_when_they_were_heard():
+    _, _, _, told, calls = make_calls()
+
+    calls.shard_event(ShardEvent(EVENT_KEYS_WRITTEN, 0, 0, False, (3, 9, 1, 0)))
+
+    assert told == [KeysWritten(3, 9, 1, heard_s=7.5)]
