@@ -12,6 +12,7 @@ from dtmf_shield.flow.language.references import (
     KEPT_VALUES_MAX,
     kept_references,
     prompt_references,
+    sent_name,
     step_references,
     variables_set,
 )
@@ -127,6 +128,20 @@ def kept_values(flow: Flow) -> Iterator[Finding]:
         yield Finding(
             "values", ("steps",), found, f"at most {KEPT_VALUES_MAX}, which are kept through a crash"
         )
+
+
+def sent_names(flow: Flow) -> Iterator[Finding]:
+    """What a look-up sends has a name for each value: the last part of its reference."""
+    for name, step in flow.steps.items():
+        if not isinstance(step, HttpStep):
+            continue
+        taken: dict[str, str] = {}
+        for at, reference in enumerate(step.request.send):
+            other = taken.setdefault(sent_name(reference), reference)
+            if other != reference:
+                found = f"{reference} beside {other}, which would both be sent as {sent_name(reference)!r}"
+                path: Path = ("steps", name, "request", "send", at)
+                yield Finding("sent-twice", path, found, "one of them, or a variable of another name")
 
 
 def inputs(flow: Flow) -> Iterator[Finding]:

@@ -46,6 +46,11 @@ def prompt_references(flow: Flow) -> Iterator[tuple[Path, ValueReference]]:
                     yield ("prompts", name, language, "say"), piece
 
 
+def sent_name(reference: str) -> str:
+    """Return the name under which a look-up sends a value."""
+    return reference.partition(".")[2] or reference
+
+
 def variables_set(flow: Flow) -> frozenset[str]:
     """Return the references to variables that a menu or a set step sets."""
     named: set[str] = set()

@@ -82,6 +82,8 @@ MISTAKES = [
     ("duration", PAY, "max_duration: {time: 15m, then: hand_back}", ""),
     ("values", BILL, "prompts:\n",
      "prompts:\n" f'  all: {{en-GB: {{say: "{ANSWERS[0]}"}}, fr-FR: {{say: "{ANSWERS[1]}"}}}}\n'),
+    ("sent-twice", BILL, "send: [fields.account]", "send: [fields.account, vars.account]"),
+    ("sent-twice", BILL, "send: [fields.account]", "send: [vars.amount, fields.amount]"),
     ("unused", PAY, "prompts:\n", "prompts:\n  never: {en-GB: {say: Never.}}\n"),
 ]  # fmt: skip
 WARNINGS = {"unconfirmed", "duration", "unused"}
