@@ -147,6 +147,10 @@ class Handover:
 
     target: AgentTarget
     leg: Leg
+    rings: bool = False
+    """The called side says so."""
+    tone: int = 0
+    """The ringing tone that a caller who is alone hears, by its number in media; 0: none, or a prompt."""
 
 
 @dataclass(slots=True)

@@ -258,6 +258,7 @@ def record_of(call: Call) -> CallRecord:
         language=call.language,
         onward=call.onward.kept,
         handed_to=call.handover.target.name if call.handover is not None else "",
+        handed_tone=call.handover.tone if call.handover is not None else 0,
         masked_longer=masked,
     )
     if engagement is None or engagement.stage is Stage.OVER:

@@ -50,6 +50,8 @@ class CallRecord(msgspec.Struct, kw_only=True):
     onward: Onward = Onward()
     handed_to: str = ""
     """Who was being called for the caller."""
+    handed_tone: int = 0
+    """The ringing tone that the caller heard of that."""
     capture_id: CaptureId = CaptureId("")
     capture_live: bool = False
     flow: SavedState | None = None

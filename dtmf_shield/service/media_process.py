@@ -45,6 +45,7 @@ from dtmf_shield.service.channel import Channel
 from dtmf_shield.service.entry import run_process
 from dtmf_shield.service.media_calls import MediaCalls
 from dtmf_shield.service.prompts.pool import POOL_SAMPLES, PromptPool
+from dtmf_shield.service.prompts.ringback import add_ringback
 from dtmf_shield.service.seal.process_rights import give_up_common_rights
 from dtmf_shield.service.seal.step import Step, told
 
@@ -63,6 +64,7 @@ class MediaProcess:
         self._supervisor, self._shard, self._slots = supervisor, shard, slots
         self._writer = RecordingWriter(tables.taps, self._recording_finished)
         self._pool = PromptPool(tables.prompts, tables.prompts_wide)
+        add_ringback(self._pool)
         self._calls = MediaCalls(
             shard, tables, self._writer, self._to_control, self._to_cde, self._pool, SystemClock()
         )

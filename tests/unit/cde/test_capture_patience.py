@@ -244,9 +244,9 @@ def test_other_patience_that_crossed_another_question_changes_nothing() -> None:
     menu = Line().armed().collect(CODE, PATIENCE).key("123").menu().calm(CODE, SLOW)
     assert menu.wait(20).told() == [ChoiceRefused(ID, ChoiceFault.TIMEOUT)]
 
-    other = Line().armed().collect(CODE, PATIENCE).key("123").collect(PAN, PATIENCE).calm(CODE, SLOW)
+    other = Line().armed().collect(EXPIRY, PATIENCE).key("1230").collect(PAN, PATIENCE).calm(EXPIRY, SLOW)
     assert other.wait(20).reason is RejectReason.TIMEOUT
-    assert other.capture.progress().accepted == (CODE,)
+    assert other.capture.progress().accepted == (EXPIRY,)
 
 
 @pytest.mark.parametrize("keys", ["", "42"])
