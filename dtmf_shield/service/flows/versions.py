@@ -7,7 +7,7 @@ told by name. A control that comes back, or a capture that began before a reload
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -71,7 +71,7 @@ def _write(path: Path, text: str) -> None:
     part.replace(path)
 
 
-def make_room(directory: Path, served: Iterable[str], before: Iterable[str] = ()) -> None:
+def make_room(directory: Path, served: Collection[str], before: Collection[str] = ()) -> None:
     """Remove the oldest copies beyond VERSIONS_KEPT_MAX, once ``served`` are. Never one of these, or of ``before``.
 
     ``before``: what was served until now. Calls may run it for hours yet, so its age counts from now on.
