@@ -7,7 +7,7 @@ from dtmf_shield.call.events import FlowAlerted
 from dtmf_shield.flow.engine.events import HookAnswered, HookOutcome
 from dtmf_shield.model.capture import CaptureResult, CaptureState, ChoiceFault, ControlKey, Hint, RejectReason
 from dtmf_shield.model.ids import LegRole
-from dtmf_shield.model.messages import ChoiceMade, KeysHinted, LineHinted, PromptEnd
+from dtmf_shield.model.messages import ChoiceMade, CollectField, KeysHinted, LineHinted, PromptEnd
 from dtmf_shield.model.payment import NO_MONEY
 from dtmf_shield.model.stream import ShieldMode
 from tests.unit.call.flow_house import FlowHouse, flow
@@ -342,6 +342,16 @@ def test_hints_of_cde_and_of_media_are_shown_and_those_of_the_agents_line_are_no
     house.tell(KeysHinted(house.capture_id, Hint.SLOW_KEYS))
 
     assert house.shown.hint is Hint.SLOW_KEYS
+
+
+def test_a_slow_caller_is_given_time_and_asked_for_nothing():
+    house = FlowHouse().begin()
+
+    house.tell(KeysHinted(house.capture_id, Hint.SLOW_KEYS))
+
+    first, slower = [message for message in house.capture.sent if isinstance(message, CollectField)]
+    assert (first.patience_only, slower.patience_only) == (False, True)
+    assert slower.patience.first_digit_timeout_ms > first.patience.first_digit_timeout_ms
 
 
 def test_a_caller_who_hangs_up_ends_prompt_and_capture():
