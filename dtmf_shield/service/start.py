@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -24,7 +24,7 @@ from dtmf_shield.service.cde_configuration import Reloaded
 from dtmf_shield.service.control import hook_settings
 from dtmf_shield.service.flows import routes as route_flows
 from dtmf_shield.service.flows.files import load, served_files
-from dtmf_shield.service.flows.versions import VERSIONS_FOLDER, take_over
+from dtmf_shield.service.flows.versions import VERSIONS_FOLDER, make_room, take_over
 from dtmf_shield.service.gateway_names import GatewayNames
 from dtmf_shield.service.kept_secrets import API_KEY_FILE, CALLER_KEY_FILE, SECRET_BYTES, kept_secret
 from dtmf_shield.service.key_settings import kek_findings, kek_settings
@@ -122,9 +122,7 @@ async def serve(
             sockets=sockets,
             configure_cde=configure_cde,
             configure_control=configure_control,
-            flow_files=await asyncio.to_thread(
-                take_over, state / VERSIONS_FOLDER, served_files(config, base)
-            ),
+            flow_files=await asyncio.to_thread(_first_flows, state, served_files(config, base)),
             clock=SystemClock(),
             scan_mode=scan_mode,
             log=log,
@@ -143,6 +141,12 @@ async def serve(
             await gateway.stop()
         if lock >= 0:
             os.close(lock)
+
+
+def _first_flows(state: Path, files: Iterable[Path]) -> tuple[str, ...]:
+    names = take_over(state / VERSIONS_FOLDER, files)
+    make_room(state / VERSIONS_FOLDER, names)
+    return names
 
 
 def _refuse_findings(config: Config, base: Path) -> None:
