@@ -35,28 +35,37 @@ class Problem(BaseModel):
 class ApiRefusal(DtmfShieldError):  # noqa: N818 - a refusal is no fault
     """A request the API itself refuses, before the desk hears of it."""
 
-    def __init__(self, status: int, slug: str, title: str) -> None:
-        self.status, self.slug, self.title = status, slug, title
+    def __init__(self, status: int, slug: str, title: str, retry_after_s: int | None = None) -> None:
+        self.status, self.slug, self.title, self.retry_after_s = status, slug, title, retry_after_s
         super().__init__(title)
 
 
-def response(status: int, slug: str, title: str, findings: list[str] | None = None) -> Response:
+def response(
+    status: int,
+    slug: str,
+    title: str,
+    findings: list[str] | None = None,
+    *,
+    retry_after_s: int | None = None,
+) -> Response:
     """Return a problem response."""
     body = Problem(
         type=f"urn:dtmf-shield:problem:{slug}", title=title, status=status, findings=findings or []
     )
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == http.HTTPStatus.SERVICE_UNAVAILABLE else {}
+    if status == http.HTTPStatus.SERVICE_UNAVAILABLE:
+        retry_after_s = retry_after_s or RETRY_AFTER_S
+    headers = {"Retry-After": str(retry_after_s)} if retry_after_s else {}
     if status == http.HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="dtmf-shield"'
     return JSONResponse(body.model_dump(), status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return OpenAPI entries for the problems a route may answer with; 400 belongs to all (unparsable body)."""
+    """Return OpenAPI entries for the problems a route may answer with; 400 (unparsable body) and 429 belong to all."""
     schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
     return {
         status: {"description": http.HTTPStatus(status).phrase, "content": {MEDIA_TYPE: schema}}
-        for status in sorted({400, 401, 422, 503, *statuses})
+        for status in sorted({400, 401, 422, 429, 503, *statuses})
     }
 
 
@@ -73,7 +82,7 @@ async def _refusal(_request: Request, error: Exception) -> Response:
     if isinstance(error, DeskRefusal):
         return response(error.status, error.slug, error.title, error.findings[:FINDINGS_MAX])
     if isinstance(error, ApiRefusal):
-        return response(error.status, error.slug, error.title)
+        return response(error.status, error.slug, error.title, retry_after_s=error.retry_after_s)
     raise error
 
 

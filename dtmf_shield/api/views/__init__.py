@@ -23,6 +23,7 @@ from dtmf_shield.api.views.captures import (
     token_reference,
 )
 from dtmf_shield.api.views.flows import FlowList, FlowView, InputView
+from dtmf_shield.api.views.payments import PaymentEvent, PaymentNews, PaymentPage, PaymentView
 from dtmf_shield.api.views.words import View, Word
 
 __all__ = [
@@ -36,6 +37,10 @@ __all__ = [
     "FlowView",
     "InputView",
     "OutcomeView",
+    "PaymentEvent",
+    "PaymentNews",
+    "PaymentPage",
+    "PaymentView",
     "ServiceView",
     "ShieldState",
     "ShieldView",

@@ -92,6 +92,7 @@ from dtmf_shield.service.control.hook_settings import hooks_of
 from dtmf_shield.service.control.hooks import ControlHooks
 from dtmf_shield.service.control.mailbox import MailboxWriter
 from dtmf_shield.service.control.media_port import MediaRows
+from dtmf_shield.service.control.resources import Resources
 from dtmf_shield.service.flows import findings as flow_findings
 from dtmf_shield.service.flows.versions import VERSIONS_FOLDER, FlowShelf
 from dtmf_shield.service.prompts.check import PROMPTS_FOLDER
@@ -250,7 +251,10 @@ class ControlProcess:
         if first_start:
             login.issue(message.login_ticket)
             self._registry.clear()  # a service that has just started has no calls
-        app = create_app(self._desk, login, api_key=message.api_key, clock=self._clock)
+        self._resources = Resources(self._state, self._captures, self._desk, self._audit)
+        app = create_app(
+            self._desk, login, api_key=message.api_key, clock=self._clock, payments=self._resources.payments
+        )
         # The mask of every restored call is on before its first packet is handled.
         records = self._registry.records()
         restored = self._core.restore(self._clock.now_s(), records, self._versions(records))
@@ -393,6 +397,7 @@ class ControlProcess:
         if again:
             _log.warning("cde_restarted")
             self._core.cde_restarted(self._clock.now_s())
+        self._resources.payments.cde_joined()
         self._shell.settle()
 
     def _media_lost(self, channel: Channel[MediaToControl]) -> None:
@@ -458,6 +463,7 @@ class ControlProcess:
                 self._captures.cell_freed(cell)
             case PaymentChanged():
                 self._audit.payment_changed(message)
+                self._resources.payments.changed(message)
             case VelocityStopped(capture_id=capture_id, rule=rule):
                 self._audit.note("velocity_stopped", capture=capture_id, rule=rule)
                 _log.warning("velocity_stopped", capture_id=capture_id, rule=rule)

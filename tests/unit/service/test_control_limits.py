@@ -142,7 +142,7 @@ def test_calls_taken_up_again_are_recorded_again_where_media_died_too(monkeypatc
 
 def test_payments_and_stops_against_card_testing_are_audited(tmp_path):
     process = ControlProcess.__new__(ControlProcess)
-    process._clock, process._shell = HandClock(), Mock()
+    process._clock, process._shell, process._resources = HandClock(), Mock(), Mock()
     process._audit = AuditTrail(tmp_path, AuditSection(), HandClock())
     payment = PaymentChanged(
         operation_id=OperationId("op-1"),
@@ -181,7 +181,7 @@ def test_payments_and_stops_against_card_testing_are_audited(tmp_path):
 
 def test_a_recording_that_the_disk_refused_is_told_apart_from_one_that_is_kept(tmp_path):
     process = ControlProcess.__new__(ControlProcess)
-    process._clock, process._shell = HandClock(), Mock()
+    process._clock, process._shell, process._resources = HandClock(), Mock(), Mock()
     process._audit = AuditTrail(tmp_path, AuditSection(), HandClock())
 
     for path in ("recordings/call.wav", ""):
