@@ -23,6 +23,7 @@ from dtmf_shield.api.identity.principal import EVERY_ROLE, Principal, Role
 from dtmf_shield.api.limits import Limits, RateLimit
 from dtmf_shield.api.ports import CallDesk
 from dtmf_shield.api.ports.payments import NoPayments, PaymentDesk
+from dtmf_shield.api.ports.webhooks import NoWebhooks, WebhookDesk
 from dtmf_shield.api.problem import ApiRefusal
 from dtmf_shield.api.tickets import StreamTickets
 from dtmf_shield.base.clock import Clock
@@ -44,6 +45,7 @@ class ApiContext:
     limits: Limits
     tickets: StreamTickets
     payments: PaymentDesk = field(default_factory=NoPayments)
+    webhooks: WebhookDesk = field(default_factory=NoWebhooks)
 
 
 def context_of(request: Request) -> ApiContext:

@@ -18,6 +18,7 @@ from dtmf_shield.api.limits import Limits
 from dtmf_shield.api.pages import pages
 from dtmf_shield.api.ports import CallDesk
 from dtmf_shield.api.ports.payments import NoPayments, PaymentDesk
+from dtmf_shield.api.ports.webhooks import NoWebhooks, WebhookDesk
 from dtmf_shield.api.resources import ROUTERS, probes
 from dtmf_shield.api.tickets import StreamTickets
 from dtmf_shield.api.views import Snapshot
@@ -35,6 +36,7 @@ def create_app(
     clock: Clock | None = None,
     heartbeat_s: float = HEARTBEAT_S,
     payments: PaymentDesk | None = None,
+    webhooks: WebhookDesk | None = None,
 ) -> FastAPI:
     """Return the application over ``desk``. Without ``api_key`` only the one-time login opens it."""
     clock = clock or SystemClock()
@@ -55,6 +57,7 @@ def create_app(
         limits=Limits(clock),
         tickets=StreamTickets(clock),
         payments=payments,
+        webhooks=webhooks or NoWebhooks(),
     )
     for router in ROUTERS:
         app.include_router(router)
@@ -66,10 +69,15 @@ def create_app(
     return app
 
 
+def event_ring(app: FastAPI) -> EventRing:
+    """Return the ring that every change is published in, to tap it."""
+    context: ApiContext = app.state.context
+    return context.ring
+
+
 def end_streams(app: FastAPI) -> None:
     """End the open event streams, so that the server can leave."""
-    context: ApiContext = app.state.context
-    context.ring.end_streams()
+    event_ring(app).end_streams()
 
 
 def openapi_schema(app: FastAPI) -> dict[str, Any]:

@@ -2,6 +2,6 @@
 
 from typing import Final
 
-from dtmf_shield.api.resources import calls, captures, events, flows, payments
+from dtmf_shield.api.resources import calls, captures, events, flows, payments, webhooks
 
-ROUTERS: Final = tuple(module.router for module in (calls, captures, payments, flows, events))
+ROUTERS: Final = tuple(module.router for module in (calls, captures, payments, flows, events, webhooks))

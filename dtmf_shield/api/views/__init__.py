@@ -24,6 +24,7 @@ from dtmf_shield.api.views.captures import (
 )
 from dtmf_shield.api.views.flows import FlowList, FlowView, InputView
 from dtmf_shield.api.views.payments import PaymentEvent, PaymentNews, PaymentPage, PaymentView
+from dtmf_shield.api.views.webhooks import WebhookList, WebhookView
 from dtmf_shield.api.views.words import View, Word
 
 __all__ = [
@@ -47,6 +48,8 @@ __all__ = [
     "Snapshot",
     "TokenView",
     "View",
+    "WebhookList",
+    "WebhookView",
     "Word",
     "capture_after_outcome",
     "capture_after_progress",

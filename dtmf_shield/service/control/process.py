@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 from fastapi import FastAPI
 
-from dtmf_shield.api.app import create_app
+from dtmf_shield.api.app import create_app, event_ring
 from dtmf_shield.api.identity.one_time_login import OneTimeLogin
 from dtmf_shield.api.server import serve
 from dtmf_shield.base.config import Config, split_host_port
@@ -251,9 +251,16 @@ class ControlProcess:
         if first_start:
             login.issue(message.login_ticket)
             self._registry.clear()  # a service that has just started has no calls
-        self._resources = Resources(self._state, self._captures, self._desk, self._audit)
+        self._resources = Resources(
+            self._config, self._state, self._clock, self._captures, self._desk, self._audit
+        )
         app = create_app(
-            self._desk, login, api_key=message.api_key, clock=self._clock, payments=self._resources.payments
+            self._desk,
+            login,
+            api_key=message.api_key,
+            clock=self._clock,
+            payments=self._resources.payments,
+            webhooks=self._resources.webhooks,
         )
         # The mask of every restored call is on before its first packet is handled.
         records = self._registry.records()
@@ -262,6 +269,7 @@ class ControlProcess:
         self._join_waiting()
         self._shell.attach(loop)
         self._audit.start()
+        self._resources.start(event_ring(app))
         self._audit.note("control_started", restored=restored)
         serving = asyncio.create_task(self._serve_http(app))
         beating = asyncio.create_task(self._beat())
@@ -298,6 +306,7 @@ class ControlProcess:
         self._core.hang_up_all(self._clock.now_s())
         self._shell.settle()
         await self._hooks.close()
+        await self._resources.close()
         await asyncio.sleep(FAREWELL_S)
         self._shell.close()
         self._audit.note("control_stopped")
