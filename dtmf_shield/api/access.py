@@ -22,7 +22,10 @@ from dtmf_shield.api.identity.one_time_login import COOKIE, OneTimeLogin
 from dtmf_shield.api.identity.principal import EVERY_ROLE, Principal, Role
 from dtmf_shield.api.limits import Limits, RateLimit
 from dtmf_shield.api.ports import CallDesk
+from dtmf_shield.api.ports.audit import AuditReader, NoAudit
+from dtmf_shield.api.ports.nodes import NodeDesk, NoNodes
 from dtmf_shield.api.ports.payments import NoPayments, PaymentDesk
+from dtmf_shield.api.ports.recordings import NoRecordings, RecordingDesk
 from dtmf_shield.api.ports.webhooks import NoWebhooks, WebhookDesk
 from dtmf_shield.api.problem import ApiRefusal
 from dtmf_shield.api.tickets import StreamTickets
@@ -45,7 +48,10 @@ class ApiContext:
     limits: Limits
     tickets: StreamTickets
     payments: PaymentDesk = field(default_factory=NoPayments)
+    recordings: RecordingDesk = field(default_factory=NoRecordings)
     webhooks: WebhookDesk = field(default_factory=NoWebhooks)
+    nodes: NodeDesk = field(default_factory=NoNodes)
+    audit: AuditReader = field(default_factory=NoAudit)
 
 
 def context_of(request: Request) -> ApiContext:

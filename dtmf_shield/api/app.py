@@ -17,7 +17,10 @@ from dtmf_shield.api.identity.one_time_login import OneTimeLogin
 from dtmf_shield.api.limits import Limits
 from dtmf_shield.api.pages import pages
 from dtmf_shield.api.ports import CallDesk
+from dtmf_shield.api.ports.audit import AuditReader, NoAudit
+from dtmf_shield.api.ports.nodes import NodeDesk, NoNodes
 from dtmf_shield.api.ports.payments import NoPayments, PaymentDesk
+from dtmf_shield.api.ports.recordings import NoRecordings, RecordingDesk
 from dtmf_shield.api.ports.webhooks import NoWebhooks, WebhookDesk
 from dtmf_shield.api.resources import ROUTERS, probes
 from dtmf_shield.api.tickets import StreamTickets
@@ -36,7 +39,10 @@ def create_app(
     clock: Clock | None = None,
     heartbeat_s: float = HEARTBEAT_S,
     payments: PaymentDesk | None = None,
+    recordings: RecordingDesk | None = None,
     webhooks: WebhookDesk | None = None,
+    nodes: NodeDesk | None = None,
+    audit: AuditReader | None = None,
 ) -> FastAPI:
     """Return the application over ``desk``. Without ``api_key`` only the one-time login opens it."""
     clock = clock or SystemClock()
@@ -57,7 +63,10 @@ def create_app(
         limits=Limits(clock),
         tickets=StreamTickets(clock),
         payments=payments,
+        recordings=recordings or NoRecordings(),
         webhooks=webhooks or NoWebhooks(),
+        nodes=nodes or NoNodes(),
+        audit=audit or NoAudit(),
     )
     for router in ROUTERS:
         app.include_router(router)

@@ -179,6 +179,10 @@ def _resolved(config: Config, base: Path) -> dict[str, Any]:
         hook.update(hook_settings.resolved(section, base))
     for webhook, receiver in zip(data["webhooks"], config.webhooks, strict=True):
         webhook.update(webhook_settings.resolved(receiver, base))
+    for name in ("gateway", "fallback_gateway"):
+        # Control shows how long certificates last; it uses none of them.
+        for key in ("ca_file", "client_certificate_file") if data[name] else ():
+            data[name][key] = data[name][key] and str((base / data[name][key]).absolute())
     if config.audit.anchor_file:
         data["audit"]["anchor_file"] = str((base / config.audit.anchor_file).absolute())
     return data

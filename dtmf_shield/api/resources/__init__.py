@@ -2,6 +2,18 @@
 
 from typing import Final
 
-from dtmf_shield.api.resources import calls, captures, events, flows, payments, webhooks
+from dtmf_shield.api.resources import (
+    audit,
+    calls,
+    captures,
+    events,
+    flows,
+    nodes,
+    payments,
+    recordings,
+    webhooks,
+)
 
-ROUTERS: Final = tuple(module.router for module in (calls, captures, payments, flows, events, webhooks))
+ROUTERS: Final = tuple(
+    module.router for module in (calls, captures, payments, recordings, flows, events, webhooks, nodes, audit)
+)

@@ -61,6 +61,8 @@ Prose = Annotated[
 """Text of the configuration, of a flow or of the merchant: no run of digits in it is long enough for a card."""
 Identifier = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"})]
 """Random, or of a peer's choice: digits in it mean nothing."""
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 of what is public to its reader: digits in it mean nothing."""
 Cursor = Annotated[str, StringConstraints(pattern=rf"^[0-9]{{1,{DIGITS_IN_A_ROW_MAX}}}$")]
 """Where the next page begins."""
 WholeSecond = Annotated[datetime, AfterValidator(lambda moment: moment.replace(microsecond=0))]

@@ -127,6 +127,10 @@ class AuditTrail:
             by=order.by,
         )
 
+    def recording_taken(self, recording: str, by: str) -> None:
+        """Note who takes a recording, before it is given."""
+        self.note("recording_taken", recording=recording, by=by)
+
     def close(self) -> None:
         """Write the last root and close the log."""
         if self._keeper is not None:

@@ -7,7 +7,6 @@ confirmed calls are in the registry, sockets belong to the supervisor, and masks
 from __future__ import annotations
 
 import asyncio
-import datetime
 import ipaddress
 import os
 import secrets
@@ -92,6 +91,7 @@ from dtmf_shield.service.control.hook_settings import hooks_of
 from dtmf_shield.service.control.hooks import ControlHooks
 from dtmf_shield.service.control.mailbox import MailboxWriter
 from dtmf_shield.service.control.media_port import MediaRows
+from dtmf_shield.service.control.recordings import file_name
 from dtmf_shield.service.control.resources import Resources
 from dtmf_shield.service.flows import findings as flow_findings
 from dtmf_shield.service.flows.versions import VERSIONS_FOLDER, FlowShelf
@@ -252,15 +252,10 @@ class ControlProcess:
             login.issue(message.login_ticket)
             self._registry.clear()  # a service that has just started has no calls
         self._resources = Resources(
-            self._config, self._state, self._clock, self._captures, self._desk, self._audit
+            self._config, self._state, self._clock, self._captures, self._desk, self._audit, self._weaker
         )
         app = create_app(
-            self._desk,
-            login,
-            api_key=message.api_key,
-            clock=self._clock,
-            payments=self._resources.payments,
-            webhooks=self._resources.webhooks,
+            self._desk, login, api_key=message.api_key, clock=self._clock, **self._resources.ports
         )
         # The mask of every restored call is on before its first packet is handled.
         records = self._registry.records()
@@ -390,6 +385,7 @@ class ControlProcess:
                 self._record(snapshot.call_id, snapshot.row)
         self._media_channel = channel
         self._desk.media_changed(up=True)
+        self._resources.nodes.process("media", up=True)
         self._shell.settle()
 
     def _join_cde(self, sock: socket.socket) -> None:
@@ -407,17 +403,20 @@ class ControlProcess:
             _log.warning("cde_restarted")
             self._core.cde_restarted(self._clock.now_s())
         self._resources.payments.cde_joined()
+        self._resources.nodes.process("cde", up=True)
         self._shell.settle()
 
     def _media_lost(self, channel: Channel[MediaToControl]) -> None:
         if channel is self._media_channel:
             self._rows.connect(None)
             self._desk.media_changed(up=False)
+            self._resources.nodes.process("media", up=False)
             self._supervisor.send(PeerLost(ProcessName.MEDIA))
 
     def _cde_lost(self, channel: Channel[CdeToControl]) -> None:
         if channel is self._cde_channel:
             self._captures.connect(None)
+            self._resources.nodes.process("cde", up=False)
             self._supervisor.send(PeerLost(ProcessName.CDE))
 
     # --- media and cde -----------------------------------------------------------------------------------------
@@ -441,6 +440,7 @@ class ControlProcess:
                 self._audit.note("recording_closed", call=call_id, **facts)
             case CallClosed(call_id=call_id, caller=caller, agent=agent):
                 self._log_statistics(call_id, caller, agent)
+                self._resources.nodes.call_closed((caller, agent))
             case _:
                 pass
         self._shell.settle()
@@ -472,7 +472,7 @@ class ControlProcess:
                 self._captures.cell_freed(cell)
             case PaymentChanged():
                 self._audit.payment_changed(message)
-                self._resources.payments.changed(message)
+                self._resources.payment_changed(message)
             case VelocityStopped(capture_id=capture_id, rule=rule):
                 self._audit.note("velocity_stopped", capture=capture_id, rule=rule)
                 _log.warning("velocity_stopped", capture_id=capture_id, rule=rule)
@@ -557,8 +557,7 @@ class ControlProcess:
             return
         part = self._recordings.get(call_id, 0) + 1
         self._recordings[call_id] = part
-        began = datetime.datetime.fromtimestamp(self._clock.wall_s(), datetime.UTC)
-        name = f"{began:%Y-%m-%dT%H-%M-%S}-{call_id}" + (f"-{part}" if part > 1 else "") + ".wav"
+        name = file_name(self._clock.wall_s(), call_id, part)
         self._rows.start_recording(call_id, row, str(directory / name))
 
     def _log_statistics(self, call_id: CallId, caller: LegStatistics, agent: LegStatistics) -> None:

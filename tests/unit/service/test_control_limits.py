@@ -123,6 +123,7 @@ def test_calls_taken_up_again_are_recorded_again_where_media_died_too(monkeypatc
     core.calls["ringing"] = replace(core.calls["ringing"], phase=CallPhase.RINGING)
     core.media_joined = lambda _now_s: None
     process = ControlProcess.__new__(ControlProcess)
+    process._resources = Mock()
     process._clock, process._core, process._media_channel = HandClock(), core, None
     process._state = Path("state")
     process._rows = process._desk = process._shell = Mock()
