@@ -95,7 +95,7 @@ def openapi_schema(app: FastAPI) -> dict[str, Any]:
     schemas = schema["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas["Problem"] = problem.Problem.model_json_schema()
+    schemas["Problem"] = problem.Problem.model_json_schema(mode="serialization")
     return schema
 
 

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from dtmf_shield.api.headers import SECURITY_HEADERS
 from dtmf_shield.api.ports import DeskRefusal
+from dtmf_shield.api.views.words import Prose
 from dtmf_shield.base.errors import DtmfShieldError
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -26,10 +27,10 @@ _PLACE: Final = re.compile(r"[a-z_]{1,24}")
 class Problem(BaseModel):
     """RFC 9457 section 3.1. ``findings`` says which members were refused, and what is allowed, never their value."""
 
-    type: str
-    title: str
+    type: Prose
+    title: Prose
     status: int
-    findings: list[str] = []
+    findings: list[Prose] = []
 
 
 class ApiRefusal(DtmfShieldError):  # noqa: N818 - a refusal is no fault

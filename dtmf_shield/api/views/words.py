@@ -25,8 +25,8 @@ NAME_CHARACTERS_MAX: Final = 64
 DIGITS_IN_A_ROW_MAX: Final = 11
 """One less than the shortest card number still issued (Maestro, 12)."""
 PROSE_CHARACTERS_MAX: Final = 2_000
-_LONG_RUN: Final = re.compile(rf"[0-9](?:[ .-]?[0-9]){{{DIGITS_IN_A_ROW_MAX},}}")
-_NO_LONG_RUN: Final = rf"^(?![\s\S]*[0-9]([ .-]?[0-9]){{{DIGITS_IN_A_ROW_MAX}}})[\s\S]*$"
+_LONG_RUN: Final = re.compile(rf"[0-9](?:[ -]?[0-9]){{{DIGITS_IN_A_ROW_MAX},}}")
+_NO_LONG_RUN: Final = rf"^(?![\s\S]*[0-9]([ -]?[0-9]){{{DIGITS_IN_A_ROW_MAX}}})[\s\S]*$"
 
 
 def _prose(text: str) -> str:
