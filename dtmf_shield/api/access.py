@@ -119,6 +119,7 @@ def asker(*roles: Role) -> Callable[[Request], Awaitable[Principal]]:
             raise ApiRefusal(403, "role-missing", "Your role does not allow this.")
         return principal
 
+    allowed.roles = frozenset(roles)  # type: ignore[attr-defined]  # the table of who may what is made of it
     return allowed
 
 
@@ -169,7 +170,11 @@ def once(*roles: Role) -> Callable[..., Awaitable[OncePerKey]]:
     async def checked(
         request: Request,
         idempotency_key: Annotated[
-            str, Header(description="8 to 64 of A-Z a-z 0-9 _ -, new for each new request")
+            str,
+            Header(
+                description="8 to 64 of A-Z a-z 0-9 _ -, new for each new request",
+                json_schema_extra={"pattern": f"^{_KEY.pattern}$"},
+            ),
         ],
     ) -> OncePerKey:
         principal = await allowed(request)
@@ -180,4 +185,5 @@ def once(*roles: Role) -> Callable[..., Awaitable[OncePerKey]]:
         whole = request.method.encode() + b" " + request.url.path.encode() + b"\n" + await request.body()
         return OncePerKey(context_of(request), principal, idempotency_key, whole)
 
+    checked.roles = frozenset(roles)  # type: ignore[attr-defined]
     return checked

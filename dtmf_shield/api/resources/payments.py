@@ -15,7 +15,7 @@ from dtmf_shield.api.access import Context, OncePerKey, asker, once
 from dtmf_shield.api.identity.principal import Principal, Role
 from dtmf_shield.api.ports.payments import PAGE_ROWS_MAX, PaymentOrder, PaymentQuery
 from dtmf_shield.api.problem import documented
-from dtmf_shield.api.resources.bodies import Identifier, Name, NoMembers, RequestBody
+from dtmf_shield.api.resources.bodies import Day, Identifier, Name, NoMembers, RequestBody
 from dtmf_shield.api.views import PaymentPage, PaymentView
 from dtmf_shield.api.views.words import Cursor
 from dtmf_shield.model.ids import OperationId
@@ -39,7 +39,7 @@ async def list_payments(
     asker: Reader,
     context: Context,
     reference: Annotated[Name | None, Query(description="The merchant's own, whole.")] = None,
-    day: Annotated[datetime.date | None, Query(description="Sent on this day, UTC.")] = None,
+    day: Annotated[Day | None, Query(description="Sent on this day, UTC.")] = None,
     outcome: Annotated[OperationState | None, Query(description="In this state.")] = None,
     kind: Annotated[OperationKind | None, Query(description="None: what moves money.")] = None,
     cursor: Annotated[Cursor | None, Query(description="next_cursor of the page before.")] = None,

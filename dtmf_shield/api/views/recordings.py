@@ -17,7 +17,7 @@ class RecordingView(View):
     started_at: WholeSecond
     duration_ms: int
     size_bytes: int
-    legs: tuple[Literal["caller"], Literal["agent"]] = ("caller", "agent")
+    legs: tuple[Literal["caller", "agent"], ...] = ("caller", "agent")
     """Left and right."""
     masked: Literal[True] = True
 

@@ -71,4 +71,5 @@ WholeSecond = Annotated[datetime, AfterValidator(lambda moment: moment.replace(m
 class View(BaseModel):
     """A response model: immutable, nothing extra."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # The texts below the members are the reference page: reference.py writes it.
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)

@@ -98,11 +98,15 @@ class RecordingFolder:
 
     def _size(self, name: str) -> int | None:
         """Return the bytes of a complete recording, None for what is none."""
+        path = self._folder / (name + SUFFIX)
         try:
-            descriptor = os.open(self._folder / (name + SUFFIX), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            # Neither a link is followed nor a pipe waited for.
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             return None
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(file.fileno())
-            whole = stat.S_ISREG(status.st_mode) and _HEADER.match(file.read(_HEADER_BYTES)) is not None
+        try:
+            status = os.fstat(descriptor)
+            whole = stat.S_ISREG(status.st_mode) and _HEADER.match(os.read(descriptor, _HEADER_BYTES))
+        finally:
+            os.close(descriptor)
         return status.st_size if whole else None

@@ -149,6 +149,10 @@ class MemoryDesk:
             raise FieldUnknown
         self.asked.append(("request", capture_id, field))
 
+    def take_payment(self, capture_id: CaptureId) -> None:
+        self.capture(capture_id)
+        self.asked.append(("pay", capture_id))
+
     def pause_capture(self, capture_id: CaptureId) -> None:
         self.asked.append(("pause", capture_id))
 

@@ -98,7 +98,7 @@ def strings(schema: dict[str, Any], place: str, seen: set[str]) -> Iterator[tupl
             yield from strings(each, place, seen)
     for name, member in schema.get("properties", {}).items():
         yield from strings(member, f"{place}.{name}", seen)
-    if isinstance(schema.get("items"), dict):
+    if "items" in schema:
         yield from strings(schema["items"], place, seen)
     more = schema.get("additionalProperties")
     if isinstance(more, dict):
