@@ -13,10 +13,11 @@ from dtmf_shield.api.access import ApiContext
 from dtmf_shield.api.events import HEARTBEAT_S, EventRing
 from dtmf_shield.api.gate import Gate
 from dtmf_shield.api.idempotency import StoredAnswers
-from dtmf_shield.api.identity.one_time_login import OneTimeLogin
+from dtmf_shield.api.identity.identity import Identity
 from dtmf_shield.api.pages import pages
 from dtmf_shield.api.ports import CallDesk
 from dtmf_shield.api.resources import ROUTERS
+from dtmf_shield.api.site import LOOPBACK, Site
 from dtmf_shield.api.views import Snapshot
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.system_clock import SystemClock
@@ -26,24 +27,25 @@ API_VERSION = "1"
 
 def create_app(
     desk: CallDesk,
-    login: OneTimeLogin,
+    identity: Identity,
     *,
-    api_key: str | None = None,
+    site: Site = LOOPBACK,
     clock: Clock | None = None,
     heartbeat_s: float = HEARTBEAT_S,
 ) -> FastAPI:
-    """Return the application over ``desk``. Without ``api_key`` only the one-time login opens it."""
+    """Return the application over ``desk``, open to whom ``identity`` knows, under the name of ``site``."""
     clock = clock or SystemClock()
     ring = EventRing(lambda: _snapshot(desk), life=secrets.token_hex(4), heartbeat_s=heartbeat_s)
     desk.subscribe(ring)
+    identity.when_revoked(ring.look_again)
     app = FastAPI(
         title="dtmf-shield", version=API_VERSION, docs_url=None, redoc_url=None, redirect_slashes=False
     )
-    app.state.context = ApiContext(desk, login, api_key, ring, StoredAnswers(clock), clock)
+    app.state.context = ApiContext(desk, identity, ring, StoredAnswers(clock), clock, site)
     for router in (*ROUTERS, pages):
         app.include_router(router)
     problem.install(app)
-    app.add_middleware(Gate)
+    app.add_middleware(Gate, site=site)
     app.openapi = lambda: openapi_schema(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 

@@ -134,6 +134,11 @@ class EventRing:
         for waker in self._wakers:
             waker.set()
 
+    def look_again(self) -> None:
+        """Let every open stream ask now whether its reader is still allowed."""
+        for waker in self._wakers:
+            waker.set()
+
     async def stream(
         self, last_event_id: str | None, reader: Principal, still_allowed: Callable[[], bool]
     ) -> AsyncGenerator[bytes, None]:

@@ -35,8 +35,8 @@ class Problem(BaseModel):
 class ApiRefusal(DtmfShieldError):  # noqa: N818 - a refusal is no fault
     """A request the API itself refuses, before the desk hears of it."""
 
-    def __init__(self, status: int, slug: str, title: str) -> None:
-        self.status, self.slug, self.title = status, slug, title
+    def __init__(self, status: int, slug: str, title: str, *, retry_after_s: int = 0) -> None:
+        self.status, self.slug, self.title, self.retry_after_s = status, slug, title, retry_after_s
         super().__init__(title)
 
 
@@ -73,7 +73,10 @@ async def _refusal(_request: Request, error: Exception) -> Response:
     if isinstance(error, DeskRefusal):
         return response(error.status, error.slug, error.title, error.findings[:FINDINGS_MAX])
     if isinstance(error, ApiRefusal):
-        return response(error.status, error.slug, error.title)
+        answer = response(error.status, error.slug, error.title)
+        if error.retry_after_s:
+            answer.headers["Retry-After"] = str(error.retry_after_s)
+        return answer
     raise error
 
 

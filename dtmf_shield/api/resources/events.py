@@ -24,6 +24,6 @@ async def events(
     """Stream changes as Server-Sent Events: call, capture, field, shield, payment, gone, resync, heartbeat."""
     if context.ring.full:
         raise ApiRefusal(503, "too-many-streams", "Too many event streams are open. Close a page.")
-    stream = context.ring.stream(last_event_id, asker, lambda: context.clock.wall_s() < asker.ends_s)
+    stream = context.ring.stream(last_event_id, asker, lambda: context.identity.stands(asker))
     headers = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
