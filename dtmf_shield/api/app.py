@@ -14,6 +14,7 @@ from dtmf_shield.api.events import HEARTBEAT_S, EventRing
 from dtmf_shield.api.gate import Gate
 from dtmf_shield.api.idempotency import StoredAnswers
 from dtmf_shield.api.identity.identity import Identity
+from dtmf_shield.api.oidc_pages import oidc_pages
 from dtmf_shield.api.pages import pages
 from dtmf_shield.api.ports import CallDesk
 from dtmf_shield.api.resources import ROUTERS
@@ -42,7 +43,7 @@ def create_app(
         title="dtmf-shield", version=API_VERSION, docs_url=None, redoc_url=None, redirect_slashes=False
     )
     app.state.context = ApiContext(desk, identity, ring, StoredAnswers(clock), clock, site)
-    for router in (*ROUTERS, pages):
+    for router in (*ROUTERS, pages, oidc_pages):
         app.include_router(router)
     problem.install(app)
     app.add_middleware(Gate, site=site)

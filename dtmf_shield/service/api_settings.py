@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 
 from dtmf_shield.api.site import Site
 from dtmf_shield.base.config import Config
-from dtmf_shield.base.config_api import ApiSection
+from dtmf_shield.base.config_api import ApiSection, OidcSection
 from dtmf_shield.base.config_forms import split_host_port
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.store.identity_rows import IDENTITY_FILE, IdentityRows
 
 _API_FILES: Final = ("tls_certificate_file", "tls_key_file")
 _OIDC_FILES: Final = ("client_secret_file", "ca_file")
+SECRET_FILE_BYTES_MAX: Final = 4_096
 
 
 def site_of(config: Config) -> Site:
@@ -63,8 +64,11 @@ def resolve(data: dict[str, Any], config: Config, base: Path) -> None:
 
 
 def findings(config: Config, base: Path) -> list[str]:
-    """Check every file that [api] names. Returns one sentence a finding; nobody is asked."""
-    return [f"api.{finding}" for finding in _tls_findings(config.api, base)]
+    """Check every file that [api] and [oidc] name. Returns one sentence a finding; nobody is asked."""
+    found = [f"api.{finding}" for finding in _tls_findings(config.api, base)]
+    if config.oidc is not None:
+        found += [f"oidc.{finding}" for finding in _oidc_findings(config.oidc, base)]
+    return found
 
 
 def require_somebody(config: Config, state: Path) -> None:
@@ -104,6 +108,35 @@ def _tls_findings(api: ApiSection, base: Path) -> Iterator[str]:
             f"tls_key_file: {key}: is not the key of {certificate}, or one is no PEM, or the key has a password; "
             "name a certificate chain and its own key without a password"
         )
+
+
+def client_secret(path: Path) -> str:
+    """Return the secret that a file holds on its first line. Raises OSError, or ValueError that repeats none of it."""
+    with path.open("rb") as file:
+        raw = file.read(SECRET_FILE_BYTES_MAX)
+    secret = raw.partition(b"\n")[0].decode("ascii", "replace").strip()
+    if not secret or not secret.isascii() or not secret.isprintable():
+        raise ValueError("holds no secret; write the client's secret on its first line")
+    return secret
+
+
+def _oidc_findings(oidc: OidcSection, base: Path) -> Iterator[str]:
+    if oidc.client_secret_file is not None:
+        path = base / oidc.client_secret_file
+        try:
+            client_secret(path)
+            if path.stat().st_mode & 0o077:
+                yield f"client_secret_file: {path}: others may read it; chmod 600 it"
+        except OSError as error:
+            yield f"client_secret_file: {path}: {error.strerror}; name the file with the client's secret"
+        except ValueError as error:
+            yield f"client_secret_file: {path}: {error}"
+    if oidc.ca_file is not None:
+        try:
+            ssl.create_default_context(cafile=str(base / oidc.ca_file))
+        except OSError as error:  # SSLError is one
+            why = error.strerror or "holds no PEM certificate"
+            yield f"ca_file: {base / oidc.ca_file}: {why}; name a PEM file with the provider's authorities"
 
 
 def _context(certificate: Path, key: Path) -> ssl.SSLContext:

@@ -1,4 +1,4 @@
-"""What ``dtmf-shield users`` and ``dtmf-shield api-keys`` do to the file of users, beside a running service or without one.
+"""What ``dtmf-shield users`` and ``api-keys`` do to the file of users, beside a running service or without one.
 
 A running ``control`` takes it over within a second, ends sessions, and writes the audit log: each change leaves a note.
 """

@@ -91,7 +91,8 @@ class RunningService:
         """Start it and wait until it is ready.
 
         ``agents``: ``address:port`` by name; each is reached by dialling its name, or ``pay-`` and its name, which
-        engages a capture at the answer. ``media``, ``sections``: more TOML; ``api``: what [api] has. One trunk: 127.0.0.1 and ::1.
+        engages a capture at the answer. ``media``, ``sections``: more TOML; ``api``: what [api] has. One trunk:
+        127.0.0.1 and ::1.
         """
         directory.mkdir(parents=True, exist_ok=True)
         self.state, self.log_file = directory / "state", directory / "service.log"

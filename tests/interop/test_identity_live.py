@@ -1,4 +1,4 @@
-"""Identity of a running service: users by API and command line, sessions over deaths of control, TLS on a public name."""
+"""Identity of a running service: users of the command line, sessions over deaths of control, TLS on a public name."""
 
 from __future__ import annotations
 

@@ -12,10 +12,11 @@ from typing import Final
 
 from dtmf_shield.api.identity.keys import Keys
 from dtmf_shield.api.identity.login_guard import LoginGuard
+from dtmf_shield.api.identity.oidc import OidcClient, Person
 from dtmf_shield.api.identity.one_time_login import OneTimeLogin
 from dtmf_shield.api.identity.passwords import PASSWORD_CHARACTERS_MAX, Passwords, require_fit
 from dtmf_shield.api.identity.principal import Principal
-from dtmf_shield.api.identity.sessions import LINK, LOCAL, SessionLimits, Sessions
+from dtmf_shield.api.identity.sessions import LINK, LOCAL, OIDC, SessionLimits, Sessions
 from dtmf_shield.api.identity.users import Users
 from dtmf_shield.api.problem import ApiRefusal
 from dtmf_shield.base.clock import Clock
@@ -48,10 +49,11 @@ class Identity:
         api_key: str | None = None,
         passwords: Passwords | None = None,
         note: Note = no_note,
+        oidc: OidcClient | None = None,
     ) -> None:
-        """``api_key``: the one of the state directory, None for none."""
+        """``api_key``: the one of the state directory, None for none. ``oidc``: the provider, None for none."""
         self._rows, self._clock = rows, clock
-        self.note = note
+        self.note, self.oidc = note, oidc
         self.users = Users(rows, clock)
         self.sessions = Sessions(rows, clock, self.users, limits or SessionLimits())
         self.keys = Keys(rows, clock, api_key)
@@ -125,6 +127,15 @@ class Identity:
         self.note("login", user=account, how=LOCAL, address=address)
         return self.sessions.open(account, LOCAL)
 
+    def came_back(self, person: Person, address: str) -> str:
+        """Open a session for who came back from the provider; return its cookie."""
+        self.note("login", user=person.name, how=OIDC, address=address, roles="+".join(sorted(person.roles)))
+        return self.sessions.open(person.name, OIDC, person.roles, person.agents)
+
+    def oidc_failed(self, reason: str, address: str) -> None:
+        """Tell that nobody came back, and why, in words of ours."""
+        self._note_failed(OIDC, address, reason=reason)
+
     async def set_password(self, secret: str, password: str, address: str) -> str:
         """Set the password by a link; return the cookie of a new session. Raises ApiRefusal."""
         self.take_over()
@@ -142,7 +153,7 @@ class Identity:
         self.note("password_set", user=user.name, address=address)
         return self.sessions.open(user.name, LOCAL)
 
-    def _note_failed(self, user: str, address: str, **facts: int) -> None:
+    def _note_failed(self, user: str, address: str, **facts: str | int) -> None:
         """Tell of a failed login; of a flood, so many a minute and then how many more."""
         now_s = self._clock.now_s()
         if now_s >= self._failures_until_s:

@@ -82,8 +82,11 @@ async def who_am_i(asker: Asker, context: Context) -> Me:
 @router.get("/login")
 async def ways_to_sign_in(context: Context) -> Ways:
     """Say how people sign in here. Open to whoever reaches the address."""
-    users = context.identity.users
-    return Ways(passwords=any(users.active(user.name) for user in users.all()), oidc=None)
+    users, oidc = context.identity.users, context.identity.oidc
+    return Ways(
+        passwords=any(users.active(user.name) for user in users.all()),
+        oidc=oidc.settings.label if oidc else None,
+    )
 
 
 @router.post("/login", status_code=204, responses=documented(403, 413, 429))

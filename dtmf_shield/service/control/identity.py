@@ -15,6 +15,7 @@ from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.config import Config
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.service.api_settings import site_of, tls_context
+from dtmf_shield.service.control.provider_web import oidc_of
 from dtmf_shield.store.identity_rows import IDENTITY_FILE, IdentityRows
 
 TAKE_OVER_INTERVAL_S: Final = 1.0
@@ -40,6 +41,7 @@ class ControlIdentity:
             api_key=api_key,
             passwords=passwords,
             note=note,
+            oidc=oidc_of(config, clock),
         )
         self.site = site_of(config)
         self.tls: ssl.SSLContext | None = tls_context(config.api)
