@@ -4,6 +4,7 @@ import { announcer } from "./announce.js";
 import { looksLikeCard, send } from "./command.js";
 import { askedInputs, labelOf, toldInputs } from "./inputs.js";
 import { emptyState, reduce, running, speaking } from "./store.js";
+import "../shared/presence.js";
 import { openStream } from "../shared/stream.js";
 import { draw, drawClock, mayStart } from "./view.js";
 import { AT_GATEWAY, PROBLEMS } from "./words.js";
