@@ -26,7 +26,7 @@ from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.errors import DtmfShieldError
 from dtmf_shield.base.web_address import web_address
 
-PENDING_MAX: Final = 256
+PENDING_MAX: Final = 4_096
 """People on their way to the provider; one more forgets who went first."""
 PENDING_LIFETIME_S: Final = 600.0
 DISCOVERY_LIFETIME_S: Final = 3_600.0

@@ -106,6 +106,11 @@ class Sessions:
         self._forget(digests)
         return len(digests)
 
+    def all(self) -> list[SessionRow]:
+        """Return those that go on, by name and beginning."""
+        alive = [row for digest, row in self._sessions.items() if self._alive(digest) is not None]
+        return sorted(alive, key=lambda row: (row.name, row.created))
+
     def of(self, name: str) -> int:
         """Return how many sessions a person has open."""
         return sum(

@@ -2,6 +2,8 @@
 
 from typing import Final
 
-from dtmf_shield.api.resources import calls, captures, events, flows, keys, me, probes, users
+from dtmf_shield.api.resources import calls, captures, events, flows, keys, me, probes, sessions, users
 
-ROUTERS: Final = tuple(module.router for module in (calls, captures, flows, events, me, users, keys, probes))
+ROUTERS: Final = tuple(
+    module.router for module in (calls, captures, flows, events, me, users, sessions, keys, probes)
+)

@@ -390,3 +390,20 @@ async def test_the_sign_in_page_is_told_what_there_is_to_sign_in_with(house: Api
     assert before == {"passwords": False, "oidc": None}
     assert after["passwords"] is True
     assert "Set your password" in welcome.text
+
+
+async def test_people_of_the_provider_are_listed_and_signed_out_at_once(house: ApiHouse) -> None:
+    cookie = house.identity.sessions.open("oidc:eve", "oidc", ["agent"], ["desk-1"])
+    async with house.browser() as admin, house.client() as eve:
+        eve.cookies.set(COOKIE, cookie)
+        assert (await eve.get("/v1/me")).json()["name"] == "oidc:eve"
+        listed = (await admin.get("/v1/sessions")).json()["sessions"]
+        ended = await post(admin, "/v1/sessions/commands", command="sign_out", name="oidc:eve")
+        nobody = await post(admin, "/v1/sessions/commands", command="sign_out", name="oidc:eve")
+        after = await eve.get("/v1/me")
+
+    assert [(one["name"][:4], one["how"]) for one in listed] == [("link", "link"), ("oidc", "oidc")]
+    assert cookie not in json.dumps(listed)
+    assert (ended.json(), nobody.json()) == ({"ended": 1}, {"ended": 0})
+    assert after.status_code == 401
+    assert events(house) == ["signed_out"]

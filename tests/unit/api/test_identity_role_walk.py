@@ -95,6 +95,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/password": {"link": "none", "password": "no password 1"},
     "/v1/users": {"name": "a name", "roles": ["agent"]},
     "/v1/users/{name}/commands": {"command": "enable"},
+    "/v1/sessions/commands": {"command": "sign_out", "name": "nobody"},
     "/v1/keys": {"name": "a name", "roles": ["agent"]},
     "/v1/keys/{name}/commands": {"command": "revoke"},
 }
