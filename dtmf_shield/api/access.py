@@ -6,7 +6,6 @@ the roles that it is for, or :data:`Asker` where each of them will do.
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -18,8 +17,8 @@ from pydantic import BaseModel
 
 from dtmf_shield.api.events import EventRing
 from dtmf_shield.api.idempotency import StoredAnswers
-from dtmf_shield.api.identity.one_time_login import COOKIE, OneTimeLogin
-from dtmf_shield.api.identity.principal import EVERY_ROLE, Principal, Role
+from dtmf_shield.api.identity.identity import Identity
+from dtmf_shield.api.identity.principal import Principal, Role
 from dtmf_shield.api.limits import Limits, RateLimit
 from dtmf_shield.api.ports import CallDesk
 from dtmf_shield.api.ports.audit import AuditReader, NoAudit
@@ -28,11 +27,16 @@ from dtmf_shield.api.ports.payments import NoPayments, PaymentDesk
 from dtmf_shield.api.ports.recordings import NoRecordings, RecordingDesk
 from dtmf_shield.api.ports.webhooks import NoWebhooks, WebhookDesk
 from dtmf_shield.api.problem import ApiRefusal
+from dtmf_shield.api.site import Site
 from dtmf_shield.api.tickets import StreamTickets
 from dtmf_shield.base.clock import Clock
 
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _BEARER: Final = "bearer "
+EVENTS_PATH: Final = "/v1/events"
+DENIED_NOTED_MAX: Final = 256
+"""So many pairs of person and route are told as denied in DENIED_AGAIN_S: a program in a loop fills no audit log."""
+DENIED_AGAIN_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +44,11 @@ class ApiContext:
     """What every route works with."""
 
     desk: CallDesk
-    login: OneTimeLogin
-    api_key: str | None
+    identity: Identity
     ring: EventRing
     answers: StoredAnswers
     clock: Clock
+    site: Site
     limits: Limits
     tickets: StreamTickets
     payments: PaymentDesk = field(default_factory=NoPayments)
@@ -52,6 +56,8 @@ class ApiContext:
     webhooks: WebhookDesk = field(default_factory=NoWebhooks)
     nodes: NodeDesk = field(default_factory=NoNodes)
     audit: AuditReader = field(default_factory=NoAudit)
+    denied: dict[tuple[str, str], float] = field(default_factory=dict)
+    """When a denial of this person on this route is told again, monotonic seconds."""
 
 
 def context_of(request: Request) -> ApiContext:
@@ -65,17 +71,15 @@ def principal_of(request: Request) -> Principal | None:
     authorization = request.headers.get("authorization")
     if authorization is not None:
         return _machine(context, authorization)
-    cookie = request.cookies.get(COOKIE)
-    return context.login.session(cookie) if cookie else None
+    cookie = request.cookies.get(context.site.cookie(), "")
+    # A stream that the browser opens again by itself is nobody's presence.
+    return context.identity.sessions.principal(cookie, active=request.url.path != EVENTS_PATH)
 
 
 def _machine(context: ApiContext, authorization: str) -> Principal | None:
-    if context.api_key is None or authorization[: len(_BEARER)].lower() != _BEARER:
+    if authorization[: len(_BEARER)].lower() != _BEARER:
         return None
-    given = authorization[len(_BEARER) :].strip().encode("latin-1", "replace")
-    if not hmac.compare_digest(given, context.api_key.encode()):
-        return None
-    return Principal("key", roles=EVERY_ROLE - {Role.ADMIN}, by_cookie=False, ends_s=float("inf"))
+    return context.identity.keys.principal(authorization[len(_BEARER) :].strip())
 
 
 async def signed_in(request: Request) -> Principal:
@@ -83,7 +87,7 @@ async def signed_in(request: Request) -> Principal:
     principal, limits = principal_of(request), context_of(request).limits
     if principal is None:
         _within(limits.strangers, address_of(request))
-        raise ApiRefusal(401, "not-signed-in", "Open the one-time link, or send the bearer key.")
+        raise ApiRefusal(401, "not-signed-in", "Sign in, or send a bearer key.")
     _within(limits.sessions if principal.by_cookie else limits.keys, principal.name)
     return principal
 
@@ -95,8 +99,9 @@ async def stranger_within_limits(request: Request) -> None:
 
 
 def address_of(request: Request) -> str:
-    """Return the address that asks; all of them are one where the server does not know."""
-    return request.client.host if request.client is not None else ""
+    """Return the address of who asks, as far as a proxy of ours is believed."""
+    peer = request.client.host if request.client is not None else ""
+    return context_of(request).site.client(peer, request.headers.get("x-forwarded-for", ""))
 
 
 def _within(limit: RateLimit, name: str) -> None:
@@ -116,6 +121,7 @@ def asker(*roles: Role) -> Callable[[Request], Awaitable[Principal]]:
     async def allowed(request: Request) -> Principal:
         principal = await signed_in(request)
         if not principal.has(*roles):
+            _note_denied(request, principal)
             raise ApiRefusal(403, "role-missing", "Your role does not allow this.")
         return principal
 
@@ -123,13 +129,28 @@ def asker(*roles: Role) -> Callable[[Request], Awaitable[Principal]]:
     return allowed
 
 
-def _require_same_origin(request: Request) -> None:
+def _note_denied(request: Request, principal: Principal) -> None:
+    """Tell the audit log, once a minute for each person and route: the route's form, not the address."""
+    context = context_of(request)
+    route = str(getattr(request.scope.get("route"), "path", ""))
+    now_s, denied = context.clock.now_s(), context.denied
+    if now_s < denied.get((principal.name, route), 0.0):
+        return
+    if len(denied) >= DENIED_NOTED_MAX:
+        for key in [key for key, again_s in denied.items() if now_s >= again_s]:
+            del denied[key]
+    if len(denied) < DENIED_NOTED_MAX:
+        denied[principal.name, route] = now_s + DENIED_AGAIN_S
+        context.identity.note("role_denied", by=principal.name, method=request.method, route=route)
+
+
+def require_same_origin(request: Request) -> None:
     """A page of another origin can make a browser send our cookie; it cannot make it claim our origin."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    own = f"{request.url.scheme}://{request.headers.get('host', '')}"
+    own = context_of(request).site.origin_of(request.url.scheme, request.headers.get("host", ""))
     proven = site == "same-origin" or (site is None and origin is not None)
     if not proven or origin not in (None, own):
-        raise ApiRefusal(403, "cross-site", "This request did not come from the agent page.")
+        raise ApiRefusal(403, "cross-site", "This request did not come from a page of this service.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +200,7 @@ def once(*roles: Role) -> Callable[..., Awaitable[OncePerKey]]:
     ) -> OncePerKey:
         principal = await allowed(request)
         if principal.by_cookie:
-            _require_same_origin(request)
+            require_same_origin(request)
         if not _KEY.fullmatch(idempotency_key):
             raise ApiRefusal(422, "idempotency-key-form", "Idempotency-Key has 8 to 64 of A-Z a-z 0-9 _ -.")
         whole = request.method.encode() + b" " + request.url.path.encode() + b"\n" + await request.body()

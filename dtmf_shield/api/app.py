@@ -13,8 +13,9 @@ from dtmf_shield.api.access import ApiContext, stranger_within_limits
 from dtmf_shield.api.events import HEARTBEAT_S, EventRing
 from dtmf_shield.api.gate import Gate
 from dtmf_shield.api.idempotency import StoredAnswers
-from dtmf_shield.api.identity.one_time_login import OneTimeLogin
+from dtmf_shield.api.identity.identity import Identity
 from dtmf_shield.api.limits import Limits
+from dtmf_shield.api.oidc_pages import oidc_pages
 from dtmf_shield.api.pages import pages
 from dtmf_shield.api.ports import CallDesk
 from dtmf_shield.api.ports.audit import AuditReader, NoAudit
@@ -23,6 +24,7 @@ from dtmf_shield.api.ports.payments import NoPayments, PaymentDesk
 from dtmf_shield.api.ports.recordings import NoRecordings, RecordingDesk
 from dtmf_shield.api.ports.webhooks import NoWebhooks, WebhookDesk
 from dtmf_shield.api.resources import ROUTERS, probes
+from dtmf_shield.api.site import LOOPBACK, Site
 from dtmf_shield.api.tickets import StreamTickets
 from dtmf_shield.api.views import Snapshot
 from dtmf_shield.base.clock import Clock
@@ -33,9 +35,9 @@ API_VERSION = "1"
 
 def create_app(
     desk: CallDesk,
-    login: OneTimeLogin,
+    identity: Identity,
     *,
-    api_key: str | None = None,
+    site: Site = LOOPBACK,
     clock: Clock | None = None,
     heartbeat_s: float = HEARTBEAT_S,
     payments: PaymentDesk | None = None,
@@ -44,10 +46,11 @@ def create_app(
     nodes: NodeDesk | None = None,
     audit: AuditReader | None = None,
 ) -> FastAPI:
-    """Return the application over ``desk``. Without ``api_key`` only the one-time login opens it."""
+    """Return the application over ``desk``, open to whom ``identity`` knows, under the name of ``site``."""
     clock = clock or SystemClock()
     ring = EventRing(lambda: _snapshot(desk), life=secrets.token_hex(4), heartbeat_s=heartbeat_s)
     desk.subscribe(ring)
+    identity.when_revoked(ring.look_again)
     payments = payments or NoPayments()
     payments.subscribe(ring.payment_changed)
     app = FastAPI(
@@ -55,11 +58,11 @@ def create_app(
     )
     app.state.context = ApiContext(
         desk=desk,
-        login=login,
-        api_key=api_key,
+        identity=identity,
         ring=ring,
         answers=StoredAnswers(clock),
         clock=clock,
+        site=site,
         limits=Limits(clock),
         tickets=StreamTickets(clock),
         payments=payments,
@@ -70,10 +73,10 @@ def create_app(
     )
     for router in ROUTERS:
         app.include_router(router)
-    for router in (probes.router, pages):
+    for router in (probes.router, pages, oidc_pages):
         app.include_router(router, dependencies=[Depends(stranger_within_limits)])
     problem.install(app)
-    app.add_middleware(Gate)
+    app.add_middleware(Gate, site=site)
     app.openapi = lambda: openapi_schema(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 

@@ -187,6 +187,11 @@ class EventRing:
         for reader in self._readers:
             reader.waker.set()
 
+    def look_again(self) -> None:
+        """Let every open stream ask now whether its reader is still allowed."""
+        for reader in self._readers:
+            reader.waker.set()
+
     async def stream(
         self, last_event_id: str | None, principal: Principal, still_allowed: Callable[[], bool]
     ) -> AsyncGenerator[bytes, None]:

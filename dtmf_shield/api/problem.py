@@ -36,7 +36,7 @@ class Problem(BaseModel):
 class ApiRefusal(DtmfShieldError):  # noqa: N818 - a refusal is no fault
     """A request the API itself refuses, before the desk hears of it."""
 
-    def __init__(self, status: int, slug: str, title: str, retry_after_s: int | None = None) -> None:
+    def __init__(self, status: int, slug: str, title: str, *, retry_after_s: int | None = None) -> None:
         self.status, self.slug, self.title, self.retry_after_s = status, slug, title, retry_after_s
         super().__init__(title)
 

@@ -43,7 +43,7 @@ def serve(
         elif name == "ready":
             out.print(_ready_panel(details))
             # Outside the panel, which would break it over two lines that no terminal opens.
-            out.print("Agent page, by a link that opens once; start again for a new one:")
+            out.print("Pages, by a link that opens once; dtmf-shield users link prints another:")
             out.print(escape(details["login_url"]), style="bold", soft_wrap=True)
         elif name == "died":
             err.print(

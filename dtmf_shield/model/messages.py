@@ -111,8 +111,6 @@ class ConfigureControl(msgspec.Struct, frozen=True, tag=True):
 
     config_json: bytes
     state_directory: str
-    session_key: bytes
-    """Signs browser sessions, so that they outlive a crash of control."""
     login_ticket: str
     """Of the one-time link; empty when control starts again."""
     api_key: str

@@ -19,7 +19,7 @@ from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.gateway import GatewaySettings, VelocityRule
 from dtmf_shield.model.messages import ConfigureCde, ConfigureControl
-from dtmf_shield.service import gateway_settings
+from dtmf_shield.service import api_settings, gateway_settings
 from dtmf_shield.service.cde_configuration import Reloaded
 from dtmf_shield.service.control import hook_settings, webhook_settings
 from dtmf_shield.service.flows import routes as route_flows
@@ -65,6 +65,7 @@ def check(config: Config, base: Path) -> list[str]:
     findings += gateway_settings.findings(config, base)
     findings += hook_settings.findings(config, base)
     findings += webhook_settings.findings(config, base)
+    findings += api_settings.findings(config, base)
     findings += kek_findings(config.keys, base)
     return findings + leaks_of_environment(os.environ)
 
@@ -102,6 +103,7 @@ async def serve(
     gateway, lock, names = None, -1, None
     try:
         lock = _hold(state)
+        api_settings.require_somebody(config, state)
         if config.gateway.kind == "embedded":
             gateway = await TestGatewayProcess.start(state, log=log)
         configure_cde = await asyncio.to_thread(_configure_cde, config, base, state, gateway, scan_mode)
@@ -111,7 +113,7 @@ async def serve(
         details = {
             "sip": [list(sock.getsockname()[:2]) for sock in sockets.sip],
             "api": list(api),
-            "login_url": login_url(api[0], api[1], ticket),
+            "login_url": login_url(api_settings.origin_of(config.api, *api), ticket),
             "state_directory": str(state),
             "gateway": "embedded TEST gateway" if gateway else config.gateway.address,
             "gateway_pid": gateway.pid if gateway else 0,
@@ -188,6 +190,7 @@ def _resolved(config: Config, base: Path) -> dict[str, Any]:
         # Control shows how long certificates last; it uses none of them.
         for key in ("ca_file", "client_certificate_file") if data[name] else ():
             data[name][key] = data[name][key] and str((base / data[name][key]).absolute())
+    api_settings.resolve(data, config, base)
     if config.audit.anchor_file:
         data["audit"]["anchor_file"] = str((base / config.audit.anchor_file).absolute())
     return data
@@ -197,7 +200,6 @@ def _configure_control(config: Config, base: Path, state: Path, ticket: str) -> 
     return ConfigureControl(
         config_json=json.dumps(_resolved(config, base)).encode(),
         state_directory=str(state),
-        session_key=secrets.token_bytes(SECRET_BYTES),
         login_ticket=ticket,
         api_key=kept_secret(state / API_KEY_FILE),
         caller_key=kept_secret(state / CALLER_KEY_FILE).encode(),

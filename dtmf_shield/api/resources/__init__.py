@@ -8,12 +8,31 @@ from dtmf_shield.api.resources import (
     captures,
     events,
     flows,
+    keys,
+    me,
     nodes,
     payments,
     recordings,
+    sessions,
+    users,
     webhooks,
 )
 
 ROUTERS: Final = tuple(
-    module.router for module in (calls, captures, payments, recordings, flows, events, webhooks, nodes, audit)
+    module.router
+    for module in (
+        calls,
+        captures,
+        payments,
+        recordings,
+        flows,
+        events,
+        me,
+        users,
+        sessions,
+        keys,
+        webhooks,
+        nodes,
+        audit,
+    )
 )

@@ -18,7 +18,8 @@ _LONG_RUN: Final = re.compile(rf"[0-9]{{{DIGITS_IN_A_ROW_MAX + 1}}}")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-def _no_card_number(text: str) -> str:
+def no_card_number(text: str) -> str:
+    """Return ``text``. Raises ValueError where it may hold a card number."""
     if _LONG_RUN.search(text) or holds_card_number(text) or holds_card_number(text.replace("-", "")):
         raise ValueError("looks like a card number")
     return text
@@ -30,12 +31,12 @@ def _whole_date(text: object) -> object:
     return text
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,32}$"), AfterValidator(_no_card_number)]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,32}$"), AfterValidator(no_card_number)]
 InputName = Annotated[
-    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$"), AfterValidator(_no_card_number)
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$"), AfterValidator(no_card_number)
 ]
 InputText = Annotated[
-    str, StringConstraints(strict=True, min_length=1, max_length=64), AfterValidator(_no_card_number)
+    str, StringConstraints(strict=True, min_length=1, max_length=64), AfterValidator(no_card_number)
 ]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
 Day = Annotated[datetime.date, BeforeValidator(_whole_date)]

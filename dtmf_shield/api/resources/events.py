@@ -49,7 +49,7 @@ async def events(
     """Stream changes as Server-Sent Events: call, capture, field, shield, payment, gone, resync, heartbeat."""
     if not context.ring.takes(reader):
         raise ApiRefusal(503, "too-many-streams", "Too many event streams are open. Close a page.")
-    stream = context.ring.stream(last_event_id, reader, lambda: context.clock.wall_s() < reader.ends_s)
+    stream = context.ring.stream(last_event_id, reader, lambda: context.identity.stands(reader))
     headers = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 

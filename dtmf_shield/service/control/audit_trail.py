@@ -12,7 +12,8 @@ from dtmf_shield.audit.keeper import RootKeeper
 from dtmf_shield.audit.roots import RootsDoNotFitError, RootWriter
 from dtmf_shield.audit.signing import KEY_FILE, ensure_signer
 from dtmf_shield.base.clock import Clock
-from dtmf_shield.base.config import AuditSection, split_host_port
+from dtmf_shield.base.config import AuditSection
+from dtmf_shield.base.config_forms import split_host_port
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.call.events import CallSnapshot

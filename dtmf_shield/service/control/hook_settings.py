@@ -61,12 +61,12 @@ def resolved(section: HookSection, base: Path) -> dict[str, str]:
 def _server(section: HookSection) -> Server:
     address = web_address(section.url)
     credential = None if section.credentials_file is None else credential_of(Path(section.credentials_file))
-    return Server(address, tls_context(section.ca_file) if address.tls else None, credential)
+    return Server(address, client_context(section.ca_file) if address.tls else None, credential)
 
 
-def tls_context(ca_file: str | None) -> ssl.SSLContext:
-    """Return a context that verifies names and chains. Raises OSError, ssl.SSLError."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+def client_context(ca_file: str | None) -> ssl.SSLContext:
+    """Return TLS that verifies, against the authorities of ``ca_file``, None: those of the system. Raises OSError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # names and chains are verified
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca_file is None:
         context.load_default_certs()
@@ -97,7 +97,7 @@ def authority_findings(section: HookSection | WebhookSection, base: Path) -> Ite
         yield "ca_file: is of no use with http; remove it, or write https:// in url"
         return
     try:
-        tls_context(str(path))
+        client_context(str(path))
     except ssl.SSLError:
         yield f"ca_file: {path}: holds no PEM certificate; name a PEM file with the authorities of {section.name}"
     except OSError as error:

@@ -20,9 +20,9 @@ import msgspec
 from fastapi import FastAPI
 
 from dtmf_shield.api.app import create_app, event_ring
-from dtmf_shield.api.identity.one_time_login import OneTimeLogin
 from dtmf_shield.api.server import serve
-from dtmf_shield.base.config import Config, split_host_port
+from dtmf_shield.base.config import Config
+from dtmf_shield.base.config_forms import split_host_port
 from dtmf_shield.base.errors import InvariantError, OperatorError
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.system_clock import SystemClock
@@ -89,6 +89,7 @@ from dtmf_shield.service.control.capture_port import CdeCaptures
 from dtmf_shield.service.control.desk import Desk
 from dtmf_shield.service.control.hook_settings import hooks_of
 from dtmf_shield.service.control.hooks import ControlHooks
+from dtmf_shield.service.control.identity import ControlIdentity
 from dtmf_shield.service.control.mailbox import MailboxWriter
 from dtmf_shield.service.control.media_port import MediaRows
 from dtmf_shield.service.control.recordings import file_name
@@ -250,16 +251,22 @@ class ControlProcess:
         )
         self._shell = UdpShell(self._core, self._sip, self._clock, self._drain_events)
         self._desk = Desk(self._core, self._shelf.flows, self._clock, self._shell.settle)
-        login = OneTimeLogin(self._clock, message.session_key)
+        self._identity = ControlIdentity(
+            self._config, self._state, self._clock, self._audit.note, message.api_key
+        )
         first_start = bool(message.login_ticket)
         if first_start:
-            login.issue(message.login_ticket)
+            self._identity.identity.login.issue(message.login_ticket)
             self._registry.clear()  # a service that has just started has no calls
         self._resources = Resources(
             self._config, self._state, self._clock, self._captures, self._desk, self._audit, self._weaker
         )
         app = create_app(
-            self._desk, login, api_key=message.api_key, clock=self._clock, **self._resources.ports
+            self._desk,
+            self._identity.identity,
+            site=self._identity.site,
+            clock=self._clock,
+            **self._resources.ports,
         )
         # The mask of every restored call is on before its first packet is handled.
         records = self._registry.records()
@@ -272,13 +279,16 @@ class ControlProcess:
         self._audit.note("control_started", restored=restored)
         serving = asyncio.create_task(self._serve_http(app))
         beating = asyncio.create_task(self._beat())
+        watching = asyncio.create_task(self._identity.watch())
         self._supervisor.send(ProcessReady(ProcessName.CONTROL, self._weaker))
         try:
             await self._leaving.wait()
         finally:
             beating.cancel()
+            watching.cancel()
             await self._farewell()
             await serving
+            self._identity.close()
 
     def _versions(self, records: list[CallRecord]) -> dict[str, Flow]:
         """Return the flows, by fingerprint, that captures which still run have begun with."""
@@ -292,7 +302,7 @@ class ControlProcess:
 
     async def _serve_http(self, app: FastAPI) -> None:
         if self._http is not None:
-            await serve(app, self._http, self._leaving)
+            await serve(app, self._http, self._leaving, tls=self._identity.tls)
 
     async def _beat(self) -> None:
         while True:

@@ -10,7 +10,7 @@ from typing import Final
 from dtmf_shield.base.config import Config, WebhookSection
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.web_address import web_address
-from dtmf_shield.service.control.hook_settings import authority_findings, tls_context
+from dtmf_shield.service.control.hook_settings import authority_findings, client_context
 from dtmf_shield.service.control.json_post import Server
 from dtmf_shield.service.control.webhooks import Webhook
 
@@ -65,7 +65,7 @@ def _webhook(section: WebhookSection) -> Webhook:
     return Webhook(
         name=section.name,
         url=section.url,
-        server=Server(address, tls_context(section.ca_file) if address.tls else None),
+        server=Server(address, client_context(section.ca_file) if address.tls else None),
         secret=secret_of(Path(section.secret_file)),
         events=frozenset(section.events),
         timeout_s=section.timeout_s,

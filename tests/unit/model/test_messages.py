@@ -69,7 +69,6 @@ TEXT_FIELDS = {
 }
 BYTES_FIELDS = {
     "config_json": "configuration",
-    "session_key": "random secret",
     "caller_key": "random secret",
 }
 
