@@ -29,8 +29,9 @@ from bench.crash_books import Verdict, compare
 from bench.crash_lane import Lane, lanes_of
 from bench.crash_plan import PERCENT, fault_plan, payments
 from bench.result import RESULTS, keep, progress
+from dtmf_shield.model.gateway import GatewaySettings
 from dtmf_shield.model.keys import KekSettings
-from dtmf_shield.model.messages import ConfigureCde, GatewaySettings
+from dtmf_shield.model.messages import ConfigureCde
 from dtmf_shield.service.cde_payments import LEDGER_FILE
 from tests.unit.service.cde_driver import Gateway
 

@@ -245,7 +245,8 @@ class MediaSection(_Section):
     """Calls at once; one more is refused with 503 and Retry-After."""
     mask_style: Literal["noise", "silence", "tone", "beep"] = "noise"
     """What is heard in place of a key, the same for every key: comfort noise, silence, a flat tone of 1000 Hz, or one
-    beep of 100 ms (keys within 200 ms share it) and noise around it. Recordings hold the same."""
+    beep of 100 ms (keys within 200 ms share it) and noise around it. Recordings hold the same. A flow's `masking` may
+    ask for one that tells less."""
     mask_level_dbm0: Annotated[float, Field(ge=MASK_LEVEL_DBM0_MIN, le=MASK_LEVEL_DBM0_MAX)] = -50.0
     """No style is louder. A tone or beep that people are to notice wants -30."""
     echo_hold_ms: Annotated[int, Field(ge=0, le=ECHO_HOLD_MS_MAX)] = 60
@@ -506,7 +507,7 @@ class Config(_Section):
     cde: CdeSection = CdeSection()
     fallback_gateway: GatewaySection | None = None
     """A second gateway, with the keys of `[gateway]`: asked where the first has certainly done nothing and the card is
-    still held. Both are live, or both are sandboxes."""
+    still held, and alone where a flow's step names it. Both are live, or both are sandboxes."""
     payments: PaymentsSection = PaymentsSection()
     velocity: list[VelocitySection] = Field(default=_VELOCITY_DEFAULT, max_length=32)
     hooks: list[HookSection] = Field(default=[], max_length=64)

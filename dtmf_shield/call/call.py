@@ -15,9 +15,9 @@ from dtmf_shield.flow.engine.commands import Command, Play
 from dtmf_shield.flow.engine.events import Timers
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, Hint
-from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.ids import NO_CAPTURE, CallId, CaptureId, LegRole
 from dtmf_shield.model.payment import Money
-from dtmf_shield.model.stream import Codec, MediaPorts, ShieldMode
+from dtmf_shield.model.stream import AS_THE_SERVER_SAYS, Codec, MediaPorts, ShieldMode, Strictness
 from dtmf_shield.sip.dialog import Dialog
 from dtmf_shield.sip.events import TransactionId
 from dtmf_shield.sip.message import Request
@@ -34,6 +34,7 @@ class Timer(enum.Enum):
     FLOW_REPEAT = "silence before a flow says its prompt again"
     FLOW_ANSWER = "answer of a gateway or a look-up that a flow waits for"
     FLOW_END = "the longest a flow may take"
+    KEPT = "what a caller has told a flow is kept for the next one"
 
 
 FLOW_TIMERS: Final = {
@@ -189,7 +190,13 @@ class Call:
     exchange: Exchange | None = None
     handover: Handover | None = None
     engagement: Engagement | None = None
+    kept: CaptureId = NO_CAPTURE
+    """The capture whose fields cde keeps since the caller was handed on: the next flow takes them over."""
+    known: Mapping[str, str] = field(default_factory=dict)
+    """What that flow knew by then, by name: for inputs of the next one that nobody says. Never written to disk."""
     deadlines: dict[Timer, float] = field(default_factory=dict)
+    strictness: tuple[Strictness, Strictness] = (AS_THE_SERVER_SAYS, AS_THE_SERVER_SAYS)
+    """Of caller and agent, as media was last told: what the flow asks for beyond the server's policy."""
     marks: int = 0
     """Prompts and look-ups so far: each has a number of its own in the call."""
     over: bool = False

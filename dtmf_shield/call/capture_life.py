@@ -13,7 +13,7 @@ from dtmf_shield.call.events import CaptureChanged
 from dtmf_shield.call.settings import ARM_TIMEOUT_S
 from dtmf_shield.flow.engine.events import CaptureEnded, Event
 from dtmf_shield.model.capture import CaptureOutcome, CaptureResult
-from dtmf_shield.model.ids import CaptureId
+from dtmf_shield.model.ids import NO_CAPTURE, CaptureId
 from dtmf_shield.model.messages import StartCapture
 from dtmf_shield.model.stream import ShieldMode
 
@@ -49,7 +49,9 @@ def arm(ctx: Context, call: Call, engagement: Engagement) -> Event | None:
         flow=engagement.flow.id,
         caller=caller_name(ctx.settings.caller_key, call.caller_user),
         agent=call.agent_name,
+        takes_over=call.kept,
     )
+    call.kept = NO_CAPTURE
     engagement.stage = Stage.ARMING
     ctx.changed.add(call.call_id)
     return None if ctx.capture.send(start) else lost(ctx, call, engagement)

@@ -71,6 +71,8 @@ def take(ctx: Context, now_s: float, message: CaptureMessage) -> None:
             resume(ctx, now_s, call, engagement, message)
         case CaptureArmed() if engagement.stage is Stage.ARMING:
             armed(ctx, now_s, call, engagement)
+        case CaptureProgress() if engagement.stage is Stage.ARMING:
+            engagement.progress = message  # what it has taken over; the flow hears of it once it may go on
         case _ if engagement.stage is not Stage.RUNNING or not engagement.armed:
             return
         case CaptureProgress():

@@ -15,6 +15,7 @@ from dtmf_shield.call.events import CallEnded, CallEvent, CallPhase, CallPhaseCh
 from dtmf_shield.call.ports import CapturePort, HookPort, MediaPort, StorePort
 from dtmf_shield.call.record import CallRecord, LegRecord
 from dtmf_shield.call.settings import Admission, CallSettings
+from dtmf_shield.call.strictness import strictness_under
 from dtmf_shield.flow.engine import Program, compile_flow
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.capture import CaptureResult
@@ -132,9 +133,12 @@ class Context:
 
     # --- cde ----------------------------------------------------------------------------------------------
 
-    def end_capture(self, capture_id: CaptureId, result: CaptureResult) -> None:
-        """Let cde end a capture. Where it is away it is told when it is joined again, should it have lived on."""
-        message = CancelCapture(capture_id, result)
+    def end_capture(self, capture_id: CaptureId, result: CaptureResult, *, keeps: bool = False) -> None:
+        """Let cde end a capture. Where it is away it is told when it is joined again, should it have lived on.
+
+        ``keeps``: another flow of this call may take over what the caller has entered.
+        """
+        message = CancelCapture(capture_id, result, keeps)
         if not self.capture.send(message) and len(self.untold) < UNTOLD_MAX:
             self.untold.append(message)
 
@@ -154,10 +158,13 @@ class Context:
                 self.media.set_stream(call.call_id, call.row, leg.role, stream)
 
     def shield(self, call: Call, mode: ShieldMode) -> None:
-        """Set both legs. A mask that is on for a capture or its tail is loosened by engagement only."""
-        for leg in call.legs:
+        """Set both legs, as strictly as the flow says. A mask that is on for a capture or its tail is loosened by
+        engagement only.
+        """
+        call.strictness = strictness_under(call, mode)
+        for leg, strictness in zip(call.legs, call.strictness, strict=True):
             leg.shield = mode
-            self.media.set_shield(call.call_id, call.row, leg.role, mode)
+            self.media.set_shield(call.call_id, call.row, leg.role, mode, strictness)
         self.changed.add(call.call_id)
 
     def media_port(self, call: Call, leg: Leg) -> int:
@@ -212,6 +219,8 @@ class Context:
         self.changed.discard(call.call_id)
         if call.engagement is not None:
             self.captures.pop(call.engagement.capture_id, None)
+        if call.kept:
+            self.end_capture(call.kept, CaptureResult.CALLER_GONE)
         self.events.append(CallEnded(call.call_id, status, reason))
         self.forget_if_done(call)
 
@@ -259,6 +268,8 @@ def record_of(call: Call) -> CallRecord:
         onward=call.onward.kept,
         handed_to=call.handover.target.name if call.handover is not None else "",
         masked_longer=masked,
+        kept=call.kept,
+        strictness=call.strictness,
     )
     if engagement is None or engagement.stage is Stage.OVER:
         return record

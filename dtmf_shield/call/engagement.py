@@ -33,6 +33,7 @@ from dtmf_shield.call.errors import (
 from dtmf_shield.call.events import CallPhase, CaptureChanged, CaptureNotStarted, FlowMoved
 from dtmf_shield.call.flow_run import finish, go_on, happen, masked, release
 from dtmf_shield.call.flow_start import NOTHING_GIVEN, amount_of, run_inputs
+from dtmf_shield.call.handed_on import forget_known
 from dtmf_shield.call.prompting import stop
 from dtmf_shield.call.settings import ARM_TIMEOUT_S
 from dtmf_shield.flow.engine import advance, begin
@@ -112,6 +113,7 @@ def _engage(
     amount = amount_of(flow, inputs)
     engagement = Engagement(capture_id, program, reference, amount, state, inputs=inputs, language=language)
     call.engagement = engagement
+    forget_known(call)
     ctx.captures[capture_id] = call.call_id
     if state.masking:
         call.deadlines[Timer.ARM] = now_s + ARM_TIMEOUT_S
@@ -282,7 +284,9 @@ def gateway_changed(ctx: Context, now_s: float, *, up: bool) -> None:
 def timer_fired(ctx: Context, now_s: float, call: Call, timer: Timer) -> None:
     """The mask's tail is over, nobody armed the capture in time, or the flow's own time has come."""
     engagement = call.engagement
-    if timer is Timer.TAIL:
+    if timer is Timer.KEPT:
+        forget_known(call)  # what cde keeps it wipes by itself
+    elif timer is Timer.TAIL:
         if engagement is None or engagement.over or not engagement.state.masking:
             ctx.shield(call, ShieldMode.GUARD)
     elif engagement is not None and timer is Timer.ARM:

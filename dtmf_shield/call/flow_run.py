@@ -11,12 +11,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from dtmf_shield.call import handover, prompting
+from dtmf_shield.call import handed_on, handover, prompting
 from dtmf_shield.call.call import FLOW_TIMERS, Call, Engagement, Stage, Timer
 from dtmf_shield.call.capture_life import arm, capture_over, lost, mask, over, want_capture
 from dtmf_shield.call.context import Context
 from dtmf_shield.call.events import CaptureChanged, FlowAlerted, FlowMoved
 from dtmf_shield.call.flow_end import result_of
+from dtmf_shield.call.strictness import strictness_of
 from dtmf_shield.flow.engine import FlowState, advance
 from dtmf_shield.flow.engine.commands import (
     CallHook,
@@ -24,7 +25,6 @@ from dtmf_shield.flow.engine.commands import (
     Collect,
     Command,
     Exit,
-    ExitCause,
     OpenMenu,
     Play,
     SetTimer,
@@ -40,10 +40,13 @@ from dtmf_shield.flow.engine.events import (
     HookAnswered,
     HookOutcome,
     PromptDone,
+    TakenOver,
     TransferDone,
     TransferFailed,
 )
 from dtmf_shield.flow.engine.state import EventRefusedError
+from dtmf_shield.flow.engine.telling import accepted
+from dtmf_shield.flow.language.steps import DEFAULT_GATEWAY
 from dtmf_shield.model.capture import CaptureOutcome, CaptureResult
 from dtmf_shield.model.messages import (
     AskChoice,
@@ -138,9 +141,15 @@ def masked(ctx: Context, now_s: float, call: Call, engagement: Engagement) -> No
 
 
 def armed(ctx: Context, now_s: float, call: Call, engagement: Engagement) -> None:
-    """Keys count from now on: ask what waited for that."""
+    """Keys count from now on: ask what waited for that and is not held since an earlier flow."""
     engagement.stage, engagement.armed = Stage.RUNNING, True
     call.deadlines.pop(Timer.ARM, None)
+    progress = engagement.progress
+    if progress is not None and progress.accepted:
+        # Told before anything was asked: what waits may be the question for one of them.
+        fields = tuple(accepted(engagement.flow, name, progress) for name in progress.accepted)
+        happen(ctx, now_s, call, TakenOver(fields))
+        ctx.changed.add(call.call_id)
     release(ctx, now_s, call, engagement)
 
 
@@ -175,7 +184,7 @@ def _move(ctx: Context, call: Call, engagement: Engagement, state: FlowState) ->
         ctx.events.append(CaptureChanged(call.call_id, engagement.capture_id))
     if state.masking:
         call.deadlines.pop(Timer.TAIL, None)  # of the flow before: it must not lower the mask of this one
-        if call.caller.shield is not ShieldMode.CAPTURE:
+        if call.caller.shield is not ShieldMode.CAPTURE or call.strictness != strictness_of(engagement.flow):
             mask(ctx, call)
 
 
@@ -253,6 +262,7 @@ def _charge(ctx: Context, _now_s: float, call: Call, engagement: Engagement, com
         operation=command.operation,
         amount_minor=command.amount_minor,
         currency=command.currency,
+        gateway="" if command.gateway == DEFAULT_GATEWAY else command.gateway,
     )
     engagement.sending = True
     return None if ctx.capture.send(order) else lost(ctx, call, engagement)
@@ -285,16 +295,19 @@ def _show_hint(ctx: Context, _now_s: float, call: Call, engagement: Engagement, 
 
 def _exit(ctx: Context, now_s: float, call: Call, engagement: Engagement, command: Exit) -> None:
     result = result_of(engagement, command)
-    if engagement.live and not engagement.sending:  # what is at the gateway gets its answer
-        ctx.end_capture(engagement.capture_id, result)
+    to_another = handed_on.leads_to_another(call, engagement, command)
+    keeps = to_another and handed_on.keeps(result) and not engagement.state.settled
+    held = engagement.live and not engagement.sending  # what is at the gateway gets its answer
+    if keeps:
+        handed_on.remember(now_s, call, engagement, held=held)
+    if held:
+        ctx.end_capture(engagement.capture_id, result, keeps=keeps)
     if engagement.outcome is None:
         engagement.outcome = CaptureOutcome(capture_id=engagement.capture_id, result=result)
     if command.alert:
         ctx.events.append(FlowAlerted(call.call_id, engagement.capture_id, engagement.flow.id, command.alert))
     over(ctx, now_s, call, engagement)
-    elsewhere = call.alone or command.target or command.to == "queue"
-    wanted = command.to != "hangup" and command.cause is not ExitCause.CALLER_GONE
-    if wanted and elsewhere and not engagement.handed_over:
+    if to_another and not engagement.handed_over:
         handover.hand_over(ctx, now_s, call, command.to, command.target)
 
 

@@ -52,13 +52,15 @@ def headers_for_flows(flows: Iterable[Flow], request: Request) -> dict[str, str]
 def run_inputs(
     flow: Flow, call: Call, given: Mapping[str, str], reference: str = "", amount: Money = NO_MONEY
 ) -> dict[str, str]:
-    """Return the inputs of a run. ``given``: by the API, as the flow names them; they win over the two others.
+    """Return the inputs of a run. ``given``: by the API, as the flow names them; they win over all others.
+
+    What nobody says a flow without an agent may have known, which handed the caller on a moment ago.
 
     Raises AmountNeeded, AmountNotTaken, InputRefused.
     """
     _refuse_not_asked(flow, given)
     short = _shorthand(flow, reference, amount)
-    told = {**_of_call(flow, call), **short, **given}
+    told = {**_known(flow, call), **_of_call(flow, call), **short, **given}
     if flow.needs_amount and not set(_amount_names(flow)) <= told.keys():
         raise AmountNeeded
     faults = input_faults(flow, told)
@@ -110,6 +112,15 @@ def _of_call(flow: Flow, call: Call) -> dict[str, str]:
         if value and (wanted.required or not unfit(wanted, value)):
             told[name] = value
     return told
+
+
+def _known(flow: Flow, call: Call) -> dict[str, str]:
+    """Return what the flow before knew by the names of this one's inputs, where it fits."""
+    return {
+        name: call.known[name]
+        for name, wanted in flow.inputs.items()
+        if wanted.origin == "api" and name in call.known and not unfit(wanted, call.known[name])
+    }
 
 
 def _shorthand(flow: Flow, reference: str, amount: Money) -> dict[str, str]:

@@ -22,7 +22,7 @@ from dtmf_shield.model.messages import (
     SubmitCapture,
 )
 from dtmf_shield.model.prompt import SpokenPiece
-from dtmf_shield.model.stream import MediaPorts, ShieldMode, StreamParameters
+from dtmf_shield.model.stream import MediaPorts, ShieldMode, StreamParameters, Strictness
 from dtmf_shield.sip.message import OpaqueBody
 
 CaptureCommand = (
@@ -56,7 +56,9 @@ class MediaPort(Protocol):
     def set_stream(self, call_id: CallId, row: int, role: LegRole, stream: StreamParameters) -> None:
         """Give one leg its stream parameters."""
 
-    def set_shield(self, call_id: CallId, row: int, role: LegRole, mode: ShieldMode) -> None:
+    def set_shield(
+        self, call_id: CallId, row: int, role: LegRole, mode: ShieldMode, strictness: Strictness
+    ) -> None:
         """Change how audio coming from ``role`` is treated."""
 
     def play(

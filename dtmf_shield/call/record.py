@@ -11,9 +11,9 @@ import msgspec
 from dtmf_shield.call.onward import Onward
 from dtmf_shield.flow.engine import SavedState
 from dtmf_shield.model.capture import CaptureResult
-from dtmf_shield.model.ids import CallId, CaptureId
+from dtmf_shield.model.ids import NO_CAPTURE, CallId, CaptureId
 from dtmf_shield.model.payment import NO_MONEY, Money
-from dtmf_shield.model.stream import Codec, MediaPorts, ShieldMode
+from dtmf_shield.model.stream import AS_THE_SERVER_SAYS, Codec, MediaPorts, ShieldMode, Strictness
 from dtmf_shield.sip.dialog import Dialog
 from dtmf_shield.sip.offer_answer import Negotiation
 
@@ -64,6 +64,10 @@ class CallRecord(msgspec.Struct, kw_only=True):
     language: str = ""
     """Of the capture that runs, else of the call."""
     masked_longer: bool = False
+    kept: CaptureId = NO_CAPTURE
+    """The capture whose fields cde keeps for the next flow; what they are only cde knows."""
+    strictness: tuple[Strictness, Strictness] = (AS_THE_SERVER_SAYS, AS_THE_SERVER_SAYS)
+    """Of caller and agent, of the flow that runs or whose tail it is."""
 
     @property
     def flow_id(self) -> str:

@@ -54,6 +54,8 @@ def restore(ctx: Context, now_s: float, records: Iterable[CallRecord], versions:
             confirmed=True,
             headers=record.headers,
             language=record.language,
+            kept=record.kept,
+            strictness=record.strictness,
         )
         _take_up(ctx, now_s, call, record, _flow_of(ctx, record, versions))
         if record.handed_to:

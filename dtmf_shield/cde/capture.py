@@ -7,11 +7,13 @@ by ``take_change`` that there is news.
 
 from __future__ import annotations
 
-import enum
-from typing import Final
+from typing import Any, Final
+
+from msgspec.structs import replace
 
 from dtmf_shield.account_data import slots
 from dtmf_shield.base.errors import InvariantError
+from dtmf_shield.cde.capture_news import CaptureMessage, Change
 from dtmf_shield.cde.capture_table import (
     ASKING,
     AT_GATEWAY,
@@ -63,22 +65,14 @@ _RESUMING: Final = {
 _RESUMING_UNTOUCHED: Final = frozenset({Input.RESUME_WAITING, Input.RESUME_CHOOSING})
 _UNTOUCHED: Final = frozenset({CaptureState.WAITING, CaptureState.CHOOSING})
 """A field or menu is open and has no key yet."""
-_SHOWING_LAST4: Final = frozenset({CaptureState.HELD, CaptureState.CHOOSING, CaptureState.PAUSED})
+_SHOWING_LAST4: Final = frozenset(
+    {CaptureState.IDLE, CaptureState.HELD, CaptureState.CHOOSING, CaptureState.PAUSED}
+)
 REPEAT_REST_S: Final = 2.0
 """Two stars in a row, or one that has just emptied a field, ask for the prompt once."""
 SWALLOW_S_MAX: Final = 3.0
 """Later than this the submit key skips a field that may be skipped; it is no left-over of the entry before."""
 _ZEROS: Final = bytes(slots.SLOT_BYTES)
-CaptureMessage = FieldGivenUp | ChoiceMade | ChoiceRefused | ControlKeyed | KeysHinted
-"""What a capture tells beside its progress."""
-
-
-class Change(enum.IntEnum):
-    """Whether there is news for control. LATER may be batched; NOW is an edge that must not be lost."""
-
-    NONE = 0
-    LATER = 1
-    NOW = 2
 
 
 class Capture:
@@ -103,7 +97,7 @@ class Capture:
         self.capture_id, self.state, self.outcome = capture_id, CaptureState.IDLE, _NO_OUTCOME
         self._spec, self._page, self._test = spec, page, test
         self._rules = Rules(table, today)
-        self._held = HeldFields(spec.fields, page, self._rules)
+        self.held = HeldFields(spec.fields, page, self._rules)
         self._joiner = KeyJoiner(page[slots.UNPAIRED_KEYS_AT :][: slots.UNPAIRED_KEYS_MAX])
         self._ahead = TypeAhead(page[slots.WAITING_KEYS_AT :][: slots.WAITING_KEYS_MAX])
         self._rhythm = KeyRhythm(page[slots.LAST_KEY_AT :][:CELLS])
@@ -138,7 +132,7 @@ class Capture:
         attempt it is at, goes on: it loses no key and wins no time for the step. Raises InvariantError for a field or
         patience that cannot be.
         """
-        field = self._held.named(name)
+        field = self.held.named(name)
         patience = patience or patience_of(self._spec)
         keys = step_keys(patience)
         if field is self._field and self._goes_on(patience, attempt):
@@ -218,7 +212,7 @@ class Capture:
     def nearly_whole(self) -> bool:
         """Whether the one needed field that is missing, if any, is being keyed."""
         open_one = self._field is not None and self._field.needed and not self._field.accepted
-        return self._held.anything_needed and self._held.missing_count == open_one
+        return self.held.anything_needed and self.held.missing_count == open_one
 
     def pause(self, now_s: float) -> None:
         """Drop keys and stop the timers; what was keyed so far stays."""
@@ -235,7 +229,7 @@ class Capture:
 
     def submit(self, now_s: float, operation: OperationKind = OperationKind.TOKENIZE) -> CardInSlot:
         """Hand the card over. Media must be sealed first. Raises InvariantError where a needed field is missing."""
-        if self._held.missing_count or not self._held.accepted:
+        if self.held.missing_count or not self.held.accepted:
             raise InvariantError("a field is missing")
         self._move(Input.SUBMIT)
         self._moves_money = operation in _MONEY
@@ -243,15 +237,30 @@ class Capture:
         self._clock.close()
         self._total_s = now_s + SENDING_S_MAX
         self._flush_ahead()
-        return self._held.card_in_slot()
+        return self.held.card_in_slot()
 
-    def stop(self, result: CaptureResult) -> None:
-        """Cancelled, caller gone, timed out, interrupted. At the gateway, its answer still ends the capture."""
+    def stop(self, result: CaptureResult, *, keeps: bool = False) -> HeldFields | None:
+        """Cancelled, caller gone, timed out, interrupted. At the gateway, its answer still ends the capture.
+
+        ``keeps``: what is accepted stays in the slot and is returned, None where nothing is. The caller wipes it.
+        """
         self._move(Input.STOP)
         if self.state in AT_GATEWAY:
             self._stopped = self._stopped or result
-        else:
-            self._end(CaptureOutcome(capture_id=self.capture_id, result=result, test=self._test))
+            return None
+        kept = self.held if keeps and self.held.accepted else None
+        self._end(CaptureOutcome(capture_id=self.capture_id, result=result, test=self._test), kept)
+        return kept
+
+    def take_over(self, earlier: HeldFields) -> None:
+        """Lay in, before it is armed, what an earlier capture of this call has accepted and this one takes too."""
+        if self.state is not CaptureState.IDLE:
+            raise InvariantError("fields are taken over before anything is keyed")
+        self.held.take_over(earlier)
+        card = self.held.of_kind(FieldKind.CARD_NUMBER)
+        if card is not None and card.accepted:
+            # The one last shown, so that its last four digits are told.
+            self._field, self._shown_brand = card, self.accepted_brand
 
     # --- what the payment engine tells -------------------------------------------------------------------
 
@@ -283,24 +292,9 @@ class Capture:
             )
         )
 
-    def _outcome_of_card(
-        self,
-        result: CaptureResult,
-        *,
-        token: Token = NO_TOKEN,
-        gateway_code: str = "",
-        operation_id: OperationId = NO_OPERATION,
-    ) -> CaptureOutcome:
-        return CaptureOutcome(
-            capture_id=self.capture_id,
-            result=result,
-            token=token,
-            brand=self._shown_brand,
-            last4=self._held.last4,
-            gateway_code=gateway_code,
-            operation_id=operation_id,
-            test=self._test,
-        )
+    def _outcome_of_card(self, result: CaptureResult, **of_gateway: Any) -> CaptureOutcome:
+        told = CaptureOutcome(capture_id=self.capture_id, result=result, test=self._test, **of_gateway)
+        return replace(told, brand=self._shown_brand, last4=self.held.last4)
 
     # --- what the caller keys ---------------------------------------------------------------------------
 
@@ -383,21 +377,17 @@ class Capture:
             length=self._length,
             usual=self._usual,
             brand=self._shown_brand,
-            last4=self._held.last4 if held_card else "",
+            last4=self.held.last4 if held_card else "",
             attempt=self._attempt,
             reason=self._reason,
-            accepted=tuple(self._held.accepted),
-            values=tuple(self._held.values.values()),
+            accepted=tuple(self.held.accepted),
+            values=tuple(self.held.values.values()),
         )
-
-    def expiry_month_year(self) -> tuple[int, int]:
-        """Return (month, two-digit year) of the accepted expiry, (0, 0) without one. PCI DSS lets it be kept."""
-        return self._held.expiry_month_year()
 
     @property
     def accepted_brand(self) -> str:
         """Name of the accepted card's brand."""
-        return self._held.brand_name
+        return self.held.brand_name
 
     # --- within -----------------------------------------------------------------------------------------
 
@@ -563,7 +553,7 @@ class Capture:
 
     def _after_change(self, now_s: float) -> None:
         field = self._open_field()
-        plan = self._rules.plan(field, self._held.brand)
+        plan = self._rules.plan(field, self.held.brand)
         self._length, self._usual = plan.certain_length, plan.usual
         if field.kind is FieldKind.CARD_NUMBER:
             self._shown_brand = plan.brand
@@ -584,7 +574,7 @@ class Capture:
         return patience.inter_digit_timeout_ms if self._enough_keys else patience.first_digit_timeout_ms
 
     def _expect_first_key(self, now_s: float) -> None:
-        plan = self._rules.plan(self._open_field(), self._held.brand)
+        plan = self._rules.plan(self._open_field(), self.held.brand)
         self._length, self._usual = plan.certain_length, plan.usual
         self._shown_brand = self.accepted_brand
         self._undo_before = False
@@ -594,7 +584,7 @@ class Capture:
         self._swallow = NO_KEY if by_key else self._keys.submit
         self._swallow_until_s = now_s + SWALLOW_S_MAX
         field = self._open_field()
-        reason = self._rules.fault(field, self._held.brand)
+        reason = self._rules.fault(field, self.held.brand)
         if reason is not None:
             self._refuse(reason, now_s)
             return
@@ -604,11 +594,11 @@ class Capture:
         self._accept(field)
 
     def _accept(self, field: Field) -> None:
-        self._held.accept(field)
-        brand = self._held.brand
+        self.held.accept(field)
+        brand = self.held.brand
         if field.kind is FieldKind.CARD_NUMBER and brand is not None:
             self._shown_brand = brand.name
-            code = self._held.of_kind(FieldKind.SECURITY_CODE)
+            code = self.held.of_kind(FieldKind.SECURITY_CODE)
             if code is not None and code.count not in (0, brand.code_length):
                 self._forget_field(code)
 
@@ -652,14 +642,14 @@ class Capture:
         return self._field
 
     def _forget_security_code(self) -> None:
-        code = self._held.of_kind(FieldKind.SECURITY_CODE)
+        code = self.held.of_kind(FieldKind.SECURITY_CODE)
         if code is not None:
             self._forget_field(code)
 
     def _forget_field(self, field: Field) -> None:
         if field.count:
             self._wipe_traces()
-        self._held.forget(field)
+        self.held.forget(field)
         if field.kind is FieldKind.CARD_NUMBER:
             self._shown_brand = ""
 
@@ -670,16 +660,19 @@ class Capture:
         self._swallow_until_s += paused_s
         self._clock.shift(paused_s)
 
-    def _end(self, outcome: CaptureOutcome) -> None:
-        self._wipe()
+    def _end(self, outcome: CaptureOutcome, kept: HeldFields | None = None) -> None:
+        self._wipe(kept)
         self.outcome = outcome
         self._note(Change.NOW)
 
-    def _wipe(self) -> None:
+    def _wipe(self, kept: HeldFields | None = None) -> None:
         # Generation, state and head stay until the slot is given back: media still looks at them. The joiner's cells
         # go with the rest.
-        self._page[slots.RING_AT :] = _ZEROS[slots.RING_AT :]
-        self._held.wipe()
+        if kept is not None:
+            kept.keep_accepted()
+        else:
+            self._page[slots.RING_AT :] = _ZEROS[slots.RING_AT :]
+            self.held.wipe()
         self._ahead.flush()
         self._rhythm.break_off()
         self._menu = None

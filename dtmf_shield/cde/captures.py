@@ -17,13 +17,16 @@ from dtmf_shield.account_data.slots import Region
 from dtmf_shield.account_data.star_code import StarCodes
 from dtmf_shield.base.errors import InvariantError
 from dtmf_shield.base.log import get_logger
-from dtmf_shield.cde.capture import Capture, Change
+from dtmf_shield.cde.capture import Capture
+from dtmf_shield.cde.capture_news import Change
 from dtmf_shield.cde.capture_table import AT_GATEWAY, ENDED
 from dtmf_shield.cde.card import IinTable
 from dtmf_shield.cde.gateways.base import GatewayResult
+from dtmf_shield.cde.held import HeldFields
 from dtmf_shield.cde.info_dtmf import NO_KEY, parse_held_ms, parse_info_body
+from dtmf_shield.cde.kept import Kept, KeptFields
 from dtmf_shield.cde.submission import Submission
-from dtmf_shield.model.capture import CaptureOutcome, CaptureResult, CaptureState
+from dtmf_shield.model.capture import HANDOVER_KEPT_S_MAX, CaptureOutcome, CaptureResult, CaptureState
 from dtmf_shield.model.ids import NO_OPERATION, CallId, CaptureId, LegRole, OperationId
 from dtmf_shield.model.messages import (
     ArmSlot,
@@ -96,7 +99,7 @@ class Outlets(Protocol):
 class _Running:
     """One capture with its place."""
 
-    __slots__ = ("arm_by_s", "capture", "generation", "progress_at_s", "slot", "start")
+    __slots__ = ("arm_by_s", "capture", "generation", "left", "progress_at_s", "slot", "start")
 
     def __init__(
         self, capture: Capture, message: StartCapture, slot: int, generation: int, now_s: float
@@ -105,6 +108,8 @@ class _Running:
         self.slot, self.generation = slot, generation
         self.arm_by_s: float | None = now_s + ARM_TIMEOUT_S
         self.progress_at_s: float | None = None
+        self.left: HeldFields | None = None
+        """What stays in the slot after the end, for another capture of this call."""
 
 
 class Captures:
@@ -132,6 +137,7 @@ class Captures:
         self._running: dict[CaptureId, _Running] = {}
         self._free_slots = deque(range(len(region.view) // slots.SLOT_BYTES))
         self._resting: deque[tuple[float, int]] = deque()
+        self._kept = KeptFields(region, self._rest)
         self._outcomes: deque[CaptureOutcome] = deque(earlier, maxlen=OUTCOMES_KEPT)
         self._agent_codes: OrderedDict[CallId, StarCodes] = OrderedDict()
         self.draining = False
@@ -160,7 +166,9 @@ class Captures:
             case ResumeCapture():
                 self._step(message.capture_id, lambda running: running.capture.resume(now_s), now_s)
             case CancelCapture():
-                self._step(message.capture_id, lambda running: self._cancel(running, message.result), now_s)
+                if not message.keeps:
+                    self._kept.forget(message.capture_id, now_s)
+                self._step(message.capture_id, lambda running: self._cancel(running, message), now_s)
             case AskChoice():
                 self._step(
                     message.capture_id, lambda running: self._ask_choice(running, message, now_s), now_s
@@ -229,7 +237,7 @@ class Captures:
     @property
     def next_timer_s(self) -> float | None:
         """When ``handle_timer`` has something to do, None: never."""
-        times = [self._resting[0][0] if self._resting else None]
+        times = [self._resting[0][0] if self._resting else None, self._kept.next_timer_s]
         for running in self._running.values():
             times += (running.arm_by_s, running.progress_at_s, running.capture.next_timer_s)
         return min((time_s for time_s in times if time_s is not None), default=None)
@@ -238,6 +246,7 @@ class Captures:
         """Do what is due."""
         while self._resting and self._resting[0][0] <= now_s:
             self._end_rest(self._resting.popleft()[1])
+        self._kept.handle_timer(now_s)
         for running in tuple(self._running.values()):
             self._guard(running, functools.partial(self._due, running, now_s), now_s)
 
@@ -260,11 +269,17 @@ class Captures:
     def _start(self, message: StartCapture, now_s: float) -> None:
         if message.capture_id in self._running:
             return
-        if self.draining or not self._clear_row(message, now_s) or not self._free_slots:
+        kept = self._kept.take(message, now_s)
+        self._begin(message, kept, now_s)
+        if kept is not None:
+            self._rest(kept.slot, now_s)
+
+    def _begin(self, message: StartCapture, kept: Kept | None, now_s: float) -> None:
+        slot = self._slot_for(message, now_s)
+        if slot is None:
             _log.warning("capture_refused", capture_id=message.capture_id, running=len(self._running))
             self._finish(self._outcome(message.capture_id, CaptureResult.REFUSED))
             return
-        slot = self._free_slots.popleft()
         try:
             capture = Capture(
                 message.capture_id,
@@ -286,6 +301,23 @@ class Captures:
         if not self._outlets.to_media(ArmSlot(slot, running.generation, message.call_id, message.row)):
             capture.stop(CaptureResult.INTERRUPTED)
             self._tell(running, now_s)
+        elif kept is not None:
+            self._take_over(running, kept.held)
+
+    def _slot_for(self, message: StartCapture, now_s: float) -> int | None:
+        """Return a free slot. New captures come before what is kept of earlier ones."""
+        if self.draining or not self._clear_row(message, now_s):
+            return None
+        return self._free_slots.popleft() if self._free_slots else self._kept.give_up_slot(now_s)
+
+    def _take_over(self, running: _Running, earlier: HeldFields) -> None:
+        capture = running.capture
+        capture.take_over(earlier)
+        _log.info("fields_taken_over", capture_id=capture.capture_id, fields=len(capture.held.accepted))
+        if capture.held.accepted:
+            self._outlets.to_control(capture.progress())
+        if capture.nearly_whole:
+            self._outlets.last_field(capture.capture_id, running.start.call_id)
 
     def _clear_row(self, message: StartCapture, now_s: float) -> bool:
         """Make way for a new capture on its row: False where this very call has one that still takes keys.
@@ -373,7 +405,7 @@ class Captures:
 
     def _submit(self, running: _Running, order: SubmitCapture, now_s: float) -> None:
         capture, start = running.capture, running.start
-        expiry = capture.expiry_month_year()
+        expiry = capture.held.expiry_month_year()
         try:
             card = capture.submit(now_s, order.operation)
         except InvariantError:
@@ -394,10 +426,10 @@ class Captures:
         )
         self._outlets.send(submission)
 
-    def _cancel(self, running: _Running, result: CaptureResult) -> None:
-        running.capture.stop(result)
+    def _cancel(self, running: _Running, order: CancelCapture) -> None:
+        running.left = running.capture.stop(order.result, keeps=order.keeps)
         if running.capture.state in AT_GATEWAY:
-            caller_gone = result is CaptureResult.CALLER_GONE
+            caller_gone = order.result is CaptureResult.CALLER_GONE
             self._outlets.stopped(running.capture.capture_id, caller_gone=caller_gone)
 
     def _step(self, capture_id: CaptureId, act: Callable[[_Running], None], now_s: float) -> None:
@@ -432,8 +464,19 @@ class Captures:
         # State free first: media writes nothing more, but for a key it is writing at this instant.
         self._page(running.slot)[slots.STATE_AT] = slots.STATE_FREE
         self._outlets.to_media(DisarmSlot(running.slot, running.generation))
-        self._region.wipe_range(running.slot * slots.SLOT_BYTES, slots.SLOT_BYTES)
-        self._resting.append((now_s + SLOT_REST_S, running.slot))
+        if running.left is None:
+            self._rest(running.slot, now_s)
+        else:
+            self._keep(running, running.left, now_s)
+
+    def _keep(self, running: _Running, held: HeldFields, now_s: float) -> None:
+        kept = Kept(running.start, running.slot, held, now_s + SLOT_REST_S, now_s + HANDOVER_KEPT_S_MAX)
+        self._kept.keep(kept, now_s)
+        _log.info("fields_kept", capture_id=running.capture.capture_id, fields=len(held.accepted))
+
+    def _rest(self, slot: int, now_s: float) -> None:
+        self._region.wipe_range(slot * slots.SLOT_BYTES, slots.SLOT_BYTES)
+        self._resting.append((now_s + SLOT_REST_S, slot))
 
     def _end_rest(self, slot: int) -> None:
         self._region.wipe_range(slot * slots.SLOT_BYTES, slots.SLOT_BYTES)

@@ -42,6 +42,11 @@ _NEEDED: Final = frozenset(_FIXED_PLACES) | {
 }
 """Kinds of a card and of an account: nothing is sent without them. All others a flow may ask for or leave out."""
 _ZEROS: Final = bytes(slots.OTHER_FIELD_BYTES)
+_ZERO_SLOT: Final = bytes(slots.SLOT_BYTES)
+_BETWEEN_FIELDS: Final = (
+    (slots.RING_AT, slots.CARD_NUMBER_AT),
+    (slots.WAITING_KEYS_AT, slots.OTHER_FIELDS_AT),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,20 @@ class Field:
             for index, letter in enumerate(self.spec.country):
                 page[self.place[0] + index] = ord(letter)
 
+    def adopts(self, former: Field, page: memoryview, former_page: memoryview) -> bool:
+        """Copy the digits of an accepted field of another slot; False, and nothing copied, where it is another field.
+
+        Whether the rules take what is here now is the caller's to ask.
+        """
+        if not former.accepted or _same_words(former.spec) != _same_words(self.spec):
+            return False
+        (start, length), (former_start, former_length) = self.place, former.place
+        if length != former_length:
+            return False
+        page[start : start + length] = former_page[former_start : former_start + length]
+        self.count = former.count
+        return True
+
     @property
     def count_shown(self) -> int:
         """How many keys the agent's page shows: an accepted expiry as MMYY however it was keyed."""
@@ -125,6 +144,17 @@ class Field:
 
     def __repr__(self) -> str:
         return f"<Field {self.spec.name}: {self.count} keys>"
+
+
+def _same_words(spec: FieldSpec) -> tuple[str | bool, ...]:
+    """Return what tells two fields apart that the same keys would satisfy; never a sensitive one taken for an open."""
+    return spec.name, spec.kind, spec.currency, spec.country, spec.format, spec.sensitive
+
+
+def wipe_between_fields(page: memoryview) -> None:
+    """Zero the ring and the scratch of a slot: everything behind its head that is no field's place."""
+    for start, end in _BETWEEN_FIELDS:
+        page[start:end] = _ZERO_SLOT[start:end]
 
 
 def lay_out(specs: tuple[FieldSpec, ...], page: memoryview) -> dict[str, Field]:

@@ -10,11 +10,12 @@ from typing import Final
 from dtmf_shield.base.errors import InvariantError
 from dtmf_shield.cde import card
 from dtmf_shield.cde.card import Brand
-from dtmf_shield.cde.fields import Field, Rules, card_in_slot, lay_out
+from dtmf_shield.cde.fields import Field, Rules, card_in_slot, lay_out, wipe_between_fields
 from dtmf_shield.cde.gateways.base import CardInSlot
 from dtmf_shield.model.capture import FieldKind, FieldSpec, KeyedValue, RejectReason
 
 LAST4: Final = 4
+_OF_CARD: Final = frozenset({FieldKind.EXPIRY, FieldKind.SECURITY_CODE})
 
 
 class HeldFields:
@@ -58,6 +59,9 @@ class HeldFields:
     def accept(self, field: Field) -> None:
         """Keep what an acceptance tells."""
         field.accept(self._page, self._rules.today[0] // 100)
+        self._learn(field)
+
+    def _learn(self, field: Field) -> None:
         self.accepted.append(field.spec.name)
         if field.kind is FieldKind.CARD_NUMBER:
             found = self._rules.brand(field)
@@ -77,6 +81,33 @@ class HeldFields:
         self.values.pop(field.spec.name, None)
         if field.kind is FieldKind.CARD_NUMBER:
             self.brand, self.last4 = None, ""
+
+    def take_over(self, earlier: HeldFields) -> None:
+        """Copy from slot to slot what ``earlier`` has accepted and these specifications take as well.
+
+        Name, kind, unit, form and sensitivity must be the same; all other rules are asked once more. Expiry and
+        security code come with their card number or not at all (PCI DSS 3.3.1: a code belongs to its card).
+        """
+        names = [name for name in earlier.accepted if name in self._fields]
+        # The card first: its brand says how long its code is.
+        names.sort(key=lambda name: self._fields[name].kind is not FieldKind.CARD_NUMBER)
+        for name in names:
+            field, former = self._fields[name], earlier.named(name)
+            if field.kind in _OF_CARD and self.brand is None:
+                continue
+            if field.adopts(former, self._page, earlier._page):
+                if self._rules.fault(field, self.brand) is None:
+                    field.accepted = True
+                    self._learn(field)
+                else:
+                    field.wipe(self._page)
+
+    def keep_accepted(self) -> None:
+        """Wipe the whole slot behind its head but for the digits of accepted fields."""
+        for field in self._fields.values():
+            if not field.accepted:
+                field.wipe(self._page)
+        wipe_between_fields(self._page)
 
     def wipe(self) -> None:
         """Wipe the digits of all fields; brand and last four digits stay, for the outcome."""

@@ -2,7 +2,8 @@
 
 Tokenise, wipe the digits, then authorise or charge by token: a lost tokenise answer costs nothing, and money moves
 without card data. Where a gateway charges cards only, the card is held to the outcome (``direct``). The fallback
-gateway is used only where the one before certainly did nothing and the digits are still held.
+gateway is used only where the one before certainly did nothing and the digits are still held; an order that names its
+gateway is sent to no other. Each operation's row says where it was begun, and all that follows it goes there.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ DIRECT_SENDS_S_MAX: Final = 10.0
 _MONEY: Final = frozenset({OperationKind.AUTHORIZE, OperationKind.CHARGE})
 _CERTAINLY_NOTHING: Final = frozenset({GatewayResultKind.FAILED_BEFORE_SEND, GatewayResultKind.BUSY})
 _CANNOT: Final = GatewayResult(GatewayResultKind.REFUSED, code="gateway_cannot")
+_UNKNOWN_GATEWAY: Final = GatewayResult(GatewayResultKind.FAILED_BEFORE_SEND, code="gateway_unknown")
 _BROKEN: Final = GatewayResult(GatewayResultKind.UNKNOWN, code="broken")
 _TOKEN_LOST: Final = GatewayResult(GatewayResultKind.FAILED_BEFORE_SEND, code="token_lost")
 
@@ -202,9 +204,23 @@ class Payments:
         declined = result.kind is GatewayResultKind.DECLINED
         self._velocity.end(subject, self._clock.now_s(), declined=declined)
 
+    def _asked(self, payment: _Payment) -> tuple[Gateway, ...]:
+        """Return the gateways that may get this payment, in order: all, or the one its order names, and no other."""
+        name = payment.submission.order.gateway
+        return self._gateways if not name else tuple(each for each in self._gateways if each.name == name)
+
     async def _at_gateways(self, payment: _Payment) -> GatewayResult:
+        gateways = self._asked(payment)
+        if not gateways:
+            # It has left the configuration since the flow began. Nothing is sent, and to nobody else.
+            _log.error(
+                "gateway_unknown", capture_id=payment.capture_id, operation=payment.submission.order.operation
+            )
+            return _UNKNOWN_GATEWAY
+        if gateways[0] is not self._gateways[0]:
+            self.ended(payment.capture_id)  # the intent that lies ready is for the primary
         result: GatewayResult | None = None
-        for gateway in self._gateways:
+        for gateway in gateways:
             if payment.stopped:
                 return STOPPED
             if result is not None and self._clock.now_s() >= _card_sends_until_s(gateway, payment):

@@ -68,6 +68,8 @@ class Layout:
     box_width: float
     words_width: float
     lanes: dict[str, int]
+    above: str = ""
+    """What is written above the first step."""
 
     @property
     def words_left(self) -> float:
@@ -81,7 +83,8 @@ class Layout:
     @property
     def width(self) -> float:
         """Of the whole drawing."""
-        return self.words_left + self.words_width + LANE * (max(self.lanes.values(), default=0) + 1) + MARGIN
+        lanes = self.words_left + self.words_width + LANE * (max(self.lanes.values(), default=0) + 1)
+        return max(lanes, MARGIN + len(self.above) * CHARACTER) + MARGIN
 
     @property
     def height(self) -> float:
@@ -103,7 +106,9 @@ def layout(flow: Flow) -> Layout:
     texts = [text for name in order for text in (name, said_of(flow.steps[name]))]
     box_width = max(len(text) for text in texts) * CHARACTER + 24
     words_width = max((len(words_of(edge)) for edge in every), default=0) * CHARACTER + 12
-    return Layout(tuple(rows), box_width, words_width, _lanes(rows))
+    limit = flow.max_duration
+    above = f"after {limit.time // 1000} s, wherever it is: {limit.then}" if limit is not None else ""
+    return Layout(tuple(rows), box_width, words_width, _lanes(rows), above)
 
 
 def _lanes(rows: list[Row]) -> dict[str, int]:
@@ -162,6 +167,8 @@ def as_svg(flow: Flow) -> str:
         _TIP,
         f'<rect class="ground" width="{placed.width:.0f}" height="{placed.height:.0f}"/>',
     ]
+    if placed.above:
+        parts.append(f'<text class="way" x="{MARGIN}" y="{MARGIN + 4}">{escape(placed.above)}</text>')
     for row in placed.rows:
         for at, edge in enumerate(row.ways):
             way_on = _leads_on(place, edge)

@@ -16,6 +16,8 @@ FIELDS_MAX: Final = 8
 """Fields of one capture; each has its own place in the slot."""
 KEYS_MAX: Final = 32
 """Keys of one field: the longest is an IBAN without its two letters (ISO 13616-1)."""
+HANDOVER_KEPT_S_MAX: Final = 300.0
+"""From the hand-over to the agent's flow: a queue's wait and a greeting. Longer, and the caller keys again."""
 VALUE_KEYS_MAX: Final = 11
 """Keys of a field that control may read: one less than the shortest card number still issued."""
 

@@ -18,6 +18,7 @@ OperationId = NewType("OperationId", str)
 """One operation at a gateway: random, chosen by whoever asks for it."""
 
 NO_TOKEN: Final = Token("")
+NO_CAPTURE: Final = CaptureId("")
 NO_OPERATION: Final = OperationId("")
 
 

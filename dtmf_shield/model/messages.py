@@ -22,10 +22,19 @@ from dtmf_shield.model.capture import (
     Patience,
     RejectReason,
 )
-from dtmf_shield.model.ids import CallId, CaptureId, LegRole, OperationId
+from dtmf_shield.model.gateway import GatewaySettings, VelocityRule
+from dtmf_shield.model.ids import NO_CAPTURE, CallId, CaptureId, LegRole, OperationId
 from dtmf_shield.model.keys import KekSettings
 from dtmf_shield.model.payment import OperationKind, OperationState
-from dtmf_shield.model.stream import LegStatistics, MaskStyle, MediaPorts, ShieldMode, StreamParameters
+from dtmf_shield.model.stream import (
+    AS_THE_SERVER_SAYS,
+    LegStatistics,
+    MaskStyle,
+    MediaPorts,
+    ShieldMode,
+    StreamParameters,
+    Strictness,
+)
 
 MESSAGE_BYTES_MAX = 65_536
 """No message is longer; SEQPACKET refuses rather than cuts."""
@@ -114,10 +123,12 @@ class ConfigureControl(msgspec.Struct, frozen=True, tag=True):
 class FlowsServed(msgspec.Struct, frozen=True, tag=True):
     """To control, before it is ready and at each reload: captures begin with these versions of flows from now on.
 
-    ``flow_files``: names of the copies in the state directory, each made of a flow's id and its version.
+    ``flow_files``: names of the copies in the state directory, each made of a flow's id and its version. ``gateways``:
+    names that a flow's step may ask for by now.
     """
 
     flow_files: tuple[str, ...]
+    gateways: tuple[str, ...]
 
 
 class PortsAvailable(msgspec.Struct, frozen=True, tag=True):
@@ -126,41 +137,6 @@ class PortsAvailable(msgspec.Struct, frozen=True, tag=True):
     ports: tuple[MediaPorts, ...]
     complete: bool
     """True on the last batch."""
-
-
-class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """One gateway as cde needs it. Files are named, secrets are never in messages.
-
-    ``addresses`` are literals: cde resolves no names; ``host``: the name they were found by, for the supervisor.
-    ``template``: a shipped connector's name or a file. ``idempotency`` empty: as the template says. ``client_*`` empty:
-    no client certificate. ``pins``: SHA-256 of the gateway's SubjectPublicKeyInfo in base64, empty for none.
-    ``parameters``: what the template asks for, by name.
-    """
-
-    name: str
-    template: str
-    addresses: tuple[str, ...]
-    port: int
-    server_name: str
-    ca_file: str
-    credentials_file: str
-    path: str = ""
-    idempotency: str = ""
-    host: str = ""
-    client_certificate_file: str = ""
-    client_key_file: str = ""
-    pins: tuple[str, ...] = ()
-    parameters: tuple[tuple[str, str], ...] = ()
-
-
-class VelocityRule(msgspec.Struct, frozen=True, kw_only=True):
-    """At most ``limit`` attempts or declines for one caller, agent, flow or BIN within ``window_s``."""
-
-    name: str
-    per: str
-    counted: str
-    limit: int
-    window_s: float
 
 
 class ConfigureCde(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -255,12 +231,16 @@ class SetStream(msgspec.Struct, frozen=True, tag=True):
 
 
 class SetShield(msgspec.Struct, frozen=True, tag=True):
-    """Change how the audio *coming from* ``role`` is treated. Answered by ShieldChanged."""
+    """Change how the audio *coming from* ``role`` is treated. Answered by ShieldChanged.
+
+    ``strictness`` holds until the next one.
+    """
 
     call_id: CallId
     row: int
     role: LegRole
     mode: ShieldMode
+    strictness: Strictness = AS_THE_SERVER_SAYS
 
 
 class StartRecording(msgspec.Struct, frozen=True, tag=True):
@@ -405,6 +385,8 @@ class StartCapture(msgspec.Struct, frozen=True, tag=True):
     """Arm a slot for the caller leg of ``row`` and wait for CollectField.
 
     ``flow``, ``caller`` (a keyed hash of the caller's number) and ``agent`` are what attempts are counted by.
+    ``takes_over``: an earlier capture of this call that was cancelled with ``keeps``. What of its fields fits into
+    ``spec`` is accepted from the start, which a CaptureProgress before CaptureArmed tells; the rest is wiped.
     """
 
     capture_id: CaptureId
@@ -414,6 +396,7 @@ class StartCapture(msgspec.Struct, frozen=True, tag=True):
     flow: str = ""
     caller: str = ""
     agent: str = ""
+    takes_over: CaptureId = NO_CAPTURE
 
 
 class CollectField(msgspec.Struct, frozen=True, tag=True):
@@ -456,7 +439,8 @@ class PromptSaid(msgspec.Struct, frozen=True, tag=True):
 class SubmitCapture(msgspec.Struct, frozen=True, tag=True):
     """All fields are held: do ``operation`` with them. ``reference`` is the merchant's, digit runs refused by the API.
 
-    ``amount_minor`` and ``currency`` (ISO 4217) for AUTHORIZE and CHARGE.
+    ``amount_minor`` and ``currency`` (ISO 4217) for AUTHORIZE and CHARGE. ``gateway``: the only one that is asked, by
+    its name; empty: the primary, then the fallback where the first has certainly done nothing.
     """
 
     capture_id: CaptureId
@@ -464,6 +448,7 @@ class SubmitCapture(msgspec.Struct, frozen=True, tag=True):
     operation: OperationKind = OperationKind.TOKENIZE
     amount_minor: int = 0
     currency: str = ""
+    gateway: str = ""
 
 
 class OrderPayment(msgspec.Struct, frozen=True, tag=True):
@@ -482,10 +467,15 @@ class OrderPayment(msgspec.Struct, frozen=True, tag=True):
 
 
 class CancelCapture(msgspec.Struct, frozen=True, tag=True):
-    """Wipe and end. ``result`` tells a hang-up from an agent's cancel and from a flow that ended by itself."""
+    """Wipe and end. ``result`` tells a hang-up from an agent's cancel and from a flow that ended by itself.
+
+    ``keeps``: accepted fields are kept for a while, for another capture of this call to take over. Sent again for a
+    capture that has ended, without it: wipe them.
+    """
 
     capture_id: CaptureId
     result: CaptureResult = CaptureResult.CANCELLED
+    keeps: bool = False
 
 
 class PauseCapture(msgspec.Struct, frozen=True, tag=True):

@@ -50,6 +50,20 @@ class ShieldMode(enum.StrEnum):
     """During a capture: lower thresholds and level gate, longer tails; a key mutes both legs until its echo is gone."""
 
 
+class Strictness(msgspec.Struct, frozen=True):
+    """What a capture asks for one leg's audio beyond the server's policy, which is never loosened by it."""
+
+    style: MaskStyle | None = None
+    """What is heard in place of a key; None: as the server says. The one that tells less of the two holds."""
+    withheld: bool = False
+    """Whether the filler is heard in place of everything the leg says."""
+    unrecorded: bool = False
+    """Whether the recording holds silence in its place."""
+
+
+AS_THE_SERVER_SAYS = Strictness()
+
+
 class Direction(enum.StrEnum):
     """Whether the peer of this leg wants audio from us and sends any (RFC 3264 section 6.1), seen from us."""
 

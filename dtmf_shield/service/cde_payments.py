@@ -30,16 +30,9 @@ from dtmf_shield.cde.submission import Submission
 from dtmf_shield.cde.take_back import TakeBack
 from dtmf_shield.cde.velocity import Counted, Per, Rule, Velocity
 from dtmf_shield.model.capture import CaptureOutcome
+from dtmf_shield.model.gateway import GatewaySettings, VelocityRule
 from dtmf_shield.model.ids import CallId, CaptureId
-from dtmf_shield.model.messages import (
-    CdeToControl,
-    ConfigureCde,
-    GatewayResolved,
-    GatewaySettings,
-    OrderPayment,
-    StartCapture,
-    VelocityRule,
-)
+from dtmf_shield.model.messages import CdeToControl, ConfigureCde, GatewayResolved, OrderPayment, StartCapture
 from dtmf_shield.store.ledger_rows import LedgerRows
 
 LEDGER_FILE: Final = "ledger.sqlite3"

@@ -13,7 +13,8 @@ from typing import Final
 
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.base.log import get_logger
-from dtmf_shield.model.messages import GatewayResolved, GatewaySettings
+from dtmf_shield.model.gateway import GatewaySettings
+from dtmf_shield.model.messages import GatewayResolved
 
 RESOLVE_INTERVAL_S: Final = 60.0
 """What an operator who moves his gateway by DNS has to wait, beside the name's own time to live."""

@@ -11,7 +11,7 @@ from cryptography import x509
 
 from dtmf_shield.base.config import Config, GatewaySection, split_host_port
 from dtmf_shield.base.errors import OperatorError
-from dtmf_shield.model.messages import GatewaySettings
+from dtmf_shield.model.gateway import GatewaySettings
 from dtmf_shield.service.dev_certificates import AUTHORITY_NAME, SERVER_NAME
 from dtmf_shield.service.gateway_names import addresses_of
 from dtmf_shield.service.test_gateway.launch import TestGatewayProcess

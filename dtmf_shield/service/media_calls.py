@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from dtmf_shield.base.log import get_logger
 from dtmf_shield.media.frames import FRAME_MS_MAX
 from dtmf_shield.media.io.rings import ShardEvent
 from dtmf_shield.media.io.shard import Shard, pack_address
-from dtmf_shield.media.masker import MODE_CAPTURE, MODE_GUARD, MODE_MUTE
+from dtmf_shield.media.masker import MODE_CAPTURE, MODE_GUARD, MODE_MUTE, STYLES
 from dtmf_shield.media.recorder import RecordingFinished, RecordingWriter
 from dtmf_shield.media.rtp.clock import SAMPLES_A_MS
 from dtmf_shield.media.session import commands, hints, legs, playing
@@ -49,7 +49,7 @@ from dtmf_shield.model.messages import (
     StopPrompt,
     rtp_socket_index,
 )
-from dtmf_shield.model.stream import Codec, Direction, LegStatistics, ShieldMode
+from dtmf_shield.model.stream import Codec, Direction, LegStatistics, ShieldMode, Strictness
 from dtmf_shield.service.prompts.pool import PromptPool, load_prompts
 
 PTIME_MS_MIN: Final = 10
@@ -62,6 +62,13 @@ _MODES: Final = {
     ShieldMode.GUARD: MODE_GUARD,
     ShieldMode.CAPTURE: MODE_CAPTURE,
 }
+_TELLS_LESS: Final = {
+    STYLES["tone"]: 0,
+    STYLES["beep"]: 0,
+    STYLES["noise"]: 1,
+    STYLES["silence"]: 2,
+}
+"""Styles of what stands in place of a key, by how much less they tell; two that tell the same stand for each other."""
 _MODE_NAMES: Final = {number: mode for mode, number in _MODES.items()}
 _CODECS: Final = {
     Codec.PCMU: legs.CODEC_PCMU,
@@ -96,6 +103,8 @@ class _Call:
     row: int
     generation: int
     recording: bool = False
+    unrecorded: set[LegRole] = field(default_factory=set)
+    """Sides of which a recording holds silence for the time being."""
     closing: CallClosed | None = None
     """The last statistics, waiting for the recording to be complete."""
 
@@ -119,6 +128,8 @@ class MediaCalls:
         self._rows: dict[int, _Call] = {}
         self._generations: dict[int, _Call] = {}
         self._last_generation = 0
+        self._style = int(tables.shields[0]["style"])
+        """The server's, which every row has before its first call."""
         self._events_lost = 0
 
     # --- control ---------------------------------------------------------------------------------------------
@@ -138,8 +149,8 @@ class MediaCalls:
         match message:
             case SetStream():
                 self._set_stream(call, message)
-            case SetShield(role=role, mode=mode):
-                self._post(commands.COMMAND_SHIELD, call, role, (_MODES[mode],))
+            case SetShield(role=role, mode=mode, strictness=strictness):
+                self._set_shield(call, role, mode, strictness)
             case StartRecording(path=path):
                 self._record(call, Path(path))
             case PlayPrompt():
@@ -264,6 +275,18 @@ class MediaCalls:
         )
         self._post(commands.COMMAND_STREAM, call, message.role, numbers, address)
 
+    def _set_shield(self, call: _Call, role: LegRole, mode: ShieldMode, strictness: Strictness) -> None:
+        style = self._style
+        wanted = STYLES[strictness.style.value] if strictness.style is not None else style
+        if _TELLS_LESS[wanted] > _TELLS_LESS[style]:
+            style = wanted
+        if strictness.unrecorded:
+            call.unrecorded.add(role)
+        else:
+            call.unrecorded.discard(role)
+        numbers = (_MODES[mode], 1 + style, int(strictness.withheld), int(strictness.unrecorded))
+        self._post(commands.COMMAND_SHIELD, call, role, numbers)
+
     def _play(self, call: _Call, message: PlayPrompt) -> None:
         places = self._pool.places(message.pieces[: legs.PIECES_MAX])
         if places is None:
@@ -283,7 +306,8 @@ class MediaCalls:
         call.recording = True
         # First the writer, then the shard: no frame comes before its file is ordered.
         self._writer.start(call.row, call.generation, path)
-        self._post(commands.COMMAND_RECORD, call, LegRole.CALLER)
+        unrecorded = tuple(int(role in call.unrecorded) for role in (LegRole.CALLER, LegRole.AGENT))
+        self._post(commands.COMMAND_RECORD, call, LegRole.CALLER, unrecorded)
 
     def _close(self, call: _Call) -> None:
         if self._rows.get(call.row) is call:

@@ -17,7 +17,8 @@ from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.flow.language import Flow
-from dtmf_shield.model.messages import ConfigureCde, ConfigureControl, GatewaySettings, VelocityRule
+from dtmf_shield.model.gateway import GatewaySettings, VelocityRule
+from dtmf_shield.model.messages import ConfigureCde, ConfigureControl
 from dtmf_shield.service import gateway_settings
 from dtmf_shield.service.cde_configuration import Reloaded
 from dtmf_shield.service.control import hook_settings

@@ -22,6 +22,7 @@ from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.config import Config
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.base.log import get_logger
+from dtmf_shield.model.gateway import GatewaySettings
 from dtmf_shield.model.messages import (
     MAILBOX_BYTES,
     ConfigureCde,
@@ -31,7 +32,6 @@ from dtmf_shield.model.messages import (
     Drained,
     FlowsServed,
     GatewayResolved,
-    GatewaySettings,
     Heartbeat,
     PeerConnected,
     PeerLost,
@@ -112,7 +112,7 @@ class Supervisor:
         self._config, self._state_directory, self._sockets = config, state_directory, sockets
         self._cde, self._control_configuration = CdeConfiguration(configure_cde), configure_control
         self._clock, self._log_file, self._on_status = clock, log, on_status
-        self._reread, self._flows = reread, FlowsServed(flow_files)
+        self._reread, self._flows = reread, _served(flow_files, configure_cde)
         self._flows_next = self._flows
         """Of a reload: served once its cde serves."""
         self._reloading: asyncio.Task[None] | None = None
@@ -192,7 +192,7 @@ class Supervisor:
             self._refuse_reload(reason)
             return
         self._cde.begin(reloaded.configure_cde)
-        self._flows_next = FlowsServed(reloaded.flow_files)
+        self._flows_next = _served(reloaded.flow_files, reloaded.configure_cde)
         await self._replace_cde(self._children[ProcessName.CDE])
 
     def _serve_flows(self) -> None:
@@ -443,3 +443,7 @@ class Supervisor:
         except OSError as error:
             # A full disk must not keep a process from being started again.
             _log.error("status_not_written", reason=error.strerror)
+
+
+def _served(flow_files: tuple[str, ...], configure_cde: ConfigureCde) -> FlowsServed:
+    return FlowsServed(flow_files, tuple(gateway.name for gateway in configure_cde.gateways))

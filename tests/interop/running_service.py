@@ -83,20 +83,23 @@ class RunningService:
         sections: str = "",
         sip_listen: tuple[str, ...] = ("127.0.0.1:0",),
         media: str = "",
+        capture: str = "",
         calls_max: int = 32,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """Start it and wait until it is ready.
 
         ``agents``: ``address:port`` by name; each is reached by dialling its name, or ``pay-`` and its name, which
-        engages a capture at the answer. ``media``, ``sections``: more TOML. One trunk: 127.0.0.1 and ::1.
+        engages a capture at the answer. ``media``, ``capture``, ``sections``: more TOML. One trunk: 127.0.0.1 and ::1.
         """
         directory.mkdir(parents=True, exist_ok=True)
         self.state, self.log_file = directory / "state", directory / "service.log"
         config = directory / "service.toml"
         flows = write_flows(directory / "flows")
         config.write_text(
-            _configuration(agents, flows, sip_listen, f"calls_max = {calls_max}\n{media}") + sections, "utf-8"
+            _configuration(agents, flows, sip_listen, f"calls_max = {calls_max}\n{media}", capture)
+            + sections,
+            "utf-8",
         )
         self.events: list[tuple[float, dict[str, Any]]] = []
         self.said: list[bytes] = []
@@ -360,7 +363,9 @@ class RunningService:
                 self.said.append(line)
 
 
-def _configuration(agents: Mapping[str, str], flows: Path, sip_listen: tuple[str, ...], media: str) -> str:
+def _configuration(
+    agents: Mapping[str, str], flows: Path, sip_listen: tuple[str, ...], media: str, capture: str
+) -> str:
     listen = ", ".join(f'"{entry}"' for entry in sip_listen)
     lines = [
         "velocity = []",  # every test calls from one number, cards declined on purpose among them
@@ -372,7 +377,7 @@ def _configuration(agents: Mapping[str, str], flows: Path, sip_listen: tuple[str
         media,
     ]
     lines += ["[[trunks]]", 'name = "trunk"', 'networks = ["127.0.0.1/32", "::1/128"]']
-    lines += ["[capture]", f'flows_directory = "{flows}"']
+    lines += ["[capture]", f'flows_directory = "{flows}"', capture]
     for name, address in agents.items():
         lines += ["[[agents]]", f'name = "{name}"', f'address = "{address}"', f'user = "{name}"']
     for name in agents:

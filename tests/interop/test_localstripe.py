@@ -25,7 +25,7 @@ from pathlib import Path
 import pytest
 
 from dtmf_shield.cde.gateways.base import GatewayResultKind as R
-from dtmf_shield.model.messages import GatewaySettings
+from dtmf_shield.model.gateway import GatewaySettings
 from dtmf_shield.model.payment import OperationKind as K
 from dtmf_shield.service.dev_certificates import SERVER_NAME, ensure_dev_certificates
 from tests.interop.counterparts.driver import Driver, drive

@@ -1,4 +1,5 @@
-"""Calls without an agent, end to end: a caller pays with nobody on the line; another asks for an agent and gets one.
+"""Calls without an agent, end to end: a caller pays with nobody on the line; others ask for an agent, get one, and key
+nothing twice.
 
 Scripted phones on both sides; real control, media, cde and TEST gateway between them.
 """
@@ -21,13 +22,13 @@ from dtmf_shield.phone.voices import Voice, voice
 from tests.interop.beeps import beep_frames, write_beeps
 from tests.interop.ears import NOTHING, channels_of, heard_by_all, speech_seconds
 from tests.interop.phones import AgentCall, Phone, Phones
-from tests.interop.running_service import RunningService, asks, wait_until
+from tests.interop.running_service import CHARGE_FLOW, RunningService, asks, wait_until
 
 pytestmark = [pytest.mark.interop, pytest.mark.untimed]
 
 FLOW_FILE = Path(__file__).parent / "flows" / "self-bill.yaml"
 ROUTE = '[[routes]]\ndialled = "8000"\nflow = "self-bill"\n'
-VISA, ACCOUNT = "4242424242424242", "12345674"
+VISA, MASTERCARD, ACCOUNT = "4242424242424242", "5555555555554444", "12345674"
 AMOUNT_MINOR = 1253
 QUIET_LOOKS = 10
 """Half a second: more than any pause in a prompt."""
@@ -169,3 +170,43 @@ def test_lone_agent_key_connects_the_agent_who_hears_no_key(
     assert "04242" in heard_by_all(line.call.call.sent, work)["spandsp"].replace("#", ""), "the control"
     (handed,) = wait_until(lambda: line.audited("call_handed_over"), "the audit log says where the caller went")
     assert (handed["target"], handed["ok"], handed["reason"]) == ("help", 1, "answered")
+
+
+def test_who_asks_for_an_agent_keys_no_field_twice_and_the_agent_takes_the_payment(
+    phones: Phones, service: tuple[RunningService, Phone], work: Path
+) -> None:
+    with dialled(phones, service) as line:
+        line.key("account", ACCOUNT + "#")
+        line.key("what", "1")
+        line.key("card", MASTERCARD + "#", Door.INBAND)
+        line.key("expiry", "0#", Door.INBAND)
+        agent = line.agent.incoming(20.0)
+        line.call.call.talk(voice(Voice.CALLER))
+        wait_until(lambda: speech_seconds(agent.call.heard) > 1, "the agent hears the caller")
+
+        inputs = {"amount": "21.07", "currency": "GBP"}
+        line.service.start_capture(line.call_id, CHARGE_FLOW, **inputs)
+        shown = line.service.wait_for_field(line.call_id, "expiry", "waiting")
+        assert fields_of(shown)["pan"]["last4"] == MASTERCARD[-4:]
+        line.key("expiry", "1230", Door.INBAND)
+        line.key("cvv", "123", Door.INBAND)
+        outcome = line.service.wait_for_outcome(line.call_id)
+        wait_until(lambda: speech_seconds(agent.call.heard) > 3, "the agent goes on hearing the caller")
+    line.agent.wait_for_end(agent)
+
+    assert outcome["result"] == "approved"
+    operations = line.service.gateway("GET", "/book")["operations"]
+    taken = [each for each in operations if each["amount_minor"] == 2107]
+    assert [each["last4"] for each in taken] == [MASTERCARD[-4:]], (
+        "once, and of the card that was keyed alone"
+    )
+    assert heard_by_all(agent.call.heard, work) == NOTHING
+    assert (agent.call.events_received, agent.call.infos_received) == ([], 0)
+    sent = heard_by_all(line.call.call.sent, work)["spandsp"].replace("#", "")
+    assert sent.count(MASTERCARD) == 1, "the control: it was sent as tones, once"
+    assert [each["last4"] for each in operations].count(MASTERCARD[-4:]) >= 1
+    assert all(MASTERCARD not in said for said in (line.service.log(), agent.payload_bytes.decode("latin-1")))
+
+
+def fields_of(capture: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {field["field"]: field for field in capture["fields"]}

@@ -17,7 +17,7 @@ import pytest
 
 from dtmf_shield.cde.gateways.base import GatewayResultKind as R
 from dtmf_shield.cde.gateways.base import Order
-from dtmf_shield.model.messages import GatewaySettings
+from dtmf_shield.model.gateway import GatewaySettings
 from dtmf_shield.model.payment import DeclineCode
 from dtmf_shield.model.payment import OperationKind as K
 from dtmf_shield.service.dev_certificates import SERVER_NAME, ensure_dev_certificates

@@ -14,18 +14,29 @@ from pathlib import Path
 
 import pytest
 
-from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState, Patience
-from dtmf_shield.model.ids import CaptureId
+from dtmf_shield.model.capture import (
+    CaptureOutcome,
+    CaptureProgress,
+    CaptureResult,
+    CaptureSpec,
+    CaptureState,
+    FieldKind,
+    FieldSpec,
+    Patience,
+)
+from dtmf_shield.model.ids import CaptureId, LegRole
 from dtmf_shield.model.messages import (
     AskChoice,
     CancelCapture,
+    CellFreed,
     ChoiceMade,
     CollectField,
     FieldGivenUp,
+    InfoMailed,
     SubmitCapture,
 )
 from tests.leak.memory_scanner import scan
-from tests.unit.service.cde_driver import CODE, EXPIRY, PAN, CdeDriver, Gateway
+from tests.unit.service.cde_driver import CALL, CODE, EXPIRY, PAN, CdeDriver, Gateway
 
 CANARY = "6011000990139424"
 SOURCE = Path(__file__).parent / "never_reusing_allocator.c"
@@ -38,6 +49,7 @@ IMPATIENT = Patience(
     type_ahead="drop",
     debounce_ms=20,
 )
+NO_CARD = CaptureSpec(fields=(FieldSpec(name="born", kind=FieldKind.DATE_OF_BIRTH),))
 SLOTS = "/memfd:dtmf-shield-slots (deleted)"
 
 
@@ -201,6 +213,30 @@ def cancelled_while_sending(cde: CdeDriver, gateway: Gateway) -> None:
     assert cde.wait_for(CaptureOutcome).result is CaptureResult.CANCELLED
 
 
+def keep(cde: CdeDriver) -> CaptureId:
+    """The caller has keyed a whole card and is handed to an agent."""
+    capture_id = cde.hold("alone", CANARY)
+    cde.control.send(CancelCapture(capture_id, CaptureResult.HANDED_OVER, keeps=True))
+    assert cde.wait_for(CaptureOutcome).result is CaptureResult.HANDED_OVER
+    return capture_id
+
+
+def kept_and_paid_with_the_agent(cde: CdeDriver, gateway: Gateway) -> None:
+    taken = cde.start("with-agent", takes_over=keep(cde))
+    cde.control.send(SubmitCapture(taken, "order 17"))
+    assert was_booked(gateway, cde.wait_for(CaptureOutcome))
+
+
+def kept_until_the_caller_hung_up(cde: CdeDriver, gateway: Gateway) -> None:
+    cde.control.send(CancelCapture(keep(cde), CaptureResult.CALLER_GONE))
+    cde.control.send(InfoMailed(CALL, 7, LegRole.CALLER, 1, 0))
+    cde.wait_for(CellFreed)  # so the message before it has been taken
+
+
+def kept_for_a_flow_that_takes_no_card(cde: CdeDriver, gateway: Gateway) -> None:
+    cde.start("with-agent", NO_CARD, takes_over=keep(cde))
+
+
 ENDS = [
     approved,
     approved_by_info,
@@ -219,6 +255,9 @@ ENDS = [
     typed_ahead_and_cancelled,
     media_died,
     cancelled_while_sending,
+    kept_and_paid_with_the_agent,
+    kept_until_the_caller_hung_up,
+    kept_for_a_flow_that_takes_no_card,
 ]
 
 
@@ -231,6 +270,15 @@ def test_no_copy_is_left(cde: CdeDriver, gateway: Gateway, end: Callable[[CdeDri
 
 def test_number_being_keyed_is_found_in_its_slot_and_nowhere_else(cde: CdeDriver) -> None:
     key_number(cde)
+
+    findings = scan(cde.process.pid, CANARY)
+
+    assert "ascii" in {finding.form for finding in findings}
+    assert {finding.mapping for finding in findings} == {SLOTS}
+
+
+def test_number_kept_for_an_agent_is_found_in_its_slot_and_nowhere_else(cde: CdeDriver) -> None:
+    keep(cde)
 
     findings = scan(cde.process.pid, CANARY)
 

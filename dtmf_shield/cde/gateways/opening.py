@@ -8,7 +8,7 @@ from dtmf_shield.account_data.slots import Region
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.cde.gateways.sender import Endpoint, GatewaySender
 from dtmf_shield.cde.gateways.tls import believes_test_authority, client_context
-from dtmf_shield.model.messages import GatewaySettings
+from dtmf_shield.model.gateway import GatewaySettings
 
 
 def open_sender(

@@ -26,7 +26,7 @@ from dtmf_shield.cde.gateways.language import CARD, KEY, REFERENCE, TOKEN, Opera
 from dtmf_shield.cde.gateways.placeholders import PARAMETERS, fill_line, filling
 from dtmf_shield.cde.gateways.template_file import find_template
 from dtmf_shield.cde.gateways.toml_table import one_of
-from dtmf_shield.model.messages import GatewaySettings
+from dtmf_shield.model.gateway import GatewaySettings
 
 PATH_PATTERN: Final = r"/[A-Za-z0-9._~/-]{0,200}"
 

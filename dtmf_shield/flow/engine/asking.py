@@ -30,7 +30,7 @@ _REPEAT: Final = Timers.REPEAT  # members of an enum are slow to look up
 REPEATS_MAX: Final = 3
 """How often one step's prompt is said again in one visit without costing an attempt."""
 _SLOWS: Final = frozenset({Hint.DUPLICATE_KEYS, Hint.SLOW_KEYS})
-_SLIPS: Final = frozenset({RejectReason.TIMEOUT, RejectReason.TOO_SHORT})
+_SLIPS: Final = (RejectReason.TIMEOUT, RejectReason.TOO_SHORT)
 """Refusals that may come of slow fingers, where keys had come."""
 
 
@@ -68,24 +68,37 @@ def progressed(state: FlowState, event: ev.Progressed) -> Step:
 
 def accepted(state: FlowState, event: ev.Accepted) -> Step:
     """Note a field that cde holds; go on where it is the one that was asked for."""
-    if event.field not in state.program.told:
-        raise InvariantError(f"flow {state.program.flow.id} has no field {event.field}")
-    state = with_accepted(state, event)
-    if event.field != state.at.field:
+    state, at = with_accepted(state, event), state.at
+    if event.field != at.field:
         return state, ()
     if state.return_to:
         interrupted = state.program.steps[state.return_to]
         if interrupted.field not in state.accepted:
             return enter(replace(state, return_to=""), interrupted.name)
+    return enter(state, at.next["ok"])
+
+
+def taken_over(state: FlowState, event: ev.TakenOver) -> Step:
+    """Note fields that cde holds of an earlier flow; go on where one of them was about to be asked for."""
+    known = tuple(told for told in event.fields if told.field in state.program.told)
+    for told in known:
+        state = with_accepted(state, told)
+    state = replace(state, taken=frozenset(told.field for told in known))
+    if state.at.kind != "collect" or state.at.field not in state.taken:
+        return state, ()
+    state = replace(state, taken=state.taken - {state.at.field})
     return enter(state, state.at.next["ok"])
 
 
 def with_accepted(state: FlowState, event: ev.Accepted) -> FlowState:
-    """Return the state that knows a field as held, with what may be told of it."""
-    accepted = state.accepted | {event.field}
+    """Return the state that knows a field as held, with what may be told of it. Raises InvariantError for no field."""
+    names = state.program.told.get(event.field)
+    if names is None:
+        raise InvariantError(f"flow {state.program.flow.id} has no field {event.field}")
+    accepted = state.accepted | names.alone.names
     if not (event.last4 or event.value or event.brand):
         return replace(state, accepted=accepted)
-    names, values = state.program.told[event.field], dict(state.values)
+    values = dict(state.values)
     if event.last4 or event.brand:
         values[names.last4], values[names.brand] = event.last4, event.brand
     if event.value:
@@ -97,14 +110,15 @@ def rejected(state: FlowState, event: ev.Rejected) -> Step:
     """Ask again after a refused entry; after one that slow fingers may have caused, in the slow mode."""
     if event.field != state.at.field:
         return state, ()
-    slow = state.slow or (state.keying and event.reason in _SLIPS)
+    reason = event.reason
+    slow = state.slow or (state.keying and reason in _SLIPS)
     gets_tip = slow and not state.slow and not state.tip_given and bool(state.at.rules)
-    return _once_more(state, event.reason.value, slow=slow, hint=Hint.SLOW_KEYS if gets_tip else None)
+    return _once_more(state, str(reason), slow=slow, hint=Hint.SLOW_KEYS if gets_tip else None)
 
 
 def choice_rejected(state: FlowState, event: ev.ChoiceRejected) -> Step:
     """Open the menu once more."""
-    return _once_more(state, event.reason.value, slow=state.slow, hint=None)
+    return _once_more(state, str(event.reason), slow=state.slow, hint=None)
 
 
 def _once_more(state: FlowState, reason: str, *, slow: bool, hint: Hint | None) -> Step:
@@ -136,7 +150,7 @@ def lost(state: FlowState, event: ev.FieldLost) -> Step:
     """Forget a field that cde holds no more; but what was released stays known until it is asked for anew."""
     if event.field not in state.accepted or event.field in state.program.released:
         return state, ()
-    return without(state, frozenset({event.field})), ()
+    return without(state, state.program.told[event.field].alone), ()
 
 
 def failed(state: FlowState, event: ev.FieldFailed) -> Step:
@@ -183,15 +197,15 @@ def redo(state: FlowState, _event: ev.AgentRedo) -> Step:
     """Have the present field keyed again; with a card number its code is worthless."""
     target = state.at.next.get("agent_redo", state.at.name)
     field = state.at.field
-    lost = state.program.voided[field] if field else frozenset[str]()
-    return enter(without(state, lost), target)
+    return enter(without(state, state.program.voided[field]) if field else state, target)
 
 
 def chosen(state: FlowState, event: ev.Chosen) -> Step:
     """Follow an option of the menu. Raises EventRefusedError for one that it does not have."""
-    if not 0 <= event.ordinal < len(state.at.options):
+    options, ordinal = state.at.options, event.ordinal
+    if not 0 <= ordinal < len(options):
         raise EventRefusedError(f"flow {state.program.flow.id}: no such option in {state.at.name}")
-    option = state.at.options[event.ordinal]
+    option = options[ordinal]
     if option.sets or option.language:
         state = assigned(state, option.sets, option.language)
     return enter(state, option.target)

@@ -16,8 +16,11 @@ def begin(
 ) -> Step:
     """Enter the first step. ``inputs`` have been accepted by ``flow.inputs``. ``language``: told with the call."""
     program = flow if isinstance(flow, Program) else compile_flow(flow)
-    start, languages = program.flow.start, program.flow.languages
-    chosen = languages.of_dialled(dialled) if languages.choose_by == "did" else languages.resolve(language)
+    if not program.spoken:
+        chosen = program.flow.languages.of_dialled(dialled)
+    else:
+        chosen = program.spoken.get(language) or program.flow.languages.resolve(language)
     values = {f"inputs.{name}": value for name, value in inputs.items()} if inputs else {}
-    state, commands = enter(FlowState(program, program.steps[start], chosen, values), start)
+    start = program.start
+    state, commands = enter(FlowState(program, start, chosen, values), start.name)
     return state, commands if state.over else program.time_limit + commands

@@ -8,12 +8,13 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from dtmf_shield.flow.engine.commands import Collect, Exit, ExitCause, OpenMenu, SetTimer
+from dtmf_shield.flow.engine.entering import BEGIN
 from dtmf_shield.flow.engine.events import Timers
-from dtmf_shield.flow.engine.interpreter import HANDLERS
-from dtmf_shield.flow.engine.program import CompiledStep, Option, Order, Program, Prompted, Told
+from dtmf_shield.flow.engine.interpreter import ROWS
+from dtmf_shield.flow.engine.program import CompiledStep, Fields, Option, Order, Program, Prompted, Told
 from dtmf_shield.flow.language.fields import ACCOUNT_TYPES, CARD_TYPES, is_released
 from dtmf_shield.flow.language.flow import Flow
-from dtmf_shield.flow.language.head import DEFAULT_KEYS, Keys
+from dtmf_shield.flow.language.head import DEFAULT_KEYS, Keys, Languages
 from dtmf_shield.flow.language.steps import (
     CollectStep,
     ExitStep,
@@ -26,7 +27,6 @@ from dtmf_shield.flow.language.steps import (
 )
 from dtmf_shield.model.capture import Patience
 from dtmf_shield.model.payment import OperationKind
-from dtmf_shield.model.prompt import Formatter, ValueReference
 
 SLOW_FACTOR: Final = 2
 """Key timeouts of the slow mode, as a multiple."""
@@ -76,15 +76,16 @@ def compile_flow(flow: Flow) -> Program:
     return Program(
         flow=flow,
         fingerprint=fingerprint(flow),
+        start=steps[flow.start],
         steps=steps,
         prompts=prompts,
         collects=collects,
-        voided={name: _voided(flow, name) for name in flow.fields},
-        renewed={name: _renewed(flow, name) for name in flow.fields},
+        voided={name: _fields(flow, _voided(flow, name)) for name in flow.fields},
+        renewed={name: _fields(flow, _renewed(flow, name)) for name in flow.fields},
         released=frozenset(name for name, field in flow.fields.items() if is_released(field)),
-        needed=_needed(flow) & collects.keys(),
-        card=next(iter(_of_types(flow, frozenset({"card_number"}))), ""),
-        told={name: _told(name) for name in flow.fields},
+        needed=_fields(flow, _needed(flow) & collects.keys()),
+        told={name: Told(*_paths(name), _fields(flow, frozenset({name}))) for name in flow.fields},
+        spoken=_spoken(flow.languages),
         currency=currency if currency.isupper() else "",
         currency_from="" if currency.isupper() else currency,
         implicit={cause: _implicit(flow, cause, result) for cause, result in IMPLICIT.items()},
@@ -92,9 +93,18 @@ def compile_flow(flow: Flow) -> Program:
     )
 
 
-def _told(name: str) -> Told:
-    paths = (f"{name}.last4", f"{name}.brand", f"vars.{name}", f"fields.{name}")
-    return Told(*paths, paths)
+def _spoken(languages: Languages) -> dict[str, str]:
+    told = ("", *languages.offered) if languages.choose_by != "did" else ()
+    return {tag: languages.resolve(tag) for tag in told}
+
+
+def _paths(name: str) -> tuple[str, str, str, str]:
+    return f"{name}.last4", f"{name}.brand", f"vars.{name}", f"fields.{name}"
+
+
+def _fields(flow: Flow, names: frozenset[str]) -> Fields:
+    paths = frozenset(path for name in names for path in _paths(name))
+    return Fields(names, paths, any(flow.fields[name].type == "card_number" for name in names))
 
 
 def _of_types(flow: Flow, types: frozenset[str]) -> frozenset[str]:
@@ -120,7 +130,13 @@ def _implicit(flow: Flow, cause: ExitCause, result: str) -> CompiledStep:
     to = "hangup" if nobody else "agent"
     way_out = Exit(result, to=to, cause=cause)
     return CompiledStep(
-        name=f"({cause.value})", kind="exit", step=None, next={}, row=HANDLERS["exit"], exit=way_out
+        name=f"({cause.value})",
+        kind="exit",
+        step=None,
+        next={},
+        row=ROWS["exit"],
+        begin=BEGIN["exit"],
+        exit=way_out,
     )
 
 
@@ -133,19 +149,18 @@ def _voided(flow: Flow, field: str) -> frozenset[str]:
 
 
 def _prompted(spoken: Any) -> Prompted:
-    pieces = spoken.pieces()
-    parts = tuple(
-        (None, piece.reference, piece.formatter)
-        if isinstance(piece, ValueReference)
-        else (piece, "", Formatter.SPELL)
-        for piece in pieces
-    )
-    return Prompted(pieces, any(part[0] is None for part in parts), spoken.loop, parts)
+    return Prompted(spoken.pieces(), spoken.loop)
 
 
 def _compiled(flow: Flow, name: str, step: Step, keys: Keys) -> CompiledStep:
     kind = "money" if step.do in OPERATIONS else step.do
-    common: dict[str, Any] = {"name": name, "kind": kind, "step": step, "row": HANDLERS.get(kind, {})}
+    common: dict[str, Any] = {
+        "name": name,
+        "kind": kind,
+        "step": step,
+        "row": ROWS[kind],
+        "begin": BEGIN[kind],
+    }
     if isinstance(step, ExitStep):
         way_out = Exit(step.result, step.to, step.target or "", step.alert or "")
         return CompiledStep(**common, next={}, exit=way_out)
@@ -160,7 +175,8 @@ def _compiled(flow: Flow, name: str, step: Step, keys: Keys) -> CompiledStep:
     if isinstance(step, MenuStep):
         return CompiledStep(**common, **_menu(flow, step, keys))
     if isinstance(step, MoneyStep):
-        return CompiledStep(**common, order=_order(flow, step), prompt=step.while_waiting or "")
+        order, prompt = _order(flow, step), step.while_waiting or ""
+        return CompiledStep(**common, order=order, operation=str(order.operation), prompt=prompt)
     if isinstance(step, HttpStep):
         return CompiledStep(**common, prompt=step.while_waiting or "")
     if isinstance(step, PlayStep):

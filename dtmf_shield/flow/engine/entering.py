@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from msgspec.structs import replace
@@ -18,7 +18,7 @@ from dtmf_shield.flow.engine.commands import (
     Transfer,
 )
 from dtmf_shield.flow.engine.events import Timers
-from dtmf_shield.flow.engine.program import CompiledStep, Row
+from dtmf_shield.flow.engine.program import CompiledStep, Fields, Row
 from dtmf_shield.flow.engine.speaking import currency_of, opening, say
 from dtmf_shield.flow.engine.state import FlowState
 from dtmf_shield.flow.language.words import minor_units
@@ -39,14 +39,12 @@ _DONE_RESULTS: Final = {
 
 def enter(state: FlowState, name: str) -> Step:
     """Enter a step, and every one that follows without an answer: at most VISITS_MAX."""
-    came_from = state.at.kind
-    at = state.program.steps[name]
+    came_from, at = state.at, state.program.steps[name]
     if state.overdue and at.kind in _NEEDS_CALLER:
         state, at = _time_up(state, at)
     counts = state.counts
     if at.counted:
-        at = _within_limit(state, at)
-        counts = {**counts, at.name: counts.get(at.name, 0) + 1} if at.counted else counts
+        at, counts = _counted(state, at)
     state = replace(
         state,
         at=at,
@@ -59,26 +57,24 @@ def enter(state: FlowState, name: str) -> Step:
         prompts=state.prompts + 1,
         calmed=state.slow,
     )
-    if at.exit is not None:
-        return state, (at.exit,)
-    if state.visits > VISITS_MAX:
+    if state.visits > VISITS_MAX and at.exit is None:
         return end(state, ExitCause.TOO_MANY_STEPS)
-    if state.caller_gone and at.kind in _NEEDS_CALLER:
-        return end(state, ExitCause.CALLER_GONE)
-    if came_from != "collect" and at.field in state.accepted:
-        # A menu or a refusal leads here: keyed anew.
-        state = without(state, state.program.renewed[at.field])
-    return BEGIN[at.kind](state, at)
+    return at.begin(state, came_from)
 
 
-def without(state: FlowState, lost: frozenset[str]) -> FlowState:
+def without(state: FlowState, lost: Fields) -> FlowState:
     """Forget fields and what they told."""
     values = dict(state.values)
-    for field in lost:
-        for path in state.program.told[field].paths:
-            values.pop(path, None)
-    brand = "" if state.program.card in lost else state.brand
-    return replace(state, accepted=state.accepted - lost, values=values, brand=brand)
+    for path in values.keys() & lost.paths:
+        del values[path]
+    brand = "" if lost.card else state.brand
+    return replace(
+        state,
+        accepted=state.accepted - lost.names,
+        taken=state.taken - lost.names,
+        values=values,
+        brand=brand,
+    )
 
 
 def emptied(state: FlowState) -> FlowState:
@@ -87,15 +83,13 @@ def emptied(state: FlowState) -> FlowState:
     What a released field told stays known, so that nobody keys an account and an amount twice; what may be said of the
     card stays as well, for a receipt or a refusal, until a card is keyed anew.
     """
-    return replace(state, accepted=state.accepted & state.program.released, outdated=True)
+    return replace(state, accepted=state.accepted & state.program.released, taken=frozenset(), outdated=True)
 
 
 def begin_again(state: FlowState) -> Step:
     """Begin the present step anew without counting a visit."""
     fresh = replace(state, attempt=1, error="", keying=False, repeats=0)
-    if fresh.over:
-        return fresh, ()
-    return BEGIN[fresh.at.kind](fresh, fresh.at)
+    return (fresh, ()) if fresh.over else fresh.at.begin(fresh, fresh.at)
 
 
 def end(state: FlowState, cause: ExitCause) -> Step:
@@ -111,7 +105,9 @@ def end(state: FlowState, cause: ExitCause) -> Step:
 
 def replace_exit(at: CompiledStep, way_out: Exit, row: Row) -> CompiledStep:
     """Return an exit of that step."""
-    return CompiledStep(name=at.name, kind="exit", step=at.step, next={}, row=row, exit=way_out)
+    return CompiledStep(
+        name=at.name, kind="exit", step=at.step, next={}, row=row, begin=_begin_exit, exit=way_out
+    )
 
 
 def _time_up(state: FlowState, at: CompiledStep) -> tuple[FlowState, CompiledStep]:
@@ -122,12 +118,18 @@ def _time_up(state: FlowState, at: CompiledStep) -> tuple[FlowState, CompiledSte
     return replace(state, overdue=False), state.program.steps[limit.then]
 
 
-def _within_limit(state: FlowState, at: CompiledStep) -> CompiledStep:
+def _counted(state: FlowState, at: CompiledStep) -> tuple[CompiledStep, Mapping[str, int]]:
+    """Return the step that the limits lead to, and the visits with this one."""
+    counts = state.counts
+    visits = counts.get(at.name, 0)
+    if not at.limit_visits or visits < at.limit_visits:
+        return at, {**counts, at.name: visits + 1}
     for _ in state.program.steps:  # a limit may lead to a limit, but not round and round
-        if not at.limit_visits or state.counts.get(at.name, 0) < at.limit_visits:
-            break
         at = state.program.steps[at.limit_then]
-    return at
+        visits = counts.get(at.name, 0)
+        if not at.limit_visits or visits < at.limit_visits:
+            break
+    return at, {**counts, at.name: visits + 1} if at.counted else counts
 
 
 def assigned(state: FlowState, sets: tuple[tuple[str, str], ...], language: str) -> FlowState:
@@ -141,67 +143,85 @@ def assigned(state: FlowState, sets: tuple[tuple[str, str], ...], language: str)
 # --- what each kind begins with --------------------------------------------------------------------------------
 
 
-def _begin_collect(state: FlowState, at: CompiledStep) -> Step:
+def _begin_exit(state: FlowState, _came_from: CompiledStep) -> Step:
+    return state, (state.at.exit,) if state.at.exit is not None else ()
+
+
+def _begin_collect(state: FlowState, came_from: CompiledStep) -> Step:
+    at = state.at
+    if state.caller_gone:
+        return end(state, ExitCause.CALLER_GONE)
     if at.field in state.accepted:
-        return enter(state, at.next["ok"])  # held already: asked for out of order
+        # Held already: asked for out of order, or in the flow before. Who comes back to it wants it keyed anew.
+        if at.field in state.taken:
+            return enter(replace(state, taken=state.taken - {at.field}), at.next["ok"])
+        if came_from.kind == "collect":
+            return enter(state, at.next["ok"])
+        # A menu or a refusal leads here: keyed anew.
+        state = without(state, state.program.renewed[at.field])
     if not state.gateway_up and "gateway_down" in at.next:
         return enter(state, at.next["gateway_down"])
-    if state.outdated and at.field in state.program.needed:
+    if state.outdated and at.field in state.program.needed.names:
         state = replace(without(state, state.program.needed), outdated=False)
-    return _begin_menu(state, at)
-
-
-def _begin_menu(state: FlowState, _at: CompiledStep) -> Step:
     if not state.asked:
         state = replace(state, asked=True)
     return state, opening(state)
 
 
-def _begin_play(state: FlowState, at: CompiledStep) -> Step:
-    commands = () if state.caller_gone else say(state, at.prompt)
-    return (state, commands) if commands else enter(state, at.next["ok"])
+def _begin_menu(state: FlowState, _came_from: CompiledStep) -> Step:
+    if state.caller_gone:
+        return end(state, ExitCause.CALLER_GONE)
+    if not state.asked:
+        state = replace(state, asked=True)
+    return state, opening(state)
 
 
-def _begin_set(state: FlowState, at: CompiledStep) -> Step:
+def _begin_play(state: FlowState, _came_from: CompiledStep) -> Step:
+    commands = () if state.caller_gone else say(state)
+    return (state, commands) if commands else enter(state, state.at.next["ok"])
+
+
+def _begin_set(state: FlowState, _came_from: CompiledStep) -> Step:
+    at = state.at
     return enter(assigned(state, tuple(at.data.set.items()), at.data.language or ""), at.next["ok"])
 
 
-def _begin_repeat(state: FlowState, at: CompiledStep) -> Step:
+def _begin_repeat(state: FlowState, _came_from: CompiledStep) -> Step:
+    at = state.at
     again = state.counts[at.name] <= at.data.times
     return enter(state, at.data.step if again else at.next["done"])
 
 
-def _begin_http(state: FlowState, at: CompiledStep) -> Step:
+def _begin_http(state: FlowState, _came_from: CompiledStep) -> Step:
+    at = state.at
     send = tuple(
         (path.partition(".")[2] or path, state.values.get(path, "")) for path in at.data.request.send
     )
     call = CallHook(at.data.request.hook, send, at.data.timeout)
-    wait = say(state, at.prompt) if at.prompt else ()
-    return state, (call, SetTimer(_ANSWER, at.data.timeout, state.visits), *wait)
+    return state, (call, SetTimer(_ANSWER, at.data.timeout, state.visits), *say(state))
 
 
-def _begin_money(state: FlowState, at: CompiledStep) -> Step:
-    program = state.program
-    if not program.needed <= state.accepted:
+def _begin_money(state: FlowState, _came_from: CompiledStep) -> Step:
+    program, order = state.program, state.at.order
+    if not program.needed.names <= state.accepted:
         # Lost since it was asked for: a new card number takes the old code with it.
-        missing = program.needed - state.accepted
+        missing = program.needed.names - state.accepted
         return enter(state, min(program.collects[name] for name in missing))
-    values, order = state.values, at.order
     if order is None:
-        raise InvariantError(f"step {at.name} orders nothing")
+        raise InvariantError(f"step {state.at.name} orders nothing")
+    values = state.values
     for path, field in order.keyed:
         if path not in values:  # told to a process that is gone
-            return enter(without(state, frozenset({field})), program.collects[field])
-    amount_minor, currency = 0, ""
-    if order.amount:
+            return enter(without(state, program.told[field].alone), program.collects[field])
+    amount, amount_minor, currency = order.amount, 0, ""
+    if amount:
         currency = currency_of(state)
-        amount_minor = _amount_minor(values.get(order.amount, order.amount), currency)
+        amount_minor = _amount_minor(values.get(amount, amount), currency)
         if not amount_minor:
-            return enter(state, at.next["gateway_down"])  # nothing to charge: nothing is sent
+            return enter(state, state.at.next["gateway_down"])  # nothing to charge: nothing is sent
     reference = values.get(order.reference, "")
     charge = Charge(order.operation, order.gateway, amount_minor, currency, reference, state.cards)
-    wait = say(state, at.prompt) if at.prompt else ()
-    return state, (charge, SetTimer(_ANSWER, order.timeout_ms, state.visits), *wait)
+    return state, (charge, SetTimer(_ANSWER, order.timeout_ms, state.visits), *say(state))
 
 
 def _amount_minor(amount: str, currency: str) -> int:
@@ -213,11 +233,15 @@ def _amount_minor(amount: str, currency: str) -> int:
     return value if len(currency) == 3 and 0 < value <= AMOUNT_MINOR_MAX else 0
 
 
-def _begin_transfer(state: FlowState, at: CompiledStep) -> Step:
+def _begin_transfer(state: FlowState, _came_from: CompiledStep) -> Step:
+    if state.caller_gone:
+        return end(state, ExitCause.CALLER_GONE)
+    at = state.at
     return state, (Transfer(at.data.to, at.data.target or ""),)
 
 
 BEGIN: Final[dict[str, Callable[[FlowState, CompiledStep], Step]]] = {
+    "exit": _begin_exit,
     "collect": _begin_collect,
     "menu": _begin_menu,
     "set": _begin_set,

@@ -57,6 +57,12 @@ class Accepted(msgspec.Struct, frozen=True, tag=True, gc=False):
     value: str = ""
 
 
+class TakenOver(msgspec.Struct, frozen=True, tag=True, gc=False):
+    """cde holds these from the flow before, without an agent: they are not asked for the first time they come up."""
+
+    fields: tuple[Accepted, ...]
+
+
 class Rejected(msgspec.Struct, frozen=True, tag=True, gc=False):
     """An entry was refused and wiped; cde waits for the next one."""
 
@@ -187,8 +193,8 @@ class CaptureEnded(msgspec.Struct, frozen=True, tag=True, gc=False):
 
 
 Event = (
-    Armed | Progressed | Accepted | Rejected | FieldLost | FieldFailed | Undone | RepeatAsked | Chosen | ChoiceRejected
-    | AgentKeyPressed | PromptDone | ChargeAnswered | HookAnswered | TransferFailed | TransferDone | AgentRedo
-    | FieldRequested | AgentCancelled | AgentChose | CallerGone | Resumed | TimerFired | QualityHinted
+    Armed | Progressed | Accepted | TakenOver | Rejected | FieldLost | FieldFailed | Undone | RepeatAsked | Chosen
+    | ChoiceRejected | AgentKeyPressed | PromptDone | ChargeAnswered | HookAnswered | TransferFailed | TransferDone
+    | AgentRedo | FieldRequested | AgentCancelled | AgentChose | CallerGone | Resumed | TimerFired | QualityHinted
     | GatewayChanged | CaptureEnded
 )  # fmt: skip

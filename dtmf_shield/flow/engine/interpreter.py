@@ -19,6 +19,7 @@ from dtmf_shield.flow.engine.commands import (
     StopPrompt,
 )
 from dtmf_shield.flow.engine.entering import (
+    BEGIN,
     Step,
     begin_again,
     emptied,
@@ -27,7 +28,8 @@ from dtmf_shield.flow.engine.entering import (
     replace_exit,
     without,
 )
-from dtmf_shield.flow.engine.events import ChargeOutcome, Event, Timers
+from dtmf_shield.flow.engine.events import ChargeOutcome, Event, Progressed, Timers
+from dtmf_shield.flow.engine.program import Row
 from dtmf_shield.flow.engine.state import EventRefusedError, FlowState
 from dtmf_shield.model.capture import CaptureResult
 
@@ -40,15 +42,19 @@ _STOP: Final = StopPrompt()
 
 def advance(state: FlowState, event: Event) -> Step:
     """Apply one event. Raises EventRefusedError for one that the present step does not take, and changes nothing."""
-    try:
-        handler = state.at.row[type(event)]
-    except KeyError:
-        said = f"flow {state.program.flow.id}: {type(event).__name__} in step {state.at.name}"
-        raise EventRefusedError(said) from None
+    kind = type(event)
+    if kind is Progressed and state.keying:
+        return state, ()  # seven in ten of what a flow hears, and it knows that already: not worth the table
+    handler = state.at.row[kind]
     return handler(state, event)
 
 
 # --- any step -------------------------------------------------------------------------------------------------
+
+
+def _refused(state: FlowState, event: Any) -> Step:
+    said = f"flow {state.program.flow.id}: {type(event).__name__} in step {state.at.name}"
+    raise EventRefusedError(said)
 
 
 def _stay(state: FlowState, _event: Any) -> Step:
@@ -90,7 +96,7 @@ def _resumed(state: FlowState, event: ev.Resumed) -> Step:
     state = replace(state, accepted=program.told.keys() & frozenset(event.accepted) - program.released)
     for told in (told for told in event.told if told.field in program.told):
         state = asking.with_accepted(state, told)
-    return begin_again(state)
+    return begin_again(replace(state, taken=state.taken & state.accepted))
 
 
 def _timer(state: FlowState, event: ev.TimerFired) -> Step:
@@ -173,7 +179,7 @@ def longest_digit_run(text: str) -> int:
 
 def _transferred(state: FlowState, _event: ev.TransferDone) -> Step:
     way_out = Exit(state.at.data.result, state.at.data.to, state.at.data.target or "")
-    return replace(state, at=replace_exit(state.at, way_out, HANDLERS["exit"])), (way_out,)
+    return replace(state, at=replace_exit(state.at, way_out, ROWS["exit"])), (way_out,)
 
 
 def _not_transferred(state: FlowState, _event: ev.TransferFailed) -> Step:
@@ -201,6 +207,7 @@ _LATE: Final[dict[type, Handler]] = {
 _ALWAYS: Final[dict[type, Handler]] = {
     **_LATE,
     ev.Accepted: asking.accepted,
+    ev.TakenOver: asking.taken_over,
     ev.FieldLost: asking.lost,
     ev.CallerGone: _caller_gone,
     ev.AgentCancelled: _cancelled,
@@ -239,6 +246,7 @@ HANDLERS: Final[dict[str, dict[type, Handler]]] = {
         **_LATE,
         ev.FieldLost: _stay,  # wiped, as the gateway has it
         ev.Accepted: _stay,
+        ev.TakenOver: _stay,
         ev.QualityHinted: _stay,
         ev.GatewayChanged: _gateway,
         ev.ChargeAnswered: paying.charge_answered,
@@ -249,7 +257,11 @@ HANDLERS: Final[dict[str, dict[type, Handler]]] = {
     },
     "exit": dict.fromkeys(Event.__args__, _stay),
 }
-"""Steps that pass at once (set, repeat) have no row.
+"""What is missing is refused. Steps that pass at once (set, repeat) hear nothing.
 
 Nothing of an agent's is in the row of money: what was sent can be neither cancelled nor keyed again.
 """
+ROWS: Final[dict[str, Row]] = {
+    kind: {**dict.fromkeys(Event.__args__, _refused), **HANDLERS.get(kind, {})} for kind in BEGIN
+}
+"""The table with what is refused filled in: every kind of step has a handler for every event."""

@@ -51,7 +51,7 @@ def charge_answered(state: FlowState, event: ev.ChargeAnswered) -> Step:
     outcome, at = str(event.outcome), state.at
     values = {
         **state.values,
-        "result.operation": str(at.order.operation) if at.order is not None else "",
+        "result.operation": at.operation,
         "result.outcome": outcome,
         "result.auth_code": event.auth_code,
         "result.code": event.code,

@@ -10,20 +10,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dtmf_shield.flow.engine.commands import Collect, Command, Exit, ExitCause, OpenMenu, Play, SetTimer
+from dtmf_shield.flow.engine.commands import Collect, Command, Exit, ExitCause, OpenMenu, SetTimer
 from dtmf_shield.flow.language.flow import Flow
 from dtmf_shield.flow.language.steps import PromptRule, Step
 from dtmf_shield.model.capture import Patience
 from dtmf_shield.model.payment import OperationKind
 from dtmf_shield.model.prompt import Formatter, Piece, Recording, Text
 
-SAID_MAX: Final = 4_096
-"""What is kept of prompts that were worked out."""
-
+SAID_MAX: Final = 512
+"""What is kept of prompts that were worked out, in one step."""
+SayingKey = str | tuple[str | int | bool, ...]
 
 Question = Collect | OpenMenu
 Row = Mapping[type, Callable[[Any, Any], tuple[Any, tuple[Command, ...]]]]
 """From an event's type to what takes state and event, and returns state and commands."""
+Begin = Callable[[Any, "CompiledStep"], tuple[Any, tuple[Command, ...]]]
+"""What takes the state in the step that was entered and the step before, and returns state and commands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class CompiledStep:
     next: dict[str, str]
     row: Row = dataclasses.field(repr=False)
     """The handler of each kind of event in this kind of step."""
+    begin: Begin = dataclasses.field(repr=False)
+    """What this kind of step begins with."""
     patience: Patience | None = None
     slow: Patience | None = None
     field: str = ""
@@ -73,6 +77,8 @@ class CompiledStep:
     slow_question: Question | None = None
     agent_option: int = -1
     order: Order | None = None
+    operation: str = ""
+    """Of the order, as values tell of it."""
     prompt: str = ""
     """What a play says, or what is said while an answer is waited for."""
     counted: bool = False
@@ -80,6 +86,8 @@ class CompiledStep:
     limit_visits: int = 0
     limit_then: str = ""
     exit: Exit | None = None
+    said: dict[SayingKey, Saying] = dataclasses.field(default_factory=dict, repr=False)
+    """What this step says, as far as it was worked out already, by everything that chooses it. At most SAID_MAX."""
 
     @property
     def data(self) -> Any:
@@ -92,32 +100,47 @@ class Prompted:
     """One prompt in one language."""
 
     pieces: tuple[Piece, ...]
-    has_values: bool
     loop: bool
-    parts: tuple[tuple[Text | Recording | None, str, Formatter], ...]
-    """The pieces once more; without a piece: the reference of a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Saying:
-    """What is asked and said at one place of a flow: the commands, or the parts where it speaks values of the call."""
+    """What is asked and said at one place of a flow, worked out once: nothing of any call is in it."""
 
-    commands: tuple[Question | Play, ...]
-    """All of them where no value is spoken."""
-    question: tuple[Question, ...] = ()
-    parts: tuple[tuple[Text | Recording | None, str, Formatter], ...] = ()
-    loop: bool = False
+    question: tuple[Question, ...]
+    pieces: tuple[Text | Recording | None, ...]
+    """What is said; None where a value of the call is spoken."""
+    gaps: tuple[Gap, ...]
+    loop: bool
+    commands: tuple[Command, ...]
+    """All of it, ready to be given out wherever no value is spoken."""
+
+
+Gap = tuple[int, str, Formatter]
+"""Where in the pieces a value is spoken, its reference, and how it is spoken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Some fields of the flow, as they are held or forgotten together."""
+
+    names: frozenset[str]
+    paths: frozenset[str]
+    """The references of all that they told."""
+    card: bool
+    """Whether the card number is among them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The names under which a field's values are referred to, and all of them."""
+    """The names under which a field's values are referred to."""
 
     last4: str
     brand: str
     variable: str
     field: str
-    paths: tuple[str, ...]
+    alone: Fields
+    """This field and no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,26 +149,27 @@ class Program:
 
     flow: Flow
     fingerprint: str
+    start: CompiledStep
     steps: dict[str, CompiledStep]
     prompts: dict[tuple[str, str], Prompted]
     collects: dict[str, str]
     """Field to the first step that collects it."""
-    voided: dict[str, frozenset[str]]
+    voided: dict[str, Fields]
     """Field to all that is worthless once an agent has it keyed again, itself among them."""
-    renewed: dict[str, frozenset[str]]
+    renewed: dict[str, Fields]
     """Field to all that is keyed anew with it where the caller goes back to it: with a card number all of the card."""
     released: frozenset[str]
     """Fields whose value the flow has once it was told: it is kept when cde holds it no more."""
-    needed: frozenset[str]
-    """Fields without which nothing is sent to the gateway."""
-    card: str
-    """The field of the card number, if there is one."""
+    needed: Fields
+    """Without which nothing is sent to the gateway."""
     told: dict[str, Told]
+    spoken: dict[str, str]
+    """Languages that are told with a call to those that are spoken, as far as that needs no working out; none of them
+    where the dialled number chooses.
+    """
     currency: str
     """Of every amount of the flow; empty without a charge, and where it is an input."""
     currency_from: str
     """Reference to the currency, where it is an input."""
     implicit: dict[ExitCause, CompiledStep]
     time_limit: tuple[SetTimer, ...]
-    said: dict[tuple[str | int | bool, ...], Saying] = dataclasses.field(default_factory=dict)
-    """What was worked out already, by everything that chooses a prompt. At most SAID_MAX."""

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from msgspec import structs
 
 from dtmf_shield.flow.engine.commands import Command, Play
-from dtmf_shield.flow.engine.program import SAID_MAX, Question, Saying
+from dtmf_shield.flow.engine.program import SAID_MAX, CompiledStep, Question, Saying, SayingKey
 from dtmf_shield.flow.engine.state import FlowState
 from dtmf_shield.model.capture import Hint
 from dtmf_shield.model.prompt import (
     Care,
     CarePhrase,
     Formatter,
+    Piece,
     Recording,
     SpokenPiece,
     Text,
     Value,
+    ValueReference,
 )
 
 _MONEY: Final = Formatter.MONEY  # members of an enum are slow to look up, and this is done at every value
@@ -30,13 +32,11 @@ TIPS: Final = {
 """What the caller is told, once a call; a noisy line is no fault of the caller's fingers."""
 
 
-def say(state: FlowState, name: str) -> tuple[Command, ...]:
-    """Say one prompt."""
-    key = (state.at.name, state.language, name)
-    known = state.program.said.get(key)
-    if known is None:
-        known = _remember(state, key, _saying(state, (name,)))
-    return known.commands if not known.parts else _valued(state, known)
+def say(state: FlowState) -> tuple[Command, ...]:
+    """Say what a play says, or what is said while an answer is awaited; nothing where the step has no prompt."""
+    at = state.at
+    known = at.said.get(state.language) or _remember(at, state.language, _saying(state, (at.prompt,)))
+    return _valued(state, known) if known.gaps else known.commands
 
 
 def opening(state: FlowState) -> tuple[Command, ...]:
@@ -45,21 +45,18 @@ def opening(state: FlowState) -> tuple[Command, ...]:
     cde listens before anything is said: a fast caller's first key must find it armed.
     """
     at = state.at
-    key = (at.name, state.language, state.brand, state.slow)
-    known = state.program.said.get(key)
-    if known is None:
-        question = at.slow_question if state.slow else at.question
-        known = _remember(state, key, _question(state, "", question))
-    return known.commands if not known.parts else _valued(state, known)
+    key = (state.language, state.brand, state.slow)
+    asked = at.slow_question if state.slow else at.question
+    known = at.said.get(key) or _remember(at, key, _question(state, "", asked))
+    return _valued(state, known) if known.gaps else known.commands
 
 
 def ask(state: FlowState, *, after: str = "", before: tuple[SpokenPiece, ...] = ()) -> tuple[Command, ...]:
     """Say what belongs to a collect step or menu now. ``after``: the reason of a refused entry."""
-    key = (state.at.name, state.language, state.attempt, state.brand, after)
-    known = state.program.said.get(key)
-    if known is None:
-        known = _remember(state, key, _question(state, after, None))
-    return known.commands if not known.parts and not before else _valued(state, known, before)
+    at = state.at
+    key = (state.language, state.brand, state.attempt, after)
+    known = at.said.get(key) or _remember(at, key, _question(state, after, None))
+    return _valued(state, known, before) if known.gaps or before else known.commands
 
 
 def _question(state: FlowState, after: str, question: Question | None) -> Saying:
@@ -68,7 +65,7 @@ def _question(state: FlowState, after: str, question: Question | None) -> Saying
     asked = (question,) if question is not None else ()
     rule = next((r for r in at.rules if r.fits(state.attempt, state.brand, after)), None)
     if rule is not None and any(option.language for option in at.options):
-        return Saying(asked + _in_every_language(state, rule.play))
+        return _made(state, asked, _in_every_language(state, rule.play))
     return _saying(state, (at.errors.get(after, ""), rule.play if rule is not None else ""), asked)
 
 
@@ -76,56 +73,66 @@ def _saying(state: FlowState, names: tuple[str, ...], asked: tuple[Question, ...
     """Work out what these prompts say, one after the other."""
     found = [state.program.prompts.get((name, state.language)) for name in dict.fromkeys(names)]
     prompted = [prompt for prompt in found if prompt is not None]
-    parts = tuple(part for prompt in prompted for part in prompt.parts)
-    loop = any(prompt.loop for prompt in prompted)
-    if any(prompt.has_values for prompt in prompted):
-        return Saying((), asked, parts, loop)
-    pieces = tuple(piece for piece, _, _ in parts if piece is not None)
-    plays = (Play(pieces, state.language, state.at.barge_in, loop),) if pieces else ()
-    return Saying(asked + plays)
+    pieces = tuple(piece for prompt in prompted for piece in prompt.pieces)
+    return _made(state, asked, pieces, loop=any(prompt.loop for prompt in prompted))
 
 
-def _remember(state: FlowState, key: tuple[str | int, ...], saying: Saying) -> Saying:
+def _made(
+    state: FlowState, asked: tuple[Question, ...], pieces: tuple[Piece, ...], *, loop: bool = False
+) -> Saying:
+    """Split what is the same in every call from the values that are spoken."""
+    gaps = tuple(
+        (place, piece.reference, piece.formatter)
+        for place, piece in enumerate(pieces)
+        if isinstance(piece, ValueReference)
+    )
+    fixed = tuple(None if isinstance(piece, ValueReference) else piece for piece in pieces)
+    whole = tuple(piece for piece in fixed if piece is not None)
+    plays = (Play(whole, state.language, state.at.barge_in, loop),) if whole else ()
+    return Saying(asked, fixed, gaps, loop, asked + plays)
+
+
+def _remember(at: CompiledStep, key: SayingKey, saying: Saying) -> Saying:
     """Keep what was worked out: no value of a call is in it."""
-    said = state.program.said
-    if len(said) >= SAID_MAX:
-        said.clear()
-    said[key] = saying
+    if len(at.said) >= SAID_MAX:
+        at.said.clear()
+    at.said[key] = saying
     return saying
 
 
 def _valued(state: FlowState, saying: Saying, before: tuple[SpokenPiece, ...] = ()) -> tuple[Command, ...]:
-    """Return the commands with the values of this call, and with what is said before them."""
-    values = state.values
-    pieces = list(before)
-    for piece, reference, formatter in saying.parts:
-        if piece is not None:
-            pieces.append(piece)
-        elif reference in values and (value := values[reference]):
-            pieces.append(Value(value, formatter, currency_of(state) if formatter is _MONEY else ""))
-    for command in saying.commands:
-        if isinstance(command, Play):
-            pieces += command.pieces
-    if not pieces:
+    """Return the commands with the values of this call, and with what is said before them. No value, no word."""
+    values, complete = state.values, True
+    pieces: list[Any] = [*saying.pieces]
+    for place, reference, formatter in saying.gaps:
+        value = values.get(reference)
+        if value:
+            pieces[place] = Value(value, formatter, currency_of(state) if formatter is _MONEY else "")
+        else:
+            complete = False
+    if not complete:
+        pieces = [piece for piece in pieces if piece is not None]
+    if not pieces and not before:
         return saying.question
-    return *saying.question, Play(tuple(pieces), state.language, state.at.barge_in, saying.loop)
+    return (*saying.question, Play((*before, *pieces), state.language, state.at.barge_in, saying.loop))
 
 
 def currency_of(state: FlowState) -> str:
     """Return the one currency of the flow, empty where nothing is charged."""
-    return state.program.currency or state.values.get(state.program.currency_from, "")
+    program = state.program
+    return program.currency or state.values.get(program.currency_from, "")
 
 
-def _in_every_language(state: FlowState, name: str) -> tuple[Play, ...]:
+def _in_every_language(state: FlowState, name: str) -> tuple[Piece, ...]:
     """Say a prompt in each offered language, one after the other: how a menu of languages is understood."""
-    pieces: list[SpokenPiece] = []
+    pieces: list[Piece] = []
     for language in state.program.flow.languages.offered:
         prompted = state.program.prompts.get((name, language))
         said = prompted.pieces if prompted is not None else ()
         pieces += [
             structs.replace(piece, language=language) for piece in said if isinstance(piece, Text | Recording)
         ]
-    return (Play(tuple(pieces), state.language, barge_in=state.at.barge_in),) if pieces else ()
+    return tuple(pieces)
 
 
 def tip(hint: Hint) -> tuple[SpokenPiece, ...]:

@@ -26,6 +26,8 @@ class FlowState(msgspec.Struct, frozen=True, gc=False):
     language: str
     values: Mapping[str, str]
     accepted: frozenset[str] = frozenset()
+    taken: frozenset[str] = frozenset()
+    """Of these, what was keyed in an earlier flow and has not come up in this one yet."""
     visits: int = 0
     counts: Mapping[str, int] = {}
     """Visits of each step that counts them: with a limit, or a repeat."""
@@ -107,6 +109,7 @@ class FlowState(msgspec.Struct, frozen=True, gc=False):
             cards=self.cards,
             slow=self.slow,
             tip_given=self.tip_given,
+            taken=tuple(sorted(self.taken)),
             outcome=self.values.get("result.outcome", ""),
             operation=self.values.get("result.operation", ""),
         )
@@ -124,6 +127,7 @@ class SavedState(msgspec.Struct, frozen=True, gc=False):
     cards: int
     slow: bool
     tip_given: bool
+    taken: tuple[str, ...] = ()
     outcome: str = ""
     """What the gateway said last, and of which operation: words of closed sets. Nobody pays twice by a crash."""
     operation: str = ""
@@ -147,5 +151,6 @@ def restore(program: Program, saved: SavedState, inputs: Mapping[str, str]) -> F
         cards=saved.cards,
         slow=saved.slow,
         tip_given=saved.tip_given,
+        taken=frozenset(saved.taken),
         asked=True,  # when in doubt: mask
     )

@@ -123,16 +123,21 @@ class Defaults(Model):
 
 
 class Masking(Model):
-    """How keys are hidden. The server's policy is a floor: a flow may only be stricter."""
+    """How keys are hidden. The server's policy is a floor: a flow may only be stricter.
+
+    What is said here holds with the mask: from where ``scope`` says to the end of the tail after the flow.
+    """
 
     agent_hears: Literal["silence", "flat_tone", "comfort_noise"] | None = None
-    """What the agent hears in place of a key. Nothing said: as the server says."""
+    """What the agent hears in place of a key; the server's `media.mask_style` where that tells less: silence tells
+    least, then comfort_noise, then flat_tone. Nothing said: as the server says."""
     agent_sees: tuple[Literal["count", "brand", "last4"], ...] = ("count", "brand", "last4")
     """What the agent's page shows of an entry; last4 once the number is accepted."""
     caller_hears_agent: Flag = True
+    """false: the caller hears prompts and, in place of all that the agent says, what stands in place of a key."""
     agent_hears_caller: Flag = True
-    """Voice passes, keys do not."""
+    """true: voice passes, keys do not. false: nothing of the caller passes; keys count as ever."""
     recording: Literal["mask", "pause"] = "mask"
-    """pause is stricter: nothing is recorded while the flow runs."""
+    """mask: voices are recorded as the other side hears them. pause: silence, for both sides, is recorded instead."""
     scope: Literal["whole_flow", "collect_steps"] = "whole_flow"
     """collect_steps: masked from the first step that takes keys to the end of the flow; whole_flow is stricter."""

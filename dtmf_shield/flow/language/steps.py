@@ -29,6 +29,7 @@ SEND_MAX: Final = 16
 SERVICE_TARGET_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
 Visits = Annotated[int, Strict(), Field(ge=1, le=20)]
+DEFAULT_GATEWAY: Final = "default"
 Target = Annotated[str, Field(pattern=SERVICE_TARGET_PATTERN)]
 ExitResult = Literal[
     "paid", "authorised", "tokenized", "verified", "completed", "failed", "cancelled", "unknown"
@@ -215,8 +216,9 @@ class MoneyStep(_Going):
 
     do: Literal["charge", "authorise", "authorize", "tokenize", "verify"]
     """charge takes money, authorise holds it, tokenize exchanges the card for a token, verify checks it."""
-    gateway: Target = "default"
-    """Name of a gateway of the server's configuration."""
+    gateway: Target = DEFAULT_GATEWAY
+    """Name of a gateway of the server's configuration: that one is asked and no other. default: the first, and the
+    fallback where the first has certainly done nothing."""
     amount: Money | ReferencePath | None = None
     """Reference to money, or a fixed price in quotes. For charge and authorise."""
     currency: Currency | ReferencePath | None = None

@@ -106,12 +106,13 @@ def minor_units(text: str, currency: str) -> int:
     """Return a Money word in minor units of ``currency``. Raises ValueError for more digits than it has."""
     exponent = currency_exponent(currency)
     whole, _, minor = text.partition(".")
-    minor = minor.rstrip("0")
-    if not whole.isdecimal() or (minor and not minor.isdecimal()):
+    if not whole or not (whole + minor).isdecimal():
         raise ValueError('money as "12.50"')
-    if len(minor) > exponent:
-        raise ValueError(f"{currency} has {exponent} digits after the point")
-    return int(whole + minor.ljust(exponent, "0"))
+    if len(minor) != exponent:
+        minor = minor.rstrip("0").ljust(exponent, "0")
+        if len(minor) > exponent:
+            raise ValueError(f"{currency} has {exponent} digits after the point")
+    return int(whole + minor)
 
 
 class Model(BaseModel):

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtmf_shield.account_data.slots import HEAD_AT, RING_AT, RING_KEYS, SLOT_BYTES
-from dtmf_shield.media.masker import MODE_MUTE, reset_shield
+from dtmf_shield.media.masker import MODE_MUTE, force_mute, reset_shield
+from dtmf_shield.media.rtp.clock import SAMPLES_A_MS
 from dtmf_shield.media.rtp.kernel import kernel
 from dtmf_shield.media.rtp.telephone_event import forget_presses
 from dtmf_shield.media.session.hints import forget_hints
@@ -36,6 +37,11 @@ COMMAND_DISARM: Final = 7
 COMMAND_DISARM_ALL: Final = 8
 COMMAND_PLAY: Final = 9
 COMMAND_STOP_PLAY: Final = 10
+
+WITHHELD_SAMPLES: Final = 1 << 40
+"""A mute without an end: four years."""
+RELEASE_SAMPLES: Final = 120 * SAMPLES_A_MS
+"""What is heard again of a leg that was withheld begins so much later: a key may just have ended, its echo not yet."""
 
 COMMAND_DTYPE: Final = np.dtype(
     [
@@ -71,10 +77,9 @@ def apply_command(tables: Tables, command: Any, now_ns: int) -> None:
     elif kind == COMMAND_STREAM:
         _set_stream(tables, index, command)
     elif kind == COMMAND_SHIELD:
-        leg.mode = command.numbers[0]
-        post_event(tables, EVENT_SHIELD_CHANGED, index, leg.mode, 0, 0, 0)
+        _set_shield(tables, index, command.numbers)
     elif kind == COMMAND_RECORD:
-        _record(tables, index, now_ns)
+        _record(tables, index, command.numbers, now_ns)
     elif kind == COMMAND_PLAY:
         add_piece(tables, index, command.numbers)
     elif kind == COMMAND_STOP_PLAY:
@@ -133,6 +138,21 @@ def _set_stream(tables: Tables, index: int, command: Any) -> None:
 
 
 @kernel
+def _set_shield(tables: Tables, index: int, numbers: NDArray[np.int64]) -> None:
+    """numbers = mode, 1 + style of what replaces (0: as it is), 1 to replace everything, 1 to record nothing."""
+    leg, shield = tables.legs[index], tables.shields[index]
+    leg.mode = numbers[0]
+    if numbers[1] > 0:
+        shield.style = numbers[1] - 1
+    if numbers[2] != 0:
+        force_mute(tables.shields, index, WITHHELD_SAMPLES)
+    elif shield.mute_until_samples - shield.position_samples > WITHHELD_SAMPLES // 2:
+        shield.mute_until_samples = shield.position_samples + RELEASE_SAMPLES
+    leg.recording = int(leg.recording_started_ns > 0 and numbers[3] == 0)
+    post_event(tables, EVENT_SHIELD_CHANGED, index, leg.mode, 0, 0, 0)
+
+
+@kernel
 def _leave_codec(tables: Tables, index: int, codec: int) -> None:
     """Forget what the codec that a leg has spoken left behind; mode, books and timelines stay.
 
@@ -144,10 +164,11 @@ def _leave_codec(tables: Tables, index: int, codec: int) -> None:
 
 
 @kernel
-def _record(tables: Tables, index: int, now_ns: int) -> None:
+def _record(tables: Tables, index: int, numbers: NDArray[np.int64], now_ns: int) -> None:
+    """numbers = 1 to record nothing of the caller for the time being; the same of the agent."""
     for side in range(2):
         leg = tables.legs[index + side]
-        leg.recording = 1
+        leg.recording = int(numbers[side] == 0)
         leg.recording_started_ns = now_ns
         leg.recording_placed = 0
         leg.recording_dropped = 0

@@ -25,7 +25,7 @@ from dtmf_shield.model.messages import (
     StopPrompt,
 )
 from dtmf_shield.model.prompt import SpokenPiece
-from dtmf_shield.model.stream import MediaPorts, ShieldMode, StreamParameters
+from dtmf_shield.model.stream import MediaPorts, ShieldMode, StreamParameters, Strictness
 from dtmf_shield.prompts.errors import PromptError
 from dtmf_shield.prompts.spoken import spoken_pieces
 from dtmf_shield.service.channel import Channel
@@ -90,9 +90,11 @@ class MediaRows:
         """Give one leg its stream parameters."""
         self._send(SetStream(call_id, row, role, stream))
 
-    def set_shield(self, call_id: CallId, row: int, role: LegRole, mode: ShieldMode) -> None:
+    def set_shield(
+        self, call_id: CallId, row: int, role: LegRole, mode: ShieldMode, strictness: Strictness
+    ) -> None:
         """Change how audio coming from ``role`` is treated."""
-        self._send(SetShield(call_id, row, role, mode))
+        self._send(SetShield(call_id, row, role, mode, strictness))
 
     def start_recording(self, call_id: CallId, row: int, path: str) -> None:
         """Record the masked conversation."""

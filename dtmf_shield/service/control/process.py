@@ -198,6 +198,8 @@ class ControlProcess:
         self._weaker: tuple[str, ...] = ()
         self._waiting: dict[ProcessName, socket.socket] = {}
         self._recordings: dict[CallId, int] = {}
+        self._gateways: tuple[str, ...] = ()
+        """Names that a flow's step may ask for."""
 
     async def run(self) -> None:
         """Serve until told to leave or the supervisor is gone."""
@@ -209,6 +211,7 @@ class ControlProcess:
         served, _ = self._supervisor.receive(timeout_s=None)
         if not isinstance(served, FlowsServed):
             raise InvariantError("the second message to control is FlowsServed")
+        self._gateways = served.gateways
         self._shelf.serve(self._shelf.read(served.flow_files))
         self._supervisor.attach(asyncio.get_running_loop(), self._supervisor_message, self._leave)
         await self._sockets_here.wait()
@@ -220,7 +223,8 @@ class ControlProcess:
         self._config = Config.model_validate_json(message.config_json)
         self._state = Path(message.state_directory)
         self._shelf = FlowShelf(
-            self._state / VERSIONS_FOLDER, lambda flow: flow_findings.findings(flow, self._config)
+            self._state / VERSIONS_FOLDER,
+            lambda flow: flow_findings.findings(flow, self._config, self._gateways),
         )
         self._rows = MediaRows(self._clock, self._config.media.address, self._config.media.address_v6)
         self._captures = CdeCaptures(self._clock, MailboxWriter(mailbox_fd))
@@ -307,8 +311,8 @@ class ControlProcess:
 
     def _supervisor_message(self, message: ToControl, fds: tuple[int, ...]) -> None:
         match message:
-            case FlowsServed(flow_files=names):
-                reading = asyncio.get_running_loop().create_task(self._serve_flows(names))
+            case FlowsServed():
+                reading = asyncio.get_running_loop().create_task(self._serve_flows(message))
                 self._flow_readers.add(reading)
                 reading.add_done_callback(self._flow_readers.discard)
             case PortsAvailable(ports=ports, complete=complete):
@@ -328,15 +332,16 @@ class ControlProcess:
         if self._sip and self._http is not None and self._ports_complete:
             self._sockets_here.set()
 
-    async def _serve_flows(self, names: tuple[str, ...]) -> None:
+    async def _serve_flows(self, served: FlowsServed) -> None:
         """Let captures begin with these versions; where one cannot be read, with those of before."""
         async with self._flow_reading:
             try:
                 # Calls must not wait for the reading of a hundred flows.
-                loaded = await asyncio.to_thread(self._shelf.read, names)
+                loaded = await asyncio.to_thread(self._shelf.read, served.flow_files)
             except OperatorError as error:
                 _log.error("flows_not_reloaded", reason=str(error))
                 return
+            self._gateways = served.gateways
             changes = self._shelf.serve(loaded)
         _log.info("flows_reloaded", **asdict(changes))
         if self._core_stands:

@@ -15,7 +15,7 @@ from dtmf_shield.cde.gateways.base import Answer, CardInSlot, GatewayResult, Gat
 from dtmf_shield.cde.gateways.opening import open_sender
 from dtmf_shield.cde.gateways.sender import BUILD_PAGE_BYTES, GatewaySender
 from dtmf_shield.cde.gateways.template import TemplateConnector, open_connector
-from dtmf_shield.model.messages import GatewaySettings
+from dtmf_shield.model.gateway import GatewaySettings
 from dtmf_shield.model.payment import OperationKind
 
 _numbers = itertools.count(1)

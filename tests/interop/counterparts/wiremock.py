@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from dtmf_shield.model.messages import GatewaySettings
+from dtmf_shield.model.gateway import GatewaySettings
 from dtmf_shield.service.dev_certificates import SERVER_NAME, DevCertificates, ensure_dev_certificates
 from tests.interop.counterparts.installed import WIREMOCK, need, node_program
 from tests.interop.counterparts.running import free_port, running

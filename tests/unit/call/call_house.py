@@ -36,6 +36,7 @@ def sdp(host, port=4000, formats="8 0 101", direction="sendrecv", version=1, mor
 class FakeMedia:
     def __init__(self, rows=4):
         self.free, self.log, self.streams, self.shields = list(range(rows)), [], {}, {}
+        self.strictness = {}
         self.speaks = False  # as a media process that is away
         self.said, self.stopped = [], []
 
@@ -62,9 +63,10 @@ class FakeMedia:
         self.log.append(("stream", role.value))
         self.streams[role.value] = stream
 
-    def set_shield(self, call_id, row, role, mode):
+    def set_shield(self, call_id, row, role, mode, strictness):
         self.log.append(("shield", role.value, mode.value))
         self.shields[role.value] = mode.value
+        self.strictness[role.value] = strictness
 
     def play(self, call_id, row, role, play_id, pieces, language, *, loop, barge_in):
         self.log.append(("play", role.value))

@@ -404,7 +404,7 @@ def test_a_flow_that_gives_up_hands_the_caller_to_its_queue_and_hangs_up_where_n
     give_up(house, capture_id)
     assert house.help.methods() == ["INVITE"]
     assert house.caller.methods() == []
-    assert house.capture.sent[-1] == CancelCapture(capture_id, CaptureResult.ATTEMPTS_USED)
+    assert house.capture.sent[-1] == CancelCapture(capture_id, CaptureResult.ATTEMPTS_USED, keeps=True)
 
     house.help.answer(486)
     house.run()
@@ -507,7 +507,7 @@ def test_the_agent_key_leads_to_the_queue_and_its_answer_ends_the_flow_well():
     house.help.answer(200, sdp(HELP.host, 5000))
     house.run()
 
-    assert house.capture.sent[-1] == CancelCapture(capture_id, CaptureResult.HANDED_OVER)
+    assert house.capture.sent[-1] == CancelCapture(capture_id, CaptureResult.HANDED_OVER, keeps=True)
     assert house.core.snapshot(call_id).agent_name == "help"
     assert house.caller.methods() == []
     house.caller.send("BYE")
@@ -539,7 +539,7 @@ def test_a_crash_of_control_in_the_transfer_step_calls_the_queue_once_more_and_o
     house.help.answer(200, sdp(HELP.host, 5000))
     house.run()
     assert house.core.snapshot(call_id).agent_name == "help"
-    assert house.capture.sent[-1] == CancelCapture(capture_id, CaptureResult.HANDED_OVER)
+    assert house.capture.sent[-1] == CancelCapture(capture_id, CaptureResult.HANDED_OVER, keeps=True)
 
 
 # --- with an agent on the line ------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import dtmf_shield.cde.capture as capture_module
 from dtmf_shield.account_data import slots
-from dtmf_shield.cde.capture import Capture, CaptureMessage
+from dtmf_shield.cde.capture import Capture
+from dtmf_shield.cde.capture_news import CaptureMessage
 from dtmf_shield.cde.card import IinTable
 from dtmf_shield.cde.gateways.base import GatewayResult, GatewayResultKind
 from dtmf_shield.model.capture import (

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from dtmf_shield.account_data import slots
 from dtmf_shield.base.errors import InvariantError
-from dtmf_shield.cde.capture import SWALLOW_S_MAX, Change
+from dtmf_shield.cde.capture import SWALLOW_S_MAX
+from dtmf_shield.cde.capture_news import Change
 from dtmf_shield.cde.capture_table import ENDED
 from dtmf_shield.cde.doors import HELD_S_MAX, PAIR_WINDOW_S
 from dtmf_shield.cde.gateways.base import GatewayResult, GatewayResultKind, SlotField
@@ -176,7 +177,7 @@ def test_expiry_with_four_year_digits_is_understood() -> None:
 
     line.key("0")
     assert line.state is CaptureState.HELD
-    assert line.capture.expiry_month_year() == (12, 30)
+    assert line.capture.held.expiry_month_year() == (12, 30)
 
 
 def test_lengths_a_merchant_takes_make_a_number_certain_again() -> None:

@@ -270,7 +270,7 @@ def test_lone_agent_key_and_silence_lead_to_an_agent() -> None:
 def test_date_that_begins_with_the_agent_key_stays_typable() -> None:
     line = Line().armed().collect(EXPIRY, WAY_OUT).key("0127")
     assert (line.told(), line.capture.progress().accepted) == ([], (EXPIRY,))
-    assert line.capture.expiry_month_year() == (1, 27)
+    assert line.capture.held.expiry_month_year() == (1, 27)
 
 
 def test_date_keyed_slowly_after_the_agent_key_stays_typable_within_the_silence() -> None:

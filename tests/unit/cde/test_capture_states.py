@@ -328,7 +328,7 @@ def test_search_for_digits_would_find_them() -> None:
     line = Line().armed().collect(PAN).key("48151623")
     assert digits_reachable(line.capture, "48151623") == []
 
-    line.capture._held.accepted.append("48151623")
+    line.capture.held.accepted.append("48151623")
     assert digits_reachable(line.capture, "48151623") != []
 
 

@@ -32,6 +32,17 @@ def test_every_step_and_every_way_is_drawn_once_and_written_out(name):
     assert all(step in texts and said_of(model) in texts for step, model in flow.steps.items())
 
 
+def test_the_longest_duration_is_written_above_the_first_step():
+    """It leads to a step from wherever the flow is, so no line can tell it."""
+    flow = FLOWS["card-payment-agent"]
+
+    said = drawn(flow).findall(f"{SVG}text")[0]
+
+    assert said.text == "after 900 s, wherever it is: hand_back"
+    assert float(said.get("y")) < layout(flow).rows[0].top
+    assert float(said.get("x")) + len(said.text) * CHARACTER < layout(flow).width
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_overlaps(name):
     placed = layout(FLOWS[name])

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from dtmf_shield.base.errors import InvariantError
 from dtmf_shield.flow.engine import advance, begin, compile_flow, restore
 from dtmf_shield.flow.engine import events as ev
-from dtmf_shield.flow.engine.commands import Charge, Collect, Exit, OpenMenu
+from dtmf_shield.flow.engine.commands import Charge, Collect, Exit, OpenMenu, Play
 from dtmf_shield.flow.engine.entering import VISITS_MAX
 from dtmf_shield.flow.engine.interpreter import HANDLERS
 from dtmf_shield.flow.engine.state import EventRefusedError
 from dtmf_shield.model.capture import CaptureResult, RejectReason
+from dtmf_shield.model.prompt import Value
 from tests.unit.flow.shipped import FLOWS, INPUTS
 
 EVERY = {name: compile_flow(flow) for name, flow in FLOWS.items()}
@@ -23,6 +24,10 @@ EVENTS = st.one_of(
     st.builds(ev.Progressed, FIELD, st.integers(0, 19)),
     st.builds(
         ev.Accepted, FIELD, st.sampled_from(["visa", "amex"]), st.just("4242"), st.sampled_from(["", "12.50"])
+    ),
+    st.builds(
+        ev.TakenOver,
+        st.lists(st.builds(ev.Accepted, FIELD, st.just("visa"), st.just("4242")), max_size=4).map(tuple),
     ),
     st.builds(ev.Rejected, FIELD, st.sampled_from(list(RejectReason))),
     st.builds(ev.FieldLost, FIELD),
@@ -108,6 +113,37 @@ def test_every_step_kind_says_what_it_does_with_every_event():
     wanted |= {(kind, "ChargeAnswered") for kind in ("collect", "menu", "http", "transfer")}
     wanted |= {(kind, "AgentChose") for kind in ("collect", "play", "http", "transfer", "money")}
     assert refused == wanted | {("money", "AgentCancelled"), ("money", "FieldRequested")}
+
+
+@pytest.mark.parametrize("name", sorted(EVERY))
+def test_every_compiled_step_has_a_row_for_every_event_and_a_beginning(name):
+    """A pair that nobody thought of is refused by the row, never by a KeyError."""
+    program = EVERY[name]
+
+    for step in [*program.steps.values(), *program.implicit.values()]:
+        assert set(step.row) == set(ev.Event.__args__)
+        assert callable(step.begin)
+
+
+@given(FLOW, RUNS)
+@settings(max_examples=100, deadline=None)
+def test_what_was_worked_out_for_one_call_says_nothing_of_it_in_the_next(name, events):
+    """Prompts are worked out once for all calls: no amount or last4 of one may be kept there for another."""
+    for _ in walk(name, events):
+        pass
+
+    kept = [saying for step in EVERY[name].steps.values() for saying in step.said.values()]
+    assert kept
+    assert not any(isinstance(piece, Value) for saying in kept for piece in saying.pieces)
+    plays = [command for saying in kept for command in saying.commands if isinstance(command, Play)]
+    assert not any(isinstance(piece, Value) for play in plays for piece in play.pieces)
+
+
+@given(FLOW, RUNS)
+@settings(max_examples=100, deadline=None)
+def test_nothing_counts_as_taken_over_that_is_not_held(name, events):
+    for _, state, _ in walk(name, events):
+        assert state.taken <= state.accepted
 
 
 @given(FLOW, RUNS)

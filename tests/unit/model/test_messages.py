@@ -11,6 +11,7 @@ from dtmf_shield.model import capture, messages, stream
 TEXT_FIELDS = {
     "call_id": "random identifier",
     "capture_id": "random identifier",
+    "takes_over": "random identifier of a capture",
     "reason": "closed set, or a sentence for the operator",
     "path": "recording file or folder of prompts, named by us",
     "pieces": "names of recorded pieces",
@@ -42,6 +43,7 @@ TEXT_FIELDS = {
     "parent_id": "random identifier",
     "flow": "name of a flow",
     "flow_files": "names of flows and of their versions",
+    "gateways": "configuration",
     "caller": "keyed hash",
     "agent": "name in the configuration, or the key to an agent, as the flow file has it",
     "currency": "ISO 4217",

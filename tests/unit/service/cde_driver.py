@@ -26,7 +26,8 @@ from dtmf_shield.model.capture import (
     FieldKind,
     FieldSpec,
 )
-from dtmf_shield.model.ids import CallId, CaptureId, LegRole
+from dtmf_shield.model.gateway import GatewaySettings, VelocityRule
+from dtmf_shield.model.ids import NO_CAPTURE, CallId, CaptureId, LegRole
 from dtmf_shield.model.keys import KekSettings
 from dtmf_shield.model.messages import (
     MAILBOX_BYTES,
@@ -39,7 +40,6 @@ from dtmf_shield.model.messages import (
     CollectField,
     ConfigureCde,
     DisarmSlot,
-    GatewaySettings,
     InfoMailed,
     KeysWritten,
     PeerConnected,
@@ -50,7 +50,6 @@ from dtmf_shield.model.messages import (
     StartCapture,
     SubmitCapture,
     ToSupervisor,
-    VelocityRule,
 )
 from dtmf_shield.service.channel import Channel, connect_pair
 from dtmf_shield.service.dev_certificates import ensure_dev_certificates
@@ -237,9 +236,17 @@ class CdeDriver:
             if progress.state is state:
                 return progress
 
-    def start(self, name: str, spec: CaptureSpec = SPEC, *, call: CallId = CALL, row: int = 7) -> CaptureId:
+    def start(
+        self,
+        name: str,
+        spec: CaptureSpec = SPEC,
+        *,
+        call: CallId = CALL,
+        row: int = 7,
+        takes_over: CaptureId = NO_CAPTURE,
+    ) -> CaptureId:
         capture_id = CaptureId(name)
-        self.control.send(StartCapture(capture_id, call, row, spec))
+        self.control.send(StartCapture(capture_id, call, row, spec, takes_over=takes_over))
         message, _ = self.media.receive()
         while isinstance(message, DisarmSlot):  # of the capture before
             message, _ = self.media.receive()

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from dtmf_shield.model.capture import CaptureOutcome, CaptureResult
+from dtmf_shield.model.gateway import VelocityRule
 from dtmf_shield.model.ids import CaptureId, OperationId
 from dtmf_shield.model.messages import (
     CancelCapture,
     OrderPayment,
     PaymentChanged,
     SubmitCapture,
-    VelocityRule,
     VelocityStopped,
 )
 from dtmf_shield.model.payment import OperationKind, OperationState

@@ -230,7 +230,7 @@ def flow_copies(state, *texts):
         path.unlink()
     for number, text in enumerate(texts):
         (state / "new" / f"{number}.yaml").write_text(text, "utf-8")
-    return FlowsServed(take_over(state / "flows", sorted((state / "new").glob("*.yaml"))))
+    return FlowsServed(take_over(state / "flows", sorted((state / "new").glob("*.yaml"))), ("embedded",))
 
 
 def serving(state, message):
@@ -286,7 +286,7 @@ def test_flows_that_cannot_be_read_any_more_leave_those_of_before(tmp_path):
     process = serving(tmp_path, flow_copies(tmp_path, FLOW_FILE.read_text("utf-8")))
     before = process._shelf.flows
 
-    logged = asyncio.run(told_flows(process, FlowsServed(("gone.0123456789ab.yaml",))))
+    logged = asyncio.run(told_flows(process, FlowsServed(("gone.0123456789ab.yaml",), ("embedded",))))
 
     assert process._shelf.flows is before
     assert not process._core.flows_changed.called

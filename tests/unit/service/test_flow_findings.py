@@ -1,4 +1,4 @@
-"""What a flow asks that the configuration has not is told before a call: hooks, gateways, strictness."""
+"""What a flow asks that the configuration has not is told before a call: hooks and gateways."""
 
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from dtmf_shield.base.config import (
     GatewaySection,
     HookSection,
     MediaSection,
-    RecordingSection,
     RouteSection,
 )
 from dtmf_shield.base.errors import OperatorError
@@ -67,57 +66,47 @@ def test_a_configured_hook_is_no_finding():
     assert findings(flow_of(SELF_SERVICE), config) == []
 
 
-def test_gateways_are_the_default_and_the_name_of_the_first():
-    files = {"address": "pay.example:443", "ca_file": "ca.pem", "credentials_file": "key"}
+FILES = {"address": "pay.example:443", "ca_file": "ca.pem", "credentials_file": "key"}
+STEP = "do: tokenize"
+
+
+def at(gateway):
+    return flow_of(TEXT, (STEP, f"{STEP}\n    gateway: {gateway}"))
+
+
+def test_gateways_are_the_default_and_those_that_the_configuration_names():
     config = Config(
-        gateway=GatewaySection(kind="stripe", name="main", **files),
-        fallback_gateway=GatewaySection(kind="adyen", name="second", **files),
+        gateway=GatewaySection(kind="stripe", name="main", **FILES),
+        fallback_gateway=GatewaySection(kind="adyen", name="second", **FILES),
     )
-    step = "do: tokenize"
 
-    assert findings(flow_of(TEXT, (step, f"{step}\n    gateway: main")), config) == []
     assert findings(flow_of(TEXT), config) == []
-    (second,) = findings(flow_of(TEXT, (step, f"{step}\n    gateway: second")), config)
-    assert "fallback" in second and "default, main" in second
-    (third,) = findings(flow_of(TEXT, (step, f"{step}\n    gateway: third")), config)
-    assert "no gateway is named 'third'; allowed: default, main" in third
+    assert [findings(at(name), config) for name in ("default", "main", "second")] == [[], [], []]
+    (finding,) = findings(at("secund"), config)
+    assert "steps." in finding and ".gateway: no gateway is named 'secund'" in finding
+    assert "allowed: default, main, second; did you mean second?" in finding
 
 
-@pytest.mark.parametrize(
-    ("heard", "style", "kept"),
-    [
-        ("silence", "silence", True),
-        ("silence", "noise", False),
-        ("silence", "tone", False),
-        ("comfort_noise", "silence", True),
-        ("comfort_noise", "noise", True),
-        ("comfort_noise", "beep", False),
-        ("flat_tone", "noise", True),
-        ("flat_tone", "tone", True),
-        ("flat_tone", "beep", True),
-    ],
-)
-def test_a_flow_may_ask_for_no_more_than_the_mask_of_the_service(heard, style, kept):
-    told = findings(masked(agent_hears=heard), Config(media=MediaSection(mask_style=style)))
+def test_after_a_reload_gateways_are_those_that_payments_have_now():
+    config = Config(gateway=GatewaySection(kind="stripe", name="main", **FILES))
 
-    assert bool(told) is not kept
-    assert all("masking.agent_hears" in finding and style in finding for finding in told)
+    assert findings(at("new"), config, ("main", "new")) == []
+    assert len(findings(at("main"), config, ("other",))) == 1
+    assert len(findings(at("new"), config)) == 1
 
 
+@pytest.mark.parametrize("style", ["noise", "silence", "tone", "beep"])
 @pytest.mark.parametrize(
     "words",
-    [{"agent_hears_caller": "false"}, {"caller_hears_agent": "false"}, {"recording": "pause"}],
+    [
+        {"agent_hears": "silence"},
+        {"agent_hears": "comfort_noise"},
+        {"agent_hears": "flat_tone"},
+        {"agent_hears_caller": "false", "caller_hears_agent": "false", "recording": "pause"},
+    ],
 )
-def test_a_strictness_that_no_call_keeps_is_told_by_its_name(words):
-    (finding,) = findings(masked(**words), Config())
-
-    assert f"flow card-tokenize-agent: masking.{next(iter(words))}" in finding
-
-
-def test_where_nothing_is_recorded_a_pause_is_kept():
-    config = Config(recording=RecordingSection(enabled=False))
-
-    assert findings(masked(recording="pause"), config) == []
+def test_every_strictness_that_the_language_has_is_kept_by_every_configuration(words, style):
+    assert findings(masked(**words), Config(media=MediaSection(mask_style=style))) == []
 
 
 def test_shipped_flows_do_not_keep_the_service_from_starting_and_are_not_offered(tmp_path):
@@ -145,16 +134,17 @@ def test_own_flows_are_findings_of_the_check_and_keep_the_service_from_starting(
 def test_a_route_to_a_flow_that_is_not_kept_is_a_finding(tmp_path):
     (tmp_path / "one.yaml").write_text(TEXT)
     (tmp_path / "two.yaml").write_text(
-        TEXT.replace("id: card-tokenize-agent", "id: strict").replace(
-            "\nfields:", "\nmasking: {recording: pause}\n\nfields:"
+        TEXT.replace("id: card-tokenize-agent", "id: elsewhere").replace(
+            STEP, f"{STEP}\n    gateway: none-such"
         )
     )
-    routes = [RouteSection(dialled="*", agent="agent", capture="strict")]
+    routes = [RouteSection(dialled="*", agent="agent", capture="elsewhere")]
     config = Config(capture=CaptureSection(flows_directory=str(tmp_path)), routes=routes)
 
     (finding,) = start.check(config, tmp_path)
 
-    assert finding.startswith("routes[0].capture: flow strict: masking.recording")
+    assert finding.startswith("routes[0].capture: flow elsewhere: steps.")
+    assert ".gateway: no gateway is named 'none-such'" in finding
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from dtmf_shield.base.config import Config, GatewaySection
 from dtmf_shield.base.errors import OperatorError
-from dtmf_shield.model.messages import GatewayResolved, GatewaySettings
+from dtmf_shield.model.gateway import GatewaySettings
+from dtmf_shield.model.messages import GatewayResolved
 from dtmf_shield.service import gateway_names as naming
 from dtmf_shield.service.dev_certificates import ensure_dev_certificates
 from dtmf_shield.service.gateway_names import GatewayNames, addresses_of

@@ -4,10 +4,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from dtmf_shield.media.io.rings import ShardEvent
+from dtmf_shield.media.masker import MODE_CAPTURE, SHIELD_STATE_DTYPE, STYLES, set_style
 from dtmf_shield.media.recorder import RecordingFinished
-from dtmf_shield.media.session.commands import COMMAND_PLAY
+from dtmf_shield.media.session.commands import COMMAND_PLAY, COMMAND_RECORD, COMMAND_SHIELD
 from dtmf_shield.media.session.hints import HINT_NOISY_LINE, HINT_SHORT_TONES, HINT_WEAK_TONES
 from dtmf_shield.media.session.legs import EVENT_LINE_HINT, LEG_DTYPE
 from dtmf_shield.media.session.playing import PLAY_BARGE_IN, PLAY_FIRST, PLAY_LAST
@@ -22,8 +24,10 @@ from dtmf_shield.model.messages import (
     PromptEnd,
     PromptEnded,
     RecordingClosed,
+    SetShield,
     StartRecording,
 )
+from dtmf_shield.model.stream import MaskStyle, ShieldMode, Strictness
 from dtmf_shield.service.media_calls import MediaCalls
 from dtmf_shield.service.prompts.pool import PromptPool
 
@@ -50,9 +54,10 @@ class Writer:
         self.stopped.append((row, generation))
 
 
-def make_calls():
+def make_calls(style="noise"):
     shard, writer, told = Shard(), Writer(), []
-    tables = SimpleNamespace(legs=np.zeros(4, LEG_DTYPE))
+    tables = SimpleNamespace(legs=np.zeros(4, LEG_DTYPE), shields=np.zeros(4, SHIELD_STATE_DTYPE))
+    set_style(tables.shields, style)
     pool = PromptPool(np.zeros(800, np.int16), np.zeros(1_600, np.int16))
     calls = MediaCalls(shard, tables, writer, told.append, told.append, pool)
     pool.add("hello", np.ones(320, np.int16), np.ones(640, np.int16))
@@ -133,3 +138,67 @@ def test_a_hint_of_the_shard_becomes_a_word_to_control():
         LineHinted(CallId("a"), LegRole.CALLER, hint)
         for hint in (Hint.SHORT_TONES, Hint.WEAK_TONES, Hint.NOISY_LINE)
     ]
+
+
+# --- how strictly a leg is masked ------------------------------------------------------------------------
+
+
+def shielded(calls, role, **words):
+    strictness = Strictness(**words)
+    calls.control_message(SetShield(CallId("a"), 1, role, ShieldMode.CAPTURE, strictness))
+
+
+def numbers_of(shard, kind):
+    return [(leg, numbers) for posted, leg, _, numbers, _ in shard.posted if posted == kind]
+
+
+@pytest.mark.parametrize(
+    ("server", "asked", "holds"),
+    [
+        ("noise", None, "noise"),
+        ("noise", MaskStyle.SILENCE, "silence"),
+        ("tone", MaskStyle.NOISE, "noise"),
+        ("beep", MaskStyle.SILENCE, "silence"),
+        ("beep", MaskStyle.TONE, "beep"),
+        ("noise", MaskStyle.TONE, "noise"),
+        ("silence", MaskStyle.NOISE, "silence"),
+        ("silence", MaskStyle.TONE, "silence"),
+    ],
+)
+def test_of_the_servers_style_and_a_captures_the_one_that_tells_less_holds(server, asked, holds):
+    shard, _tables, _writer, _told, calls = make_calls(server)
+    calls.control_message(OpenCall(CallId("a"), 1))
+
+    shielded(calls, LegRole.CALLER, style=asked)
+
+    assert numbers_of(shard, COMMAND_SHIELD) == [(2, (MODE_CAPTURE, 1 + STYLES[holds], 0, 0))]
+
+
+def test_each_leg_is_told_for_itself_and_the_next_word_ends_it():
+    shard, _tables, _writer, _told, calls = make_calls()
+    calls.control_message(OpenCall(CallId("a"), 1))
+
+    shielded(calls, LegRole.CALLER, withheld=True)
+    shielded(calls, LegRole.AGENT, unrecorded=True)
+    shielded(calls, LegRole.CALLER)
+
+    noise = 1 + STYLES["noise"]
+    assert numbers_of(shard, COMMAND_SHIELD) == [
+        (2, (MODE_CAPTURE, noise, 1, 0)),
+        (3, (MODE_CAPTURE, noise, 0, 1)),
+        (2, (MODE_CAPTURE, noise, 0, 0)),
+    ]
+
+
+def test_a_recording_that_begins_in_a_pause_begins_paused():
+    shard, _tables, _writer, _told, calls = make_calls()
+    for call, row in (("a", 1), ("b", 0)):
+        calls.control_message(OpenCall(CallId(call), row))
+    shielded(calls, LegRole.CALLER, unrecorded=True)
+    shielded(calls, LegRole.AGENT, unrecorded=True)
+    shielded(calls, LegRole.AGENT)
+
+    for call, row in (("a", 1), ("b", 0)):
+        calls.control_message(StartRecording(CallId(call), row, "/nowhere/a.wav"))
+
+    assert numbers_of(shard, COMMAND_RECORD) == [(2, (1, 0)), (0, (0, 0))]

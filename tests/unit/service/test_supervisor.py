@@ -7,6 +7,7 @@ import pytest
 
 from dtmf_shield.base.config import Config
 from dtmf_shield.base.errors import OperatorError
+from dtmf_shield.model.gateway import GatewaySettings
 from dtmf_shield.model.messages import (
     ConfigureCde,
     ConfigureControl,
@@ -15,7 +16,6 @@ from dtmf_shield.model.messages import (
     Drained,
     FlowsServed,
     GatewayResolved,
-    GatewaySettings,
     PeerConnected,
     PeerLost,
     ProcessName,

@@ -10,7 +10,8 @@ from typing import Final
 
 import dtmf_shield.cde.card as card_module
 from dtmf_shield.account_data import slots
-from dtmf_shield.cde.capture import Capture, CaptureMessage
+from dtmf_shield.cde.capture import Capture
+from dtmf_shield.cde.capture_news import CaptureMessage
 from dtmf_shield.cde.capture_table import ASKING, ENDED
 from dtmf_shield.cde.card import IinTable
 from dtmf_shield.flow.engine.commands import Collect, OpenMenu

@@ -9,7 +9,7 @@ from dtmf_shield.cde.gateways.base import CardInSlot, Order, build_body
 from dtmf_shield.cde.gateways.language import CARD, KEY, REFERENCE, TOKEN, Operation, Template
 from dtmf_shield.cde.gateways.template import TemplateConnector, open_connector
 from dtmf_shield.cde.gateways.template_file import find_template
-from dtmf_shield.model.messages import GatewaySettings
+from dtmf_shield.model.gateway import GatewaySettings
 from dtmf_shield.model.payment import OperationKind
 
 NUMBER = b"4242424242424242"
