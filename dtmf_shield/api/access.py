@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Final, cast
 
 from fastapi import Depends, Header, Request
@@ -21,6 +21,7 @@ from dtmf_shield.api.idempotency import StoredAnswers
 from dtmf_shield.api.identity.one_time_login import COOKIE, OneTimeLogin
 from dtmf_shield.api.identity.principal import EVERY_ROLE, Principal, Role
 from dtmf_shield.api.ports import CallDesk
+from dtmf_shield.api.ports.reports import NoReports, ReportBook
 from dtmf_shield.api.problem import ApiRefusal
 from dtmf_shield.base.clock import Clock
 
@@ -38,6 +39,7 @@ class ApiContext:
     ring: EventRing
     answers: StoredAnswers
     clock: Clock
+    reports: ReportBook = field(default_factory=NoReports)
 
 
 def context_of(request: Request) -> ApiContext:

@@ -16,6 +16,7 @@ from dtmf_shield.api.idempotency import StoredAnswers
 from dtmf_shield.api.identity.one_time_login import OneTimeLogin
 from dtmf_shield.api.pages import pages
 from dtmf_shield.api.ports import CallDesk
+from dtmf_shield.api.ports.reports import NoReports, ReportBook
 from dtmf_shield.api.resources import ROUTERS
 from dtmf_shield.api.views import Snapshot
 from dtmf_shield.base.clock import Clock
@@ -31,6 +32,7 @@ def create_app(
     api_key: str | None = None,
     clock: Clock | None = None,
     heartbeat_s: float = HEARTBEAT_S,
+    reports: ReportBook | None = None,
 ) -> FastAPI:
     """Return the application over ``desk``. Without ``api_key`` only the one-time login opens it."""
     clock = clock or SystemClock()
@@ -39,7 +41,9 @@ def create_app(
     app = FastAPI(
         title="dtmf-shield", version=API_VERSION, docs_url=None, redoc_url=None, redirect_slashes=False
     )
-    app.state.context = ApiContext(desk, login, api_key, ring, StoredAnswers(clock), clock)
+    app.state.context = ApiContext(
+        desk, login, api_key, ring, StoredAnswers(clock), clock, reports=reports or NoReports()
+    )
     for router in (*ROUTERS, pages):
         app.include_router(router)
     problem.install(app)

@@ -2,6 +2,6 @@
 
 from typing import Final
 
-from dtmf_shield.api.resources import calls, captures, events, flows, probes
+from dtmf_shield.api.resources import calls, captures, events, flows, probes, reports
 
-ROUTERS: Final = tuple(module.router for module in (calls, captures, flows, events, probes))
+ROUTERS: Final = tuple(module.router for module in (calls, captures, flows, events, reports, probes))
