@@ -141,7 +141,13 @@ function shortcut(event) {
 }
 
 function showMenu(person, language) {
-  at("menu").show({ person, pages: pagesOf(person), here: "agent", language, mayLeave: false });
+  at("menu").show({ person, pages: pagesOf(person), here: "agent", language, mayLeave: Boolean(person) });
+}
+
+async function leave() {
+  const words = await send("/v1/logout", {});
+  if (words) tell(words);
+  else location.assign("/ui/");
 }
 
 async function begin() {
@@ -156,6 +162,7 @@ async function begin() {
     showMenu(person, event.detail);
     update(state);
   });
+  at("menu").addEventListener("leave", leave);
   at("start").addEventListener("submit", start);
   at("flow").addEventListener("change", () => problem(""));
   at("again").addEventListener("click", again);

@@ -9,7 +9,9 @@ class PageMenu extends HTMLElement {
   connectedCallback() {
     if (this.firstChild) return;
     this.name = make("span", "name");
-    this.opener = make("summary", "", icon("person"), this.name, icon("down"));
+    this.opener = make("button", "opener", icon("person"), this.name, icon("down"));
+    Object.assign(this.opener, { type: "button", id: "menu-opener" });
+    this.opener.setAttribute("aria-controls", "menu-panel");
     this.pages = make("nav", "pages");
     this.language = this.#choice("language", languageOptions());
     this.look = this.#choice("look", LOOKS.map((name) => new Option(name, name)));
@@ -17,12 +19,13 @@ class PageMenu extends HTMLElement {
     this.leave.type = "button";
     this.leave.id = "leave";
     this.panel = make("div", "panel", this.pages, this.language, this.look, this.leave);
-    this.details = make("details", "menu", this.opener, this.panel);
-    this.append(this.details);
-    this.#closing();
-    const look_ = this.look.lastChild;
-    look_.value = look();
-    look_.addEventListener("change", () => { wear(look_.value); rememberLook(look_.value); });
+    this.panel.id = "menu-panel";
+    this.append(this.opener, this.panel);
+    this.#open(false);
+    this.#openAndClose();
+    const chosen = this.look.lastChild;
+    chosen.value = look();
+    chosen.addEventListener("change", () => { wear(chosen.value); rememberLook(chosen.value); });
     this.language.lastChild.addEventListener("change", (event) => {
       this.dispatchEvent(new CustomEvent("language", { detail: event.target.value }));
     });
@@ -57,15 +60,23 @@ class PageMenu extends HTMLElement {
     return make("div", "ask", label, select);
   }
 
-  #closing() {
+  #open(open) {
+    this.panel.hidden = !open;
+    this.opener.setAttribute("aria-expanded", String(open));
+  }
+
+  // Whoever goes on elsewhere has done with it: it never covers what has the focus.
+  #openAndClose() {
+    this.opener.addEventListener("click", () => this.#open(this.panel.hidden));
     this.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || !this.details.open) return;
-      this.details.open = false;
+      if (event.key !== "Escape" || this.panel.hidden) return;
+      event.stopPropagation();
+      this.#open(false);
       this.opener.focus();
     });
-    document.addEventListener("click", (event) => { if (!this.contains(event.target)) this.details.open = false; });
+    document.addEventListener("click", (event) => { if (!this.contains(event.target)) this.#open(false); });
     this.addEventListener("focusout", (event) => {
-      if (event.relatedTarget && !this.contains(event.relatedTarget)) this.details.open = false;
+      if (event.relatedTarget && !this.contains(event.relatedTarget)) this.#open(false);
     });
   }
 }
