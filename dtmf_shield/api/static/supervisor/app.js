@@ -83,7 +83,7 @@ function open(id) {
   else if (id) rowButton(id)?.focus();
 }
 
-const rowButton = (id) => at("rows").querySelector(`[data-call="${CSS.escape(id)}"] .opener`);
+const rowButton = (id) => at("rows").querySelector(`[data-call="${CSS.escape(id)}"] .row-opener`);
 
 function close() {
   if (state.chosen) open(state.chosen);
@@ -104,7 +104,7 @@ function filter() {
 // Up and down go from row to row; the rows themselves are reached by Tab as everything is.
 function walk(event) {
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  const buttons = [...at("rows").querySelectorAll(".opener")];
+  const buttons = [...at("rows").querySelectorAll(".row-opener")];
   const here = buttons.indexOf(event.target);
   const next = event.key === "Home" ? 0 : event.key === "End" ? buttons.length - 1 : here + (step ?? 0);
   if (here < 0 || (!step && !["Home", "End"].includes(event.key)) || !buttons[next]) return;
@@ -177,7 +177,7 @@ function showView() {
 }
 
 function showMenu(person, language) {
-  at("menu").show({ person, pages: pagesOf(person), here: "supervisor", language, mayLeave: false });
+  at("menu").show({ person, pages: pagesOf(person), here: "supervisor", language, mayLeave: Boolean(person) });
 }
 
 function listen() {

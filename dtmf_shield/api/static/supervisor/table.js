@@ -46,7 +46,7 @@ function drawSums(state, act) {
     ["shield", t("supervisor.sum.of", { count: sums.open - sums.trouble, of: sums.open }),
       sums.trouble ? tCount("supervisor.sum.trouble", sums.trouble) : t(sure ? "supervisor.sum.fine" : "supervisor.sum.unsure"), shield],
     ["line", String(sums.hinted), t("supervisor.sum.hinted"), sums.hinted ? "warn" : ""],
-    ["gateway", t(`supervisor.gateway.${state.service.gateway}`), t("supervisor.sum.gateway"), gateway],
+    ["gateway", t(`supervisor.gateway.${state.service.gateway}`), t("supervisor.sum.gateway.note"), gateway],
   ];
   const language = t("supervisor.sum.calls");
   for (const [name] of tiles) if (!at(`sum-${name}`)) at("summary").append(newTile(name, act));
@@ -109,7 +109,7 @@ function newRow(id, act) {
   const row = make("tr", "");
   row.dataset.call = id;
   row.setAttribute("role", "row");
-  const button = make("button", "opener", "");
+  const button = make("button", "row-opener", "");
   button.type = "button";
   button.addEventListener("click", (event) => { event.stopPropagation(); act.open(id); });
   row.addEventListener("click", () => act.open(id));
