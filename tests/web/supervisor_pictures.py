@@ -1,4 +1,4 @@
-"""The pictures of docs/operating/supervisor.md: ``python -m tests.web.supervisor_pictures``, from the repository's root."""
+"""The pictures of docs/operating/supervisor.md: ``python -m tests.web.supervisor_pictures`` from the root."""
 
 from __future__ import annotations
 

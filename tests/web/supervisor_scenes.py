@@ -1,4 +1,4 @@
-"""What a supervisor meets: houses of many calls in every state, and reports of some weeks; made by the product's views."""
+"""What a supervisor meets: houses of many calls in every state, reports of weeks; made by the product's views."""
 
 from __future__ import annotations
 
@@ -81,7 +81,13 @@ def over(result: CaptureResult, call_id: str = "c1") -> CallView:
     call = ended(result)
     capture = None if call.capture is None else of_call(call.capture, CallId(call_id))
     return call.model_copy(
-        update={"id": CallId(call_id), "state": CallState.ENDED, "shield": OFF, "capture": capture, "agent": AGENTS[0]}
+        update={
+            "id": CallId(call_id),
+            "state": CallState.ENDED,
+            "shield": OFF,
+            "capture": capture,
+            "agent": AGENTS[0],
+        }
     )
 
 
@@ -113,7 +119,7 @@ def weeks(days: int = 30, until: date | None = None) -> ReportCounts:
             FieldCount("cvv", FieldKind.SECURITY_CODE.value, 1_655, 1_702),
         ),
         seconds=tuple(
-            (field, second, max(1, round(200 * 0.9 ** abs(second - middle))))
+            (field, second, max(1, round(55 * 0.9 ** abs(second - middle) * 24 / middle)))
             for field, middle in (("pan", 24), ("expiry", 8), ("cvv", 6))
             for second in range(2, middle * 2)
         ),
@@ -121,5 +127,8 @@ def weeks(days: int = 30, until: date | None = None) -> ReportCounts:
             ("pan", "luhn", 260), ("pan", "timeout", 96), ("pan", "too_short", 54),
             ("expiry", "format", 41), ("expiry", "expired", 29), ("cvv", "too_short", 47),
         ),
-        gone=(("card-payment", "ask_card", 74), ("card-payment", "ask_code", 21), ("card-on-file", "ask_card", 12), ("card-payment", "", 2)),
+        gone=(
+            ("card-payment", "ask_card", 74), ("card-payment", "ask_code", 21),
+            ("card-on-file", "ask_card", 12), ("card-payment", "", 2),
+        ),
     )  # fmt: skip

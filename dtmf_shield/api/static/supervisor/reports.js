@@ -8,9 +8,10 @@ import { options } from "./table.js";
 const at = (id) => document.getElementById(id);
 const RANGES_DAYS = [1, 7, 30, 90, 365];
 const FIRST_RANGE_DAYS = 30;
+const COLUMNS_IN_A_LINE = 4;
 const DAY_MS = 86_400_000;
 
-const locale = () => document.documentElement.lang;
+const locale = () => navigator.languages.find((tag) => tag.startsWith(`${document.documentElement.lang}-`)) ?? document.documentElement.lang;
 const number = (value) => new Intl.NumberFormat(locale()).format(value);
 const percent = (value) => new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 1 }).format(value);
 const wholePercent = (value) => new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 0 }).format(value);
@@ -102,10 +103,9 @@ function nothing() {
 function parts(report, query) {
   return [
     tiles(report),
-    make("div", "charts", dayChart(report), rateChart(report)),
-    make("div", "charts", outcomes(report), abandoned(report)),
+    make("div", "charts even", dayChart(report), rateChart(report)),
+    make("div", "charts", outcomes(report), make("div", "stack", groups(report.flows, "flow"), groups(report.agents, "agent"), abandoned(report))),
     fields(report),
-    make("div", "charts", groups(report.flows, "flow"), groups(report.agents, "agent")),
     downloads(query, report),
   ];
 }
@@ -162,24 +162,43 @@ function table(title, heads, rows) {
   const head = make("tr", "", ...heads.map((words, place) => cell("th", words, place ? "number" : "", "col")));
   const body = rows.map((cells) => make("tr", "", ...cells.map((inside, place) => cell(place ? "td" : "th", inside, place ? "number" : "", "row"))));
   const drawn = make("table", "numbers", make("caption", "unseen", title), make("thead", "", head), make("tbody", "", ...body));
-  const scroller = make("div", "scroll", drawn);
-  return scroller;
+  if (heads.length > COLUMNS_IN_A_LINE) asCards(drawn, heads);
+  return make("div", "scroll", drawn);
 }
 
+// On a narrow screen each row is a card: a table that is drawn so stays one for ears by its roles.
+function asCards(drawn, heads) {
+  drawn.classList.add("wide");
+  drawn.setAttribute("role", "table");
+  for (const group of drawn.querySelectorAll("thead, tbody")) group.setAttribute("role", "rowgroup");
+  for (const row of drawn.querySelectorAll("tr")) {
+    row.setAttribute("role", "row");
+    [...row.children].forEach((one, place) => {
+      one.setAttribute("role", one.tagName === "TD" ? "cell" : one.scope === "col" ? "columnheader" : "rowheader");
+      if (one.tagName === "TD" && typeof heads[place] === "string") one.dataset.label = heads[place];
+    });
+  }
+}
+
+const drawnHead = () => make("span", "unseen", t("supervisor.drawn"));
+
 function cell(tag, inside, className, scope) {
-  const node = make(tag, inside instanceof Node ? "bar-holder" : className, inside);
+  const node = make(tag, inside instanceof SVGElement ? "bar-holder" : className, inside);
   if (tag === "th") node.scope = scope;
   return node;
 }
+
+// Some words of the agent's page speak to the agent.
+const resultName = (result) => (has(`supervisor.result.${result}`) ? t(`supervisor.result.${result}`) : t(`result.${result}`));
 
 function outcomes(report) {
   const most = Math.max(1, ...report.outcomes.map(({ captures }) => captures));
   const sorted = [...report.outcomes].sort((one, other) => other.captures - one.captures);
   const rows = sorted.map(({ result, captures }) => [
-    t(`result.${result}`), bar(captures / most, resultLook(result)), number(captures), report.ended ? percent(captures / report.ended) : "–",
+    resultName(result), bar(captures / most, resultLook(result)), number(captures), report.ended ? percent(captures / report.ended) : "–",
   ]);
   const title = t("supervisor.chart.outcomes");
-  return card(title, table(title, [t("supervisor.cause"), "", t("supervisor.captures"), t("supervisor.share")], rows));
+  return card(title, table(title, [t("supervisor.cause"), drawnHead(), t("supervisor.captures"), t("supervisor.share")], rows));
 }
 
 function abandoned(report) {
@@ -189,7 +208,7 @@ function abandoned(report) {
   const rows = report.abandoned.map(({ flow, step, captures }) => [
     `${step ? step.replaceAll("_", " ") : t("supervisor.step.unknown")} · ${flow}`, bar(captures / most, "warn"), number(captures),
   ]);
-  return card(title, make("p", "quiet", t("supervisor.abandoned.note")), table(title, [t("supervisor.step"), "", t("supervisor.captures")], rows));
+  return card(title, make("p", "quiet", t("supervisor.abandoned.note")), table(title, [t("supervisor.step"), drawnHead(), t("supervisor.captures")], rows));
 }
 
 function fields(report) {
@@ -202,7 +221,7 @@ function fields(report) {
     bar((field.p90_s ?? 0) / most, "busy"), new Intl.NumberFormat(locale(), { minimumFractionDigits: 2 }).format(field.attempts_mean), refusals(field),
   ]);
   const heads = ["field", "asked", "accepted", "median", "p90", "", "attempts", "refused"];
-  const drawn = table(title, heads.map((name) => (name ? t(`supervisor.field.${name}`) : "")), rows);
+  const drawn = table(title, heads.map((name) => (name ? t(`supervisor.field.${name}`) : drawnHead())), rows);
   return card(title, make("p", "quiet", t("supervisor.fields.note")), drawn);
 }
 
@@ -218,7 +237,7 @@ function groups(all, kind) {
     group.name || t("supervisor.agent.none"), number(group.begun), number(group.succeeded), number(group.failed), number(group.unknown),
     group.success_rate === null ? "–" : percent(group.success_rate), bar(group.success_rate ?? 0, "good"),
   ]);
-  const heads = [t(`supervisor.filter.${kind}`), t("supervisor.tile.begun"), t("supervisor.succeeded"), t("supervisor.failed"), t("supervisor.unknown"), t("supervisor.tile.rate"), ""];
+  const heads = [t(`supervisor.filter.${kind}`), t("supervisor.tile.begun"), t("supervisor.succeeded"), t("supervisor.failed"), t("supervisor.unknown"), t("supervisor.tile.rate"), drawnHead()];
   return card(title, table(title, heads, rows));
 }
 

@@ -134,7 +134,8 @@ function drawRow(row, state, call) {
   for (const name of COLUMNS) cells[name].dataset.label = t(`supervisor.column.${name}`);
   const button = cells.caller.firstChild;
   button.setAttribute("aria-expanded", String(chosen));
-  setWords(button, callerWords(call));
+  const caller = call.caller_masked === "anonymous" ? t("fact.unnumbered") : call.caller_masked;
+  redraw(button, `${caller} ${callerWords(call)}`, () => [shownAs(caller), make("span", "unseen", callerWords(call))]);
   chip(cells.state, STATE_LOOKS[call.state] ?? "busy", t(`call.${call.state}`), false);
   setWords(cells.agent, call.agent || t("supervisor.agent.none"));
   cells.agent.classList.toggle("none", !call.agent);
@@ -154,11 +155,14 @@ function chip(cell, look, words, pictured) {
   redraw(cell, `${look} ${words}`, () => [make("span", `chip ${look}`, ...(pictured ? [icon(look)] : []), words)]);
 }
 
-function dash(words) {
-  const mark = make("span", "none", "–");
+// For eyes alone: ears are told in words beside it.
+function shownAs(text, className = "") {
+  const mark = make("span", className, text);
   mark.setAttribute("aria-hidden", "true");
-  return make("span", "", mark, make("span", "unseen", words));
+  return mark;
 }
+
+const dash = (words) => make("span", "", shownAs("–", "none"), make("span", "unseen", words));
 
 // [look, words] of what happens in a call's capture, null where there was none.
 export function stepWords(call) {
