@@ -14,7 +14,7 @@ from tests.web.desk_site import DeskSite
 from tests.web.supervisor_scenes import house, weeks
 
 OUT: Final = Path(__file__).parents[2] / "docs" / "operating" / "supervisor"
-DESK: Final = {"width": 1440, "height": 860}
+DESK: Final = {"width": 1600, "height": 900}
 TELEPHONE: Final = {"width": 340, "height": 760}
 FLOW: Final = FlowView(id="card-payment", title="Card payment", agent_pays=True)
 CALLS: Final = 14
@@ -45,7 +45,7 @@ def pictures(browser: Browser, site: DeskSite) -> None:
     page = browser.new_page(viewport=DESK, locale="en-GB")
     page.goto(site.login_url())
     show_live(page, site, CALLS)
-    page.locator("#rows .row-opener").nth(3).click()
+    page.locator("#rows .row-opener").nth(1).click()
     page.wait_for_timeout(300)
     page.screenshot(path=OUT / "live.png", animations="disabled")
     show_reports(page, site)

@@ -40,7 +40,7 @@ class ReportChart extends HTMLElement {
     this.data = data;
     this.drawn = 0;
     this.canvas = make("div", "canvas");
-    const parts = [make("h3", "chart-title", data.title)];
+    const parts = [make("h2", "chart-title", data.title)];
     if (data.series.length > 1) parts.push(legend(data.series));
     const opener = make("summary", "", data.tableWords);
     opener.setAttribute("aria-label", `${data.tableWords}: ${data.title}`);

@@ -16,7 +16,8 @@ const number = (value) => new Intl.NumberFormat(locale()).format(value);
 const percent = (value) => new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 1 }).format(value);
 const wholePercent = (value) => new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 0 }).format(value);
 const dayWords = (day) => new Intl.DateTimeFormat(locale(), { day: "numeric", month: "short", timeZone: "UTC" }).format(new Date(`${day}T00:00Z`));
-const seconds = (value) => (value === null ? "–" : t("supervisor.seconds", { count: number(value) }));
+const SECONDS = { style: "unit", unit: "second", unitDisplay: "short" };
+const seconds = (value) => (value === null ? "–" : new Intl.NumberFormat(locale(), SECONDS).format(value));
 const iso = (ms) => new Date(ms).toISOString().slice(0, 10);
 
 export function reportsView() {
@@ -110,7 +111,7 @@ function parts(report, query) {
   ];
 }
 
-const card = (title, ...children) => make("section", "card part-card", make("h3", "chart-title", title), ...children);
+const card = (title, ...children) => make("section", "card part-card", make("h2", "chart-title", title), ...children);
 
 function tiles(report) {
   const unknown = report.outcomes.find(({ result }) => result === "unknown").captures;
