@@ -119,7 +119,7 @@ def weeks(days: int = 30, until: date | None = None) -> ReportCounts:
             FieldCount("cvv", FieldKind.SECURITY_CODE.value, 1_655, 1_702),
         ),
         seconds=tuple(
-            (field, second, max(1, round(55 * 0.9 ** abs(second - middle) * 24 / middle)))
+            (field, second, max(1, round(48 * 0.9 ** abs(second - middle) * 24 / middle)))
             for field, middle in (("pan", 24), ("expiry", 8), ("cvv", 6))
             for second in range(2, middle * 2)
         ),

@@ -44,7 +44,7 @@ class ReportChart extends HTMLElement {
     if (data.series.length > 1) parts.push(legend(data.series));
     const opener = make("summary", "", data.tableWords);
     opener.setAttribute("aria-label", `${data.tableWords}: ${data.title}`);
-    parts.push(this.canvas, make("details", "as-table", opener, make("div", "scroll", tableOf(data))));
+    parts.push(this.canvas, make("details", "as-table", opener, scroller(data)));
     this.replaceChildren(...parts);
     this.#draw();
   }
@@ -61,6 +61,14 @@ class ReportChart extends HTMLElement {
 }
 
 customElements.define("report-chart", ReportChart);
+
+// Where the table is wider than its card, the arrows move it.
+function scroller(data) {
+  const box = make("div", "scroll", tableOf(data));
+  const look = { tabindex: 0, role: "region", "aria-label": data.title };
+  for (const [name, value] of Object.entries(look)) box.setAttribute(name, value);
+  return box;
+}
 
 function legend(series) {
   return make("ul", "legend", ...series.map(({ name, look }) => {

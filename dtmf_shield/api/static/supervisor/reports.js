@@ -16,7 +16,7 @@ const number = (value) => new Intl.NumberFormat(locale()).format(value);
 const percent = (value) => new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 1 }).format(value);
 const wholePercent = (value) => new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 0 }).format(value);
 const dayWords = (day) => new Intl.DateTimeFormat(locale(), { day: "numeric", month: "short", timeZone: "UTC" }).format(new Date(`${day}T00:00Z`));
-const SECONDS = { style: "unit", unit: "second", unitDisplay: "short" };
+const SECONDS = { style: "unit", unit: "second", unitDisplay: "narrow" };
 const seconds = (value) => (value === null ? "–" : new Intl.NumberFormat(locale(), SECONDS).format(value));
 const iso = (ms) => new Date(ms).toISOString().slice(0, 10);
 
