@@ -9,16 +9,13 @@ from dtmf_shield.api.views import FlowView, ServiceView, ShieldState
 from dtmf_shield.model.capture import CaptureResult, CaptureState
 from dtmf_shield.model.ids import CallId
 from tests.web.accessibility import axe_findings
-from tests.web.digit_search import places_with_digits
 from tests.web.layout import cut_off, focused, overflow_px, unmarked_controls
 from tests.web.pictures import page_picture
 from tests.web.scenes import all_valid, at_gateway, keying, talking
 from tests.web.supervisor_scenes import FAULT, SHIELDED, house, of_call, over, weeks
-from tests.web.whole_site import request_keys
 
 DRAWN_LIMIT_MS = 10_000
 NARROW, WIDE = (320, 700), (1280, 900)
-PAN = "5555555555554444"
 TABS_MAX = 40
 
 
@@ -316,32 +313,6 @@ def test_every_result_has_its_line_and_unknown_is_none_of_the_declined(site, boa
     texts = lines.locator("th").all_inner_texts()
     assert len(set(texts)) == len(CaptureResult)
     assert "Result unknown, being checked" in texts
-
-
-@pytest.mark.xdist_group("whole")
-def test_nothing_of_a_keyed_card_reaches_a_supervisor_and_the_capture_is_in_the_report(
-    whole_site, whole_visitor
-):
-    page = whole_visitor.page
-    home = page.url
-    page.goto(f"{home.partition('/ui/')[0]}/ui/supervisor/")
-    with whole_site.call() as (caller, call_id):
-        page.locator(f"#rows [data-call='{call_id}'] .row-opener").click()
-        page.locator("#start-button:not([aria-disabled='true'])").click()
-        whole_site.key_card(caller, call_id, PAN)
-        whole_site.service.wait_for_outcome(call_id)
-        expect(page.locator("#outcome")).to_be_visible()
-    page.locator("#tab-reports").click()
-    expect(page.locator("#chart-days")).to_be_visible()
-    expect(page.locator("#report")).to_contain_text("Card number")
-    known = whole_visitor.everything()
-    page.goto(home)
-
-    assert PAN[-4:] in known["dom"]
-    drawn = whole_site.random_names() | {cookie["value"] for cookie in whole_visitor.context.cookies()}
-    drawn |= {event["eventId"].rpartition("-")[0] for event in whole_visitor.events} - {""}
-    drawn |= request_keys(whole_visitor.network)
-    assert places_with_digits(PAN, known, drawn) == []
 
 
 def test_an_ended_call_stays_looked_at(site, board):
