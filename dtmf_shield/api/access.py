@@ -25,6 +25,7 @@ from dtmf_shield.api.ports.audit import AuditReader, NoAudit
 from dtmf_shield.api.ports.nodes import NodeDesk, NoNodes
 from dtmf_shield.api.ports.payments import NoPayments, PaymentDesk
 from dtmf_shield.api.ports.recordings import NoRecordings, RecordingDesk
+from dtmf_shield.api.ports.reports import NoReports, ReportBook
 from dtmf_shield.api.ports.webhooks import NoWebhooks, WebhookDesk
 from dtmf_shield.api.problem import ApiRefusal
 from dtmf_shield.api.site import Site
@@ -56,6 +57,7 @@ class ApiContext:
     webhooks: WebhookDesk = field(default_factory=NoWebhooks)
     nodes: NodeDesk = field(default_factory=NoNodes)
     audit: AuditReader = field(default_factory=NoAudit)
+    reports: ReportBook = field(default_factory=NoReports)
     denied: dict[tuple[str, str], float] = field(default_factory=dict)
     """When a denial of this person on this route is told again, monotonic seconds."""
 

@@ -22,6 +22,7 @@ from dtmf_shield.api.ports.audit import AuditReader, NoAudit
 from dtmf_shield.api.ports.nodes import NodeDesk, NoNodes
 from dtmf_shield.api.ports.payments import NoPayments, PaymentDesk
 from dtmf_shield.api.ports.recordings import NoRecordings, RecordingDesk
+from dtmf_shield.api.ports.reports import NoReports, ReportBook
 from dtmf_shield.api.ports.webhooks import NoWebhooks, WebhookDesk
 from dtmf_shield.api.resources import ROUTERS, probes
 from dtmf_shield.api.site import LOOPBACK, Site
@@ -45,6 +46,7 @@ def create_app(
     webhooks: WebhookDesk | None = None,
     nodes: NodeDesk | None = None,
     audit: AuditReader | None = None,
+    reports: ReportBook | None = None,
 ) -> FastAPI:
     """Return the application over ``desk``, open to whom ``identity`` knows, under the name of ``site``."""
     clock = clock or SystemClock()
@@ -70,6 +72,7 @@ def create_app(
         webhooks=webhooks or NoWebhooks(),
         nodes=nodes or NoNodes(),
         audit=audit or NoAudit(),
+        reports=reports or NoReports(),
     )
     for router in ROUTERS:
         app.include_router(router)

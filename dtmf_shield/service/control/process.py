@@ -93,6 +93,7 @@ from dtmf_shield.service.control.identity import ControlIdentity
 from dtmf_shield.service.control.mailbox import MailboxWriter
 from dtmf_shield.service.control.media_port import MediaRows
 from dtmf_shield.service.control.recordings import file_name
+from dtmf_shield.service.control.reports import CaptureReports
 from dtmf_shield.service.control.resources import Resources
 from dtmf_shield.service.flows import findings as flow_findings
 from dtmf_shield.service.flows.versions import VERSIONS_FOLDER, FlowShelf
@@ -233,6 +234,7 @@ class ControlProcess:
         os.close(mailbox_fd)
         self._registry = Registry(self._state / "calls.sqlite3")
         self._audit = AuditTrail(self._state, self._config.audit, self._clock)
+        self._reports = CaptureReports(self._state, self._clock)
 
     async def _serve(self, message: ConfigureControl) -> None:
         self._weaker = told(give_up_common_rights())
@@ -266,6 +268,7 @@ class ControlProcess:
             self._identity.identity,
             site=self._identity.site,
             clock=self._clock,
+            reports=self._reports,
             **self._resources.ports,
         )
         # The mask of every restored call is on before its first packet is handled.
@@ -320,6 +323,7 @@ class ControlProcess:
         self._shell.close()
         self._audit.note("control_stopped")
         self._audit.close()
+        self._reports.close()
 
     def _leave(self) -> None:
         self._leaving.set()
@@ -463,22 +467,20 @@ class ControlProcess:
     def _cde_message(self, message: CdeToControl) -> None:
         now_s = self._clock.now_s()
         match message:
-            case (
-                CaptureArmed()
-                | FieldGivenUp()
-                | ChoiceMade()
-                | ChoiceRefused()
-                | ControlKeyed()
-                | KeysHinted()
-            ):
+            case FieldGivenUp():
+                self._reports.given_up(message)
+                self._core.capture_message(now_s, message)
+            case CaptureArmed() | ChoiceMade() | ChoiceRefused() | ControlKeyed() | KeysHinted():
                 self._core.capture_message(now_s, message)
             case CaptureProgress():
                 self._desk.progressed(message)
+                self._reports.progressed(message)
                 self._core.capture_message(now_s, message)
             case CaptureOutcome():
                 self._desk.finished(message)
                 self._core.capture_message(now_s, message)
                 self._audit.capture_ended(message, told_by_cde=True)
+                self._reports.ended(message)
             case StarCodeKeyed():
                 self._core.star_code_keyed(now_s, message)
             case CapturesPaused():
@@ -539,7 +541,7 @@ class ControlProcess:
             case ShieldStateChanged(call_id=call_id, role=role, mode=mode):
                 self._audit.note("shield", call=call_id, leg=role.value, mode=mode.value)
             case CaptureChanged(call_id=call_id):
-                self._audit_capture(call_id)
+                self._note_capture(call_id)
             case FlowMoved(call_id=call_id, flow_id=flow_id, step=step):
                 _log.debug("flow_step", call_id=call_id, flow=flow_id, step=step)
                 return
@@ -554,11 +556,13 @@ class ControlProcess:
                 pass  # CallStarted, CallPhaseChanged: only the view changes
         self._desk.call_changed(event.call_id)
 
-    def _audit_capture(self, call_id: CallId) -> None:
+    def _note_capture(self, call_id: CallId) -> None:
         try:
-            self._audit.capture_changed(self._core.snapshot(call_id))
+            call = self._core.snapshot(call_id)
         except CallUnknown:
             return  # The call is over: cde tells how its capture ends.
+        self._audit.capture_changed(call)
+        self._reports.capture_changed(call)
 
     def _record(self, call_id: CallId, row: int) -> None:
         recording = self._config.recording
