@@ -29,7 +29,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from bench.result import keep, parser, progress
 from dtmf_shield.api import server
-from dtmf_shield.api.identity.one_time_login import COOKIE
+from dtmf_shield.api.site import COOKIE
 from dtmf_shield.api.views import ServiceView, ShieldState
 from dtmf_shield.phone.door import Door
 from tests.interop.phones import AgentCall

@@ -16,13 +16,15 @@ from typing import Any, TypeVar
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dtmf_shield.api.app import create_app
-from dtmf_shield.api.identity.one_time_login import OneTimeLogin
+from dtmf_shield.api.identity.identity import Identity
+from dtmf_shield.api.identity.passwords import Passwords
 from dtmf_shield.api.ports import NothingToPay
 from dtmf_shield.api.server import serve
 from dtmf_shield.api.views import CallView, FlowView, ServiceView, ShieldState
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.model.ids import CaptureId
 from dtmf_shield.model.report import ReportCounts, ReportRange
+from dtmf_shield.store.identity_rows import IdentityRows
 from tests.unit.api.api_desk import MemoryDesk
 
 LIMIT_S = 10.0
@@ -84,10 +86,16 @@ class DeskSite:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self.desk = StageDesk()
-        self.login = OneTimeLogin(SystemClock())
+        # Its rows belong to the thread that serves.
+        self.identity = self.run(
+            lambda: Identity(
+                IdentityRows(None), SystemClock(), passwords=Passwords(memory_kib=8, time_cost=1)
+            )
+        )
+        self.login = self.identity.login
         self.requests: list[tuple[str, Mapping[str, str]]] = []
         self.reports = StageBook()
-        self.app = create_app(self.desk, self.login, heartbeat_s=HEARTBEAT_S, reports=self.reports)
+        self.app = create_app(self.desk, self.identity, heartbeat_s=HEARTBEAT_S, reports=self.reports)
         self.app.add_middleware(_Recorder, requests=self.requests)
         self._port = 0
         self._stop: asyncio.Event | None = None

@@ -2,8 +2,10 @@
 
 import pytest
 
-from dtmf_shield.api.identity.one_time_login import COOKIE
-from dtmf_shield.api.identity.principal import Principal, Role
+from dtmf_shield.api.identity.principal import Role
+from dtmf_shield.api.identity.sessions import OIDC
+from dtmf_shield.api.pages import PAGES
+from dtmf_shield.api.site import COOKIE
 from tests.web.accessibility import axe_findings
 from tests.web.layout import cut_off, overflow_px
 from tests.web.other_site import other_site
@@ -58,33 +60,23 @@ def test_session_is_not_valid_with_one_character_changed(site, visitor):
 
 
 @pytest.fixture
-def as_role(site, monkeypatch):
-    """Make every session of the site one of that role; the server knows more ways to become somebody than this."""
+def as_role(site, visitor):
+    """Sign the visitor in as somebody of the provider's who has that role alone."""
 
     def become(role):
-        somebody = Principal("somebody", roles=frozenset({role}), by_cookie=True, ends_s=float("inf"))
-        monkeypatch.setattr(site.login, "session", lambda cookie: somebody)
+        cookie = site.run(site.identity.sessions.open, "somebody", OIDC, (role,))
+        visitor.context.add_cookies([{"name": COOKIE, "value": cookie, "url": site.url}])
 
     return become
 
 
-@pytest.mark.parametrize("role", [Role.AUDITOR, Role.ADMIN])
-def test_page_of_another_role_is_refused(site, visitor, as_role, role):
-    went_to(visitor, site.login_url())
+@pytest.mark.parametrize("role", list(Role))
+def test_each_page_is_for_its_role_alone(site, visitor, as_role, role):
     as_role(role)
 
-    answer = went_to(visitor, f"{site.url}/ui/agent/")
+    shown = {page: went_to(visitor, f"{site.url}/ui/{page}/").status for page in PAGES}
 
-    assert answer.status == 403
-    assert visitor.page.locator("#calls").count() == 0
-
-
-def test_agent_of_that_role_is_let_in(site, visitor, as_role):
-    """The control of the test before: it is the role that decides."""
-    went_to(visitor, site.login_url())
-    as_role(Role.AGENT)
-
-    assert went_to(visitor, f"{site.url}/ui/agent/").status == 200
+    assert shown == {page: 200 if wanted is role else 403 for page, wanted in PAGES.items()}
 
 
 def test_command_of_another_sites_page_is_refused(site, visitor, play):

@@ -245,7 +245,9 @@ class Service:
     def keys(self, n: int, slot: int = SLOT) -> bytes:
         """Wait for `n` keys to be told, and return them."""
         for head in range(1, n + 1):
-            assert self.cde.receive(WAIT_S)[0] == KeysWritten(slot, GENERATION, head)
+            told = self.cde.receive(WAIT_S)[0]
+            assert told == KeysWritten(slot, GENERATION, head, heard_s=told.heard_s)
+            assert told.heard_s is not None
         start = slot * slot_layout.SLOT_BYTES + slot_layout.RING_AT
         return bytes(self.slots.view[start : start + n])
 
