@@ -199,7 +199,9 @@ def test_lone_agent_key_connects_the_agent_who_hears_no_key(
     assert heard_by_all(agent.call.heard, work) == NOTHING
     assert (agent.call.events_received, agent.call.infos_received) == ([], 0)
     assert "04242" in heard_by_all(line.call.call.sent, work)["spandsp"].replace("#", ""), "the control"
-    (handed,) = wait_until(lambda: line.audited("call_handed_over"), "the audit log says where the caller went")
+    (handed,) = wait_until(
+        lambda: line.audited("call_handed_over"), "the audit log says where the caller went"
+    )
     assert (handed["target"], handed["ok"], handed["reason"]) == ("help", 1, "answered")
 
 
