@@ -76,9 +76,10 @@ def create_app(
     )
     for router in ROUTERS:
         app.include_router(router)
-    for router in (probes.router, pages, oidc_pages):
+    open_to_all = (probes.router, pages, oidc_pages)
+    for router in open_to_all:
         app.include_router(router, dependencies=[Depends(stranger_within_limits)])
-    problem.install(app)
+    problem.install(app, (*ROUTERS, *open_to_all))
     app.add_middleware(Gate, site=site)
     app.openapi = lambda: openapi_schema(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app

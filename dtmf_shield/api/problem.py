@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import http
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from dtmf_shield.api.headers import SECURITY_HEADERS
 from dtmf_shield.api.ports import DeskRefusal
@@ -70,8 +72,10 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of ``app`` with a problem."""
+def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
+    """Answer every error of ``app`` with a problem. ``routers``: all that it includes, each with its whole prefix."""
+    every = [*app.routes, *(route for router in routers for route in router.routes)]
+    app.state.own_routes = tuple(route for route in every if isinstance(route, Route))
     app.add_exception_handler(DeskRefusal, _refusal)
     app.add_exception_handler(ApiRefusal, _refusal)
     app.add_exception_handler(RequestValidationError, _validation)
@@ -104,13 +108,21 @@ def _finding(entry: dict[str, Any]) -> str:
     )
 
 
-async def _http(_request: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     phrase = http.HTTPStatus(status).phrase
     answer = response(status, phrase.lower().replace(" ", "-"), phrase + ".")
     if isinstance(error, HTTPException) and error.headers:
         answer.headers.update(error.headers)
+    if status == http.HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = ", ".join(sorted(_methods_at(request)))
     return answer
+
+
+def _methods_at(request: Request) -> set[str]:
+    """Return every method of this address (RFC 9110 section 15.5.6); the framework tells those of its first route."""
+    path, routes = request.url.path, request.app.state.own_routes
+    return {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}
 
 
 async def _fault(_request: Request, _error: Exception) -> Response:

@@ -18,9 +18,10 @@ from dtmf_shield.api.events import (
 )
 from dtmf_shield.api.gate import BODY_BYTES_MAX
 from dtmf_shield.api.idempotency import ANSWER_LIFETIME_S
+from dtmf_shield.api.identity.principal import EVERY_ROLE, Role
 from dtmf_shield.api.limits import KEY_RATE, SESSION_RATE, STRANGER_RATE, Rate
 from dtmf_shield.api.openapi import openapi_text
-from dtmf_shield.api.resources import ROUTERS
+from dtmf_shield.api.role_table import accesses
 from dtmf_shield.api.tickets import TICKET_LIFETIME_S
 
 _BODIES: Final = {
@@ -31,6 +32,13 @@ _BODIES: Final = {
     "/v1/captures/{capture_id}/commands": {"command": "redo", "field": "cvv"},
     "/v1/payments/{operation_id}/refund": {"amount_minor": 400},
     "/v1/payments/{operation_id}/capture": {"amount_minor": 1050},
+    "/v1/login": {"name": "ada", "password": "…"},
+    "/v1/password": {"link": "…", "password": "…"},
+    "/v1/users": {"name": "ada", "roles": ["agent"], "agents": ["desk-1"]},
+    "/v1/users/{name}/commands": {"command": "disable"},
+    "/v1/sessions/commands": {"command": "sign_out", "name": "ada"},
+    "/v1/keys": {"name": "crm", "roles": ["agent", "supervisor"]},
+    "/v1/keys/{name}/commands": {"command": "revoke"},
 }
 _PLACES: Final = {
     "call_id": "$CALL",
@@ -43,6 +51,8 @@ _OPTIONS: Final = {
     "/v1/events": "-N ",
     "/v1/recordings/{recording_id}/audio": "-o call.wav ",
 }
+_SESSIONS_ALONE: Final = frozenset({"/v1/logout"})
+_KEY: Final = "idempotency-key"
 
 
 def _rate(rate: Rate) -> str:
@@ -54,16 +64,18 @@ def _header() -> str:
 
 Written from the OpenAPI document (`/openapi.json`) by `python -m dtmf_shield.api.reference`; a test compares them.
 
-**Who asks.** A program sends `Authorization: Bearer KEY`; the key is in `api.key` in the state directory. A person's
-pages have a session cookie. Each route names the roles that may use it; whoever lacks them gets 403.
+**Who asks.** A program sends `Authorization: Bearer KEY`: one that an administrator has made, or the one in `api.key`
+in the state directory. A person's pages have a session cookie, and a POST with it says where it comes from (`Origin`,
+`Sec-Fetch-Site`; browsers do). Each route names the roles that may use it; whoever lacks them gets 403. No key is an
+administrator: users and keys are a person's matter.
 
 **Never a digit.** No answer has room for a card number, by type: a field is a count, a mask, a brand, and `last4` once
 a card is accepted. A request that holds a card number is refused with 422, and neither kept nor logged.
 
-**Every POST needs `Idempotency-Key`**, 8 to 64 of `A-Z a-z 0-9 _ -`, new for each new request. The same key with the
-same body gets the answer of before, with `Idempotency-Replayed: true`, for {ANSWER_LIFETIME_S // 3_600} hours; with another body 409. The name of a
-refund, capture or void is made of the key, so that one sent again after a crash of either side is done once, at the
-gateway too.
+**Every POST but login, logout and password needs `Idempotency-Key`**, 8 to 64 of `A-Z a-z 0-9 _ -`, new for each new
+request. The same key with the same body gets the answer of before, with `Idempotency-Replayed: true`, for {ANSWER_LIFETIME_S // 3_600} hours;
+with another body 409. The name of a refund, capture or void is made of the key, so that one sent again after a crash
+of either side is done once, at the gateway too.
 
 **Errors** are `application/problem+json` (RFC 9457): `type` is `urn:dtmf-shield:problem:` and a word that stays, `title`
 a sentence for people, `findings` say which members were refused. 503 and 429 come with `Retry-After`.
@@ -91,6 +103,7 @@ The examples below need:
 
 ```sh
 API=http://127.0.0.1:8080; KEY=$(cat state/api.key)
+SESSION=cookies.txt  # of an administrator who is signed in: curl -c writes it at /v1/login
 ```
 """  # noqa: E501 - a page's text: its lines are as wide once the numbers stand in them
 
@@ -112,21 +125,23 @@ def _by_resource(entry: tuple[str, Any]) -> tuple[bool, str]:
 
 
 def roles() -> Mapping[tuple[str, str], str]:
-    """Return the roles of each route by (method, path); what is not in it is open to whoever is signed in."""
-    found = {}
-    for router in ROUTERS:
-        for route in router.routes:
-            dependencies = getattr(route, "dependant").dependencies  # noqa: B009 - of FastAPI's own routes alone
-            held = [call.roles for one in dependencies if hasattr(call := one.call, "roles")]
-            for method in getattr(route, "methods", ()) if held else ():
-                found[method, str(getattr(route, "path", ""))] = ", ".join(sorted(held[0]))
-    return found
+    """Return who may use each route, in words, by (method, path)."""
+    return {place: _who(held) for place, held in _held().items()}
+
+
+def _held() -> Mapping[tuple[str, str], frozenset[Role] | None]:
+    return {(access.method, access.path): access.roles for access in accesses()}
+
+
+def _who(held: frozenset[Role] | None) -> str:
+    if held is None:
+        return "everybody"
+    return "whoever is signed in" if held == EVERY_ROLE else ", ".join(sorted(held))
 
 
 def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     whole = (operation.get("description") or "").strip()
-    open_to_all = "everybody" if not path.startswith("/v1") else "whoever is signed in"
-    lines = [f"## `{method} {path}`\n", whole, "", f"Roles: {roles().get((method, path), open_to_all)}.", ""]
+    lines = [f"## `{method} {path}`\n", whole, "", f"Roles: {roles()[method, path]}.", ""]
     for parameter in operation.get("parameters", []):
         if parameter["in"] == "query":
             needed = "" if not parameter.get("required") else ", required"
@@ -135,7 +150,14 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
     if body is not None:
         lines.append(f"- body: {_type(body)}")
-    lines += [f"- answers: {_answers(operation['responses'])}", "", "```sh", _curl(path, method), "```", ""]
+    lines += [
+        f"- answers: {_answers(operation['responses'])}",
+        "",
+        "```sh",
+        _curl(path, method, operation),
+        "```",
+        "",
+    ]
     return "\n".join(lines)
 
 
@@ -154,15 +176,26 @@ def _schema(answer: dict[str, Any]) -> dict[str, Any]:
     return contents[0].get("schema", {}) if contents else {}
 
 
-def _curl(path: str, method: str) -> str:
+def _curl(path: str, method: str, operation: dict[str, Any]) -> str:
     address = re.sub(r"\{(\w+)\}", lambda match: _PLACES[match[1]], path)
-    command = f'curl -sS {_OPTIONS.get(path, "")}-H "Authorization: Bearer $KEY" "$API{address}"'
-    if method == "POST":
-        body = json.dumps(_BODIES.get(path, {}))
-        command += (
-            f" \\\n  -H \"Idempotency-Key: $(uuidgen)\" -H 'Content-Type: application/json' -d '{body}'"
-        )
-    return command
+    command = f'curl -sS {_OPTIONS.get(path, "")}{_proof(path, method)}"$API{address}"'
+    if method != "POST":
+        return command
+    named = {parameter["name"].lower() for parameter in operation.get("parameters", [])}
+    key = '-H "Idempotency-Key: $(uuidgen)" ' if _KEY in named else ""
+    body = json.dumps(_BODIES.get(path, {}), ensure_ascii=False)
+    return f"{command} \\\n  {key}-H 'Content-Type: application/json' -d '{body}'"
+
+
+def _proof(path: str, method: str) -> str:
+    """Return the options of curl that say who asks: a key where it may, a session where it must, or nothing."""
+    held = _held()[method, path]
+    own_page = '-H "Origin: $API" ' if method == "POST" else ""
+    if held is None:
+        return "-c $SESSION " + own_page if own_page else ""
+    if held == {Role.ADMIN} or path in _SESSIONS_ALONE:
+        return "-b $SESSION " + own_page
+    return '-H "Authorization: Bearer $KEY" '
 
 
 def _form(name: str, schema: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from dtmf_shield.api.access import signed_in
 from dtmf_shield.api.identity.principal import EVERY_ROLE, Role
 from dtmf_shield.api.pages import PAGES
-from dtmf_shield.api.resources import ROUTERS
+from dtmf_shield.api.resources import ROUTERS, probes
 
 HEADER: Final = """# Who may what
 
@@ -40,7 +40,7 @@ def accesses() -> list[Access]:
     """Return every route of the API, by path."""
     found = [
         Access(method, route.path, _roles(route.dependant))
-        for router in ROUTERS
+        for router in (*ROUTERS, probes.router)
         for route in router.routes
         if isinstance(route, APIRoute)
         for method in sorted(route.methods or ())

@@ -36,6 +36,9 @@ async def _reader(
     return principal
 
 
+_reader.roles = EVERY_ROLE  # type: ignore[attr-defined]  # each frame has its audience
+
+
 @router.get(
     "/events",
     response_class=StreamingResponse,

@@ -7,13 +7,14 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Path
 from fastapi.responses import Response
-from pydantic import AfterValidator, BaseModel, StringConstraints
+from pydantic import AfterValidator, StringConstraints
 
 from dtmf_shield.api.access import Context, OncePerKey, asker, once
 from dtmf_shield.api.identity.principal import Principal, Role
 from dtmf_shield.api.problem import documented
 from dtmf_shield.api.resources.bodies import RequestBody, no_card_number
 from dtmf_shield.api.resources.users import Agents, Roles, refused
+from dtmf_shield.api.views.words import Prose, Secret, View
 from dtmf_shield.store.identity_rows import KeyRow
 
 router = APIRouter(prefix="/v1", responses=documented())
@@ -22,19 +23,19 @@ KEY_NAME_FORM: Final = r"^[a-z][a-z0-9-]{0,31}$"
 KeyName = Annotated[str, StringConstraints(pattern=KEY_NAME_FORM), AfterValidator(no_card_number)]
 
 
-class KeyView(BaseModel):
+class KeyView(View):
     """A key, without what opens anything."""
 
-    name: str
+    name: Prose
     roles: list[Role]
-    agents: list[str] | None
+    agents: list[Prose] | None
     """Names whose calls it sees as an agent; null: every call."""
     created_at: float
     """Seconds since 1970."""
     revoked: bool
 
 
-class KeyList(BaseModel):
+class KeyList(View):
     """All keys, by name, revoked ones too. The one in the state directory is not among them."""
 
     keys: list[KeyView]
@@ -48,11 +49,11 @@ class NewKey(RequestBody):
     agents: Agents | None = None
 
 
-class KeyMade(BaseModel):
+class KeyMade(View):
     """A new key. ``secret`` is sent as ``Authorization: Bearer`` and shown this once."""
 
     key: KeyView
-    secret: str
+    secret: Secret
 
 
 class KeyCommand(enum.StrEnum):

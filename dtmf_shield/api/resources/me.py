@@ -6,35 +6,38 @@ twice does no harm.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, StringConstraints
+from pydantic import StringConstraints
 
-from dtmf_shield.api.access import Asker, Context, address_of, require_same_origin
+from dtmf_shield.api.access import Asker, Context, address_of, require_same_origin, stranger_within_limits
 from dtmf_shield.api.identity.cookies import drop_session, set_session
 from dtmf_shield.api.identity.passwords import PASSWORD_CHARACTERS_MAX
+from dtmf_shield.api.identity.principal import Role
 from dtmf_shield.api.identity.secret import SECRET_CHARACTERS_MAX
 from dtmf_shield.api.pages import PAGES
 from dtmf_shield.api.problem import ApiRefusal, documented
 from dtmf_shield.api.resources.bodies import NoMembers, RequestBody
+from dtmf_shield.api.views.words import LanguageTag, Prose, View, Word
 
 router = APIRouter(prefix="/v1", responses=documented())
+OPEN_TO_ALL: Final = [Depends(stranger_within_limits)]
 TypedName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 TypedPassword = Annotated[str, StringConstraints(min_length=1, max_length=PASSWORD_CHARACTERS_MAX)]
 
 
-class Me(BaseModel):
+class Me(View):
     """Who asks, and what a page needs to know of them."""
 
-    name: str
-    roles: list[str]
-    language: str | None
+    name: Prose
+    roles: list[Role]
+    language: LanguageTag | None
     """BCP 47, where an administrator has set one; else the browser's."""
-    agents: list[str] | None
+    agents: list[Prose] | None
     """Names whose calls are one's own; null: every call."""
-    pages: list[str]
+    pages: list[Word]
     """Pages one may open, /ui/PAGE/ each, the first of them at /ui/."""
     idle_limit_s: int | None
     """So long without a request and the session ends; null for programs."""
@@ -42,12 +45,12 @@ class Me(BaseModel):
     """Always null: Origin and Sec-Fetch-Site are checked instead."""
 
 
-class Ways(BaseModel):
+class Ways(View):
     """The ways to sign in here."""
 
     passwords: bool
     """Whether there is any user with a password."""
-    oidc: str | None
+    oidc: Prose | None
     """What the provider is called, null for none: /login/oidc leads there."""
 
 
@@ -79,7 +82,7 @@ async def who_am_i(asker: Asker, context: Context) -> Me:
     )
 
 
-@router.get("/login")
+@router.get("/login", dependencies=OPEN_TO_ALL)
 async def ways_to_sign_in(context: Context) -> Ways:
     """Say how people sign in here. Open to whoever reaches the address."""
     users, oidc = context.identity.users, context.identity.oidc
@@ -89,7 +92,7 @@ async def ways_to_sign_in(context: Context) -> Ways:
     )
 
 
-@router.post("/login", status_code=204, responses=documented(403, 413, 429))
+@router.post("/login", status_code=204, responses=documented(403, 413), dependencies=OPEN_TO_ALL)
 async def sign_in(request: Request, given: Credentials, context: Context) -> Response:
     """Open a session with name and password. 401 says never which of them was wrong."""
     require_same_origin(request)
@@ -97,7 +100,7 @@ async def sign_in(request: Request, given: Credentials, context: Context) -> Res
     return _signed_in(request, context, cookie)
 
 
-@router.post("/password", status_code=204, responses=documented(403, 413, 429))
+@router.post("/password", status_code=204, responses=documented(403, 413), dependencies=OPEN_TO_ALL)
 async def set_password(request: Request, given: NewPassword, context: Context) -> Response:
     """Set a password by a link for one use, and open a session. Older sessions of this person end."""
     require_same_origin(request)

@@ -6,22 +6,23 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
-from pydantic import AfterValidator, BaseModel, StringConstraints
+from pydantic import AfterValidator, StringConstraints
 
 from dtmf_shield.api.access import Context, OncePerKey, asker, once
 from dtmf_shield.api.identity.principal import Principal, Role
 from dtmf_shield.api.problem import documented
 from dtmf_shield.api.resources.bodies import RequestBody, no_card_number
+from dtmf_shield.api.views.words import Prose, View, Word
 
 router = APIRouter(prefix="/v1", responses=documented())
 Admin = Annotated[OncePerKey, Depends(once(Role.ADMIN))]
 
 
-class SessionView(BaseModel):
+class SessionView(View):
     """One browser that is signed in; its cookie is shown nowhere."""
 
-    name: str
-    how: str
+    name: Prose
+    how: Word
     """``local``, ``oidc`` or ``link``."""
     since: float
     """Seconds since 1970, as all times here."""
@@ -29,7 +30,7 @@ class SessionView(BaseModel):
     ends_at: float
 
 
-class SessionList(BaseModel):
+class SessionList(View):
     """Everybody who is signed in, by name."""
 
     sessions: list[SessionView]
@@ -42,7 +43,7 @@ class SessionCommandRequest(RequestBody):
     name: Annotated[str, StringConstraints(min_length=1, max_length=80), AfterValidator(no_card_number)]
 
 
-class SessionsEnded(BaseModel):
+class SessionsEnded(View):
     """How many sessions have ended."""
 
     ended: int

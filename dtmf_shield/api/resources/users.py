@@ -7,13 +7,14 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Path
 from fastapi.responses import Response
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from dtmf_shield.api.access import ApiContext, Context, OncePerKey, asker, once
 from dtmf_shield.api.identity.principal import Principal, Role
 from dtmf_shield.api.identity.users import AGENTS_OF_A_USER_MAX, UserRefusal
 from dtmf_shield.api.problem import ApiRefusal, documented
 from dtmf_shield.api.resources.bodies import Language, RequestBody, no_card_number
+from dtmf_shield.api.views.words import LanguageTag, Prose, SecretLink, View
 from dtmf_shield.store.identity_rows import UserRow
 
 router = APIRouter(prefix="/v1", responses=documented())
@@ -42,14 +43,14 @@ class UserState(enum.StrEnum):
     DISABLED = "disabled"
 
 
-class UserView(BaseModel):
+class UserView(View):
     """One person."""
 
-    name: str
+    name: Prose
     roles: list[Role]
-    agents: list[str] | None
+    agents: list[Prose] | None
     """Names whose calls are their own; null: every call."""
-    language: str | None
+    language: LanguageTag | None
     state: UserState
     created_at: float
     """Seconds since 1970."""
@@ -57,17 +58,17 @@ class UserView(BaseModel):
     """Browsers they are signed in with."""
 
 
-class UserList(BaseModel):
+class UserList(View):
     """Everybody, by name."""
 
     users: list[UserView]
 
 
-class UserChanged(BaseModel):
+class UserChanged(View):
     """A user after a change. ``link``: where they set their password, once, within a day; shown this once."""
 
     user: UserView
-    link: str | None = None
+    link: SecretLink | None = None
 
 
 class NewUser(RequestBody):

@@ -61,6 +61,12 @@ Prose = Annotated[
 """Text of the configuration, of a flow or of the merchant: no run of digits in it is long enough for a card."""
 Identifier = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"})]
 """Random, or of a peer's choice: digits in it mean nothing."""
+Secret = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,128}$"})]
+"""Random, made by the service and shown once."""
+SecretLink = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^/welcome#[A-Za-z0-9_-]{1,128}$"})]
+"""A path of this service with a :data:`Secret` in it."""
+LanguageTag = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
+"""BCP 47: language, and region where it matters."""
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 of what is public to its reader: digits in it mean nothing."""
 Cursor = Annotated[str, StringConstraints(pattern=rf"^[0-9]{{1,{DIGITS_IN_A_ROW_MAX}}}$")]

@@ -6,19 +6,43 @@ import json
 import re
 from typing import Any
 
+import httpx
 import pytest
 from api_desk import API_KEY, ApiHouse
 from full_house import full_house
 
+from dtmf_shield.api.identity.principal import Role
 from dtmf_shield.api.openapi import openapi_text
+from dtmf_shield.api.role_table import accesses
 
 pytestmark = pytest.mark.anyio
-POSTS = [path for path, methods in json.loads(openapi_text())["paths"].items() if "post" in methods]
+WITHOUT_KEY = {
+    "/v1/login": {"name": "nobody", "password": "no password 1"},
+    "/v1/logout": {},
+    "/v1/password": {"link": "none", "password": "no password 1"},
+}
+"""A password must not lie in a table of answers, and twice is once."""
+EVERY_POST = {path for path, methods in json.loads(openapi_text())["paths"].items() if "post" in methods}
+POSTS = sorted(EVERY_POST - set(WITHOUT_KEY))
 PLACES = {"call_id": "c2", "capture_id": "cap1", "operation_id": "charge-1", "name": "crm"}
+ORIGIN = {"origin": "http://127.0.0.1:8080"}
+ADMIN = {(access.method, access.path) for access in accesses() if access.roles == {Role.ADMIN}}
+"""No key may ask these: a person does, from a page of ours."""
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/calls/{call_id}/captures": {"flow": "card-payment"},
     "/v1/captures/{capture_id}/commands": {"command": "redo", "field": "pan"},
+    "/v1/keys": {"name": "warehouse", "roles": ["agent"]},
+    "/v1/keys/{name}/commands": {"command": "revoke"},
+    "/v1/sessions/commands": {"command": "sign_out", "name": "crm"},
+    "/v1/users": {"name": "ada", "roles": ["agent"]},
+    "/v1/users/{name}/commands": {"command": "disable"},
 }
+DESK = {
+    "/v1/calls/{call_id}/captures",
+    "/v1/captures/{capture_id}/commands",
+    "/v1/captures/{capture_id}/pay",
+}
+"""What is carried out at the desk in memory. The other ports of the full house keep no account."""
 
 
 @pytest.fixture
@@ -28,11 +52,32 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def house() -> ApiHouse:
-    return full_house()
+    """One of everything; a user, a key and a session of the name ``crm`` as well."""
+    house = full_house()
+    house.identity.users.make("crm", ["agent"], None)
+    house.identity.keys.make("crm", ["agent"])
+    house.identity.sessions.open("crm", "oidc", ["agent"])
+    return house
 
 
 def address(path: str) -> str:
     return re.sub(r"\{(\w+)\}", lambda match: PLACES[match[1]], path)
+
+
+def may(house: ApiHouse, path: str) -> httpx.AsyncClient:
+    """Return a client that may ask: a program, or a person where none may."""
+    if ("POST", path) not in ADMIN:
+        return house.machine()
+    client = house.browser()
+    client.headers.update(ORIGIN)
+    return client
+
+
+def done_so_far(house: ApiHouse) -> tuple[Any, ...]:
+    """Return all that a POST may have changed here: the desk, the people, the keys, sessions, what was noted."""
+    identity = house.identity
+    open_ones = [(row.name, row.created) for row in identity.sessions.all() if row.name == "crm"]
+    return list(house.desk.asked), identity.users.all(), identity.keys.all(), open_ones, list(house.noted)
 
 
 def key(text: str) -> dict[str, str]:
@@ -47,7 +92,8 @@ def problem(answer: Any) -> str:
 @pytest.mark.parametrize("path", POSTS)
 async def test_without_a_key_or_with_an_unfit_one_nothing_is_done(house: ApiHouse, path: str) -> None:
     body = BODIES.get(path, {})
-    async with house.machine() as client:
+    async with may(house, path) as client:
+        before = done_so_far(house)
         without = await client.post(address(path), json=body)
         unfit = [
             await client.post(address(path), json=body, headers=key(text)) for text in ("short", "x" * 65)
@@ -55,7 +101,7 @@ async def test_without_a_key_or_with_an_unfit_one_nothing_is_done(house: ApiHous
 
     assert (without.status_code, problem(without)) == (422, "invalid-request")
     assert [(answer.status_code, problem(answer)) for answer in unfit] == [(422, "idempotency-key-form")] * 2
-    assert house.desk.asked == []
+    assert done_so_far(house) == before
 
 
 @pytest.mark.parametrize("path", POSTS)
@@ -63,9 +109,10 @@ async def test_the_same_request_is_carried_out_once_and_another_with_its_key_nev
     house: ApiHouse, path: str
 ) -> None:
     body = BODIES.get(path, {})
-    async with house.machine() as client:
+    async with may(house, path) as client:
+        before = done_so_far(house)
         first = await client.post(address(path), json=body, headers=key("key-00000001"))
-        done = list(house.desk.asked)
+        done = done_so_far(house)
         again = await client.post(address(path), json=body, headers=key("key-00000001"))
         other = await client.post(
             address(path),
@@ -78,15 +125,16 @@ async def test_the_same_request_is_carried_out_once_and_another_with_its_key_nev
     assert again.headers["idempotency-replayed"] == "true"
     assert "idempotency-replayed" not in first.headers
     assert (other.status_code, problem(other)) == (409, "idempotency-key-reused")
-    assert house.desk.asked == done
+    assert done_so_far(house) == done
+    assert (done != before) is (("POST", path) in ADMIN or path in DESK)
 
 
 @pytest.mark.parametrize("path", POSTS)
 async def test_a_session_needs_its_own_page_and_a_stranger_gets_nowhere(house: ApiHouse, path: str) -> None:
-    body, origin = BODIES.get(path, {}), {"origin": "http://127.0.0.1:8080"}
+    body = BODIES.get(path, {})
     async with house.browser() as browser, house.client() as stranger:
         cross = await browser.post(address(path), json=body, headers=key("key-00000001"))
-        own = await browser.post(address(path), json=body, headers=key("key-00000001") | origin)
+        own = await browser.post(address(path), json=body, headers=key("key-00000001") | ORIGIN)
         nobody = await stranger.post(address(path), json=body, headers=key("key-00000001"))
         wrong = await stranger.post(
             address(path), json=body, headers=key("key-00000001") | {"authorization": f"Bearer x{API_KEY}"}
@@ -95,3 +143,29 @@ async def test_a_session_needs_its_own_page_and_a_stranger_gets_nowhere(house: A
     assert (cross.status_code, problem(cross)) == (403, "cross-site")
     assert own.status_code in (201, 202)
     assert (nobody.status_code, wrong.status_code) == (401, 401)
+
+
+def test_the_posts_without_a_key_are_three() -> None:
+    assert set(WITHOUT_KEY) < EVERY_POST
+    assert len(POSTS) == len(EVERY_POST) - 3
+    assert {path for _, path in ADMIN} >= {"/v1/keys", "/v1/users", "/v1/sessions/commands"}
+
+
+@pytest.mark.parametrize("path", WITHOUT_KEY)
+async def test_without_a_key_by_decision_twice_is_once_and_another_page_gets_nowhere(
+    house: ApiHouse, path: str
+) -> None:
+    async with house.browser() as browser:
+        before = done_so_far(house)
+        cross = await browser.post(path, json=WITHOUT_KEY[path])
+        signed_in = (await browser.get("/v1/me")).status_code
+        untouched = done_so_far(house)
+        own = [await browser.post(path, json=WITHOUT_KEY[path], headers=ORIGIN) for _ in range(2)]
+    changed = done_so_far(house)
+
+    assert (cross.status_code, problem(cross), signed_in) == (403, "cross-site", 200)
+    assert untouched == before
+    first_and_second = {"/v1/login": [401, 401], "/v1/logout": [204, 401], "/v1/password": [403, 403]}
+    assert [answer.status_code for answer in own] == first_and_second[path]
+    assert changed[:4] == before[:4]
+    assert "idempotency-replayed" not in own[1].headers

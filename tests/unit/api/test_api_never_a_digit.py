@@ -14,6 +14,10 @@ from typing import Any
 
 import pytest
 
+from dtmf_shield.api.resources.keys import KeyView
+from dtmf_shield.api.resources.me import Me, Ways
+from dtmf_shield.api.resources.sessions import SessionView
+from dtmf_shield.api.resources.users import UserState, UserView
 from dtmf_shield.api.views import CaptureView, PaymentView
 from dtmf_shield.model.capture import CaptureState
 from dtmf_shield.model.ids import CallId, CaptureId
@@ -24,6 +28,7 @@ DIGITS = 12
 """The shortest card number still issued (Maestro)."""
 ARGUED = {
     "identifier": "random, made by the service: what was keyed never reaches who makes it",
+    "secret": "random, made by the service, shown once to an administrator: what was keyed never reaches who makes it",
     "digest": "SHA-256 of an audit row, which itself has no room for a card number",
     "token": "for programs with the key alone; a browser session is refused, a gateway chooses its form",
     "dialled": "a telephone number (ITU-T E.164, up to 15 digits); drawn over where its check digit is a card's",
@@ -46,6 +51,8 @@ EXCEPTIONS = {
     "RecordingPage.next_cursor": "identifier",
     "StreamTicket.ticket": "identifier",
     "AuditRowView.hash": "digest",
+    "KeyMade.secret": "secret",
+    "UserChanged.link": "secret",
     "TokenView.token": "token",
     "CallView.dialled": "dialled",
     "CaptureView.step": "step",
@@ -68,6 +75,7 @@ RUNS = [
     "x" + "4" * DIGITS,
     "4" * DIGITS + "x",
     "tok_…" + "4" * DIGITS,
+    "/welcome#" + "4" * DIGITS,
     "a b " + "4" * 19 + "\n.",
 ]
 
@@ -171,6 +179,26 @@ def test_numbers_hold_no_card_number_either() -> None:
     }
 
     assert numbers == {"FieldView.count", "FieldView.of", "FieldView.of_usual"}
+
+
+def test_names_of_people_and_programs_are_drawn_over_in_every_answer_of_identity() -> None:
+    """A provider names its people as it likes, and may name one by digits alone."""
+    run = "4242424242424242"
+    me = Me(name=f"oidc:{run}", roles=[], language=None, agents=[run], pages=["agent"], idle_limit_s=None)
+    session = SessionView(name=f"oidc:{run}", how="oidc", since=0, last_used=0, ends_at=0)
+    key = KeyView(name=f"k-{run}", roles=[], agents=[f"desk-{run}"], created_at=0, revoked=False)
+    user = UserView(
+        name=f"u{run}",
+        roles=[],
+        agents=[run],
+        language=None,
+        state=UserState.ACTIVE,
+        created_at=0,
+        sessions=0,
+    )
+    for view in (me, session, key, user, Ways(passwords=False, oidc=run)):
+        assert "••••" in view.model_dump_json()
+        assert not re.search(rf"[0-9]{{{DIGITS}}}", view.model_dump_json())
 
 
 def test_prose_is_drawn_over_as_it_leaves_copies_too() -> None:

@@ -502,6 +502,14 @@ async def test_unknown_paths_and_methods_are_problems() -> None:
     assert answers[1].headers["allow"] == "GET"
 
 
+async def test_a_method_that_is_none_is_told_all_that_there_are() -> None:
+    async with ApiHouse().machine() as client:
+        answers = [await client.delete(path) for path in ("/v1/users", "/v1/login", "/v1/logout", "/livez")]
+
+    assert [answer.status_code for answer in answers] == [405] * 4
+    assert [answer.headers["allow"] for answer in answers] == ["GET, POST", "GET, POST", "POST", "GET"]
+
+
 async def test_our_own_mistake_is_a_problem_without_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_self: MemoryDesk) -> None:
         raise ArithmeticError(TEST_PAN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from pydantic import ValidationError
 
+from dtmf_shield.api.events import changes
 from dtmf_shield.api.views import (
     CaptureView,
     FieldState,
@@ -307,16 +309,29 @@ def test_whatever_a_message_says_no_view_of_it_holds_more_than_four_digits(
 
 def test_a_reference_that_may_be_a_card_number_is_not_shown() -> None:
     def shown(reference: str) -> str:
-        return new_capture(
+        view = new_capture(
             capture_id=CaptureId("cap1"),
             call_id=CallId("c1"),
             flow_id="card-payment",
             fields=(),
             reference=reference,
-        ).reference
+        )
+        leaving = view.model_dump()["reference"], json.loads(view.model_dump_json())["reference"]
+        assert leaving[0] == leaving[1]
+        return str(leaving[0])
 
     assert shown("88-1932") == "88-1932"
-    assert shown(TEST_PAN) == "••••"
+    for written in (TEST_PAN, f"order {TEST_PAN}", "4242 4242 4242 4242", "4242-4242-4242-4242"):
+        assert "42" not in shown(written)
+        assert "••••" in shown(written)
+
+
+def test_a_reference_that_may_be_a_card_number_reaches_no_event() -> None:
+    before, after = a_call(), a_call(capture=a_capture().model_copy(update={"reference": TEST_PAN}))
+
+    told = [event for event in changes(before, after) if event.type == "capture"]
+
+    assert [event.data["reference"] for event in told] == ["••••"]
 
 
 def test_a_label_of_the_flow_stays_its_own_through_progress_and_end() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from api_desk import ApiHouse, a_call, a_capture
+from full_house import full_house
 
 from dtmf_shield.api import role_table
 from dtmf_shield.api.identity.principal import Role
@@ -29,10 +30,17 @@ OPEN = {
 """Routes for whoever reaches the address. A new one is a decision: write it here."""
 FOR_ANYBODY_SIGNED_IN = {
     ("GET", "/v1/events"),  # each frame has its audience
+    ("POST", "/v1/events/tickets"),  # a ticket opens the stream as whoever asked for it
     ("GET", "/v1/me"),
     ("POST", "/v1/logout"),
 }
-NAMES = {"call_id": "c1", "capture_id": "cap1", "name": "somebody"}
+NAMES = {
+    "call_id": "c1",
+    "capture_id": "cap1",
+    "operation_id": "charge-1",
+    "recording_id": "2026-03-29T09-12-00-c1",
+    "name": "somebody",
+}
 
 
 @pytest.fixture
@@ -90,6 +98,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/calls/{call_id}/captures": {"flow": "none"},
     "/v1/captures/{capture_id}/commands": {"command": "pause"},
     "/v1/captures/{capture_id}/pay": {},
+    "/v1/payments/{operation_id}/refund": {"amount_minor": 400},
+    "/v1/payments/{operation_id}/capture": {"amount_minor": 400},
+    "/v1/payments/{operation_id}/void": {},
+    "/v1/events/tickets": {},
+    "/v1/webhooks/{name}/test": {},
     "/v1/login": {"name": "nobody", "password": "no password 1"},
     "/v1/logout": {},
     "/v1/password": {"link": "none", "password": "no password 1"},
@@ -105,7 +118,7 @@ BODIES: dict[str, dict[str, Any]] = {
 async def test_each_role_gets_what_the_table_says(access: Access) -> None:
     if access.path in ("/v1/events", "/v1/captures/{capture_id}/token"):
         pytest.skip("a stream without end, and keys alone: the next tests ask them")
-    house = ApiHouse(a_call("c1", capture=a_capture()))
+    house = full_house()
 
     found = {role: await status(house, access, session(house, role)) for role in Role}
     nobody = await status(house, access, "nobody")
