@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Final, cast
 
 from fastapi import Depends, Header, Request
@@ -20,8 +20,15 @@ from dtmf_shield.api.events import EventRing
 from dtmf_shield.api.idempotency import StoredAnswers
 from dtmf_shield.api.identity.one_time_login import COOKIE, OneTimeLogin
 from dtmf_shield.api.identity.principal import EVERY_ROLE, Principal, Role
+from dtmf_shield.api.limits import Limits, RateLimit
 from dtmf_shield.api.ports import CallDesk
+from dtmf_shield.api.ports.audit import AuditReader, NoAudit
+from dtmf_shield.api.ports.nodes import NodeDesk, NoNodes
+from dtmf_shield.api.ports.payments import NoPayments, PaymentDesk
+from dtmf_shield.api.ports.recordings import NoRecordings, RecordingDesk
+from dtmf_shield.api.ports.webhooks import NoWebhooks, WebhookDesk
 from dtmf_shield.api.problem import ApiRefusal
+from dtmf_shield.api.tickets import StreamTickets
 from dtmf_shield.base.clock import Clock
 
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -38,6 +45,13 @@ class ApiContext:
     ring: EventRing
     answers: StoredAnswers
     clock: Clock
+    limits: Limits
+    tickets: StreamTickets
+    payments: PaymentDesk = field(default_factory=NoPayments)
+    recordings: RecordingDesk = field(default_factory=NoRecordings)
+    webhooks: WebhookDesk = field(default_factory=NoWebhooks)
+    nodes: NodeDesk = field(default_factory=NoNodes)
+    audit: AuditReader = field(default_factory=NoAudit)
 
 
 def context_of(request: Request) -> ApiContext:
@@ -64,27 +78,48 @@ def _machine(context: ApiContext, authorization: str) -> Principal | None:
     return Principal("key", roles=EVERY_ROLE - {Role.ADMIN}, by_cookie=False, ends_s=float("inf"))
 
 
-def _asker(request: Request) -> Principal:
-    principal = principal_of(request)
+async def signed_in(request: Request) -> Principal:
+    """Return who asks. Raises ApiRefusal: 401 where nobody is signed in, 429 where that was asked too often."""
+    principal, limits = principal_of(request), context_of(request).limits
     if principal is None:
+        _within(limits.strangers, address_of(request))
         raise ApiRefusal(401, "not-signed-in", "Open the one-time link, or send the bearer key.")
+    _within(limits.sessions if principal.by_cookie else limits.keys, principal.name)
     return principal
 
 
-Asker = Annotated[Principal, Depends(_asker)]
+async def stranger_within_limits(request: Request) -> None:
+    """A dependency for what is open to all. Raises ApiRefusal (429) for an address that asks too often unsigned."""
+    if principal_of(request) is None:
+        _within(context_of(request).limits.strangers, address_of(request))
+
+
+def address_of(request: Request) -> str:
+    """Return the address that asks; all of them are one where the server does not know."""
+    return request.client.host if request.client is not None else ""
+
+
+def _within(limit: RateLimit, name: str) -> None:
+    wait_s = limit.take(name)
+    if wait_s:
+        raise ApiRefusal(429, "too-many-requests", "Too many requests. Wait a moment.", retry_after_s=wait_s)
+
+
+Asker = Annotated[Principal, Depends(signed_in)]
 """Whoever is signed in, whatever their role."""
 Context = Annotated[ApiContext, Depends(context_of)]
 
 
-def asker(*roles: Role) -> Callable[[Request], Principal]:
+def asker(*roles: Role) -> Callable[[Request], Awaitable[Principal]]:
     """Return a dependency: somebody who holds one of ``roles``."""
 
-    def allowed(request: Request) -> Principal:
-        principal = _asker(request)
+    async def allowed(request: Request) -> Principal:
+        principal = await signed_in(request)
         if not principal.has(*roles):
             raise ApiRefusal(403, "role-missing", "Your role does not allow this.")
         return principal
 
+    allowed.roles = frozenset(roles)  # type: ignore[attr-defined]  # the table of who may what is made of it
     return allowed
 
 
@@ -108,11 +143,21 @@ class OncePerKey:
 
     def answer(self, status: int, carry_out: Callable[[], BaseModel]) -> Response:
         """Return the stored answer, or carry out, store and return. A refusal is raised and not stored."""
+        return self._replayed() or self._stored(status, carry_out())
+
+    async def answer_later(self, status: int, carry_out: Callable[[], Awaitable[BaseModel]]) -> Response:
+        """As :meth:`answer`. Two at once with one key may both be carried out: ``carry_out`` does the same once."""
+        return self._replayed() or self._stored(status, await carry_out())
+
+    def _replayed(self) -> Response | None:
         stored = self.context.answers.find(self.principal.name, self.key, self.request)
-        if stored is not None:
-            replayed = {"Idempotency-Replayed": "true"}
-            return Response(stored.body, stored.status, replayed, media_type="application/json")
-        body = carry_out().model_dump_json().encode()
+        if stored is None:
+            return None
+        replayed = {"Idempotency-Replayed": "true"}
+        return Response(stored.body, stored.status, replayed, media_type="application/json")
+
+    def _stored(self, status: int, done: BaseModel) -> Response:
+        body = done.model_dump_json().encode()
         self.context.answers.store(self.principal.name, self.key, self.request, status, body)
         return Response(body, status, media_type="application/json")
 
@@ -125,10 +170,14 @@ def once(*roles: Role) -> Callable[..., Awaitable[OncePerKey]]:
     async def checked(
         request: Request,
         idempotency_key: Annotated[
-            str, Header(description="8 to 64 of A-Z a-z 0-9 _ -, new for each new request")
+            str,
+            Header(
+                description="8 to 64 of A-Z a-z 0-9 _ -, new for each new request",
+                json_schema_extra={"pattern": f"^{_KEY.pattern}$"},
+            ),
         ],
     ) -> OncePerKey:
-        principal = allowed(request)
+        principal = await allowed(request)
         if principal.by_cookie:
             _require_same_origin(request)
         if not _KEY.fullmatch(idempotency_key):
@@ -136,4 +185,5 @@ def once(*roles: Role) -> Callable[..., Awaitable[OncePerKey]]:
         whole = request.method.encode() + b" " + request.url.path.encode() + b"\n" + await request.body()
         return OncePerKey(context_of(request), principal, idempotency_key, whole)
 
+    checked.roles = frozenset(roles)  # type: ignore[attr-defined]
     return checked

@@ -12,10 +12,12 @@ import uvicorn
 from fastapi import FastAPI
 
 from dtmf_shield.api.app import end_streams
+from dtmf_shield.api.events import SUBSCRIBERS_MAX
 from dtmf_shield.api.identity.one_time_login import require_loopback
 from dtmf_shield.base.errors import OperatorError
 
-CONNECTIONS_MAX: Final = 256
+CONNECTIONS_MAX: Final = SUBSCRIBERS_MAX + 256
+"""Every event stream, and what else pages and programs ask meanwhile."""
 HEADER_BYTES_MAX: Final = 16 * 1_024
 KEEP_ALIVE_S: Final = 15
 LEAVE_S: Final = 2

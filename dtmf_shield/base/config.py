@@ -417,6 +417,25 @@ class HookSection(_Section):
     """PEM file of the authorities that are believed for this hook alone; none: those of the system."""
 
 
+class WebhookSection(_Section):
+    """[[webhooks]]: who is told of events over HTTPS. No other address is ever told. See docs/reference/webhooks.md."""
+
+    name: Name
+    """Shown in the API and in the log."""
+    url: HookUrl
+    """``https://host/path``; ``http://`` to a loopback address only. No redirect is followed, no proxy used."""
+    secret_file: str
+    """File with a secret of 32 to 256 characters on its first line, mode 0600: it signs what is sent."""
+    events: list[Literal["call", "capture", "field", "shield", "payment"]] = Field(
+        default=["call", "capture", "payment"], min_length=1, max_length=8
+    )
+    """Types of events, as the event stream has them. ``field`` is told ten times a second while a caller keys."""
+    timeout_s: Annotated[float, Field(gt=0, le=30)] = 10.0
+    """An attempt without an answer after it has failed, and is repeated."""
+    ca_file: str | None = None
+    """PEM file of the authorities that are believed for this receiver alone; none: those of the system."""
+
+
 class KeysSection(_Section):
     """[keys]: the key that encrypts the keys of tokens at rest (KEK)."""
 
@@ -511,6 +530,7 @@ class Config(_Section):
     payments: PaymentsSection = PaymentsSection()
     velocity: list[VelocitySection] = Field(default=_VELOCITY_DEFAULT, max_length=32)
     hooks: list[HookSection] = Field(default=[], max_length=64)
+    webhooks: list[WebhookSection] = Field(default=[], max_length=16)
     api: ApiSection = ApiSection()
     keys: KeysSection = KeysSection()
     audit: AuditSection = AuditSection()
@@ -523,6 +543,7 @@ class Config(_Section):
             ("agents", [agent.name for agent in self.agents]),
             ("velocity", [rule.name for rule in self.velocity]),
             ("hooks", [hook.name for hook in self.hooks]),
+            ("webhooks", [hook.name for hook in self.webhooks]),
         )
         for kind, names in named:
             for index, name in enumerate(names):

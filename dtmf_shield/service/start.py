@@ -21,7 +21,7 @@ from dtmf_shield.model.gateway import GatewaySettings, VelocityRule
 from dtmf_shield.model.messages import ConfigureCde, ConfigureControl
 from dtmf_shield.service import gateway_settings
 from dtmf_shield.service.cde_configuration import Reloaded
-from dtmf_shield.service.control import hook_settings
+from dtmf_shield.service.control import hook_settings, webhook_settings
 from dtmf_shield.service.flows import routes as route_flows
 from dtmf_shield.service.flows.files import load, served_files
 from dtmf_shield.service.flows.versions import VERSIONS_FOLDER, take_over
@@ -64,6 +64,7 @@ def check(config: Config, base: Path) -> list[str]:
     findings += route_flows.findings(config, known)
     findings += gateway_settings.findings(config, base)
     findings += hook_settings.findings(config, base)
+    findings += webhook_settings.findings(config, base)
     findings += kek_findings(config.keys, base)
     return findings + leaks_of_environment(os.environ)
 
@@ -177,6 +178,12 @@ def _resolved(config: Config, base: Path) -> dict[str, Any]:
     data = config.model_dump()
     for hook, section in zip(data["hooks"], config.hooks, strict=True):
         hook.update(hook_settings.resolved(section, base))
+    for webhook, receiver in zip(data["webhooks"], config.webhooks, strict=True):
+        webhook.update(webhook_settings.resolved(receiver, base))
+    for name in ("gateway", "fallback_gateway"):
+        # Control shows how long certificates last; it uses none of them.
+        for key in ("ca_file", "client_certificate_file") if data[name] else ():
+            data[name][key] = data[name][key] and str((base / data[name][key]).absolute())
     if config.audit.anchor_file:
         data["audit"]["anchor_file"] = str((base / config.audit.anchor_file).absolute())
     return data

@@ -47,7 +47,9 @@ class CaptureInputs(BaseModel):
     ``reference`` and ``amount_minor`` with ``currency`` stand for what the flow calls them, whatever that is.
     """
 
-    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="allow", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
     __pydantic_extra__: dict[InputName, InputText] = Field(init=False)
 
     reference: Name | None = None

@@ -18,6 +18,7 @@ from dtmf_shield.api.views.words import (
     Last4,
     Mask,
     OperationReference,
+    Prose,
     Step,
     TokenReference,
     Value,
@@ -97,7 +98,7 @@ class FieldView(View):
 
     field: Word
     kind: FieldKind
-    label: str
+    label: Prose
     state: FieldState = FieldState.IDLE
     count: int | None = 0
     of: int | None = None
@@ -135,11 +136,11 @@ class CaptureView(View):
 
     id: CaptureId
     call: CallId
-    flow: str
-    title: str = ""
+    flow: Prose
+    title: Prose = ""
     state: CaptureState = CaptureState.IDLE
     current: Word | None = None
-    say: str = ""
+    say: Prose = ""
     amount_minor: int | None = None
     currency: Currency | None = None
     fields: tuple[FieldView, ...] = ()

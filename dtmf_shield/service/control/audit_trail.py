@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from dtmf_shield.api.ports.payments import PaymentOrder
 from dtmf_shield.audit.anchor import Anchor, FileAnchor, SyslogAnchor
 from dtmf_shield.audit.chain import AuditLog, tail
 from dtmf_shield.audit.keeper import RootKeeper
@@ -114,6 +115,21 @@ class AuditTrail:
             code=payment.code,
             test=int(payment.test),
         )
+
+    def payment_ordered(self, order: PaymentOrder, amount_minor: int) -> None:
+        """Note who has ordered what, before it is sent. 0: the whole."""
+        self.note(
+            "payment_ordered",
+            operation=order.id,
+            kind=order.kind.value,
+            parent=order.parent,
+            amount_minor=amount_minor,
+            by=order.by,
+        )
+
+    def recording_taken(self, recording: str, by: str) -> None:
+        """Note who takes a recording, before it is given."""
+        self.note("recording_taken", recording=recording, by=by)
 
     def close(self) -> None:
         """Write the last root and close the log."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,8 +45,11 @@ class Answer:
     body: bytes
 
 
-async def post(server: Server, body: bytes) -> Answer:
-    """Send ``body`` and return the answer. Raises OSError, h11.ProtocolError, AnswerTooLongError."""
+async def post(server: Server, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> Answer:
+    """Send ``body``, with ``headers`` beside our own, and return the answer.
+
+    Raises OSError, h11.ProtocolError, AnswerTooLongError.
+    """
     address = server.address
     reader, writer = await asyncio.open_connection(
         address.host,
@@ -56,7 +60,7 @@ async def post(server: Server, body: bytes) -> Answer:
     )
     try:
         connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEADER_BYTES_MAX)
-        for event in (_head(server, len(body)), h11.Data(data=body), h11.EndOfMessage()):
+        for event in (_head(server, len(body), headers), h11.Data(data=body), h11.EndOfMessage()):
             writer.write(connection.send(event) or b"")
         await writer.drain()
         return await _answer(connection, reader)
@@ -64,7 +68,7 @@ async def post(server: Server, body: bytes) -> Answer:
         writer.transport.abort()  # one request a connection: there is nothing to wait for
 
 
-def _head(server: Server, length: int) -> h11.Request:
+def _head(server: Server, length: int, more: Sequence[tuple[str, str]]) -> h11.Request:
     address = server.address
     host = f"[{address.host}]" if ":" in address.host else address.host
     headers = [
@@ -75,6 +79,7 @@ def _head(server: Server, length: int) -> h11.Request:
         ("Accept-Encoding", "identity"),  # what is not packed cannot unpack to more than its limit
         ("User-Agent", "dtmf-shield"),
         ("Connection", "close"),
+        *more,
     ]
     if server.credential is not None:
         headers.append(server.credential)

@@ -7,7 +7,6 @@ confirmed calls are in the registry, sockets belong to the supervisor, and masks
 from __future__ import annotations
 
 import asyncio
-import datetime
 import ipaddress
 import os
 import secrets
@@ -20,7 +19,7 @@ from typing import Final
 import msgspec
 from fastapi import FastAPI
 
-from dtmf_shield.api.app import create_app
+from dtmf_shield.api.app import create_app, event_ring
 from dtmf_shield.api.identity.one_time_login import OneTimeLogin
 from dtmf_shield.api.server import serve
 from dtmf_shield.base.config import Config, split_host_port
@@ -92,6 +91,8 @@ from dtmf_shield.service.control.hook_settings import hooks_of
 from dtmf_shield.service.control.hooks import ControlHooks
 from dtmf_shield.service.control.mailbox import MailboxWriter
 from dtmf_shield.service.control.media_port import MediaRows
+from dtmf_shield.service.control.recordings import file_name
+from dtmf_shield.service.control.resources import Resources
 from dtmf_shield.service.flows import findings as flow_findings
 from dtmf_shield.service.flows.versions import VERSIONS_FOLDER, FlowShelf
 from dtmf_shield.service.prompts.check import PROMPTS_FOLDER
@@ -254,7 +255,12 @@ class ControlProcess:
         if first_start:
             login.issue(message.login_ticket)
             self._registry.clear()  # a service that has just started has no calls
-        app = create_app(self._desk, login, api_key=message.api_key, clock=self._clock)
+        self._resources = Resources(
+            self._config, self._state, self._clock, self._captures, self._desk, self._audit, self._weaker
+        )
+        app = create_app(
+            self._desk, login, api_key=message.api_key, clock=self._clock, **self._resources.ports
+        )
         # The mask of every restored call is on before its first packet is handled.
         records = self._registry.records()
         restored = self._core.restore(self._clock.now_s(), records, self._versions(records))
@@ -262,6 +268,7 @@ class ControlProcess:
         self._join_waiting()
         self._shell.attach(loop)
         self._audit.start()
+        self._resources.start(event_ring(app))
         self._audit.note("control_started", restored=restored)
         serving = asyncio.create_task(self._serve_http(app))
         beating = asyncio.create_task(self._beat())
@@ -298,6 +305,7 @@ class ControlProcess:
         self._core.hang_up_all(self._clock.now_s())
         self._shell.settle()
         await self._hooks.close()
+        await self._resources.close()
         await asyncio.sleep(FAREWELL_S)
         self._shell.close()
         self._audit.note("control_stopped")
@@ -382,6 +390,7 @@ class ControlProcess:
                 self._record(snapshot.call_id, snapshot.row)
         self._media_channel = channel
         self._desk.media_changed(up=True)
+        self._resources.nodes.process("media", up=True)
         self._shell.settle()
 
     def _join_cde(self, sock: socket.socket) -> None:
@@ -398,17 +407,21 @@ class ControlProcess:
         if again:
             _log.warning("cde_restarted")
             self._core.cde_restarted(self._clock.now_s())
+        self._resources.payments.cde_joined()
+        self._resources.nodes.process("cde", up=True)
         self._shell.settle()
 
     def _media_lost(self, channel: Channel[MediaToControl]) -> None:
         if channel is self._media_channel:
             self._rows.connect(None)
             self._desk.media_changed(up=False)
+            self._resources.nodes.process("media", up=False)
             self._supervisor.send(PeerLost(ProcessName.MEDIA))
 
     def _cde_lost(self, channel: Channel[CdeToControl]) -> None:
         if channel is self._cde_channel:
             self._captures.connect(None)
+            self._resources.nodes.process("cde", up=False)
             self._supervisor.send(PeerLost(ProcessName.CDE))
 
     # --- media and cde -----------------------------------------------------------------------------------------
@@ -432,6 +445,7 @@ class ControlProcess:
                 self._audit.note("recording_closed", call=call_id, **facts)
             case CallClosed(call_id=call_id, caller=caller, agent=agent):
                 self._log_statistics(call_id, caller, agent)
+                self._resources.nodes.call_closed((caller, agent))
             case _:
                 pass
         self._shell.settle()
@@ -463,6 +477,7 @@ class ControlProcess:
                 self._captures.cell_freed(cell)
             case PaymentChanged():
                 self._audit.payment_changed(message)
+                self._resources.payment_changed(message)
             case VelocityStopped(capture_id=capture_id, rule=rule):
                 self._audit.note("velocity_stopped", capture=capture_id, rule=rule)
                 _log.warning("velocity_stopped", capture_id=capture_id, rule=rule)
@@ -547,8 +562,7 @@ class ControlProcess:
             return
         part = self._recordings.get(call_id, 0) + 1
         self._recordings[call_id] = part
-        began = datetime.datetime.fromtimestamp(self._clock.wall_s(), datetime.UTC)
-        name = f"{began:%Y-%m-%dT%H-%M-%S}-{call_id}" + (f"-{part}" if part > 1 else "") + ".wav"
+        name = file_name(self._clock.wall_s(), call_id, part)
         self._rows.start_recording(call_id, row, str(directory / name))
 
     def _log_statistics(self, call_id: CallId, caller: LegStatistics, agent: LegStatistics) -> None:

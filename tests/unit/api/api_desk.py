@@ -149,6 +149,10 @@ class MemoryDesk:
             raise FieldUnknown
         self.asked.append(("request", capture_id, field))
 
+    def take_payment(self, capture_id: CaptureId) -> None:
+        self.capture(capture_id)
+        self.asked.append(("pay", capture_id))
+
     def pause_capture(self, capture_id: CaptureId) -> None:
         self.asked.append(("pause", capture_id))
 
@@ -176,11 +180,13 @@ class MemoryDesk:
 class ApiHouse:
     """The application over a memory desk, and clients for it."""
 
-    def __init__(self, *calls: CallView, api_key: str | None = API_KEY) -> None:
+    def __init__(self, *calls: CallView, api_key: str | None = API_KEY, **ports: Any) -> None:
         self.clock = HandClock()
         self.desk = MemoryDesk(*calls)
         self.login = OneTimeLogin(self.clock, secret=b"0123456789abcdef")
-        self.app = create_app(self.desk, self.login, api_key=api_key, clock=self.clock, heartbeat_s=0.01)
+        self.app = create_app(
+            self.desk, self.login, api_key=api_key, clock=self.clock, heartbeat_s=0.01, **ports
+        )
         self.ring: EventRing = self.app.state.context.ring
 
     def client(self, **headers: str) -> httpx.AsyncClient:

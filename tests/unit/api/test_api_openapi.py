@@ -30,7 +30,7 @@ def test_every_reference_in_the_document_leads_somewhere() -> None:
 def test_every_post_needs_an_idempotency_key() -> None:
     posts = [path["post"] for path in json.loads(openapi_text())["paths"].values() if "post" in path]
 
-    assert len(posts) == 3
+    assert posts
     for post in posts:
         required = {entry["name"] for entry in post["parameters"] if entry["required"]}
         assert "idempotency-key" in required
