@@ -65,6 +65,8 @@ Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 of what is public to its reader: digits in it mean nothing."""
 Cursor = Annotated[str, StringConstraints(pattern=rf"^[0-9]{{1,{DIGITS_IN_A_ROW_MAX}}}$")]
 """Where the next page begins."""
+Reference = Annotated[str, AfterValidator(_dialled_shown)]
+"""The merchant's own; from a SIP header it may be anything, so it is held to the same rule as a dialled number."""
 WholeSecond = Annotated[datetime, AfterValidator(lambda moment: moment.replace(microsecond=0))]
 
 
