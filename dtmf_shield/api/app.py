@@ -18,6 +18,7 @@ from dtmf_shield.api.limits import Limits
 from dtmf_shield.api.pages import pages
 from dtmf_shield.api.ports import CallDesk
 from dtmf_shield.api.ports.audit import AuditReader, NoAudit
+from dtmf_shield.api.ports.flow_bench import FlowBench, NoFlowBench
 from dtmf_shield.api.ports.nodes import NodeDesk, NoNodes
 from dtmf_shield.api.ports.payments import NoPayments, PaymentDesk
 from dtmf_shield.api.ports.recordings import NoRecordings, RecordingDesk
@@ -29,6 +30,8 @@ from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.system_clock import SystemClock
 
 API_VERSION = "1"
+DRAFT_ANSWERS_MAX = 32
+"""Each holds a picture: a tenth of a megabyte, and two in the worst case."""
 
 
 def create_app(
@@ -43,6 +46,7 @@ def create_app(
     webhooks: WebhookDesk | None = None,
     nodes: NodeDesk | None = None,
     audit: AuditReader | None = None,
+    flow_bench: FlowBench | None = None,
 ) -> FastAPI:
     """Return the application over ``desk``. Without ``api_key`` only the one-time login opens it."""
     clock = clock or SystemClock()
@@ -60,6 +64,7 @@ def create_app(
         ring=ring,
         answers=StoredAnswers(clock),
         clock=clock,
+        drafts=StoredAnswers(clock, DRAFT_ANSWERS_MAX),
         limits=Limits(clock),
         tickets=StreamTickets(clock),
         payments=payments,
@@ -67,6 +72,7 @@ def create_app(
         webhooks=webhooks or NoWebhooks(),
         nodes=nodes or NoNodes(),
         audit=audit or NoAudit(),
+        flow_bench=flow_bench or NoFlowBench(),
     )
     for router in ROUTERS:
         app.include_router(router)

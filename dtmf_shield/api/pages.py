@@ -22,7 +22,7 @@ MEDIA_TYPES: Final = {
     ".svg": "image/svg+xml",
     ".json": "application/json",
 }
-PAGES: Final = {"agent": Role.AGENT}
+PAGES: Final = {"agent": Role.AGENT, "engineer": Role.ENGINEER}
 """Pages in the order in which a person is sent to the first that is theirs, with the role that each is for."""
 TICKET_CHARACTERS_MAX: Final = 128
 

@@ -7,6 +7,7 @@ from dtmf_shield.api.resources import (
     calls,
     captures,
     events,
+    flow_bench,
     flows,
     nodes,
     payments,
@@ -15,5 +16,6 @@ from dtmf_shield.api.resources import (
 )
 
 ROUTERS: Final = tuple(
-    module.router for module in (calls, captures, payments, recordings, flows, events, webhooks, nodes, audit)
+    module.router
+    for module in (calls, captures, payments, recordings, flows, flow_bench, events, webhooks, nodes, audit)
 )

@@ -1,0 +1,109 @@
+"""The workbench process: ``python -m dtmf_shield.service.workbench.process``, orders on standard input.
+
+It is sealed like cde before it reads its first order: no file, no connection, no other program. It keeps nothing from
+one order to the next, and ends with its standard input. Test cards only: the script's guard refuses every other.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from typing import BinaryIO, Final
+
+import msgspec
+
+from dtmf_shield.base.errors import OperatorError
+from dtmf_shield.flow.drawing import as_svg
+from dtmf_shield.flow.finding import Severity
+from dtmf_shield.flow.graph import as_data
+from dtmf_shield.flow.loader import load_flow, read_flow
+from dtmf_shield.service.flows.simulation import parse_script, simulate
+from dtmf_shield.service.seal.doors import close_doors
+from dtmf_shield.service.seal.process_rights import give_up_common_rights
+from dtmf_shield.service.seal.step import told
+from dtmf_shield.service.workbench.messages import LINE_BYTES_MAX, WorkbenchReady, WorkDone, WorkOrder
+
+NICENESS: Final = 15
+"""Calls come first."""
+MEMORY_BYTES_MAX: Final = 1 << 30
+"""Of address space. The largest flow that the loader takes needs a third of it."""
+FILE: Final = "flow.yaml"
+"""What findings call the text."""
+
+_REHEARSAL: Final = """flow: v1
+id: rehearsal
+title: Rehearsal
+mode: self_service
+languages: {default: en-GB}
+prompts: {hello: {en-GB: {say: "Hello."}}}
+fields: {pan: {type: card_number, brands: [visa]}}
+start: card
+steps:
+  card: {do: collect, field: pan, prompts: [{play: hello}], next: {ok: end, failed: end}}
+  end: {do: exit, result: done, to: caller, colour: red}
+"""
+"""Has mistakes on purpose: what tells of them must be loaded too."""
+
+
+def done(order: WorkOrder) -> WorkDone:
+    """Carry out one order."""
+    match order.do:
+        case "check":
+            _, findings = read_flow(order.text, file=FILE)
+            return WorkDone(findings=tuple(finding.as_data() for finding in findings))
+        case "draw":
+            flow, findings = read_flow(order.text, file=FILE)
+            # A flow with a lost target has no place where an arrow could end.
+            if flow is None or any(finding.severity is Severity.ERROR for finding in findings):
+                return WorkDone()
+            return WorkDone(graph=as_data(flow), svg=as_svg(flow))
+        case "simulate":
+            return _simulated(order)
+
+
+def _simulated(order: WorkOrder) -> WorkDone:
+    refused: list[str] = []
+    try:
+        transcript = simulate(load_flow(order.text, file=FILE), parse_script(order.script))
+        return WorkDone(lines=tuple(transcript.as_data()), ended=transcript.ended)
+    except* OperatorError as group:
+        refused += [str(error) for error in group.exceptions]
+    return WorkDone(refused=tuple(refused))
+
+
+def _rehearse(text: str) -> None:
+    """Do everything once, so that nothing is imported any more once the doors are closed."""
+    for do in ("check", "draw", "simulate"):
+        for each in (text, _REHEARSAL, "steps: ["):
+            msgspec.json.encode(done(WorkOrder(do, each, "card visa\nkeys x")))
+            msgspec.json.encode(done(WorkOrder(do, each, "card visa\nwait 5s\nhangup")))
+
+
+def serve(orders: BinaryIO, answers: BinaryIO) -> None:
+    """Answer orders until there are none."""
+    decoder = msgspec.json.Decoder(WorkOrder)
+    while line := orders.readline(LINE_BYTES_MAX):
+        answers.write(msgspec.json.encode(done(decoder.decode(line))) + b"\n")
+        answers.flush()
+
+
+def main() -> int:
+    """Seal this process and serve."""
+    from dtmf_shield.service.flows.files import shipped_flows  # reads files, and is not needed after it
+
+    os.nice(NICENESS)
+    steps = give_up_common_rights()
+    flow = shipped_flows() / "card-payment-agent.yaml"
+    _rehearse(flow.read_text("utf-8") if flow.exists() else _REHEARSAL)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
+    steps += close_doors(frozenset())
+    answers = sys.stdout.buffer
+    answers.write(msgspec.json.encode(WorkbenchReady(told(steps))) + b"\n")
+    answers.flush()
+    serve(sys.stdin.buffer, answers)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
