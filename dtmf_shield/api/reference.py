@@ -29,6 +29,9 @@ _BODIES: Final = {
         "inputs": {"reference": "88-1932", "amount_minor": 1050, "currency": "EUR"},
     },
     "/v1/captures/{capture_id}/commands": {"command": "redo", "field": "cvv"},
+    "/v1/flow-drafts/check": {"text": "flow: v1"},
+    "/v1/flow-drafts/graph": {"text": "flow: v1"},
+    "/v1/flow-drafts/simulate": {"text": "flow: v1", "script": "card visa"},
     "/v1/payments/{operation_id}/refund": {"amount_minor": 400},
     "/v1/payments/{operation_id}/capture": {"amount_minor": 1050},
 }
@@ -37,10 +40,12 @@ _PLACES: Final = {
     "capture_id": "$CAPTURE",
     "operation_id": "$PAYMENT",
     "recording_id": "$RECORDING",
+    "flow_id": "card-payment-agent",
     "name": "crm",
 }
 _OPTIONS: Final = {
     "/v1/events": "-N ",
+    "/v1/flows/{flow_id}/picture": "-o flow.svg ",
     "/v1/recordings/{recording_id}/audio": "-o call.wav ",
 }
 

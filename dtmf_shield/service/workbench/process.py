@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from dtmf_shield.base.errors import OperatorError
+from dtmf_shield.base.errors import InvariantError, OperatorError
 from dtmf_shield.flow.drawing import as_svg
 from dtmf_shield.flow.finding import Severity
 from dtmf_shield.flow.graph import as_data
@@ -35,15 +35,22 @@ _REHEARSAL: Final = """flow: v1
 id: rehearsal
 title: Rehearsal
 mode: self_service
-languages: {default: en-GB}
-prompts: {hello: {en-GB: {say: "Hello."}}}
-fields: {pan: {type: card_number, brands: [visa]}}
+languages: {default: en-GB, offered: [en-GB]}
+prompts:
+  ask: {en-GB: {say: "Card."}}
+fields:
+  pan: {type: card_number, brands: [visa]}
+  expiry: {type: expiry}
 start: card
 steps:
-  card: {do: collect, field: pan, prompts: [{play: hello}], next: {ok: end, failed: end}}
-  end: {do: exit, result: done, to: caller, colour: red}
+  card: {do: collect, field: pan, prompts: [{play: ask}], next: {ok: expiry, failed: failed}}
+  expiry: {do: collect, field: expiry, prompts: [{play: ask}], next: {ok: store, failed: failed}}
+  store: {do: tokenize, next: {approved: stored, declined: failed, unknown: unknown, gateway_down: failed}}
+  stored: {do: exit, result: tokenized, to: hangup}
+  failed: {do: exit, result: failed, to: hangup}
+  unknown: {do: exit, result: unknown, to: hangup}
 """
-"""Has mistakes on purpose: what tells of them must be loaded too."""
+_SCRIPT: Final = "card visa\nkeys 1230\n"
 
 
 def done(order: WorkOrder) -> WorkDone:
@@ -72,12 +79,18 @@ def _simulated(order: WorkOrder) -> WorkDone:
     return WorkDone(refused=tuple(refused))
 
 
-def _rehearse(text: str) -> None:
-    """Do everything once, so that nothing is imported any more once the doors are closed."""
-    for do in ("check", "draw", "simulate"):
-        for each in (text, _REHEARSAL, "steps: ["):
-            msgspec.json.encode(done(WorkOrder(do, each, "card visa\nkeys x")))
-            msgspec.json.encode(done(WorkOrder(do, each, "card visa\nwait 5s\nhangup")))
+def _rehearse() -> None:
+    """Do everything once, well and with mistakes: nothing can be imported any more once the doors are closed."""
+    if not done(WorkOrder("simulate", _REHEARSAL, _SCRIPT)).ended:
+        raise InvariantError("the rehearsal of the workbench does not come to its end")
+    for text in (_REHEARSAL, _REHEARSAL.replace("start: card", "start: cart"), "steps: ["):
+        for order in (
+            WorkOrder("check", text),
+            WorkOrder("draw", text),
+            WorkOrder("simulate", text, "card visas"),
+            WorkOrder("simulate", text, "keys x"),
+        ):
+            msgspec.json.encode(done(order))
 
 
 def serve(orders: BinaryIO, answers: BinaryIO) -> None:
@@ -90,12 +103,9 @@ def serve(orders: BinaryIO, answers: BinaryIO) -> None:
 
 def main() -> int:
     """Seal this process and serve."""
-    from dtmf_shield.service.flows.files import shipped_flows  # reads files, and is not needed after it
-
     os.nice(NICENESS)
     steps = give_up_common_rights()
-    flow = shipped_flows() / "card-payment-agent.yaml"
-    _rehearse(flow.read_text("utf-8") if flow.exists() else _REHEARSAL)
+    _rehearse()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
     steps += close_doors(frozenset())
     answers = sys.stdout.buffer

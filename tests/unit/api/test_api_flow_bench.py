@@ -10,9 +10,9 @@ from full_house import Bench, full_house
 
 from dtmf_shield.api import access
 from dtmf_shield.api.app import DRAFT_ANSWERS_MAX
-from dtmf_shield.api.gate import DRAFT_BYTES_MAX
 from dtmf_shield.api.identity.principal import EVERY_ROLE, Principal, Role
 from dtmf_shield.api.ports.flow_bench import SimulationRefused
+from dtmf_shield.api.resources.flow_bench import DRAFT_CHARACTERS_MAX
 
 pytestmark = pytest.mark.anyio
 DRAFTS = ("check", "graph", "simulate")
@@ -49,7 +49,9 @@ async def test_flows_are_for_engineers_alone(house: ApiHouse, monkeypatch: pytes
         become(*roles)
         async with house.client() as client:
             got = [(await client.get(path)).status_code for path in READS]
-        posted = [(await drafted(house, what, text="flow: v1")).status_code for what in DRAFTS]
+        posted = [
+            (await drafted(house, what, f"key-{what:-<9}", text="flow: v1")).status_code for what in DRAFTS
+        ]
 
         assert set(got + posted) == {status}
 
@@ -87,10 +89,11 @@ async def test_a_card_number_in_a_draft_is_refused_before_it_is_read(house: ApiH
 
 
 async def test_drafts_may_be_long_and_have_a_limit(house: ApiHouse) -> None:
-    long = "# " + "x" * (DRAFT_BYTES_MAX - 100)
+    long = "# ".ljust(DRAFT_CHARACTERS_MAX, "x")
 
     assert (await drafted(house, "check", text=long)).status_code == 200
-    assert (await drafted(house, "check", text=long + "x" * 200)).status_code == 413
+    assert (await drafted(house, "check", "key-00000002", text=long + "x")).status_code == 422
+    assert (await drafted(house, "check", "key-00000003", text=long * 2)).status_code == 413
     assert bench_of(house).told == [long]
 
 
