@@ -65,14 +65,15 @@ class _Recorder:
 class DeskSite:
     """One site for a whole run; :meth:`reset` gives the next test an empty desk."""
 
-    def __init__(self) -> None:
+    def __init__(self, **ports: Any) -> None:
+        """``ports``: further keywords of create_app."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self.desk = StageDesk()
         self.login = OneTimeLogin(SystemClock())
         self.requests: list[tuple[str, Mapping[str, str]]] = []
-        self.app = create_app(self.desk, self.login, heartbeat_s=HEARTBEAT_S)
+        self.app = create_app(self.desk, self.login, heartbeat_s=HEARTBEAT_S, **ports)
         self.app.add_middleware(_Recorder, requests=self.requests)
         self._port = 0
         self._stop: asyncio.Event | None = None

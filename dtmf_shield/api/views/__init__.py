@@ -43,6 +43,7 @@ from dtmf_shield.api.views.nodes import (
     NodeList,
     NodeView,
     ProcessView,
+    PromptsView,
     ReadersView,
     TrunkView,
 )
@@ -81,6 +82,7 @@ __all__ = [
     "PaymentPage",
     "PaymentView",
     "ProcessView",
+    "PromptsView",
     "ReadersView",
     "RecordingPage",
     "RecordingView",

@@ -97,6 +97,7 @@ from dtmf_shield.service.control.resources import Resources
 from dtmf_shield.service.flows import findings as flow_findings
 from dtmf_shield.service.flows.versions import VERSIONS_FOLDER, FlowShelf
 from dtmf_shield.service.prompts.check import PROMPTS_FOLDER
+from dtmf_shield.service.prompts.flows import flow_prompts
 from dtmf_shield.service.seal.process_rights import give_up_common_rights
 from dtmf_shield.service.seal.step import told
 from dtmf_shield.signalling.udp import UdpShell
@@ -267,6 +268,7 @@ class ControlProcess:
             FlowBench(self._shelf, self._unfit),
             self._weaker,
         )
+        self._resources.nodes.flow_prompts = lambda: [*map(flow_prompts, self._shelf.flows.values())]
         app = create_app(
             self._desk, login, api_key=message.api_key, clock=self._clock, **self._resources.ports
         )
@@ -501,6 +503,7 @@ class ControlProcess:
         self._core.prompt_ended(now_s, message)
 
     def _prompts_loaded(self, message: PromptsLoaded) -> None:
+        self._resources.nodes.prompts_loaded(message)
         if message.reason or not message.count:
             reason = (
                 message.reason or "none are built; flows go on without a word; run: dtmf-shield prompts build"

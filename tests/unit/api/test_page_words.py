@@ -18,7 +18,7 @@ from dtmf_shield.model.stream import ShieldMode
 LANGUAGES = ("en", "de", "fr", "es")
 THE_SAME = {
     "de": {"page.agent", "kind.iban", "result.test", "history.refused", "alert.field", "result.stored"},
-    "fr": {"menu", "menu.pages", "page.agent", "kind.iban", "result.test"},
+    "fr": {"engineer.simulate", "menu", "menu.pages", "page.agent", "kind.iban", "result.test"},
     "es": {"kind.iban", "result.test", "history.refused", "alert.field", "result.stored"},
 }
 """Words that a language writes as English does."""
