@@ -27,7 +27,9 @@ def a_node() -> views.NodeView:
         started_at=NOW,
         uptime_s=3_600,
         processes=(
-            views.ProcessView(name="control", up=True, since=NOW, weaker=("memfd_secret: not in this kernel",)),
+            views.ProcessView(
+                name="control", up=True, since=NOW, weaker=("memfd_secret: not in this kernel",)
+            ),
             views.ProcessView(name="media", up=True, since=NOW, restarts=2),
             views.ProcessView(name="cde", up=False, since=NOW),
         ),

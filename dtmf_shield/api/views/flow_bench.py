@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, PlainSerializer, WithJsonSchema
+from pydantic import PlainSerializer, WithJsonSchema
 
 from dtmf_shield.api.views.words import NO_LONG_RUN, Prose, Step, View, without_long_runs
 
@@ -64,8 +64,8 @@ class GraphNodeView(View):
 class GraphWayView(View):
     """A way from a step to another, with the outcomes and keys that take it."""
 
-    source: Step = Field(alias="from")
-    target: Step = Field(alias="to")
+    source: Step
+    target: Step
     label: Prose
 
 

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -183,5 +183,6 @@ async def _line(process: Process, form: type[_Message], limit_s: float) -> _Mess
     return msgspec.json.decode(line, type=form)
 
 
-def _graph(data: Mapping[str, object]) -> views.FlowGraphView:
-    return views.FlowGraphView.model_validate(data)
+def _graph(data: Mapping[str, Any]) -> views.FlowGraphView:
+    ways = [{"source": way["from"], "target": way["to"], "label": way["label"]} for way in data["edges"]]
+    return views.FlowGraphView.model_validate({**data, "edges": ways})

@@ -50,6 +50,16 @@ steps:
   failed: {do: exit, result: failed, to: hangup}
   unknown: {do: exit, result: unknown, to: hangup}
 """
+_MISTAKES: Final = (
+    ("start: card", "start: cart"),
+    ("title:", "titel:"),
+    ("title: Rehearsal", "title: {a: 1}"),
+    ("mode: self_service", "mode: none"),
+    ("start: card", "start: card\nstart: card"),
+    ("start: card", "start: card\nmax_duration: {time: long, then: 3}"),
+    ("field: pan,", "feld: pan, attempts: many, patience: 1e3,"),
+)
+"""One of each kind: what tells of them must be loaded too."""
 _SCRIPT: Final = "card visa\nkeys 1230\n"
 
 
@@ -83,7 +93,7 @@ def _rehearse() -> None:
     """Do everything once, well and with mistakes: nothing can be imported any more once the doors are closed."""
     if not done(WorkOrder("simulate", _REHEARSAL, _SCRIPT)).ended:
         raise InvariantError("the rehearsal of the workbench does not come to its end")
-    for text in (_REHEARSAL, _REHEARSAL.replace("start: card", "start: cart"), "steps: ["):
+    for text in (_REHEARSAL, *(_REHEARSAL.replace(*mistake) for mistake in _MISTAKES), "steps: [", "\t"):
         for order in (
             WorkOrder("check", text),
             WorkOrder("draw", text),

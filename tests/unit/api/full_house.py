@@ -106,7 +106,7 @@ GRAPH = FlowGraphView.model_validate(
         "title": "Pay",
         "start": "card",
         "nodes": [{"name": "card", "do": "collect", "about": "pan"}, {"name": "end", "do": "exit"}],
-        "edges": [{"from": "card", "to": "end", "label": "ok"}],
+        "edges": [{"source": "card", "target": "end", "label": "ok"}],
     }
 )
 FINDING = FindingView(

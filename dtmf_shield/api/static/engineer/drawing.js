@@ -30,11 +30,11 @@ export function forgetPicture() {
 
 export function drawSteps(graph, go) {
   redraw(at("steps"), `${document.documentElement.lang} ${JSON.stringify(graph)}`, () => inOrder(graph).map((node) => {
-    const ways = graph.edges.filter((edge) => edge.from === node.name);
+    const ways = graph.edges.filter((edge) => edge.source === node.name);
     const head = make("p", "step", jump(node.name, go), make("span", "does", `${node.do} ${node.about}`.trim()));
     if (node.name === graph.start) head.append(make("span", "chip busy", t("engineer.step.start")));
     const item = make("li", "", head);
-    if (ways.length) item.append(make("ul", "ways", ...ways.map((edge) => make("li", "", `${edge.label} → `, jump(edge.to, go)))));
+    if (ways.length) item.append(make("ul", "ways", ...ways.map((edge) => make("li", "", `${edge.label} → `, jump(edge.target, go)))));
     return item;
   }));
 }
@@ -54,7 +54,7 @@ function inOrder(graph) {
     const node = nodes.get(name);
     if (!node || order.includes(node)) return;
     order.push(node);
-    for (const edge of graph.edges) if (edge.from === name) walk(edge.to);
+    for (const edge of graph.edges) if (edge.source === name) walk(edge.target);
   };
   walk(graph.start);
   for (const node of graph.nodes) walk(node.name);

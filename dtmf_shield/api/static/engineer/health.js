@@ -99,7 +99,8 @@ function certificates(all) {
     const bad = one.findings.length > 0 && (one.days_left ?? 0) <= 0;
     const soon = one.days_left !== null && one.days_left < SOON_DAYS;
     const look = bad ? "bad" : soon || one.findings.length ? "warn" : "good";
-    const days = one.days_left === null ? "–" : t("engineer.days", { days: one.days_left });
+    const left = one.days_left;
+    const days = left === null ? "–" : left < 0 ? t("engineer.expired", { days: -left }) : t("engineer.days", { days: left });
     return [
       [make("b", "", one.file), make("small", "", one.subject)], one.kind,
       [chip(look, days), ...one.findings.map((why) => make("small", "weaker", why))],
@@ -119,7 +120,8 @@ function prompts(one) {
 function moment(text) {
   const when = new Date(text);
   const today = when.toDateString() === new Date().toDateString();
-  const day = today ? "" : `${when.toLocaleDateString(document.documentElement.lang)} `;
+  const two = (number) => String(number).padStart(2, "0");
+  const day = today ? "" : `${when.getFullYear()}-${two(when.getMonth() + 1)}-${two(when.getDate())} `;
   return `${day}${clockTime(when)}`;
 }
 

@@ -37,8 +37,8 @@ export function suggestScript(text, graph) {
     if (node?.do === "collect") lines.push(KEYS_OF[typeIn(fields, node.about)] ?? "keys 1234#");
     if (node?.do === "menu") lines.push("keys 1");
     if (node?.do === "http") lines.push("hook ok");
-    const ways = graph.edges.filter((edge) => edge.from === name);
-    name = (ways.find((edge) => GOOD_WAY.test(edge.label)) ?? ways[0])?.to;
+    const ways = graph.edges.filter((edge) => edge.source === name);
+    name = (ways.find((edge) => GOOD_WAY.test(edge.label)) ?? ways[0])?.target;
   }
   return `${lines.join("\n")}\n`;
 }
