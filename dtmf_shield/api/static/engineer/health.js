@@ -1,6 +1,6 @@
 // How the service itself does: processes, load, gateway, media, trunks, certificates, prompts. Nothing of any caller.
 import { make, redraw } from "../shared/elements.js";
-import { clockTime, has, t } from "../shared/i18n.js";
+import { has, t } from "../shared/i18n.js";
 import { icon } from "../shared/icons.js";
 
 const SOON_DAYS = 30;
@@ -122,7 +122,7 @@ function moment(text) {
   const today = when.toDateString() === new Date().toDateString();
   const two = (number) => String(number).padStart(2, "0");
   const day = today ? "" : `${when.getFullYear()}-${two(when.getMonth() + 1)}-${two(when.getDate())} `;
-  return `${day}${clockTime(when)}`;
+  return `${day}${two(when.getHours())}:${two(when.getMinutes())}`;
 }
 
 export const kindWords = (mode) => (has(`engineer.mode.${mode}`) ? t(`engineer.mode.${mode}`) : mode);
