@@ -26,9 +26,9 @@ from dtmf_shield.service.workbench.messages import (
     WorkOrder,
 )
 
-START_TIME_MAX_S: Final = 30.0
-"""A second of imports, on a host that is busy with calls."""
-ORDER_TIME_MAX_S: Final = 10.0
+START_TIME_MAX_S: Final = 60.0
+"""Two seconds of imports and rehearsal, on a host that is busy with calls."""
+ORDER_TIME_MAX_S: Final = 20.0
 """A text of 44 KB takes 3 s on a busy host of two cores; what takes longer is ended with its process."""
 ORDERS_WAITING_MAX: Final = 8
 """One is worked on at a time; more engineers than these are asked to wait."""

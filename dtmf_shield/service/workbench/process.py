@@ -93,14 +93,13 @@ def _rehearse() -> None:
     """Do everything once, well and with mistakes: nothing can be imported any more once the doors are closed."""
     if not done(WorkOrder("simulate", _REHEARSAL, _SCRIPT)).ended:
         raise InvariantError("the rehearsal of the workbench does not come to its end")
+    for script in ("card visas", "keys x"):
+        done(WorkOrder("simulate", _REHEARSAL, script))
     for text in (_REHEARSAL, *(_REHEARSAL.replace(*mistake) for mistake in _MISTAKES), "steps: [", "\t"):
-        for order in (
-            WorkOrder("check", text),
-            WorkOrder("draw", text),
-            WorkOrder("simulate", text, "card visas"),
-            WorkOrder("simulate", text, "keys x"),
-        ):
-            msgspec.json.encode(done(order))
+        msgspec.json.encode(done(WorkOrder("check", text)))
+    for text in (_REHEARSAL, "steps: ["):
+        msgspec.json.encode(done(WorkOrder("draw", text)))
+        msgspec.json.encode(done(WorkOrder("simulate", text)))
 
 
 def serve(orders: BinaryIO, answers: BinaryIO) -> None:
@@ -113,9 +112,9 @@ def serve(orders: BinaryIO, answers: BinaryIO) -> None:
 
 def main() -> int:
     """Seal this process and serve."""
-    os.nice(NICENESS)
     steps = give_up_common_rights()
     _rehearse()
+    os.nice(NICENESS)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
     steps += close_doors(frozenset())
     answers = sys.stdout.buffer

@@ -175,3 +175,26 @@ async def test_an_unused_workbench_leaves(bench: FlowBench, monkeypatch: pytest.
 def workbench_of(bench: FlowBench) -> int:
     assert bench._process is not None
     return bench._process.pid
+
+
+def mistakes(text: str) -> list[str]:
+    """Return texts with a line that is no YAML, is missing, or has a letter too few, at places over the whole."""
+    lines = text.splitlines()
+    wrong = []
+    for place in range(3, len(lines), max(len(lines) // 4, 1)):
+        changed = ([], [lines[place].replace(":", ": [", 1)], [lines[place].replace("e", "", 1)])
+        wrong += ["\n".join([*lines[:place], *line, *lines[place + 1 :]]) for line in changed]
+    return wrong
+
+
+async def test_no_mistake_needs_what_a_sealed_process_cannot_load(bench: FlowBench) -> None:
+    texts = ["", "- a", "x: &a [*a]", "\x00", "x: {a: 1, a: 2}", "%YAML 1.1\n---\nflow: v1", "--- a\n--- b"]
+    for path in sorted(shipped_flows().glob("*.yaml"))[::3]:
+        texts += mistakes(path.read_text("utf-8"))
+    await bench.check(PAYMENT)
+    process = workbench_of(bench)
+
+    found = [(await bench.check(text)).findings for text in texts]
+
+    assert workbench_of(bench) == process
+    assert sum(map(bool, found)) > len(texts) // 2
