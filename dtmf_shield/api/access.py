@@ -22,6 +22,7 @@ from dtmf_shield.api.identity.principal import Principal, Role
 from dtmf_shield.api.limits import Limits, RateLimit
 from dtmf_shield.api.ports import CallDesk
 from dtmf_shield.api.ports.audit import AuditReader, NoAudit
+from dtmf_shield.api.ports.flow_bench import FlowBench, NoFlowBench
 from dtmf_shield.api.ports.nodes import NodeDesk, NoNodes
 from dtmf_shield.api.ports.payments import NoPayments, PaymentDesk
 from dtmf_shield.api.ports.recordings import NoRecordings, RecordingDesk
@@ -50,6 +51,8 @@ class ApiContext:
     answers: StoredAnswers
     clock: Clock
     site: Site
+    drafts: StoredAnswers
+    """Of requests that only compute: large, many, and never in the way of those that did something."""
     limits: Limits
     tickets: StreamTickets
     payments: PaymentDesk = field(default_factory=NoPayments)
@@ -58,6 +61,7 @@ class ApiContext:
     nodes: NodeDesk = field(default_factory=NoNodes)
     audit: AuditReader = field(default_factory=NoAudit)
     reports: ReportBook = field(default_factory=NoReports)
+    flow_bench: FlowBench = field(default_factory=NoFlowBench)
     denied: dict[tuple[str, str], float] = field(default_factory=dict)
     """When a denial of this person on this route is told again, monotonic seconds."""
 
@@ -163,6 +167,7 @@ class OncePerKey:
     principal: Principal
     key: str
     request: bytes
+    answers: StoredAnswers
 
     def answer(self, status: int, carry_out: Callable[[], BaseModel]) -> Response:
         """Return the stored answer, or carry out, store and return. A refusal is raised and not stored."""
@@ -173,7 +178,7 @@ class OncePerKey:
         return self._replayed() or self._stored(status, await carry_out())
 
     def _replayed(self) -> Response | None:
-        stored = self.context.answers.find(self.principal.name, self.key, self.request)
+        stored = self.answers.find(self.principal.name, self.key, self.request)
         if stored is None:
             return None
         replayed = {"Idempotency-Replayed": "true"}
@@ -181,12 +186,15 @@ class OncePerKey:
 
     def _stored(self, status: int, done: BaseModel) -> Response:
         body = done.model_dump_json().encode()
-        self.context.answers.store(self.principal.name, self.key, self.request, status, body)
+        self.answers.store(self.principal.name, self.key, self.request, status, body)
         return Response(body, status, media_type="application/json")
 
 
-def once(*roles: Role) -> Callable[..., Awaitable[OncePerKey]]:
-    """Return a dependency for a POST: one of ``roles``, from our own page or a program, with an Idempotency-Key."""
+def once(*roles: Role, drafts: bool = False) -> Callable[..., Awaitable[OncePerKey]]:
+    """Return a dependency for a POST: one of ``roles``, from our own page or a program, with an Idempotency-Key.
+
+    ``drafts``: it only computes, so its answer is kept among few others.
+    """
 
     allowed = asker(*roles)
 
@@ -206,7 +214,9 @@ def once(*roles: Role) -> Callable[..., Awaitable[OncePerKey]]:
         if not _KEY.fullmatch(idempotency_key):
             raise ApiRefusal(422, "idempotency-key-form", "Idempotency-Key has 8 to 64 of A-Z a-z 0-9 _ -.")
         whole = request.method.encode() + b" " + request.url.path.encode() + b"\n" + await request.body()
-        return OncePerKey(context_of(request), principal, idempotency_key, whole)
+        context = context_of(request)
+        answers = context.drafts if drafts else context.answers
+        return OncePerKey(context, principal, idempotency_key, whole, answers)
 
     checked.roles = frozenset(roles)  # type: ignore[attr-defined]
     return checked

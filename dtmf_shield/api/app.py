@@ -19,6 +19,7 @@ from dtmf_shield.api.oidc_pages import oidc_pages
 from dtmf_shield.api.pages import pages
 from dtmf_shield.api.ports import CallDesk
 from dtmf_shield.api.ports.audit import AuditReader, NoAudit
+from dtmf_shield.api.ports.flow_bench import FlowBench, NoFlowBench
 from dtmf_shield.api.ports.nodes import NodeDesk, NoNodes
 from dtmf_shield.api.ports.payments import NoPayments, PaymentDesk
 from dtmf_shield.api.ports.recordings import NoRecordings, RecordingDesk
@@ -32,6 +33,8 @@ from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.system_clock import SystemClock
 
 API_VERSION = "1"
+DRAFT_ANSWERS_MAX = 32
+"""Each holds a picture: a tenth of a megabyte, and two in the worst case."""
 
 
 def create_app(
@@ -47,6 +50,7 @@ def create_app(
     nodes: NodeDesk | None = None,
     audit: AuditReader | None = None,
     reports: ReportBook | None = None,
+    flow_bench: FlowBench | None = None,
 ) -> FastAPI:
     """Return the application over ``desk``, open to whom ``identity`` knows, under the name of ``site``."""
     clock = clock or SystemClock()
@@ -65,6 +69,7 @@ def create_app(
         answers=StoredAnswers(clock),
         clock=clock,
         site=site,
+        drafts=StoredAnswers(clock, DRAFT_ANSWERS_MAX),
         limits=Limits(clock),
         tickets=StreamTickets(clock),
         payments=payments,
@@ -73,6 +78,7 @@ def create_app(
         nodes=nodes or NoNodes(),
         audit=audit or NoAudit(),
         reports=reports or NoReports(),
+        flow_bench=flow_bench or NoFlowBench(),
     )
     for router in ROUTERS:
         app.include_router(router)

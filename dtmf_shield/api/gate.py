@@ -17,7 +17,10 @@ from dtmf_shield.api.site import LOOPBACK, Site
 from dtmf_shield.base.log import holds_card_number
 
 BODY_BYTES_MAX: Final = 16 * 1_024
-"""The longest request of this API is under 1 KiB."""
+"""The longest request of this API is under 1 KiB, but for flows in hand."""
+DRAFT_PATH: Final = "/v1/flow-drafts/"
+DRAFT_BYTES_MAX: Final = 64 * 1_024
+"""The longest shipped flow has 7 KB."""
 URL_BYTES_MAX: Final = 4_096
 """Codes of some OIDC providers take 2 KiB."""
 
@@ -35,8 +38,9 @@ class Gate:
         guarded = _with_headers(send, secure=self._site.secure)
         refusal = _head_refusal(scope, self._site)
         if refusal is None and scope["method"] not in ("GET", "HEAD"):
-            body = await _read_body(receive)
-            refusal = _body_refusal(body)
+            bytes_max = DRAFT_BYTES_MAX if scope["path"].startswith(DRAFT_PATH) else BODY_BYTES_MAX
+            body = await _read_body(receive, bytes_max)
+            refusal = _body_refusal(body, bytes_max)
             receive = _replay(body or b"", receive)
         if refusal is not None:
             await problem.response(*refusal)(scope, receive, guarded)
@@ -73,13 +77,13 @@ def _bare_card_number(text: str) -> bool:
     return not any(character.isalpha() for character in text) and holds_card_number(text)
 
 
-def _body_refusal(body: bytes | None) -> _Refusal | None:
+def _body_refusal(body: bytes | None, bytes_max: int) -> _Refusal | None:
     if body is None:
-        return (413, "body-too-large", f"A request body has at most {BODY_BYTES_MAX} bytes.")
+        return (413, "body-too-large", f"A request body has at most {bytes_max} bytes.")
     return _CARD_NUMBER if holds_card_number(body.decode("utf-8", "replace")) else None
 
 
-async def _read_body(receive: Receive) -> bytes | None:
+async def _read_body(receive: Receive, bytes_max: int) -> bytes | None:
     """Return the whole body, or None where it is too long. Stops reading there; the connection closes."""
     body = bytearray()
     while True:
@@ -87,7 +91,7 @@ async def _read_body(receive: Receive) -> bytes | None:
         if message["type"] != "http.request":
             return bytes(body)
         body += message.get("body", b"")
-        if len(body) > BODY_BYTES_MAX:
+        if len(body) > bytes_max:
             return None
         if not message.get("more_body", False):
             return bytes(body)

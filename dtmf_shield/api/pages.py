@@ -22,7 +22,12 @@ MEDIA_TYPES: Final = {
     ".svg": "image/svg+xml",
     ".json": "application/json",
 }
-PAGES: Final = {"agent": Role.AGENT, "supervisor": Role.SUPERVISOR, "admin": Role.ADMIN}
+PAGES: Final = {
+    "agent": Role.AGENT,
+    "supervisor": Role.SUPERVISOR,
+    "engineer": Role.ENGINEER,
+    "admin": Role.ADMIN,
+}
 """Pages in the order in which a person is sent to the first that is theirs, with the role that each is for."""
 TICKET_CHARACTERS_MAX: Final = 128
 

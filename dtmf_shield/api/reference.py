@@ -16,7 +16,7 @@ from dtmf_shield.api.events import (
     STREAMS_OF_SESSION_MAX,
     SUBSCRIBERS_MAX,
 )
-from dtmf_shield.api.gate import BODY_BYTES_MAX
+from dtmf_shield.api.gate import BODY_BYTES_MAX, DRAFT_BYTES_MAX
 from dtmf_shield.api.idempotency import ANSWER_LIFETIME_S
 from dtmf_shield.api.identity.principal import EVERY_ROLE, Role
 from dtmf_shield.api.limits import KEY_RATE, SESSION_RATE, STRANGER_RATE, Rate
@@ -30,6 +30,9 @@ _BODIES: Final = {
         "inputs": {"reference": "88-1932", "amount_minor": 1050, "currency": "EUR"},
     },
     "/v1/captures/{capture_id}/commands": {"command": "redo", "field": "cvv"},
+    "/v1/flow-drafts/check": {"text": "flow: v1"},
+    "/v1/flow-drafts/graph": {"text": "flow: v1"},
+    "/v1/flow-drafts/simulate": {"text": "flow: v1", "script": "card visa"},
     "/v1/payments/{operation_id}/refund": {"amount_minor": 400},
     "/v1/payments/{operation_id}/capture": {"amount_minor": 1050},
     "/v1/login": {"name": "ada", "password": "…"},
@@ -45,10 +48,12 @@ _PLACES: Final = {
     "capture_id": "$CAPTURE",
     "operation_id": "$PAYMENT",
     "recording_id": "$RECORDING",
+    "flow_id": "card-payment-agent",
     "name": "crm",
 }
 _OPTIONS: Final = {
     "/v1/events": "-N ",
+    "/v1/flows/{flow_id}/picture": "-o flow.svg ",
     "/v1/recordings/{recording_id}/audio": "-o call.wav ",
 }
 _SESSIONS_ALONE: Final = frozenset({"/v1/logout"})
@@ -81,7 +86,8 @@ of either side is done once, at the gateway too.
 a sentence for people, `findings` say which members were refused. 503 and 429 come with `Retry-After`.
 
 **Limits.** A session: {_rate(SESSION_RATE)}; a key: {_rate(KEY_RATE)}; an address without either:
-{_rate(STRANGER_RATE)}. Beyond: 429. Open event streams are not held up. A body has at most {BODY_BYTES_MAX // 1_024} KiB.
+{_rate(STRANGER_RATE)}. Beyond: 429. Open event streams are not held up. A body has at most {BODY_BYTES_MAX // 1_024} KiB,
+that of a flow in hand {DRAFT_BYTES_MAX // 1_024}.
 
 **Events.** `GET /v1/events` is a stream of Server-Sent Events; one carries all calls. A reader that comes back with
 `Last-Event-ID` (browsers do it by themselves, after {RETRY_MS // 1_000} s) gets what it missed, of the last {EVENTS_MAX:,} events; else, and at the

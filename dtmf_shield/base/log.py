@@ -38,9 +38,18 @@ def luhn_valid(digits: str) -> bool:
 
 def _holds_card_number(run: str) -> bool:
     digits = re.sub(r"\D", "", run)
-    for length in range(_PAN_DIGITS_MIN, min(_PAN_DIGITS_MAX, len(digits)) + 1):
-        for start in range(len(digits) - length + 1):
-            if luhn_valid(digits[start : start + length]):
+    # Sums from the beginning, with every even or every odd digit doubled: a long run costs a subtraction a place,
+    # and nobody can keep this process busy with one.
+    sums = [[0], [0]]
+    for place, character in enumerate(digits):
+        value = ord(character) - 48
+        doubled = value * 2 - 9 if value > 4 else value * 2
+        for odd in (0, 1):
+            sums[odd].append(sums[odd][-1] + (doubled if place % 2 == odd else value))
+    for end in range(_PAN_DIGITS_MIN, len(digits) + 1):
+        known = sums[end % 2]  # the digit before the last one is doubled: place end - 2
+        for start in range(max(0, end - _PAN_DIGITS_MAX), end - _PAN_DIGITS_MIN + 1):
+            if (known[end] - known[start]) % 10 == 0:
                 return True
     return False
 

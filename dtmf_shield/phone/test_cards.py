@@ -32,6 +32,17 @@ TEST_CARDS: Final = frozenset(
         "6759649826438453",
     }
 )
+CARDS_BY_NAME: Final = {
+    "visa": "4242424242424242",
+    "mastercard": "5555555555554444",
+    "amex": "378282246310005",
+    "maestro": "6759649826438453",
+    "discover": "6011111111111117",
+    "diners": "3056930009020004",
+    "jcb": "3566002020360505",
+    "unionpay": "6200000000000005",
+}
+"""One of TEST_CARDS a brand, for scripts that name a card and hold no number."""
 KEYS: Final = "0123456789*#ABCD"
 CARD_DIGITS_MIN: Final = 13
 CARD_DIGITS_MAX: Final = 19

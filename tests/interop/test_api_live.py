@@ -225,3 +225,25 @@ def test_ticket_opens_the_stream_for_a_reader_without_a_header(site: Site) -> No
 
     assert first == "event: resync"
     assert httpx.get(url, timeout=10, trust_env=False).status_code == 401
+
+
+def test_drafts_of_flows_are_worked_on_in_a_process_of_their_own(site: Site) -> None:
+    def drafted(what: str, **body: str) -> Any:
+        answer = site.ask(
+            "POST", f"/v1/flow-drafts/{what}", json=body, headers={"Idempotency-Key": uuid.uuid4().hex}
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    (flow,) = [one for one in site.service.get("/v1/flow-versions")["flows"] if one["id"] == CHARGE_FLOW]
+    text = site.service.get(f"/v1/flows/{CHARGE_FLOW}")["text"]
+    script = "input amount=1.00\ninput currency=EUR\ninput reference=A-1\ncard visa\nkeys 1230\nkeys 123\n"
+
+    assert flow["served"] is True
+    assert drafted("check", text=text)["findings"] == []
+    assert drafted("graph", text=text)["svg"].startswith("<svg")
+    assert drafted("simulate", text=text, script=script)["lines"][-1]["text"].startswith("paid")
+    wrong = drafted("check", text=text.replace("start: ", "start: x_"))["findings"]
+    assert (wrong[0]["rule"], wrong[0]["severity"]) == ("unknown-step", "error")
+    (node,) = site.service.get("/v1/nodes")["nodes"]
+    assert node["prompts"]["pieces"] >= 0

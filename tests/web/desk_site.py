@@ -81,7 +81,8 @@ class _Recorder:
 class DeskSite:
     """One site for a whole run; :meth:`reset` gives the next test an empty desk."""
 
-    def __init__(self) -> None:
+    def __init__(self, **ports: Any) -> None:
+        """``ports``: further keywords of create_app."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -95,7 +96,9 @@ class DeskSite:
         self.login = self.identity.login
         self.requests: list[tuple[str, Mapping[str, str]]] = []
         self.reports = StageBook()
-        self.app = create_app(self.desk, self.identity, heartbeat_s=HEARTBEAT_S, reports=self.reports)
+        self.app = create_app(
+            self.desk, self.identity, heartbeat_s=HEARTBEAT_S, reports=self.reports, **ports
+        )
         self.app.add_middleware(_Recorder, requests=self.requests)
         self._port = 0
         self._stop: asyncio.Event | None = None

@@ -71,6 +71,13 @@ class MediaCountersView(View):
     masked_samples: int = 0
 
 
+class PromptsView(View):
+    """Prompts as media has them. ``missing``: what served flows would say and nothing has built, in words."""
+
+    pieces: int
+    missing: tuple[Prose, ...] = ()
+
+
 class NodeView(View):
     """One node: this service on its host."""
 
@@ -88,6 +95,8 @@ class NodeView(View):
     readers: ReadersView
     trunks: tuple[TrunkView, ...]
     webhooks_waiting: int
+    prompts: PromptsView | None = None
+    """Null until media has loaded them."""
 
 
 class NodeList(View):

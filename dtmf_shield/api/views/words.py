@@ -26,12 +26,16 @@ DIGITS_IN_A_ROW_MAX: Final = 11
 """One less than the shortest card number still issued (Maestro, 12)."""
 PROSE_CHARACTERS_MAX: Final = 2_000
 _LONG_RUN: Final = re.compile(rf"[0-9](?:[ -]?[0-9]){{{DIGITS_IN_A_ROW_MAX},}}")
-_NO_LONG_RUN: Final = rf"^(?![\s\S]*[0-9]([ -]?[0-9]){{{DIGITS_IN_A_ROW_MAX}}})[\s\S]*$"
+NO_LONG_RUN: Final = rf"^(?![\s\S]*[0-9]([ -]?[0-9]){{{DIGITS_IN_A_ROW_MAX}}})[\s\S]*$"
+
+
+def without_long_runs(text: str) -> str:
+    """Return ``text`` with every run of more than DIGITS_IN_A_ROW_MAX digits drawn over."""
+    return _LONG_RUN.sub(FILLED * 4, text)
 
 
 def _prose(text: str) -> str:
-    """Return ``text`` with every run of more than DIGITS_IN_A_ROW_MAX digits drawn over."""
-    return _LONG_RUN.sub(FILLED * 4, text)[:PROSE_CHARACTERS_MAX]
+    return without_long_runs(text)[:PROSE_CHARACTERS_MAX]
 
 
 def _dialled_shown(dialled: str) -> str:
@@ -56,7 +60,7 @@ Prose = Annotated[
     str,
     # As it leaves, and not as it comes: copies of views are not validated.
     PlainSerializer(_prose, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": _NO_LONG_RUN, "maxLength": PROSE_CHARACTERS_MAX}),
+    WithJsonSchema({"type": "string", "pattern": NO_LONG_RUN, "maxLength": PROSE_CHARACTERS_MAX}),
 ]
 """Text of the configuration, of a flow or of the merchant: no run of digits in it is long enough for a card."""
 Identifier = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"})]

@@ -17,15 +17,17 @@ import msgspec
 from dtmf_shield.api import views
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.config import Config
-from dtmf_shield.model.messages import PaymentChanged
+from dtmf_shield.model.messages import PaymentChanged, PromptsLoaded
 from dtmf_shield.model.payment import OperationState
 from dtmf_shield.model.stream import LegStatistics
 from dtmf_shield.service.certificate_findings import Role, certificate_items
 from dtmf_shield.service.dev_certificates import DIRECTORY
+from dtmf_shield.service.prompts.check import FlowPrompts, prompt_findings
 
 EXPIRES_SOON_DAYS: Final = 30
 LATENCIES_KEPT: Final = 500
 INTENTS_KEPT: Final = 1_024
+PROMPT_FINDINGS_MAX: Final = 20
 Process = Literal["control", "media", "cde"]
 
 
@@ -59,6 +61,9 @@ class NodeMonitor:
         self._asks: Callable[[], views.Snapshot] | None = None
         self._readers: Callable[[], views.ReadersView] | None = None
         self._waiting: Callable[[], int] = lambda: 0
+        self._prompts: PromptsLoaded | None = None
+        self.flow_prompts: Callable[[], Sequence[FlowPrompts]] = lambda: ()
+        """What the flows say that calls begin with now."""
 
     def look_at(
         self,
@@ -97,6 +102,10 @@ class NodeMonitor:
         if begun_s is not None and change.state is not OperationState.UNKNOWN:
             self._latencies_ms.append(round(1_000 * (self._clock.now_s() - begun_s)))
 
+    def prompts_loaded(self, loaded: PromptsLoaded) -> None:
+        """Media has read the prompts, or could not."""
+        self._prompts = loaded
+
     def call_closed(self, legs: Sequence[LegStatistics]) -> None:
         """Add the counters of a call that has ended."""
         counted = dict(self._media)
@@ -110,15 +119,17 @@ class NodeMonitor:
     async def nodes(self) -> Sequence[views.NodeView]:
         """Return this node."""
         certificates = await asyncio.to_thread(self._certificates)
+        prompts = await asyncio.to_thread(self._prompts_view, self._prompts)
         if self._asks is None or self._readers is None:
             return ()
-        return [self._view(self._asks(), self._readers(), certificates)]
+        return [self._view(self._asks(), self._readers(), certificates, prompts)]
 
     def _view(
         self,
         whole: views.Snapshot,
         readers: views.ReadersView,
         certificates: tuple[views.CertificateView, ...],
+        prompts: views.PromptsView | None,
     ) -> views.NodeView:
         alive = [call for call in whole.calls if call.state is not views.CallState.ENDED]
         running = [
@@ -147,6 +158,7 @@ class NodeMonitor:
                 for trunk in self._config.trunks
             ),
             webhooks_waiting=self._waiting(),
+            prompts=prompts,
         )
 
     def _process_view(self, name: Process) -> views.ProcessView:
@@ -169,6 +181,13 @@ class NodeMonitor:
             latency_ms_p50=timed[len(timed) // 2] if timed else None,
             latency_ms_p99=timed[min(len(timed) * 99 // 100, len(timed) - 1)] if timed else None,
         )
+
+    def _prompts_view(self, loaded: PromptsLoaded | None) -> views.PromptsView | None:
+        if loaded is None:
+            return None
+        found = [finding.said for finding in prompt_findings(Path(loaded.path), self.flow_prompts())]
+        missing = [loaded.reason, *found] if loaded.reason else found
+        return views.PromptsView(pieces=loaded.count, missing=tuple(missing[:PROMPT_FINDINGS_MAX]))
 
     def _certificates(self) -> tuple[views.CertificateView, ...]:
         """Read the certificates that the configuration names, or that were made for the embedded gateway."""

@@ -87,6 +87,7 @@ from dtmf_shield.service.channel import Channel
 from dtmf_shield.service.control.audit_trail import AuditTrail
 from dtmf_shield.service.control.capture_port import CdeCaptures
 from dtmf_shield.service.control.desk import Desk
+from dtmf_shield.service.control.flow_bench import FlowBench
 from dtmf_shield.service.control.hook_settings import hooks_of
 from dtmf_shield.service.control.hooks import ControlHooks
 from dtmf_shield.service.control.identity import ControlIdentity
@@ -98,6 +99,7 @@ from dtmf_shield.service.control.resources import Resources
 from dtmf_shield.service.flows import findings as flow_findings
 from dtmf_shield.service.flows.versions import VERSIONS_FOLDER, FlowShelf
 from dtmf_shield.service.prompts.check import PROMPTS_FOLDER
+from dtmf_shield.service.prompts.flows import flow_prompts
 from dtmf_shield.service.seal.process_rights import give_up_common_rights
 from dtmf_shield.service.seal.step import told
 from dtmf_shield.signalling.udp import UdpShell
@@ -225,16 +227,17 @@ class ControlProcess:
     def _configure(self, message: ConfigureControl, mailbox_fd: int) -> None:
         self._config = Config.model_validate_json(message.config_json)
         self._state = Path(message.state_directory)
-        self._shelf = FlowShelf(
-            self._state / VERSIONS_FOLDER,
-            lambda flow: flow_findings.findings(flow, self._config, self._gateways),
-        )
+        self._shelf = FlowShelf(self._state / VERSIONS_FOLDER, self._unfit)
         self._rows = MediaRows(self._clock, self._config.media.address, self._config.media.address_v6)
         self._captures = CdeCaptures(self._clock, MailboxWriter(mailbox_fd))
         os.close(mailbox_fd)
         self._registry = Registry(self._state / "calls.sqlite3")
         self._audit = AuditTrail(self._state, self._config.audit, self._clock)
         self._reports = CaptureReports(self._state, self._clock)
+
+    def _unfit(self, flow: Flow) -> list[str]:
+        """Say what this configuration lacks for a flow."""
+        return flow_findings.findings(flow, self._config, self._gateways)
 
     async def _serve(self, message: ConfigureControl) -> None:
         self._weaker = told(give_up_common_rights())
@@ -261,8 +264,16 @@ class ControlProcess:
             self._identity.identity.login.issue(message.login_ticket)
             self._registry.clear()  # a service that has just started has no calls
         self._resources = Resources(
-            self._config, self._state, self._clock, self._captures, self._desk, self._audit, self._weaker
+            self._config,
+            self._state,
+            self._clock,
+            self._captures,
+            self._desk,
+            self._audit,
+            FlowBench(self._shelf, self._unfit),
+            self._weaker,
         )
+        self._resources.nodes.flow_prompts = lambda: [*map(flow_prompts, self._shelf.flows.values())]
         app = create_app(
             self._desk,
             self._identity.identity,
@@ -504,6 +515,7 @@ class ControlProcess:
         self._core.prompt_ended(now_s, message)
 
     def _prompts_loaded(self, message: PromptsLoaded) -> None:
+        self._resources.nodes.prompts_loaded(message)
         if message.reason or not message.count:
             reason = (
                 message.reason or "none are built; flows go on without a word; run: dtmf-shield prompts build"

@@ -14,6 +14,7 @@ from dtmf_shield.service.control.audit_reader import AuditFile
 from dtmf_shield.service.control.audit_trail import AUDIT_FILE, AuditTrail
 from dtmf_shield.service.control.capture_port import CdeCaptures
 from dtmf_shield.service.control.desk import Desk
+from dtmf_shield.service.control.flow_bench import FlowBench
 from dtmf_shield.service.control.node import NodeMonitor
 from dtmf_shield.service.control.payment_book import PaymentBook
 from dtmf_shield.service.control.recordings import RecordingFolder
@@ -36,6 +37,7 @@ class Resources:
         captures: CdeCaptures,
         desk: Desk,
         audit: AuditTrail,
+        flow_bench: FlowBench,
         weaker: tuple[str, ...] = (),
     ) -> None:
         self._desk = desk
@@ -46,6 +48,7 @@ class Resources:
         self.recordings = RecordingFolder(state / config.recording.directory, audit.recording_taken)
         self.nodes = NodeMonitor(config, state, clock, weaker)
         desk.subscribe(self.nodes)
+        self.flow_bench = flow_bench
         self.audit = AuditFile(state / AUDIT_FILE)
 
     @property
@@ -57,6 +60,7 @@ class Resources:
             "recordings": self.recordings,
             "nodes": self.nodes,
             "audit": self.audit,
+            "flow_bench": self.flow_bench,
         }
 
     def start(self, ring: EventRing) -> None:
@@ -79,3 +83,4 @@ class Resources:
     async def close(self) -> None:
         """Stop telling."""
         await self.webhooks.close()
+        await self.flow_bench.close()

@@ -131,6 +131,14 @@ class FlowShelf:
             _log.info("flow_not_offered", flow=flow.id, reason="; ".join(reasons))
         return not reasons
 
+    def known(self) -> dict[str, Flow]:
+        """Return by id what was read last, what a call cannot run here included."""
+        return {flow.id: flow for flow in self._loaded.values()}
+
+    def text(self, flow: Flow) -> str:
+        """Return the file that one of ``known`` was read from. Raises OperatorError where it is gone."""
+        return text_of(self._directory / file_name(flow.id, fingerprint(flow)))
+
     def version(self, flow_id: str, flow_fingerprint: str) -> Flow | None:
         """Return one version, None where its copy is gone or is not what its name says."""
         name = file_name(flow_id, flow_fingerprint)

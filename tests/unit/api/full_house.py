@@ -9,16 +9,26 @@ from pathlib import Path
 from api_desk import ApiHouse, a_call, a_capture
 
 from dtmf_shield.api.ports.audit import NoAudit
+from dtmf_shield.api.ports.flow_bench import NoFlowBench
 from dtmf_shield.api.ports.payments import NoPayments, PaymentOrder, PaymentQuery
 from dtmf_shield.api.ports.recordings import NoRecordings
 from dtmf_shield.api.views import (
     AuditPage,
     AuditRowView,
+    FindingView,
+    FlowCheckView,
+    FlowDrawingView,
+    FlowGraphView,
+    FlowSourceView,
+    FlowVersionView,
     PaymentPage,
     PaymentView,
     RecordingPage,
     RecordingView,
+    TranscriptLineView,
+    TranscriptView,
     WebhookView,
+    flow_source,
 )
 from dtmf_shield.model.ids import CallId, OperationId
 from dtmf_shield.model.payment import OperationKind, OperationState
@@ -90,6 +100,69 @@ class Audit(NoAudit):
         return AuditPage(rows=(row,), intact=True, next_cursor="42")
 
 
+GRAPH = FlowGraphView.model_validate(
+    {
+        "id": "pay",
+        "title": "Pay",
+        "start": "card",
+        "nodes": [{"name": "card", "do": "collect", "about": "pan"}, {"name": "end", "do": "exit"}],
+        "edges": [{"source": "card", "target": "end", "label": "ok"}],
+    }
+)
+FINDING = FindingView(
+    file="flow.yaml",
+    line=3,
+    column=5,
+    severity="error",
+    rule="unknown-step",
+    key="start",
+    found="x",
+    allowed="y",
+)
+
+
+class Bench(NoFlowBench):
+    """``told``: texts and scripts, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def versions(self) -> Sequence[FlowVersionView]:
+        return (
+            FlowVersionView(
+                id="pay",
+                title="Pay",
+                version="0f" * 6,
+                mode="self_service",
+                languages=("en-GB",),
+                steps=2,
+                served=False,
+                reasons=("flow pay: no hook is named 'x'",),
+            ),
+        )
+
+    def source(self, flow_id: str) -> FlowSourceView:
+        return flow_source(flow_id, "0f" * 6, "flow: v1\n# 4242 4242 4242 4242\n")
+
+    def graph(self, _flow_id: str) -> FlowGraphView:
+        return GRAPH
+
+    def picture(self, _flow_id: str) -> str:
+        return "<svg xmlns='http://www.w3.org/2000/svg'><text>4242424242424242</text></svg>"
+
+    async def check(self, text: str) -> FlowCheckView:
+        self.told.append(text)
+        return FlowCheckView(findings=(FINDING,))
+
+    async def draw(self, text: str) -> FlowDrawingView:
+        self.told.append(text)
+        return FlowDrawingView(graph=GRAPH, svg=self.picture(""))
+
+    async def simulate(self, text: str, script: str) -> TranscriptView:
+        self.told += [text, script]
+        return TranscriptView(lines=(TranscriptLineView(at_s=0.5, verb="keys", text="••••"),), ended=True)
+
+
 def full_house() -> ApiHouse:
     """Two calls that talk, the first with a capture; and one of everything else."""
     return ApiHouse(
@@ -99,4 +172,5 @@ def full_house() -> ApiHouse:
         recordings=Recordings(),
         webhooks=Webhooks(),
         audit=Audit(),
+        flow_bench=Bench(),
     )

@@ -36,6 +36,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/sessions/commands": {"command": "sign_out", "name": "crm"},
     "/v1/users": {"name": "ada", "roles": ["agent"]},
     "/v1/users/{name}/commands": {"command": "disable"},
+    "/v1/flow-drafts/check": {"text": "flow: v1"},
+    "/v1/flow-drafts/graph": {"text": "flow: v1"},
+    "/v1/flow-drafts/simulate": {"text": "flow: v1", "script": "card visa"},
 }
 DESK = {
     "/v1/calls/{call_id}/captures",
@@ -120,7 +123,7 @@ async def test_the_same_request_is_carried_out_once_and_another_with_its_key_nev
             headers=key("key-00000001") | {"content-type": "application/json"},
         )
 
-    assert first.status_code in (201, 202)
+    assert first.status_code in (200, 201, 202)
     assert (again.status_code, again.content) == (first.status_code, first.content)
     assert again.headers["idempotency-replayed"] == "true"
     assert "idempotency-replayed" not in first.headers
@@ -141,7 +144,7 @@ async def test_a_session_needs_its_own_page_and_a_stranger_gets_nowhere(house: A
         )
 
     assert (cross.status_code, problem(cross)) == (403, "cross-site")
-    assert own.status_code in (201, 202)
+    assert own.status_code in (200, 201, 202)
     assert (nobody.status_code, wrong.status_code) == (401, 401)
 
 

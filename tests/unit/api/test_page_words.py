@@ -28,6 +28,7 @@ THE_SAME = {
         "supervisor.filter.agent",
     },
     "fr": {
+        "engineer.simulate",
         "menu",
         "menu.pages",
         "page.agent",

@@ -10,11 +10,13 @@ import pytest
 from dtmf_shield.api import views
 from dtmf_shield.base.config import Config
 from dtmf_shield.model.ids import CallId, OperationId
-from dtmf_shield.model.messages import PaymentChanged
+from dtmf_shield.model.messages import PaymentChanged, PromptsLoaded
 from dtmf_shield.model.payment import OperationKind, OperationState
+from dtmf_shield.model.prompt import Recording
 from dtmf_shield.model.stream import LegStatistics
 from dtmf_shield.service.control.node import NodeMonitor
 from dtmf_shield.service.dev_certificates import ensure_dev_certificates
+from dtmf_shield.service.prompts.check import FlowPrompts
 
 pytestmark = pytest.mark.anyio
 START_S = 1_700_000_000.0
@@ -52,6 +54,22 @@ def node(clock: HandClock, tmp_path: Path) -> NodeMonitor:
         lambda: 5,
     )
     return node
+
+
+async def test_prompts_are_told_with_what_flows_would_say_and_nothing_has_built(
+    node: NodeMonitor, tmp_path: Path
+) -> None:
+    before = (await node.nodes())[0].prompts
+    speech = Recording("hello.wav")
+    node.flow_prompts = lambda: [FlowPrompts("pay", ("en-GB",), {"hello": {"en-GB": (speech,)}})]
+    node.prompts_loaded(PromptsLoaded(str(tmp_path), 0, "cannot be read"))
+
+    after = (await node.nodes())[0].prompts
+
+    assert before is None
+    assert after is not None
+    assert (after.pieces, after.missing[0]) == (0, "cannot be read")
+    assert "pay" in after.missing[1]
 
 
 def a_call(call_id: str, state: views.CallState) -> views.CallView:

@@ -5,6 +5,7 @@ The slot is ordinary memory of this process: test cards only.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -34,12 +35,18 @@ from dtmf_shield.model.messages import ChoiceMade, ChoiceRefused, ControlKeyed, 
 CAPTURE: Final = CaptureId("simulated")
 
 
+@cache
+def _brands() -> IinTable:
+    """Read once: the workbench simulates where no file can be opened any more."""
+    return IinTable(Path(card_module.__file__).with_name("iin.toml").read_text("utf-8"))
+
+
 class Caller:
     """Presses keys into the real capture machine, and tells what came of it. Times in seconds."""
 
     def __init__(self, flow: Flow, today: tuple[int, int]) -> None:
         self._flow, self._today = flow, today
-        self._table = IinTable(Path(card_module.__file__).with_name("iin.toml").read_text("utf-8"))
+        self._table = _brands()
         self._slot = memoryview(bytearray(slots.SLOT_BYTES))
         self._head = 0
         self._capture: Capture | None = None

@@ -7,6 +7,7 @@ transcript and no script::
     gateway unknown             the next answer of the gateway, in order: approved declined unknown down ...
     hook ok balance=87.20       the next answer of a look-up: ok, not_found, error, none
     keys 4242424242424242#      keys after the prompt          type 1230: at once, over the prompt
+    card visa                   the published test card of a brand, then #: no number need stand in the script
     wait 12s                    nothing, for a while
     agent redo                  agent ask pan, agent choose, agent cancel
     hint duplicate_keys         hangup, crash, transfer failed
@@ -32,12 +33,12 @@ from dtmf_shield.flow.engine.events import (
 )
 from dtmf_shield.flow.language.words import duration_ms
 from dtmf_shield.model.capture import Hint
-from dtmf_shield.phone.test_cards import KEYS, KeyGuard
+from dtmf_shield.phone.test_cards import CARDS_BY_NAME, KEYS, KeyGuard
 
 LINES_MAX: Final = 500
 KEYS_MAX: Final = 500
 ALLOWED: Final = (
-    "keys, type, wait, input NAME=VALUE, language, dialled, gateway OUTCOME, hook OUTCOME NAME=VALUE, "
+    "keys, type, card BRAND, wait, input NAME=VALUE, language, dialled, gateway OUTCOME, hook OUTCOME NAME=VALUE, "
     "agent redo|ask FIELD|choose|cancel, hint HINT, hangup, crash, transfer failed"
 )
 AUTH_CODE: Final = "T3ST01"
@@ -122,6 +123,8 @@ def _take(script: Script, guard: KeyGuard, words: list[str]) -> None:
             guard.new_entry()
             guard.admit(keys)
             script.actions.append(Press(keys, at_once=how == "type"))
+        case ["card", brand] if brand in CARDS_BY_NAME:
+            script.actions.append(Press(CARDS_BY_NAME[brand] + "#"))
         case ["wait", time]:
             script.actions.append(Wait(duration_ms(time)))
         case ["input", pair] if "=" in pair:

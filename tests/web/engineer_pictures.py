@@ -1,0 +1,64 @@
+"""The pictures of docs/operating/engineer.md: ``python -m tests.web.engineer_pictures``, from the repository's root."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.web.browser import chromium, launch
+from tests.web.engineer_site import EngineerSite
+
+OUT: Final = Path(__file__).parents[2] / "docs" / "operating"
+SCREEN: Final = {"width": 1360, "height": 860}
+TALL: Final = {"width": 1360, "height": 2400}
+FLOW: Final = "card-payment-agent"
+STARTS_MS: Final = 30_000
+CHECKED_MS: Final = 1_500
+
+
+def pictures(browser: Browser, site: EngineerSite) -> None:
+    """Take both."""
+    page = browser.new_page(viewport=SCREEN, locale="en-GB")
+    page.goto(site.login_url())
+    page.goto(f"{site.url}/ui/engineer/")
+    page.locator("#flow-list button", has_text=FLOW).click(timeout=STARTS_MS)
+    page.locator("#steps li", has_text="unknown_result").first.wait_for(timeout=STARTS_MS)
+    text = page.locator("#text").input_value()
+    page.locator("#text").fill(text.replace("start: card\n", "start: cart\n"))
+    page.locator("#findings button").click(timeout=STARTS_MS)
+    page.evaluate("scrollTo(0, 0)")
+    page.wait_for_timeout(CHECKED_MS)
+    page.screenshot(path=OUT / "engineer-flow.png", animations="disabled")
+    page.locator("#revert").click()
+    page.locator("#findings button").wait_for(state="detached", timeout=STARTS_MS)
+    page.locator("#run").click()
+    page.locator("#line-rows tr").last.wait_for(timeout=STARTS_MS)
+    page.set_viewport_size(TALL)  # the bar stays in sight, and would lie over the card
+    page.evaluate("scrollTo(0, 0)")
+    page.locator(".simulate").screenshot(path=OUT / "engineer-simulation.png", animations="disabled")
+
+
+def main() -> int:
+    """Write docs/operating/engineer-*.png."""
+    path = chromium()
+    if path is None:
+        print("chromium is not installed")  # noqa: T201 - a command
+        return 1
+    with tempfile.TemporaryDirectory() as directory:
+        site = EngineerSite(Path(directory))
+        try:
+            with sync_playwright() as playwright:
+                browser = launch(playwright, path)
+                pictures(browser, site)
+                browser.close()
+        finally:
+            site.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,198 @@
+"""The engineer's page: looks, reflow, axe; an editor that traps no keyboard; a wrong flow at its line; a simulation."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from dtmf_shield.phone.test_cards import CARDS_BY_NAME
+from tests.web.accessibility import axe_findings
+from tests.web.digit_search import places_with_digits
+from tests.web.engineer_site import EngineerSite
+from tests.web.layout import cut_off, focused, overflow_px, unmarked_controls
+from tests.web.pictures import page_picture
+from tests.web.whole_site import request_keys
+
+FLOW = "card-payment-agent"
+LIMIT_MS = 30_000
+"""The workbench starts with the first text."""
+NARROW, ZOOMED, WIDE = (320, 700), (640, 450), (1280, 900)
+
+
+@pytest.fixture(scope="module")
+def engineer_site(own_network, tmp_path_factory):
+    site = EngineerSite(tmp_path_factory.mktemp("flows"))
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def page(engineer_site, visitor):
+    """The page with FLOW open, checked, drawn, and a script proposed for it."""
+    visitor.page.goto(engineer_site.login_url())
+    visitor.page.goto(f"{engineer_site.url}/ui/engineer/")
+    visitor.page.locator("#flow-list button", has_text=FLOW).click(timeout=LIMIT_MS)
+    expect(visitor.page.locator("#text-title")).to_have_text("Card payment, agent stays on the line")
+    expect(visitor.page.locator("#script")).to_have_value(
+        "input amount=12.50\ninput currency=GBP\ninput reference=A-1\ncard visa\nkeys 1230\nkeys 123\nkeys 1\n",
+        timeout=LIMIT_MS,
+    )
+    return visitor.page
+
+
+def misspell(page):
+    """Change a step's name where the flow begins; return the line."""
+    text = page.locator("#text").input_value()
+    wrong = text.replace("start: card\n", "start: cart\n")
+    page.locator("#text").fill(wrong)
+    return wrong.splitlines().index("start: cart") + 1
+
+
+def simulate(page):
+    page.locator("#run").click()
+    expect(page.locator("#line-rows tr").last).to_contain_text("exit", timeout=LIMIT_MS)
+
+
+def show_wrong(page):
+    misspell(page)
+    expect(page.locator("#findings li")).to_have_count(1, timeout=LIMIT_MS)
+
+
+def show_health(page):
+    page.locator("#to-health").click()
+    expect(page.locator(".part")).to_have_count(7)
+
+
+@pytest.mark.parametrize("prepare", [simulate, show_wrong, show_health], ids=["flow", "wrong", "health"])
+def test_page_is_accessible_and_fits(page, prepare, request):
+    prepare(page)
+    name = f"engineer-{request.node.callspec.id}"
+    defects = []
+
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        defects += [f"{theme}: {finding}" for finding in axe_findings(page)]
+        page_picture(page, name, theme)
+    page.emulate_media(color_scheme="light")
+    for size in (NARROW, ZOOMED):
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        defects += [f"{size[0]} px: {overflow_px(page)} px wide"] * (overflow_px(page) > size[0])
+        defects += [f"{size[0]} px: cut off: {text}" for text in cut_off(page)]
+        if size == NARROW:
+            page_picture(page, name, "narrow")
+    page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
+    page.emulate_media(forced_colors="active")
+    defects += [f"forced colours: {control} has no edge" for control in unmarked_controls(page)]
+
+    assert defects == []
+
+
+def test_list_says_what_the_picture_says(page):
+    drawn = page.locator("#drawing")
+    first = page.locator("#steps > li").first
+
+    assert drawn.evaluate("(one) => one.decode().then(() => one.naturalWidth)") > 0
+    assert "list of steps" in (drawn.get_attribute("alt") or "")
+    expect(first).to_contain_text("card")
+    expect(first.locator(".ways li").first).to_have_text("ok → expiry")
+    page.locator("#steps > li", has_text="charge").first.locator(".jump").first.click()
+    assert line_of_caret(page).strip() == "pay:"
+
+
+def line_of_caret(page):
+    return page.locator("#text").evaluate(
+        "(one) => one.value.slice(0, one.selectionEnd).split('\\n').at(-1) "
+        "+ one.value.slice(one.selectionEnd).split('\\n')[0]"
+    )
+
+
+def test_a_wrong_flow_shows_its_finding_and_the_caret_goes_there(page):
+    line = misspell(page)
+    finding = page.locator("#findings button")
+    expect(finding).to_contain_text(f"Line {line} start", timeout=LIMIT_MS)
+    expect(finding).to_contain_text("Did you mean card?")
+    expect(page.locator("#picture-note")).to_contain_text("this picture is of before")
+    expect(page.locator("#gutter .error")).to_have_text(str(line))
+
+    finding.click()
+
+    assert focused(page)["name"] == "text"
+    assert line_of_caret(page) == "start: cart"
+    expect(page.locator("#place")).to_have_text(f"Line {line}, column 8")
+    page.keyboard.type("card")
+    expect(page.locator("#findings li")).to_have_count(0, timeout=LIMIT_MS)
+    expect(page.locator("#verdict")).to_have_text("No mistakes found")
+
+
+def test_tab_passes_through_the_editor_until_somebody_writes_and_after_escape(page):
+    area = page.locator("#text")
+    before = area.input_value()
+    page.locator("#flow-list button").last.focus()
+    for _ in range(2):  # the file, the text
+        page.keyboard.press("Tab")
+    assert focused(page)["name"] == "text"
+    page.keyboard.press("Tab")
+    assert focused(page)["name"] == "download"
+    page.keyboard.press("Shift+Tab")
+
+    page.keyboard.press("Control+Home")
+    page.keyboard.type("#")
+    page.keyboard.press("Tab")
+    assert (focused(page)["name"], area.input_value()) == ("text", "#  " + before)
+    page.keyboard.press("Shift+Tab")
+    assert focused(page)["name"] == "text"
+    page.keyboard.press("Escape")
+    page.keyboard.press("Tab")
+
+    assert focused(page)["name"] == "download"
+
+
+def test_a_simulation_shows_a_payment_and_no_digits_of_the_card(page, visitor):
+    simulate(page)
+
+    expect(page.locator("#ending")).to_have_text("Ended: paid, to agent")
+    accepted = page.locator("#line-rows tr.verb-accepted").first
+    expect(accepted).to_contain_text("pan visa ending 4242")
+    assert "•" * 16 in page.locator("#line-rows").inner_text()
+    known = visitor.everything()
+    keys = request_keys(visitor.network)
+    assert places_with_digits(CARDS_BY_NAME["visa"], known, keys) == []
+    assert places_with_digits(CARDS_BY_NAME["visa"], {"control": "4242 4"}) == ["control"]
+
+
+def test_a_card_number_typed_into_the_script_is_refused_and_not_kept(page):
+    page.locator("#script").fill("keys 4000 0566 5566 5556#".replace(" ", ""))
+    page.locator("#run").click()
+
+    expect(page.locator("#script-wrong")).to_contain_text("looks like a card number", timeout=LIMIT_MS)
+    expect(page.locator("#lines")).to_be_hidden()
+
+
+def test_what_is_downloaded_is_what_is_in_the_editor(page, tmp_path):
+    page.locator("#text").fill("flow: v1\n# mine\n")
+    with page.expect_download() as download:
+        page.locator("#download").click()
+
+    download.value.save_as(tmp_path / "saved.yaml")
+    assert download.value.suggested_filename == f"{FLOW}.yaml"
+    assert (tmp_path / "saved.yaml").read_text("utf-8") == "flow: v1\n# mine\n"
+
+
+def test_a_file_of_ones_own_is_opened(page, tmp_path):
+    own = tmp_path / "mine.yaml"
+    own.write_text("flow: v1\nid: mine\n", "utf-8")
+    page.locator("#file").set_input_files(own)
+
+    expect(page.locator("#text")).to_have_value("flow: v1\nid: mine\n")
+    expect(page.locator("#text-state")).to_contain_text("Your file")
+    expect(page.locator("#findings li").first).to_contain_text("Line", timeout=LIMIT_MS)
+    expect(page.locator("#paper")).to_be_hidden()
+
+
+def test_health_shows_what_is_wrong_in_words(page):
+    show_health(page)
+
+    health = page.locator("#health")
+    for words in ("cde", "Down", "9 days left", "Expired 3 days ago", "960 ms", "3 pieces are not built"):
+        expect(health).to_contain_text(words)
+    assert page.title().startswith("Health")
