@@ -481,4 +481,11 @@ def _capture_snapshot(engagement: Engagement | None) -> CaptureSnapshot | None:
         hint=engagement.hint,
         flow=engagement.flow,
         flow_fingerprint=engagement.state.program.fingerprint,
+        reference=_reference(engagement),
     )
+
+
+def _reference(engagement: Engagement) -> str:
+    """Return the merchant's own name for the payment, as told by itself or by the flow's name for it."""
+    told = (engagement.inputs.get(name, "") for name in sorted(engagement.flow.reference_inputs))
+    return engagement.reference or next(filter(None, told), "")

@@ -134,6 +134,7 @@ class CaptureSnapshot:
 
     ``step``: where the flow is, empty once it is over; it may go on after the capture's ``outcome``. ``can_pay``: the
     flow waits at the menu whose choice the agent may take. ``hint``: what is wrong with how the keys arrive.
+    ``reference``: the merchant's own name for the payment, where one was said.
     """
 
     capture_id: CaptureId
@@ -149,6 +150,7 @@ class CaptureSnapshot:
     flow: Flow | None = None
     """The version that runs, which may be no more the one that a capture would begin with now."""
     flow_fingerprint: str = ""
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)

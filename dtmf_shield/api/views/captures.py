@@ -18,6 +18,7 @@ from dtmf_shield.api.views.words import (
     Last4,
     Mask,
     OperationReference,
+    Reference,
     Step,
     TokenReference,
     Value,
@@ -93,11 +94,13 @@ class FieldView(View):
     ``of`` is null while a field may still have several lengths; ``of_usual`` is the length most have.
 
     ``reason`` is null while none applies; ``value`` for every field that the flow does not call not sensitive.
+    ``named``: the label is the flow's own; else it is the kind in English, and a page says it in its reader's language.
     """
 
     field: Word
     kind: FieldKind
     label: str
+    named: bool = False
     state: FieldState = FieldState.IDLE
     count: int | None = 0
     of: int | None = None
@@ -130,7 +133,7 @@ class CaptureView(View):
     ``step``: where its flow is, null once that is over; it may go on after the outcome, to say the receipt or to ask
     for another card in a new capture. ``can_pay``: the caller is asked to confirm, which the agent may do instead.
     ``hint``: what is wrong with how the keys arrive. ``amount_minor`` and ``currency`` where the flow charges or
-    authorizes.
+    authorizes. ``reference``: the merchant's own name for it, where one was said.
     """
 
     id: CaptureId
@@ -147,6 +150,7 @@ class CaptureView(View):
     step: Step | None = None
     can_pay: bool = False
     hint: Hint | None = None
+    reference: Reference = ""
 
 
 class TokenView(View):
@@ -196,6 +200,7 @@ def new_capture(
     title: str = "",
     say: str = "",
     amount: Money = NO_MONEY,
+    reference: str = "",
 ) -> CaptureView:
     """Return the view of a capture that has just been asked for: every field idle. ``labels``: the flow's own."""
     named = labels or {}
@@ -207,8 +212,14 @@ def new_capture(
         say=say,
         amount_minor=amount.minor or None,
         currency=amount.currency or None,
+        reference=reference,
         fields=tuple(
-            FieldView(field=spec.name, kind=spec.kind, label=named.get(spec.name, LABELS[spec.kind]))
+            FieldView(
+                field=spec.name,
+                kind=spec.kind,
+                label=named.get(spec.name, LABELS[spec.kind]),
+                named=spec.name in named,
+            )
             for spec in fields
         ),
     )
@@ -290,6 +301,7 @@ def _field_after(field: FieldView, progress: CaptureProgress) -> FieldView:
         field=field.field,
         kind=field.kind,
         label=field.label,
+        named=field.named,
         state=state,
         count=max(progress.count, 0),
         of=of,
@@ -303,7 +315,7 @@ def _field_after(field: FieldView, progress: CaptureProgress) -> FieldView:
 
 
 def _untouched(field: FieldView) -> FieldView:
-    return FieldView(field=field.field, kind=field.kind, label=field.label)
+    return FieldView(field=field.field, kind=field.kind, label=field.label, named=field.named)
 
 
 def _state_of_current(progress: CaptureProgress) -> FieldState:

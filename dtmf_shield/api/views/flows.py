@@ -34,6 +34,8 @@ class FlowView(View):
     """Whether an amount must be said to start it: ``amount_minor`` and ``currency``, or the inputs that hold them."""
     inputs: tuple[InputView, ...] = ()
     """Those that come with the call (a SIP header, a number) are not among them."""
+    agent_pays: bool = False
+    """Whether a menu of it has a choice that the agent may take, which is what ``can_pay`` of a capture waits for."""
 
 
 class FlowList(View):

@@ -34,6 +34,8 @@ Mask = Annotated[str, StringConstraints(pattern=r"^[•○ /]{0,40}$")]
 CallerMasked = Annotated[str, StringConstraints(pattern=r"^(••[0-9]{0,2}|anonymous)$")]
 TokenReference = Annotated[str, StringConstraints(pattern=r"^([A-Za-z]{1,8}_)?….{0,4}$")]
 Dialled = Annotated[str, AfterValidator(_dialled_shown)]
+Reference = Annotated[str, AfterValidator(_dialled_shown)]
+"""The merchant's own; from a SIP header it may be anything, so it is held to the same rule as a dialled number."""
 WholeSecond = Annotated[datetime, AfterValidator(lambda moment: moment.replace(microsecond=0))]
 
 

@@ -212,18 +212,6 @@ FlowField = Annotated[
     Field(discriminator="type"),
 ]
 
-LABELS: Final = {
-    "card_number": "Card number",
-    "expiry": "Expiry",
-    "security_code": "Security code",
-    "digits": "Number",
-    "amount": "Amount",
-    "postal_code": "Postal code",
-    "bank_account": "Account number",
-    "routing_number": "Bank",
-    "iban": "IBAN",
-    "date_of_birth": "Date of birth",
-}
 CARD_TYPES: Final = frozenset({"card_number", "expiry", "security_code"})
 ACCOUNT_TYPES: Final = frozenset({"bank_account", "routing_number", "iban"})
 

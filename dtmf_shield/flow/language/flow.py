@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from dtmf_shield.flow.language.fields import LABELS, FlowField, field_spec
+from dtmf_shield.flow.language.fields import FlowField, field_spec
 from dtmf_shield.flow.language.head import DEFAULT_KEYS, Defaults, Languages, Masking, MaxDuration
 from dtmf_shield.flow.language.inputs import Input
 from dtmf_shield.flow.language.prompts import Prompt
@@ -50,11 +50,6 @@ class Flow(Model):
     start: StepName
     """The first step."""
     steps: Annotated[dict[StepName, Step], Field(min_length=2, max_length=STEPS_MAX)]
-
-    def label(self, field: str) -> str:
-        """Return what the agent's page calls a field."""
-        found = self.fields[field]
-        return found.label or LABELS[found.type]
 
     @property
     def moves_money(self) -> bool:

@@ -15,6 +15,7 @@ from dtmf_shield.call import errors
 from dtmf_shield.call.core import CallCore
 from dtmf_shield.call.events import CallPhase, CallSnapshot, CaptureSnapshot
 from dtmf_shield.flow.language import Flow
+from dtmf_shield.flow.language.steps import MenuStep
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult
 from dtmf_shield.model.ids import CallId, CaptureId, Token
 from dtmf_shield.model.payment import NO_MONEY, Money
@@ -176,7 +177,13 @@ class Desk:
         """Return the flows an agent may start."""
         return [
             views.FlowView(
-                id=flow.id, title=flow.title, needs_amount=flow.needs_amount, inputs=_inputs_asked(flow)
+                id=flow.id,
+                title=flow.title,
+                needs_amount=flow.needs_amount,
+                inputs=_inputs_asked(flow),
+                agent_pays=any(
+                    step.agent_choice for step in flow.steps.values() if isinstance(step, MenuStep)
+                ),
             )
             for flow in self._flows.values()
             if flow.mode == "agent_assisted"
@@ -296,10 +303,11 @@ class Desk:
                 call_id=call_id,
                 flow_id=flow.id,
                 fields=flow.capture_spec().fields,
-                labels={name: flow.label(name) for name in flow.fields},
+                labels={name: field.label for name, field in flow.fields.items() if field.label},
                 title=flow.title,
                 say=capture.say,
                 amount=capture.amount,
+                reference=capture.reference,
             )
         if capture.say and capture.say != view.say and view.outcome is None:
             view = view.model_copy(update={"say": capture.say})

@@ -109,6 +109,7 @@ def test_a_field_event_has_count_mask_and_brand() -> None:
         "field": "pan",
         "kind": "card_number",
         "label": "Card number",
+        "named": False,
         "state": "keying",
         "count": 12,
         "of": None,

@@ -111,7 +111,7 @@ async def test_the_link_opens_a_session_and_leads_to_the_page() -> None:
         assert "path=/" in cookie
         assert "secure" not in cookie  # plain HTTP on loopback: a browser would not keep it
         assert (await client.get("/v1/calls")).status_code == 200
-        assert "Take card details" in (await client.get("/ui/agent/")).text
+        assert 'id="start-button"' in (await client.get("/ui/agent/")).text
 
 
 @pytest.mark.anyio

@@ -303,3 +303,33 @@ def test_whatever_a_message_says_no_view_of_it_holds_more_than_four_digits(
 
     CaptureView.model_validate(view.model_dump())
     assert not re.search(r"[0-9]{5}", view.model_dump_json())
+
+
+def test_a_reference_that_may_be_a_card_number_is_not_shown() -> None:
+    def shown(reference: str) -> str:
+        return new_capture(
+            capture_id=CaptureId("cap1"),
+            call_id=CallId("c1"),
+            flow_id="card-payment",
+            fields=(),
+            reference=reference,
+        ).reference
+
+    assert shown("88-1932") == "88-1932"
+    assert shown(TEST_PAN) == "••••"
+
+
+def test_a_label_of_the_flow_stays_its_own_through_progress_and_end() -> None:
+    named = new_capture(
+        capture_id=CAP, call_id=CallId("c1"), flow_id="f", fields=FIELDS, labels={"cvv": "Prüfziffer"}
+    )
+
+    keyed = capture_after_progress(named, progress(CaptureState.KEYING, "cvv", count=1))
+    ended = capture_after_outcome(keyed, CaptureOutcome(capture_id=CAP, result=CaptureResult.CANCELLED))
+
+    for view in (named, keyed, ended):
+        assert [(field.label, field.named) for field in view.fields] == [
+            ("Card number", False),
+            ("Expiry date", False),
+            ("Prüfziffer", True),
+        ]

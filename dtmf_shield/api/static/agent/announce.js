@@ -1,55 +1,71 @@
 // What is read aloud: states that matter, never each key; held back 400 ms so that only the last of a burst is read.
-import { ALERT_RESULTS, AT_GATEWAY, GATEWAY_DOWN, LOST, RESULTS, SHIELD, SIGNED_OUT, countWords, fieldWords } from "./words.js";
-import { badgeState } from "./state_words.js";
+import { t } from "../shared/i18n.js";
+import { AT_GATEWAY, alertOf, badgeState } from "./state_words.js";
+import { countWords, fieldLabel, fieldWords, reasonWords } from "./words.js";
 
 const HOLD_MS = 400;
 const KEYS_PER_READING = 4;
 
 export function announcer(status, alert) {
   let timer = 0;
-  let said = "";
+  let warned = "";
   const say = (words) => {
     clearTimeout(timer);
     timer = setTimeout(() => { status.textContent = words; }, HOLD_MS);
   };
-  return (before, after) => {
+  const tell = (before, after) => {
     const warning = alertWords(after);
-    if (warning !== said) {
-      said = warning;
+    if (warning !== warned) {
+      warned = warning;
       alert.textContent = warning;
+      alert.className = shownElsewhere(after) ? "unseen" : "banner";
     }
     const words = statusWords(before, after);
     if (words) say(words);
   };
+  return { tell, say };
+}
+
+// A field's row and the result say it where it happened: a banner as well would push the page down at every slip.
+function shownElsewhere(state) {
+  const key = alertOf(state)?.[0] ?? "";
+  return key === "alert.field" || key.startsWith("result.");
 }
 
 export function alertWords(state) {
-  const call = state.calls.get(state.selected);
-  const outcome = call?.capture?.outcome;
-  const refused = call?.capture?.fields.find((field) => ["invalid", "timeout"].includes(field.state));
-  if (state.connection === "signed-out") return SIGNED_OUT;
-  if (badgeState(state) === "fault") {
-    return state.connection === "lost" ? `${LOST}. ${SHIELD.fault}` : SHIELD.fault;
+  const [key, field] = alertOf(state) ?? [];
+  if (!key) return "";
+  if (key === "alert.field") return t(key, { field: fieldLabel(field), reason: reasonWords(field.reason ?? "timeout") });
+  if (key === "shield.fault.stop") {
+    const fault = `${t("shield.fault")}. ${t(key)}`;
+    return state.connection === "lost" ? `${t("alert.lost")}. ${fault}` : fault;
   }
-  if (state.connection === "lost") return LOST;
-  if (outcome && ALERT_RESULTS.has(outcome.result)) return RESULTS[outcome.result].slice(1).join(". ");
-  if (refused && !outcome) return `${refused.label}: ${fieldWords(refused)[1]}`;
-  if (state.service.gateway === "down") return GATEWAY_DOWN;
-  return "";
+  return key.startsWith("result.") ? [t(key), t(`${key}.note`), t(`${key}.next`)].join(". ").replaceAll("..", ".") : t(key);
 }
 
-function statusWords(before, after) {
+// "" where nothing is worth a word.
+export function statusWords(before, after) {
+  const shield = badgeState(after);
+  if (shield !== badgeState(before) && shield === "on" && before.connection !== "connecting") return t("shield.on");
   const was = before.calls.get(before.selected)?.capture;
   const is = after.calls.get(after.selected)?.capture;
   if (!is || was === is) return "";
-  if (is.outcome && !(was?.id === is.id && was.outcome)) return RESULTS[is.outcome.result][1];
-  if (is.state in AT_GATEWAY && was?.state !== is.state) return AT_GATEWAY[is.state];
-  if (is.state === "paused" && was?.state !== "paused") return "Capture paused";
-  for (const field of is.fields) {
-    const old = was?.id === is.id ? was.fields.find((one) => one.field === field.field) : undefined;
-    if (field.state === "valid" && old?.state !== "valid") return `${field.label}: ${fieldWords(field)[1]}`;
+  const same = was?.id === is.id;
+  if (is.outcome && !(same && was.outcome?.result === is.outcome.result)) return t(`result.${is.outcome.result}`);
+  if (is.outcome) return "";
+  if (AT_GATEWAY.includes(is.state) && was?.state !== is.state) return t(`stage.${is.state}`);
+  if (is.state === "paused" && was?.state !== "paused") return t("call.capture.paused");
+  if (is.can_pay && !(same && was.can_pay)) return t("stage.confirm");
+  if (is.hint && !(same && was.hint === is.hint)) return t(`hint.${is.hint}`);
+  return fieldNews(same ? was.fields : [], is.fields);
+}
+
+function fieldNews(before, after) {
+  for (const field of after) {
+    const old = before.find((one) => one.field === field.field);
+    if (field.state === "valid" && old?.state !== "valid") return `${fieldLabel(field)}: ${fieldWords(field)[1]}`;
     const more = field.count !== old?.count && field.count > 0 && field.count % KEYS_PER_READING === 0;
-    if (field.state === "keying" && more) return `${field.label}: ${countWords(field)}`;
+    if (field.state === "keying" && more) return `${fieldLabel(field)}: ${countWords(field)}`;
   }
   return "";
 }

@@ -1,15 +1,17 @@
 // Sends commands: every POST with its own Idempotency-Key, tried again once where the network failed.
-import { PROBLEMS, UNANSWERED } from "./words.js";
+import { t } from "../shared/i18n.js";
+import { problemWords } from "./words.js";
 
+// "" where the service did it, else words for the agent.
 export async function send(path, body) {
   const headers = { "content-type": "application/json", "idempotency-key": crypto.randomUUID() };
   const request = () => fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
   const answer = await request().catch(() => request()).catch(() => null);
-  if (answer === null) return UNANSWERED;
+  if (answer === null) return t("problem.unanswered");
   if (answer.ok) return "";
   const problem = await answer.json().catch(() => ({}));
   const slug = (problem.type ?? "").split(":").at(-1);
-  const words = PROBLEMS[slug] ?? problem.title ?? UNANSWERED;
+  const words = problemWords(slug, problem.title);
   return slug === "input-refused" ? [words, ...(problem.findings ?? [])].join(" ") : words;
 }
 

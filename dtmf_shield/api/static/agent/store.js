@@ -1,14 +1,23 @@
-// The page's state and how an event changes it: plain data in, plain data out, no DOM.
+// The page's state and how an event changes it: plain data in, plain data out, no DOM, no clock of its own.
 const ENDED_SHOWN_MAX = 20;
+const HISTORY_MAX = 12;
+const NO_PROBLEM = { words: "", field: "" };
+const REFUSED = ["invalid", "timeout"];
 
 export function emptyState() {
   return {
     connection: "connecting", silent: false, service: { shield: "unknown", gateway: "unknown" },
-    flows: [], calls: new Map(), selected: null,
+    flows: [], calls: new Map(), selected: null, history: new Map(), steps: new Map(),
+    phone: { kind: "desk" }, confirming: null, again: null, told: "", problem: NO_PROBLEM,
   };
 }
 
-export function reduce(state, type, data) {
+// atMs: when the event came, for the step's clock and the history.
+export function reduce(state, type, data, atMs = 0) {
+  return stepped(remembered(state, applied(state, type, data), atMs), type === "resync" ? null : atMs);
+}
+
+function applied(state, type, data) {
   switch (type) {
     case "resync": return resync(state, data);
     case "call": return withCall(state, data.id, (call) => ({ ...call, ...pick(data), shield: call.shield ?? {} }));
@@ -28,6 +37,23 @@ export function running(call) {
 // The flow goes on after the capture's end: it says the receipt, or asks for another card in a new capture.
 export function speaking(call) {
   return Boolean(call?.capture?.outcome && call.capture.step && call.state !== "ended");
+}
+
+// What went before in the call in hand, the oldest first; the capture's own end is told elsewhere.
+export function historyOf(state) {
+  const call = state.calls.get(state.selected);
+  const lines = state.history.get(state.selected) ?? [];
+  return lines.filter((line) => line.kind !== "ended" || line.capture !== call?.capture?.id);
+}
+
+export function choose(state, id) {
+  return { ...state, selected: id, confirming: null, told: "", problem: NO_PROBLEM };
+}
+
+// The agent's own wish, which no event tells.
+export function withReset(state, call, name, atMs) {
+  const asked = call.capture.fields.find((one) => one.field === name);
+  return noted(state, call.id, { kind: "reset", field: asked, capture: call.capture.id, at: atMs });
 }
 
 function pick({ v, ...rest }) {
@@ -87,4 +113,45 @@ function field(before, data) {
   const known = before.fields.some((one) => one.field === now.field);
   const fields = known ? before.fields.map((one) => (one.field === now.field ? now : one)) : [...before.fields, now];
   return { ...before, fields };
+}
+
+function remembered(before, after, at) {
+  let state = after;
+  for (const [id, { capture: is }] of after.calls) {
+    const was = before.calls.get(id)?.capture;
+    if (!is || was === is || was?.id !== is.id) continue;
+    for (const one of is.fields) {
+      const old = was.fields.find((field) => field.field === one.field);
+      if (REFUSED.includes(one.state) && old?.state !== one.state) {
+        state = noted(state, id, { kind: "refused", field: one, capture: is.id, at });
+      }
+    }
+    if (is.outcome && was.outcome?.result !== is.outcome.result) {
+      state = noted(state, id, { kind: "ended", result: is.outcome.result, capture: is.id, at });
+    }
+  }
+  return forgotten(state);
+}
+
+// A later end of the same capture takes the place of an earlier one.
+function noted(state, id, line) {
+  const lines = (state.history.get(id) ?? []).filter((old) => line.kind !== "ended" || old.kind !== "ended" || old.capture !== line.capture);
+  return { ...state, history: new Map(state.history).set(id, [...lines, line].slice(-HISTORY_MAX)) };
+}
+
+function forgotten(state) {
+  const kept = [...state.history].filter(([id]) => state.calls.has(id));
+  return kept.length === state.history.size ? state : { ...state, history: new Map(kept) };
+}
+
+// When the step began that each call is in; null where that was before this page looked.
+function stepped(state, at) {
+  const steps = new Map();
+  for (const [id, call] of state.calls) {
+    if (!running(call) && !speaking(call)) continue;
+    const key = `${call.capture.id} ${call.capture.step} ${call.capture.current}`;
+    const old = state.steps.get(id);
+    steps.set(id, old?.key === key ? old : { key, at });
+  }
+  return { ...state, steps };
 }

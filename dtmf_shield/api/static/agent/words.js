@@ -1,109 +1,106 @@
-// Every word the page shows for a state; nothing here knows a digit.
-export const CALL_STATES = {
-  ringing: "Ringing", early: "Ringing", talking: "Talking", held: "On hold", ended: "Ended",
-};
+// Words of fields, results and amounts, from the word list; nothing here knows a digit but the last four.
+import { has, t, tCount } from "../shared/i18n.js";
 
-export const SHIELD = {
-  on: "Shield ON – keypad tones removed",
-  off: "Shield OFF – this call has ended",
-  unknown: "Shield not confirmed – no connection",
-  fault: "Shield FAULT – stop taking card details",
-};
-
-export const SHIELD_MODES = { mute: "silenced", guard: "guarded", capture: "masked for capture" };
-
+// Proper names, the same in every language.
 const BRANDS = {
   visa: "Visa", mastercard: "Mastercard", amex: "American Express", maestro: "Maestro", discover: "Discover",
   diners: "Diners Club", jcb: "JCB", unionpay: "UnionPay", dankort: "Dankort", mir: "Mir", verve: "Verve",
   rupay: "RuPay", elo: "Elo", troy: "Troy", hiper: "Hiper", hipercard: "Hipercard", naranja: "Naranja",
 };
+const MARKS = { mastercard: "MC", amex: "AMEX", diners: "DINERS", hipercard: "HIPER" };
+const MARK_CHARACTERS_MAX = 8;
+const CARD_GROUPS = { amex: [4, 6, 5] };
+const DEFAULT_GROUPS = [4, 4, 4, 4, 3];
+const TO_COME = { expiry: "○○/○○", security_code: "○○○", card_number: "○○○○ ○○○○ ○○○○ ○○○○", iban: "○○○○ ○○○○ ○○○○ ○○○○" };
 
-const REASONS = {
-  timeout: "No keys received, ask again", too_short: "Too short", too_long: "Too long",
-  luhn: "Check digit wrong", brand: "Card type not taken", expired: "Expired", too_far: "Date too far ahead",
-  format: "Not a date", range: "Outside what is taken", check: "Check digits wrong",
+export const RESULT_LOOKS = {
+  token: "good", approved: "good", completed: "good", cancelled: "plain", handed_over: "plain", unknown: "warn",
 };
+export const HINTS = ["duplicate_keys", "slow_keys", "short_tones", "weak_tones", "noisy_line"];
 
-export const RESULTS = {
-  token: ["good", "Approved", "The card is stored with the payment service."],
-  approved: ["good", "Payment approved", "The amount has been taken, or is held on the card."],
-  action_required: ["bad", "Another card needed", "The bank wants a step that a telephone has not. Nothing was taken."],
-  velocity: ["bad", "Stopped", "Too many cards were tried. Nothing was sent; tell your supervisor."],
-  declined: ["bad", "Not approved", "The payment service did not accept this card. Another card may be taken."],
-  gateway_unreachable: ["bad", "Payment service down", "Nothing was taken. The call goes on; try again later."],
-  unknown: ["warn", "Result unknown", "Do not take the card again before it has been checked."],
-  attempts_used: ["bad", "Too many wrong entries", "Nothing was taken. You may start again."],
-  timed_out: ["bad", "No keys received in time", "Nothing was taken. You may start again."],
-  cancelled: ["plain", "Cancelled", "Nothing was taken."],
-  caller_gone: ["bad", "Caller has left", "Nothing was taken."],
-  interrupted: ["bad", "Capture interrupted", "Nothing was taken. Please try again."],
-  completed: ["good", "Done", "The caller has answered. No card was asked for."],
-  handed_over: ["plain", "Handed back to you", "No card was sent. Nothing was taken."],
-  refused: ["bad", "Refused", "No token was given. If it happens again, tell your administrator."],
-};
-
-// How the caller's keys arrive, and what helps.
-export const HINTS = {
-  duplicate_keys: "Keys arrive twice: ask the caller to press each key once, and to wait a moment before the next.",
-  slow_keys: "The caller needs more time: the line waits twice as long now.",
-  short_tones: "Key tones are very short: ask the caller to hold each key a little longer.",
-  weak_tones: "Key tones are faint: ask the caller to hold each key longer, and not to use a loudspeaker.",
-  noisy_line: "The line is noisy: keys may be lost. A quieter place or another phone helps.",
-};
-
-// Capture states in which nothing can be changed: what the page says meanwhile.
-export const AT_GATEWAY = {
-  sending: "Sending", paying: "Payment on its way", settling: "Asking the payment service what it did",
-};
-
-export const ALERT_RESULTS = new Set([
-  "unknown", "velocity", "action_required", "gateway_unreachable", "caller_gone", "interrupted", "refused", "attempts_used", "timed_out",
-]);
-
-export const PROBLEMS = {
-  "card-number": "That looks like a card number. It was not kept. Use an order or account reference.",
-  "capture-sending": "The card is being sent. Wait for the result.",
-  "capture-running": "This call already has a capture running.",
-  "capture-over": "That capture has ended. Start a new one.",
-  "call-not-talking": "The call is not connected, so no capture can start.",
-  "call-not-found": "That call is gone.",
-  "captures-full": "No capture can start just now. Try again in a moment.",
-  "invalid-request": "The reference may hold letters, digits and dashes, 32 at most, and no card number.",
-  "nothing-to-pay": "The caller has not come to the point where the payment is taken.",
-  "input-refused": "The flow does not take that.",
-  "amount-needed": "This payment needs an amount. Start it from your desktop program.",
-  "not-signed-in": "Your session has ended. Open a new one-time link.",
-};
-
-export const UNANSWERED = "The service did not answer. Nothing was changed; try again.";
-export const LOST = "Connection lost, reconnecting";
-export const SIGNED_OUT = "Your session has ended. Open a new one-time link to go on.";
-export const GATEWAY_DOWN = "Payment service down. Calls go on; cards cannot be stored just now.";
-
-// 1050 EUR as "10.50 EUR", in as many decimals as the currency has.
-export function amountWords(minor, currency) {
-  const format = new Intl.NumberFormat("en", { style: "currency", currency, currencyDisplay: "code" });
-  return format.format(minor / 10 ** format.resolvedOptions().maximumFractionDigits);
-}
-
+export const resultLook = (result) => RESULT_LOOKS[result] ?? "bad";
 export const brandName = (brand) => BRANDS[brand] ?? brand;
+
+// A few letters in a frame, drawn by style: no scheme's own logo.
+export const brandMark = (brand) => (MARKS[brand] ?? brand.toUpperCase()).slice(0, MARK_CHARACTERS_MAX);
+
+// The flow's own label, else the kind in the reader's language.
+export const fieldLabel = (field) => (field.named || !has(`kind.${field.kind}`) ? field.label : t(`kind.${field.kind}`));
+
+export const callerWords = (call) => (
+  call.caller_masked === "anonymous" ? t("call.anonymous") : t("call.caller", { caller: call.caller_masked })
+);
+
+function lengthShown(field) {
+  return field.of ?? (field.count <= field.of_usual ? field.of_usual : null);
+}
 
 // Nothing where the flow shows no count.
 export function countWords(field) {
   if (field.count === null) return "";
-  const of = field.of ?? (field.count <= field.of_usual ? field.of_usual : null);
-  if (of) return `${field.count} of ${of} digits`;
-  return field.count === 1 ? "1 digit" : `${field.count} digits`;
+  const of = lengthShown(field);
+  return of ? t("field.count.of", { count: field.count, of }) : tCount("field.count", field.count);
 }
 
-// [look, words] of one field.
-export function fieldWords(field) {
+function keyingWords(field) {
+  if (field.count === null) return t("field.keying");
+  const of = lengthShown(field);
+  return of ? t("field.keying.of", { count: field.count, of }) : tCount("field.keying", field.count);
+}
+
+export const reasonWords = (reason) => (has(`reason.${reason}`) ? t(`reason.${reason}`) : t("field.invalid"));
+
+// [look, words] of one field. paused: the capture stands still, so nothing is being keyed.
+export function fieldWords(field, paused = false) {
+  if (paused && field.state === "keying") {
+    const [count, of] = [field.count, lengthShown(field)];
+    if (count === null) return ["warn", t("call.capture.paused")];
+    return ["warn", of ? t("field.paused.of", { count, of }) : t("field.paused", { count })];
+  }
   switch (field.state) {
-    case "waiting": return ["", "Waiting for the caller"];
-    case "keying": return ["busy", `Keying ${countWords(field)}`.trim()];
-    case "valid": return ["good", field.brand ? `${brandName(field.brand)}, valid` : "Valid"];
-    case "invalid": return ["bad", REASONS[field.reason] ?? "Not valid"];
-    case "timeout": return ["bad", REASONS.timeout];
-    default: return ["", "Not started"];
+    case "waiting": return ["", t("field.waiting")];
+    case "keying": return ["busy", keyingWords(field)];
+    case "valid": return ["good", field.brand ? t("field.valid.brand", { brand: brandName(field.brand) }) : t("field.valid")];
+    case "invalid": return ["bad", reasonWords(field.reason)];
+    case "timeout": return ["bad", t("reason.timeout")];
+    default: return ["", t("field.idle")];
   }
 }
+
+// What is drawn: bullets for keys that are there, rings for those to come; last4, where given, in place of the last keys.
+export function shownMask(field) {
+  if (field.value) return field.value;
+  if (field.count === null) return field.last4 ? `•••• ${field.last4}` : "";
+  if (field.last4) return field.masked.replace(/(?:• ?){4}$/, field.last4);
+  if (!field.masked) return TO_COME[field.kind] ?? "○○○○";
+  if (field.kind === "card_number" && !field.of && field.count < field.of_usual) return grouped(field);
+  return field.masked;
+}
+
+// Several lengths are possible still: rings up to the length that most cards of the brand have.
+function grouped({ count, of_usual: usual, brand }) {
+  const drawn = "•".repeat(count) + "○".repeat(usual - count);
+  let start = 0;
+  const parts = (CARD_GROUPS[brand] ?? DEFAULT_GROUPS).map((size) => drawn.slice(start, start += size));
+  return parts.filter(Boolean).join(" ");
+}
+
+// The same for who does not see the bullets.
+export function heardMask(field) {
+  if (field.last4) return endingWords(field.brand, [...field.last4].join(" "));
+  return field.count === null ? t("field.hidden") : countWords(field);
+}
+
+export function endingWords(brand, last4) {
+  return brand ? t("field.ending", { brand: brandName(brand), last4 }) : t("field.ending.card", { last4 });
+}
+
+export function codeWords(code) {
+  if (code === "other") return t("result.unnamed");
+  return has(`code.${code}`) ? t(`code.${code}`) : code.replaceAll("_", " ");
+}
+
+// [what, next]: what happened, and what the agent does now.
+export const resultWords = (result) => [t(`result.${result}.note`), t(`result.${result}.next`)];
+
+export const problemWords = (slug, title) => (has(`problem.${slug}`) ? t(`problem.${slug}`) : title ?? t("problem.refused"));

@@ -1,0 +1,87 @@
+// Draws the form that starts a capture: which flow, what the flow wants to be told, the agent's reference.
+import { make, redraw, setWords } from "../shared/elements.js";
+import { t } from "../shared/i18n.js";
+import { askedInputs, againInputs, labelOf, mayBeStarted, needsReference, ruleOf } from "./inputs.js";
+import { mayStart } from "./state_words.js";
+import { running, speaking } from "./store.js";
+
+const at = (id) => document.getElementById(id);
+
+export function drawForm(state, call) {
+  const flows = state.flows.filter(mayBeStarted);
+  const unknown = call.capture?.outcome?.result === "unknown";  // may have been taken: do not ask again
+  const open = !running(call) && !speaking(call) && !unknown && call.state !== "ended";
+  const folded = Boolean(call.capture?.outcome) && state.again !== call.capture.id;
+  at("again").hidden = !open || flows.length === 0 || !folded;
+  at("start").hidden = !open || flows.length === 0 || folded;
+  at("no-flows").hidden = !open || flows.length > 0;
+  drawFlows(flows);
+  const flow = flows.find((one) => one.id === at("flow").value);
+  drawInputs(askedInputs(flow));
+  drawNotes(flow, state.problem);
+  setWords(at("start-button"), t("start.go"));
+  at("start-button").setAttribute("aria-disabled", String(!mayStart(state, call)));
+  const wait = call.state !== "talking" ? t("start.wait.call") : mayStart(state, call) ? "" : t("start.wait.shield");
+  const problem = state.problem.field ? "" : state.problem.words;
+  setWords(at("start-note"), problem || wait);
+  at("start-note").classList.toggle("bad", Boolean(problem));
+}
+
+// Opens the form after an end, with what the last capture was told where nothing was taken by it.
+export function fillAgain(capture) {
+  const told = againInputs(capture);
+  if (!told) return;
+  if (at("flow").querySelector(`option[value="${CSS.escape(capture.flow)}"]`)) at("flow").value = capture.flow;
+  at("flow").dispatchEvent(new Event("change"));
+  at("reference").value = told.reference;
+  for (const field of at("inputs").querySelectorAll("[data-input]")) {
+    const value = told[field.dataset.type];
+    if (value) field.value = value;
+  }
+}
+
+// The choice stays where the list is drawn anew.
+function drawFlows(flows) {
+  at("flow-ask").hidden = flows.length < 2;
+  const chosen = at("flow").value;
+  redraw(at("flow"), JSON.stringify(flows.map(({ id, title }) => [id, title])), () => flows.map(({ id, title }) => new Option(title, id)));
+  if (flows.some(({ id }) => id === chosen)) at("flow").value = chosen;
+}
+
+// Below each field its rule, or what is wrong with it.
+function drawNotes(flow, { field: wrong, words }) {
+  at("reference").setAttribute("aria-required", String(needsReference(flow)));
+  const rules = new Map(askedInputs(flow).map((input) => [`input-${input.name}`, ruleOf(input)]));
+  rules.set("reference", t(needsReference(flow) ? "start.reference.needed" : "start.reference.note"));
+  for (const [id, rule] of rules) {
+    if (!at(`${id}-note`)) continue;
+    at(id).setAttribute("aria-invalid", String(id === wrong));
+    setWords(at(`${id}-note`), id === wrong ? words : rule);
+  }
+}
+
+// What was typed stays where only the language has changed.
+function drawInputs(asked) {
+  const typed = new Map([...at("inputs").querySelectorAll("[data-input]")].map((field) => [field.dataset.input, field.value]));
+  redraw(at("inputs"), JSON.stringify([t("rule.text"), asked]), () => asked.map((input) => newInput(input, typed.get(input.name))));
+}
+
+function newInput(input, typed) {
+  const id = `input-${input.name}`;
+  const label = make("label", "", labelOf(input.name));
+  const choice = input.allowed.length > 0;
+  const field = choice ? make("select", "", ...input.allowed.map((word) => new Option(word, word))) : document.createElement("input");
+  label.htmlFor = field.id = id;
+  Object.assign(field.dataset, { input: input.name, type: input.type });
+  field.setAttribute("aria-required", "true");
+  if (!choice) {
+    field.setAttribute("aria-describedby", `${id}-note`);
+    const mode = { money: "decimal", digits: "numeric" }[input.type] ?? "text";
+    Object.assign(field, { type: "text", maxLength: input.length, autocomplete: "off", spellcheck: false, inputMode: mode });
+  }
+  if (typed) field.value = typed;
+  if (choice) return make("div", "ask", label, field);
+  const note = make("p", "quiet");
+  note.id = `${id}-note`;
+  return make("div", "ask", label, field, note);
+}

@@ -1,0 +1,57 @@
+// Words in the reader's language: one flat list a language, {names} filled in; plurals, money and times by Intl.
+export const LANGUAGES = { en: "English", de: "Deutsch", fr: "Français", es: "Español" };
+const DEFAULT = "en";
+
+let table = {};
+let locale = DEFAULT;
+let plural = new Intl.PluralRules(DEFAULT);
+
+// Languages wanted, the most wanted first ("de-AT", null, ...): the first that there is a list for.
+export function pickLanguage(wanted) {
+  for (const tag of wanted) {
+    const language = String(tag ?? "").toLowerCase().split(/[-_]/)[0];
+    if (Object.hasOwn(LANGUAGES, language)) return language;
+  }
+  return DEFAULT;
+}
+
+// regions: the browser's languages; "en-GB" among them writes money and times the British way.
+export function useWords(words, language, regions = []) {
+  table = words;
+  locale = regions.find((tag) => pickLanguage([tag]) === language && tag.includes("-")) ?? language;
+  plural = new Intl.PluralRules(language);
+}
+
+export const has = (key) => Object.hasOwn(table, key);
+
+// A key that there is no word for shows itself: wrong, but nothing else on the page breaks by it.
+export function t(key, values = {}) {
+  return (table[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+}
+
+// The list has ".one" and ".other"; finer classes of a language (French "many") take ".other".
+export function tCount(key, count) {
+  const kind = plural.select(count) === "one" ? "one" : "other";
+  return t(`${key}.${kind}`, { count });
+}
+
+// 1050 EUR as the reader writes it, in as many decimals as the currency has.
+export function money(minor, currency) {
+  const format = new Intl.NumberFormat(locale, { style: "currency", currency });
+  return format.format(minor / 10 ** format.resolvedOptions().maximumFractionDigits);
+}
+
+export function decimal(value) {
+  return new Intl.NumberFormat(locale, { minimumFractionDigits: 2, useGrouping: false }).format(value);
+}
+
+export function clockTime(ms) {
+  return new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" }).format(ms);
+}
+
+// Seconds as 03:42, from an hour on as 1:03:42.
+export function duration(seconds) {
+  const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, Math.floor(seconds) % 60];
+  const clock = `${String(minutes).padStart(2, "0")}:${String(rest).padStart(2, "0")}`;
+  return hours ? `${hours}:${clock}` : clock;
+}

@@ -1,0 +1,122 @@
+"""How events change the agent's page: what was refused is remembered, steps have a clock, calls of others leave."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from page_node import a_call, a_capture, a_field, run
+
+CALL = {"v": 1, "id": "c1", "state": "talking", "caller_masked": "••12", "dialled": "1", "trunk": "t"}
+Event = tuple[str, dict[str, Any], int]
+
+
+def after(*events: Event, show: str = "s") -> Any:
+    """Apply events of ``(type, data, ms)`` to an empty page and show what ``show`` says of the state ``s``."""
+    script = (
+        f"{json.dumps(events)}.reduce((s, [type, data, at]) => m.reduce(s, type, data, at), m.emptyState())"
+    )
+    return run("agent/store.js", f"((s) => {show})({script})")
+
+
+def resync(*calls: dict[str, Any]) -> Event:
+    return ("resync", {"service": {"shield": "on", "gateway": "up"}, "flows": [], "calls": list(calls)}, 1)
+
+
+def capture(at_ms: int, capture_id: str = "cap1", **more: Any) -> Event:
+    summary = {
+        key: value for key, value in a_capture(**more).items() if key not in {"id", "fields", "outcome"}
+    }
+    return ("capture", {"v": 1, "capture": capture_id, **summary}, at_ms)
+
+
+def field(at_ms: int, state: str, capture_id: str = "cap1", **more: Any) -> Event:
+    return ("field", {"v": 1, "call": "c1", "capture": capture_id, **a_field("pan", state, **more)}, at_ms)
+
+
+def payment(at_ms: int, result: str, capture_id: str = "cap1") -> Event:
+    return ("payment", {"v": 1, "call": "c1", "capture": capture_id, "result": result}, at_ms)
+
+
+HISTORY = "m.historyOf(s).map(({kind, at, field, result}) => [kind, at, field?.reason ?? result ?? ''])"
+
+
+def test_each_refusal_is_remembered_once_with_its_moment() -> None:
+    seen = after(
+        resync(),
+        ("call", CALL, 2),
+        capture(3),
+        field(4, "keying", count=3),
+        field(5, "invalid", reason="luhn"),
+        field(6, "invalid", reason="luhn", brand="visa"),
+        field(7, "keying", count=1),
+        field(8, "timeout", reason="timeout"),
+        show=HISTORY,
+    )
+
+    assert seen == [["refused", 5, "luhn"], ["refused", 8, "timeout"]]
+
+
+def test_the_end_of_a_capture_is_history_once_another_has_begun() -> None:
+    first = (resync(), ("call", CALL, 2), capture(3), field(4, "keying"), payment(5, "unknown"))
+    mended = (*first, payment(6, "declined"))
+
+    assert after(*mended, show=HISTORY) == []
+    assert after(*mended, capture(7, "cap2"), show=HISTORY) == [["ended", 6, "declined"]]
+
+
+def test_history_is_bounded_and_goes_with_its_call() -> None:
+    slips = [
+        event
+        for n in range(30)
+        for event in (field(10 * n + 10, "invalid", reason="luhn"), field(10 * n + 11, "keying", count=1))
+    ]
+    begun = (resync(), ("call", CALL, 2), capture(3), field(4, "keying", count=1))
+
+    seen = after(*begun, *slips, show=HISTORY)
+    gone = after(*begun, *slips, ("gone", {"v": 1, "call": "c1"}, 999), show="[s.history.size, s.calls.size]")
+
+    assert len(seen) == 12
+    assert seen[-1] == ["refused", 300, "luhn"]
+    assert gone == [0, 0]
+
+
+def test_a_step_has_a_clock_from_the_event_that_began_it() -> None:
+    begun = (resync(), ("call", CALL, 2), capture(3, step="card"), field(4, "keying"))
+
+    steps = "s.steps.get('c1')?.at ?? null"
+    assert after(*begun, show=steps) == 3
+    assert after(*begun, capture(9, step="card", state="waiting"), show=steps) == 3
+    assert after(*begun, capture(9, step="expiry"), show=steps) == 9
+    assert after(*begun, payment(9, "cancelled"), capture(10, step=None), show=steps) is None
+
+
+def test_a_page_that_comes_late_knows_no_beginning_of_the_step_and_does_not_invent_one() -> None:
+    running = a_call()
+
+    assert after(resync(running), show="s.steps.get('c1').at") is None
+    assert after(resync(running), capture(9, step="expiry"), show="s.steps.get('c1').at") == 9
+    assert (
+        after(resync(running), capture(9, step="expiry"), resync(running), show="s.steps.get('c1').at")
+        is None
+    )
+
+
+def test_a_resync_in_the_same_step_keeps_its_clock() -> None:
+    running = a_call(capture=a_capture(step="expiry"))
+
+    steps = after(resync(a_call()), capture(9, step="expiry"), resync(running), show="s.steps.get('c1').at")
+
+    assert steps == 9
+
+
+def test_a_call_in_hand_stays_in_hand_while_others_come_and_a_new_one_takes_an_empty_desk() -> None:
+    second = {**CALL, "id": "c2"}
+
+    assert after(resync(), ("call", CALL, 2), ("call", second, 3), show="s.selected") == "c1"
+    assert (
+        after(
+            resync(), ("call", CALL, 2), ("call", second, 3), ("gone", {"call": "c1"}, 4), show="s.selected"
+        )
+        == "c2"
+    )
