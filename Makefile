@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PACKAGES := $(VENV)/.packages
 STAMP := $(VENV)/.up-to-date
 OUT ?= demo-out
 DOOR ?= all
@@ -10,7 +11,7 @@ BENCH ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench bench-dtmf bench-cde format packages bench-packages
+.PHONY: help install setup demo serve test check bench bench-dtmf bench-cde format packages bench-packages
 
 help:  ## Show this list
 	@echo "make demo     real calls through the service: a card keyed by each door, an agent who hears none of it"
@@ -24,7 +25,9 @@ help:  ## Show this list
 
 setup: $(STAMP)  ## Make .venv and warm the kernel cache; does nothing when up to date
 
-$(STAMP): pyproject.toml constraints.txt Makefile
+install: $(PACKAGES)  ## Make .venv; the kernels are compiled by setup
+
+$(PACKAGES): pyproject.toml constraints.txt Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "[setup 1/3] making $(VENV) with $$($(PYTHON) -V)"
@@ -32,6 +35,9 @@ $(STAMP): pyproject.toml constraints.txt Makefile
 	  { echo "No virtual environment can be made. On Debian: apt-get install python3-venv"; exit 1; }
 	@echo "[setup 2/3] installing the service, the demo's and the tests' packages (about 350 MB, one or two minutes)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,hsm,test]'
+	@touch $(PACKAGES)
+
+$(STAMP): $(PACKAGES)
 	@echo "[setup 3/3] compiling the media kernels, once (two to four minutes)"
 	@$(BIN)/python -m dtmf_shield.service.warm_cache
 	@touch $(STAMP)
@@ -46,11 +52,13 @@ serve: setup  ## Run the service
 packages:
 	@sh tests/packages.sh
 
-test: setup packages  ## All tests: what waits for no clock on two cores at once, then what places timed calls, one by one
+test: setup packages  ## All tests: what waits for no clock on two cores at once, then what times its calls, one by one
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/spec tests/test_tidy.py tests/bench tests/leak
-	@$(BIN)/python -m pytest tests/interop
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/web
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m untimed tests/interop
+	@$(BIN)/python -m pytest -m "not untimed" tests/interop
 
-check: setup  ## Style, types, import contracts, shipped configuration and flows
+check: install  ## Style, types, import contracts, shipped configuration and flows
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy

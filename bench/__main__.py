@@ -40,6 +40,7 @@ BENCHES = (
     Bench("tokenize", ("--n", "400"), ("--n", "20", "--captures", "8"), 1, topic="cde"),
     Bench("crash_payments", ("--payments", "10000"), ("--payments", "200"), 6, topic="cde"),
     Bench("flow_engine", ("--n", "7"), ("--n", "1", "--calls", "20"), 1, topic="flow"),
+    Bench("web", (), ("--n", "5", "--agents", "5", "--held", "20", "--no-calls"), 3, topic="web"),
     Bench("relay_cpu", (), ("--calls", "2", "--seconds", "0.5"), 1, topic="audio"),
 )
 

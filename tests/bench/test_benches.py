@@ -20,6 +20,7 @@ from bench import (
     talkoff,
     throughput,
     tokenize,
+    web,
 )
 from bench.dtmf_conditions import conditions, corners, random_corner
 from bench.peers import asterisk_model
@@ -223,3 +224,14 @@ def test_a_token_is_timed_bare_by_the_sender_and_by_the_whole_process(run_bench)
     assert found["rows"][0]["added_p50"] == pytest.approx(0.0)
     assert found["captures"] == 3
     assert cells_of(results["tokenize"], "cde process")[-1] in ("met", "missed")
+
+
+def test_the_page_is_timed_beside_other_agents_and_streams_are_ramped_up(run_bench):
+    results, _ = run_bench(web, "--n", "4", "--agents", "3", "--held", "10", "--no-calls")
+
+    page = cells_of(results["web"], "progress told in the process")
+    assert page[1:3] == ["3", "4"]
+    assert 0 < float(page[3]) <= float(page[4])
+    most = cells_of(results["web"], "10")
+    assert most[1] == "0"
+    assert float(most[3]) > 0

@@ -11,7 +11,7 @@ import pytest
 
 from tests.interop.running_service import RunningService, wait_until
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.untimed]
 
 
 def audit(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

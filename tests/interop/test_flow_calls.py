@@ -16,7 +16,7 @@ from tests.interop.beeps import beep_frames, write_beeps
 from tests.interop.phones import AgentCall, Phone, Phones
 from tests.interop.running_service import SHIPPED_FLOWS, RunningService, asks, wait_until
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.untimed]
 
 PAYMENT = "card-payment-agent"
 SILENCE = np.zeros(8_000, np.int16)

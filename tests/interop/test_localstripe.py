@@ -33,7 +33,7 @@ from tests.interop.counterparts.installed import localstripe
 from tests.interop.counterparts.relay import Relay
 from tests.interop.counterparts.running import free_port, running
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.untimed]
 
 UNKNOWN_FIELDS = frozenset(
     {"error_on_requires_action", "description", "cancellation_reason", "metadata[dtmf_shield_key]"}

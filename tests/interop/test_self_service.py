@@ -24,7 +24,7 @@ from tests.interop.ears import NOTHING, channels_of, heard_by_all, speech_second
 from tests.interop.phones import AgentCall, Phone, Phones
 from tests.interop.running_service import CHARGE_FLOW, RunningService, asks, wait_until
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.untimed]
 
 FLOW_FILE = Path(__file__).parent / "flows" / "self-bill.yaml"
 ROUTE = '[[routes]]\ndialled = "8000"\nflow = "self-bill"\n'

@@ -26,7 +26,7 @@ from tests.interop.phones import AgentCall, Phone, Phones
 from tests.interop.running_service import SHIPPED_FLOWS, RunningService, asks, wait_until
 from tests.unit.service.hook_server import Script, serving
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.untimed]
 
 FLOWS: Final[dict[str, Flow]] = {
     path.stem: load_flow(path.read_text("utf-8"), file=path.name)

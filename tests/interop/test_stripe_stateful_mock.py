@@ -26,7 +26,7 @@ from tests.interop.counterparts.installed import STRIPE_STATEFUL_MOCK, need, nod
 from tests.interop.counterparts.relay import Relay
 from tests.interop.counterparts.running import free_port, running
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.untimed]
 
 TEMPLATE = Path(__file__).parent / "counterparts" / "stripe_charges.toml"
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.flow.tutorial import DOCS, commands, missing_lines
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.untimed]
 
 LIMIT_S = 240
 

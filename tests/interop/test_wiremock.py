@@ -18,7 +18,7 @@ from dtmf_shield.model.payment import OperationKind as K
 from tests.interop.counterparts.driver import Driver, card, drive, new_key
 from tests.interop.counterparts.wiremock import WireMock, as_json, wiremock
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.untimed]
 
 METHODS, INTENTS = "/v1/payment_methods", "/v1/payment_intents"
 TOKEN = {"id": "pm_1", "object": "payment_method"}
