@@ -15,6 +15,7 @@ from dtmf_shield.api.gate import Gate
 from dtmf_shield.api.idempotency import StoredAnswers
 from dtmf_shield.api.identity.one_time_login import OneTimeLogin
 from dtmf_shield.api.pages import pages
+from dtmf_shield.api.play import PlayPhones, play_pages
 from dtmf_shield.api.ports import CallDesk
 from dtmf_shield.api.resources import ROUTERS
 from dtmf_shield.api.views import Snapshot
@@ -31,8 +32,12 @@ def create_app(
     api_key: str | None = None,
     clock: Clock | None = None,
     heartbeat_s: float = HEARTBEAT_S,
+    play: PlayPhones | None = None,
 ) -> FastAPI:
-    """Return the application over ``desk``. Without ``api_key`` only the one-time login opens it."""
+    """Return the application over ``desk``. Without ``api_key`` only the one-time login opens it.
+
+    ``play``: with the play page, for a service in demo mode; it is the first page then.
+    """
     clock = clock or SystemClock()
     ring = EventRing(lambda: _snapshot(desk), life=secrets.token_hex(4), heartbeat_s=heartbeat_s)
     desk.subscribe(ring)
@@ -40,7 +45,7 @@ def create_app(
         title="dtmf-shield", version=API_VERSION, docs_url=None, redoc_url=None, redirect_slashes=False
     )
     app.state.context = ApiContext(desk, login, api_key, ring, StoredAnswers(clock), clock)
-    for router in (*ROUTERS, pages):
+    for router in (*ROUTERS, *([play_pages(play)] if play else []), pages):
         app.include_router(router)
     problem.install(app)
     app.add_middleware(Gate)

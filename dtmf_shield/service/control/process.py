@@ -22,6 +22,7 @@ from fastapi import FastAPI
 
 from dtmf_shield.api.app import create_app
 from dtmf_shield.api.identity.one_time_login import OneTimeLogin
+from dtmf_shield.api.play import PlayPhones
 from dtmf_shield.api.server import serve
 from dtmf_shield.base.config import Config, split_host_port
 from dtmf_shield.base.errors import InvariantError, OperatorError
@@ -254,7 +255,8 @@ class ControlProcess:
         if first_start:
             login.issue(message.login_ticket)
             self._registry.clear()  # a service that has just started has no calls
-        app = create_app(self._desk, login, api_key=message.api_key, clock=self._clock)
+        play = PlayPhones(message.play_url, message.play_key) if message.play_url else None
+        app = create_app(self._desk, login, api_key=message.api_key, clock=self._clock, play=play)
         # The mask of every restored call is on before its first packet is handled.
         records = self._registry.records()
         restored = self._core.restore(self._clock.now_s(), records, self._versions(records))
