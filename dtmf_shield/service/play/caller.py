@@ -19,7 +19,7 @@ from dtmf_shield.service.play.ear import LiveEar
 
 KEYS_WAITING_MAX: Final = 64
 """Keys that may wait for the fingers; more are refused."""
-WEAK_DBM0: Final = -37.5
+WEAK_DBM0: Final = -36.1
 NOISE_DBM0: Final = -17.0
 NOISE_S: Final = 5
 LOST_SHARE: Final = 0.08
