@@ -18,10 +18,10 @@ let desk = emptyState();
 let told = null;
 let phones = null;
 
-// What the flow of the caller's call waits for; null where it waits for nothing.
-function asked() {
-  const call = [...desk.calls.values()].reverse().find((one) => one.state === "talking" && running(one));
-  return call?.capture.fields.find((field) => field.field === call.capture.current) ?? null;
+// What is being taken in the caller's call, or was last; null: nothing yet.
+function capture() {
+  const talking = [...desk.calls.values()].filter((one) => one.state === "talking");
+  return (talking.find((one) => running(one)) ?? talking.at(-1))?.capture ?? null;
 }
 
 function draw() {
@@ -31,7 +31,7 @@ function draw() {
   drawParts(keyPart);
   drawChoices(told, choose);
   drawHeard(told);
-  drawNext(told, asked());
+  drawNext(told, capture());
 }
 
 function heardFrom(state) {

@@ -43,15 +43,25 @@ function drawNumbers(told, up) {
   }));
 }
 
-// asked: the field that the flow waits for, from the events of the call; null: none.
-export function drawNext(told, asked) {
-  const words = told.phase === "talking"
-    ? asked ? t("play.next.key", { field: fieldLabel(asked) }) : t("play.next.start")
-    : told.phase === "calling" ? t("play.next.wait") : t("play.next.call");
-  setWords(at("next"), words);
-  at("next").classList.toggle("now", Boolean(asked) && told.phase === "talking");
+// capture: what the caller's call is asked for, as events tell; null: nothing was started.
+export function nextStep(told, capture) {
+  if (told.phase === "calling") return "wait";
+  if (told.phase !== "talking") return "call";
+  if (!capture) return "start";
+  if (capture.outcome) return "over";
+  if (askedField(capture)) return "key";
+  return capture.state === "choosing" ? "pay" : "look";
+}
+
+export const askedField = (capture) => capture?.fields.find((field) => field.field === capture.current) ?? null;
+
+export function drawNext(told, capture) {
+  const step = nextStep(told, capture);
+  const asked = step === "key" ? askedField(capture) : null;
+  setWords(at("next"), t(`play.next.${step}`, { field: asked ? fieldLabel(asked) : "" }));
+  at("next").classList.toggle("now", step === "key");
   for (const button of at("parts").children) {
-    button.classList.toggle("primary", told.phase === "talking" && PARTS[button.dataset.part] === asked?.kind);
+    button.classList.toggle("primary", PARTS[button.dataset.part] === asked?.kind);
   }
 }
 
