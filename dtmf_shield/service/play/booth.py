@@ -175,8 +175,7 @@ class Booth:
         line = self._in_call()
         self._touched()
         line.begin_entry()
-        for key in keys:
-            line.press(key)
+        line.press(keys)
 
     def choose(self, choices: Choices) -> None:
         """Choose for this call, from its next key on, and for the next one."""

@@ -112,15 +112,16 @@ class CallerKeys:
         """What comes now is another field's: no number goes on in it."""
         self._guard.new_entry()
 
-    def press(self, key: str) -> None:
-        """Let ``key`` be pressed after those that wait.
+    def press(self, keys: str) -> None:
+        """Let ``keys`` be pressed after those that wait, all of them or none but for a card number cut short.
 
         Raises ValueError (no key), CardNotPublishedError, KeysWaitError.
         """
-        if self._waiting.full():
+        if self.waiting + len(keys) > KEYS_WAITING_MAX:
             raise KeysWaitError
-        self._guard.admit(key)
-        self._waiting.put_nowait(key)
+        for key in keys:
+            self._guard.admit(key)
+            self._waiting.put_nowait(key)
 
     async def run(self) -> None:
         """Press what waits until cancelled."""

@@ -38,8 +38,11 @@ class PlaySettings(msgspec.Struct, frozen=True, kw_only=True):
 
 def dialled_of(config: Config) -> tuple[Dialled, ...]:
     """Return what may be dialled: one number a route, in their order."""
-    numbers = [Dialled(_number(route.dialled), route.flow or "") for route in config.routes[:DIALLED_MAX]]
-    return tuple({one.number: one for one in reversed(numbers)}.values())[::-1]
+    numbers: dict[str, Dialled] = {}
+    for route in config.routes:
+        number = _number(route.dialled)
+        numbers.setdefault(number, Dialled(number, route.flow or ""))  # the first match wins
+    return tuple(numbers.values())[:DIALLED_MAX]
 
 
 def _number(pattern: str) -> str:

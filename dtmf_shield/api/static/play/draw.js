@@ -49,8 +49,8 @@ export function nextStep(told, capture) {
   if (told.phase !== "talking") return "call";
   if (!capture) return "start";
   if (capture.outcome) return "over";
-  if (askedField(capture)) return "key";
-  return capture.state === "choosing" ? "pay" : "look";
+  if (capture.state === "choosing") return "pay";  // the field before it is still named
+  return askedField(capture) ? "key" : "look";
 }
 
 export const askedField = (capture) => capture?.fields.find((field) => field.field === capture.current) ?? null;
