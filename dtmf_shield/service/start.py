@@ -181,7 +181,7 @@ def _read_again(
     gateway: TestGatewayProcess | None,
     scan_mode: bool,
     *,
-    play: bool,
+    play: bool = False,
 ) -> Reloaded:
     """Read the configuration anew, for cde alone, and the flows. Raises OperatorError, one or a group of them."""
     config, base = reread()

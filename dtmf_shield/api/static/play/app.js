@@ -17,6 +17,7 @@ const at = (id) => document.getElementById(id);
 let desk = emptyState();
 let told = null;
 let phones = null;
+let former = false;
 
 // What is being taken in the caller's call, or was last; null: nothing yet.
 function capture() {
@@ -40,6 +41,12 @@ function heardFrom(state) {
   draw();
   if (before && before !== state.phase) setWords(at("status"), phaseWords(state));
   if (before !== state.phase && state.phase === "talking") setWords(at("alert"), "");
+  if (state.phase === "ended") former = true;
+  if (state.phase === "talking" && former) {
+    former = false;
+    // The agent page keeps the call before in view until its agent goes on; here both are one person.
+    at("agent").contentWindow.location.reload();
+  }
 }
 
 async function act(path, body) {
