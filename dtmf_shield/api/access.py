@@ -6,10 +6,9 @@ the roles that it is for, or :data:`Asker` where each of them will do.
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Final, cast
 
 from fastapi import Depends, Header, Request
@@ -18,14 +17,27 @@ from pydantic import BaseModel
 
 from dtmf_shield.api.events import EventRing
 from dtmf_shield.api.idempotency import StoredAnswers
-from dtmf_shield.api.identity.one_time_login import COOKIE, OneTimeLogin
-from dtmf_shield.api.identity.principal import EVERY_ROLE, Principal, Role
+from dtmf_shield.api.identity.identity import Identity
+from dtmf_shield.api.identity.principal import Principal, Role
+from dtmf_shield.api.limits import Limits, RateLimit
 from dtmf_shield.api.ports import CallDesk
+from dtmf_shield.api.ports.audit import AuditReader, NoAudit
+from dtmf_shield.api.ports.nodes import NodeDesk, NoNodes
+from dtmf_shield.api.ports.payments import NoPayments, PaymentDesk
+from dtmf_shield.api.ports.recordings import NoRecordings, RecordingDesk
+from dtmf_shield.api.ports.reports import NoReports, ReportBook
+from dtmf_shield.api.ports.webhooks import NoWebhooks, WebhookDesk
 from dtmf_shield.api.problem import ApiRefusal
+from dtmf_shield.api.site import Site
+from dtmf_shield.api.tickets import StreamTickets
 from dtmf_shield.base.clock import Clock
 
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _BEARER: Final = "bearer "
+EVENTS_PATH: Final = "/v1/events"
+DENIED_NOTED_MAX: Final = 256
+"""So many pairs of person and route are told as denied in DENIED_AGAIN_S: a program in a loop fills no audit log."""
+DENIED_AGAIN_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +45,21 @@ class ApiContext:
     """What every route works with."""
 
     desk: CallDesk
-    login: OneTimeLogin
-    api_key: str | None
+    identity: Identity
     ring: EventRing
     answers: StoredAnswers
     clock: Clock
+    site: Site
+    limits: Limits
+    tickets: StreamTickets
+    payments: PaymentDesk = field(default_factory=NoPayments)
+    recordings: RecordingDesk = field(default_factory=NoRecordings)
+    webhooks: WebhookDesk = field(default_factory=NoWebhooks)
+    nodes: NodeDesk = field(default_factory=NoNodes)
+    audit: AuditReader = field(default_factory=NoAudit)
+    reports: ReportBook = field(default_factory=NoReports)
+    denied: dict[tuple[str, str], float] = field(default_factory=dict)
+    """When a denial of this person on this route is told again, monotonic seconds."""
 
 
 def context_of(request: Request) -> ApiContext:
@@ -51,50 +73,86 @@ def principal_of(request: Request) -> Principal | None:
     authorization = request.headers.get("authorization")
     if authorization is not None:
         return _machine(context, authorization)
-    cookie = request.cookies.get(COOKIE)
-    return context.login.session(cookie) if cookie else None
+    cookie = request.cookies.get(context.site.cookie(), "")
+    # A stream that the browser opens again by itself is nobody's presence.
+    return context.identity.sessions.principal(cookie, active=request.url.path != EVENTS_PATH)
 
 
 def _machine(context: ApiContext, authorization: str) -> Principal | None:
-    if context.api_key is None or authorization[: len(_BEARER)].lower() != _BEARER:
+    if authorization[: len(_BEARER)].lower() != _BEARER:
         return None
-    given = authorization[len(_BEARER) :].strip().encode("latin-1", "replace")
-    if not hmac.compare_digest(given, context.api_key.encode()):
-        return None
-    return Principal("key", roles=EVERY_ROLE - {Role.ADMIN}, by_cookie=False, ends_s=float("inf"))
+    return context.identity.keys.principal(authorization[len(_BEARER) :].strip())
 
 
-def _asker(request: Request) -> Principal:
-    principal = principal_of(request)
+async def signed_in(request: Request) -> Principal:
+    """Return who asks. Raises ApiRefusal: 401 where nobody is signed in, 429 where that was asked too often."""
+    principal, limits = principal_of(request), context_of(request).limits
     if principal is None:
-        raise ApiRefusal(401, "not-signed-in", "Open the one-time link, or send the bearer key.")
+        _within(limits.strangers, address_of(request))
+        raise ApiRefusal(401, "not-signed-in", "Sign in, or send a bearer key.")
+    _within(limits.sessions if principal.by_cookie else limits.keys, principal.name)
     return principal
 
 
-Asker = Annotated[Principal, Depends(_asker)]
+async def stranger_within_limits(request: Request) -> None:
+    """A dependency for what is open to all. Raises ApiRefusal (429) for an address that asks too often unsigned."""
+    if principal_of(request) is None:
+        _within(context_of(request).limits.strangers, address_of(request))
+
+
+def address_of(request: Request) -> str:
+    """Return the address of who asks, as far as a proxy of ours is believed."""
+    peer = request.client.host if request.client is not None else ""
+    return context_of(request).site.client(peer, request.headers.get("x-forwarded-for", ""))
+
+
+def _within(limit: RateLimit, name: str) -> None:
+    wait_s = limit.take(name)
+    if wait_s:
+        raise ApiRefusal(429, "too-many-requests", "Too many requests. Wait a moment.", retry_after_s=wait_s)
+
+
+Asker = Annotated[Principal, Depends(signed_in)]
 """Whoever is signed in, whatever their role."""
 Context = Annotated[ApiContext, Depends(context_of)]
 
 
-def asker(*roles: Role) -> Callable[[Request], Principal]:
+def asker(*roles: Role) -> Callable[[Request], Awaitable[Principal]]:
     """Return a dependency: somebody who holds one of ``roles``."""
 
-    def allowed(request: Request) -> Principal:
-        principal = _asker(request)
+    async def allowed(request: Request) -> Principal:
+        principal = await signed_in(request)
         if not principal.has(*roles):
+            _note_denied(request, principal)
             raise ApiRefusal(403, "role-missing", "Your role does not allow this.")
         return principal
 
+    allowed.roles = frozenset(roles)  # type: ignore[attr-defined]  # the table of who may what is made of it
     return allowed
 
 
-def _require_same_origin(request: Request) -> None:
+def _note_denied(request: Request, principal: Principal) -> None:
+    """Tell the audit log, once a minute for each person and route: the route's form, not the address."""
+    context = context_of(request)
+    route = str(getattr(request.scope.get("route"), "path", ""))
+    now_s, denied = context.clock.now_s(), context.denied
+    if now_s < denied.get((principal.name, route), 0.0):
+        return
+    if len(denied) >= DENIED_NOTED_MAX:
+        for key in [key for key, again_s in denied.items() if now_s >= again_s]:
+            del denied[key]
+    if len(denied) < DENIED_NOTED_MAX:
+        denied[principal.name, route] = now_s + DENIED_AGAIN_S
+        context.identity.note("role_denied", by=principal.name, method=request.method, route=route)
+
+
+def require_same_origin(request: Request) -> None:
     """A page of another origin can make a browser send our cookie; it cannot make it claim our origin."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    own = f"{request.url.scheme}://{request.headers.get('host', '')}"
+    own = context_of(request).site.origin_of(request.url.scheme, request.headers.get("host", ""))
     proven = site == "same-origin" or (site is None and origin is not None)
     if not proven or origin not in (None, own):
-        raise ApiRefusal(403, "cross-site", "This request did not come from the agent page.")
+        raise ApiRefusal(403, "cross-site", "This request did not come from a page of this service.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +166,21 @@ class OncePerKey:
 
     def answer(self, status: int, carry_out: Callable[[], BaseModel]) -> Response:
         """Return the stored answer, or carry out, store and return. A refusal is raised and not stored."""
+        return self._replayed() or self._stored(status, carry_out())
+
+    async def answer_later(self, status: int, carry_out: Callable[[], Awaitable[BaseModel]]) -> Response:
+        """As :meth:`answer`. Two at once with one key may both be carried out: ``carry_out`` does the same once."""
+        return self._replayed() or self._stored(status, await carry_out())
+
+    def _replayed(self) -> Response | None:
         stored = self.context.answers.find(self.principal.name, self.key, self.request)
-        if stored is not None:
-            replayed = {"Idempotency-Replayed": "true"}
-            return Response(stored.body, stored.status, replayed, media_type="application/json")
-        body = carry_out().model_dump_json().encode()
+        if stored is None:
+            return None
+        replayed = {"Idempotency-Replayed": "true"}
+        return Response(stored.body, stored.status, replayed, media_type="application/json")
+
+    def _stored(self, status: int, done: BaseModel) -> Response:
+        body = done.model_dump_json().encode()
         self.context.answers.store(self.principal.name, self.key, self.request, status, body)
         return Response(body, status, media_type="application/json")
 
@@ -125,15 +193,20 @@ def once(*roles: Role) -> Callable[..., Awaitable[OncePerKey]]:
     async def checked(
         request: Request,
         idempotency_key: Annotated[
-            str, Header(description="8 to 64 of A-Z a-z 0-9 _ -, new for each new request")
+            str,
+            Header(
+                description="8 to 64 of A-Z a-z 0-9 _ -, new for each new request",
+                json_schema_extra={"pattern": f"^{_KEY.pattern}$"},
+            ),
         ],
     ) -> OncePerKey:
-        principal = allowed(request)
+        principal = await allowed(request)
         if principal.by_cookie:
-            _require_same_origin(request)
+            require_same_origin(request)
         if not _KEY.fullmatch(idempotency_key):
             raise ApiRefusal(422, "idempotency-key-form", "Idempotency-Key has 8 to 64 of A-Z a-z 0-9 _ -.")
         whole = request.method.encode() + b" " + request.url.path.encode() + b"\n" + await request.body()
         return OncePerKey(context_of(request), principal, idempotency_key, whole)
 
+    checked.roles = frozenset(roles)  # type: ignore[attr-defined]
     return checked

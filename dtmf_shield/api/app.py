@@ -5,19 +5,29 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from dtmf_shield.api import problem
-from dtmf_shield.api.access import ApiContext
+from dtmf_shield.api.access import ApiContext, stranger_within_limits
 from dtmf_shield.api.events import HEARTBEAT_S, EventRing
 from dtmf_shield.api.gate import Gate
 from dtmf_shield.api.idempotency import StoredAnswers
-from dtmf_shield.api.identity.one_time_login import OneTimeLogin
+from dtmf_shield.api.identity.identity import Identity
+from dtmf_shield.api.limits import Limits
+from dtmf_shield.api.oidc_pages import oidc_pages
 from dtmf_shield.api.pages import pages
 from dtmf_shield.api.play import PlayPhones, play_pages
 from dtmf_shield.api.ports import CallDesk
-from dtmf_shield.api.resources import ROUTERS
+from dtmf_shield.api.ports.audit import AuditReader, NoAudit
+from dtmf_shield.api.ports.nodes import NodeDesk, NoNodes
+from dtmf_shield.api.ports.payments import NoPayments, PaymentDesk
+from dtmf_shield.api.ports.recordings import NoRecordings, RecordingDesk
+from dtmf_shield.api.ports.reports import NoReports, ReportBook
+from dtmf_shield.api.ports.webhooks import NoWebhooks, WebhookDesk
+from dtmf_shield.api.resources import ROUTERS, probes
+from dtmf_shield.api.site import LOOPBACK, Site
+from dtmf_shield.api.tickets import StreamTickets
 from dtmf_shield.api.views import Snapshot
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.system_clock import SystemClock
@@ -27,36 +37,67 @@ API_VERSION = "1"
 
 def create_app(
     desk: CallDesk,
-    login: OneTimeLogin,
+    identity: Identity,
     *,
-    api_key: str | None = None,
+    site: Site = LOOPBACK,
     clock: Clock | None = None,
     heartbeat_s: float = HEARTBEAT_S,
+    payments: PaymentDesk | None = None,
+    recordings: RecordingDesk | None = None,
+    webhooks: WebhookDesk | None = None,
+    nodes: NodeDesk | None = None,
+    audit: AuditReader | None = None,
+    reports: ReportBook | None = None,
     play: PlayPhones | None = None,
 ) -> FastAPI:
-    """Return the application over ``desk``. Without ``api_key`` only the one-time login opens it.
+    """Return the application over ``desk``, open to whom ``identity`` knows, under the name of ``site``.
 
     ``play``: with the play page, for a service in demo mode; it is the first page then.
     """
     clock = clock or SystemClock()
     ring = EventRing(lambda: _snapshot(desk), life=secrets.token_hex(4), heartbeat_s=heartbeat_s)
     desk.subscribe(ring)
+    identity.when_revoked(ring.look_again)
+    payments = payments or NoPayments()
+    payments.subscribe(ring.payment_changed)
     app = FastAPI(
         title="dtmf-shield", version=API_VERSION, docs_url=None, redoc_url=None, redirect_slashes=False
     )
-    app.state.context = ApiContext(desk, login, api_key, ring, StoredAnswers(clock), clock)
-    for router in (*ROUTERS, *([play_pages(play)] if play else []), pages):
+    app.state.context = ApiContext(
+        desk=desk,
+        identity=identity,
+        ring=ring,
+        answers=StoredAnswers(clock),
+        clock=clock,
+        site=site,
+        limits=Limits(clock),
+        tickets=StreamTickets(clock),
+        payments=payments,
+        recordings=recordings or NoRecordings(),
+        webhooks=webhooks or NoWebhooks(),
+        nodes=nodes or NoNodes(),
+        audit=audit or NoAudit(),
+        reports=reports or NoReports(),
+    )
+    for router in ROUTERS:
         app.include_router(router)
+    for router in (probes.router, *([play_pages(play)] if play else []), pages, oidc_pages):
+        app.include_router(router, dependencies=[Depends(stranger_within_limits)])
     problem.install(app)
-    app.add_middleware(Gate)
+    app.add_middleware(Gate, site=site)
     app.openapi = lambda: openapi_schema(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 
 
+def event_ring(app: FastAPI) -> EventRing:
+    """Return the ring that every change is published in, to tap it."""
+    context: ApiContext = app.state.context
+    return context.ring
+
+
 def end_streams(app: FastAPI) -> None:
     """End the open event streams, so that the server can leave."""
-    context: ApiContext = app.state.context
-    context.ring.end_streams()
+    event_ring(app).end_streams()
 
 
 def openapi_schema(app: FastAPI) -> dict[str, Any]:
@@ -65,7 +106,7 @@ def openapi_schema(app: FastAPI) -> dict[str, Any]:
     schemas = schema["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas["Problem"] = problem.Problem.model_json_schema()
+    schemas["Problem"] = problem.Problem.model_json_schema(mode="serialization")
     return schema
 
 

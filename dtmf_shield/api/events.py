@@ -8,19 +8,33 @@ here batched by cde at 100-250 ms; finer key timing would be information.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dtmf_shield.api.identity.principal import Principal
-from dtmf_shield.api.views import CallView, CaptureView, ServiceView, Snapshot
+from dtmf_shield.api.identity.principal import Principal, Role
+from dtmf_shield.api.views import (
+    CallView,
+    CaptureView,
+    PaymentEvent,
+    PaymentNews,
+    ServiceView,
+    Snapshot,
+)
 from dtmf_shield.model.ids import CallId
 
 EVENTS_MAX: Final = 2_048
 """Ring size: two minutes of 16 captures keyed at once."""
-SUBSCRIBERS_MAX: Final = 64
+SUBSCRIBERS_MAX: Final = 512
+"""Two hundred agents, a page opened twice, supervisors, programs. A reader costs 50 kB with its connection, and nothing
+while nothing is told that it may see."""
+STREAMS_OF_SESSION_MAX: Final = 16
+"""Of one browser session. A browser opens six connections to an origin over HTTP/1.1, all its pages together."""
+STREAMS_OF_KEY_MAX: Final = 256
+"""Of one program: it may stand for as many desktops."""
 CALLS_COMPARED_MAX: Final = 4_096
 """Last views kept to compare the next one with; a call that fell out is told again as if new."""
 HEARTBEAT_S: Final = 15.0
@@ -70,13 +84,26 @@ def _capture_summary(capture: CaptureView) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """One event as it is sent, and the call that it is about; None: everybody's."""
+    """One event as it is sent, encoded once for all, and whose it is: who sees ``call``, who holds one of ``roles``,
+    else everybody's."""
 
     text: bytes
-    call: CallView | None
+    call: CallView | None = None
+    roles: frozenset[Role] = frozenset()
 
     def seen_by(self, reader: Principal) -> bool:
-        return self.call is None or reader.sees(self.call)
+        if self.call is not None:
+            return reader.sees(self.call)
+        return not self.roles or reader.has(*self.roles)
+
+
+@dataclass(slots=True, eq=False)
+class _Reader:
+    """One open stream. ``position``: number of the next frame it is due; None: a snapshot."""
+
+    principal: Principal
+    position: int | None
+    waker: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
 
 
 class EventRing:
@@ -96,7 +123,8 @@ class EventRing:
         self._frames: deque[_Frame] = deque(maxlen=events_max)
         self._next_id = 1
         self._subscribers_max, self._heartbeat_s = subscribers_max, heartbeat_s
-        self._wakers: set[asyncio.Event] = set()
+        self._readers: set[_Reader] = set()
+        self._taps: list[Callable[[ApiEvent], None]] = []
         self._last: OrderedDict[CallId, CallView] = OrderedDict()
         self._service: ServiceView | None = None
         self._round = 0
@@ -123,39 +151,68 @@ class EventRing:
         if before is None or before.gateway != service.gateway:
             self._publish(ApiEvent("payment", {"call": None, "gateway": service.gateway}))
 
+    def payment_changed(self, news: PaymentNews) -> None:
+        """Publish what became of an operation at a gateway, to supervisors."""
+        gateway = self._service.gateway if self._service is not None else "unknown"
+        data = PaymentEvent(gateway=gateway, operation=news).model_dump(mode="json")
+        self._publish(ApiEvent("payment", data), roles=frozenset({Role.SUPERVISOR}))
+
+    def tap(self, listener: Callable[[ApiEvent], None]) -> None:
+        """Tell ``listener`` of every event from now on; it never blocks and never raises."""
+        self._taps.append(listener)
+
     @property
     def full(self) -> bool:
         """Whether no further reader is served."""
-        return len(self._wakers) >= self._subscribers_max
+        return len(self._readers) >= self._subscribers_max
+
+    def takes(self, principal: Principal) -> bool:
+        """Whether ``principal`` may open one more stream."""
+        most = STREAMS_OF_SESSION_MAX if principal.by_cookie else STREAMS_OF_KEY_MAX
+        return not self.full and sum(each.principal.name == principal.name for each in self._readers) < most
+
+    @property
+    def readers(self) -> int:
+        """How many streams are open."""
+        return len(self._readers)
+
+    @property
+    def lag_events(self) -> int:
+        """How many events the slowest reader is behind."""
+        return max((self._next_id - (each.position or self._next_id) for each in self._readers), default=0)
 
     def end_streams(self) -> None:
         """End every open stream, once it has sent what there is. Later readers are served as usual."""
         self._round += 1
-        for waker in self._wakers:
-            waker.set()
+        for reader in self._readers:
+            reader.waker.set()
+
+    def look_again(self) -> None:
+        """Let every open stream ask now whether its reader is still allowed."""
+        for reader in self._readers:
+            reader.waker.set()
 
     async def stream(
-        self, last_event_id: str | None, reader: Principal, still_allowed: Callable[[], bool]
+        self, last_event_id: str | None, principal: Principal, still_allowed: Callable[[], bool]
     ) -> AsyncGenerator[bytes, None]:
-        """Yield what ``reader`` may see; ends when ``still_allowed`` says no, or by :meth:`end_streams`."""
+        """Yield what ``principal`` may see; ends when ``still_allowed`` says no, or by :meth:`end_streams`."""
         if self.full:
             return
-        waker, begun = asyncio.Event(), self._round
-        position = self._resume_position(last_event_id)
-        self._wakers.add(waker)
+        reader, begun = _Reader(principal, self._resume_position(last_event_id)), self._round
+        self._readers.add(reader)
         try:
             yield f"retry: {RETRY_MS}\n\n".encode()
             while still_allowed():
-                chunk, position = self._due(position, reader)
+                chunk = self._due(reader)
                 if chunk:
                     yield chunk
                     continue
                 if self._round != begun:
                     return
-                if not await self._woken(waker):
+                if not await self._woken(reader.waker):
                     yield b'event: heartbeat\ndata: {"v":1}\n\n'
         finally:
-            self._wakers.discard(waker)
+            self._readers.discard(reader)
 
     async def _woken(self, waker: asyncio.Event) -> bool:
         try:
@@ -166,14 +223,16 @@ class EventRing:
         waker.clear()
         return True
 
-    def _due(self, position: int | None, reader: Principal) -> tuple[bytes, int]:
+    def _due(self, reader: _Reader) -> bytes:
+        position, reader.position = reader.position, self._next_id
         oldest = self._next_id - len(self._frames)
         if position is None or not oldest <= position <= self._next_id:
             whole = self._snapshot()
-            seen = whole.model_copy(update={"calls": tuple(filter(reader.sees, whole.calls))})
-            return self._frame(self._next_id - 1, "resync", seen.model_dump(mode="json")), self._next_id
-        waiting = list(self._frames)[position - oldest :]
-        return b"".join(frame.text for frame in waiting if frame.seen_by(reader)), self._next_id
+            seen = whole.model_copy(update={"calls": tuple(filter(reader.principal.sees, whole.calls))})
+            return self._frame(self._next_id - 1, "resync", seen.model_dump(mode="json"))
+        # From the end of the ring: that is where a reader is who keeps up.
+        waiting = (self._frames[number - self._next_id] for number in range(position, self._next_id))
+        return b"".join(frame.text for frame in waiting if frame.seen_by(reader.principal))
 
     def _resume_position(self, last_event_id: str | None) -> int | None:
         if last_event_id is None or len(last_event_id) > EVENT_ID_CHARACTERS_MAX:
@@ -183,11 +242,20 @@ class EventRing:
             return None
         return int(number) + 1
 
-    def _publish(self, event: ApiEvent, call: CallView | None = None) -> None:
-        self._frames.append(_Frame(self._frame(self._next_id, event.type, {"v": 1, **event.data}), call))
+    def _publish(
+        self, event: ApiEvent, call: CallView | None = None, roles: frozenset[Role] = frozenset()
+    ) -> None:
+        number = self._next_id
+        frame = _Frame(self._frame(number, event.type, {"v": 1, **event.data}), call, roles)
+        self._frames.append(frame)
         self._next_id += 1
-        for waker in self._wakers:
-            waker.set()
+        for reader in self._readers:
+            if frame.seen_by(reader.principal):
+                reader.waker.set()
+            elif reader.position == number:
+                reader.position = self._next_id  # nothing waits for it, nor does this: let it sleep
+        for tap in self._taps:
+            tap(event)
 
     def _frame(self, number: int, event_type: str, data: dict[str, Any]) -> bytes:
         text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)  # no line break can occur in it

@@ -6,33 +6,34 @@ parser or log sees it; adds the security headers to every answer. Does not authe
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Final
 from urllib.parse import unquote_plus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dtmf_shield.api import problem
-from dtmf_shield.api.headers import SECURITY_HEADERS
+from dtmf_shield.api.headers import SECURITY_HEADERS, TRANSPORT_SECURITY
+from dtmf_shield.api.site import LOOPBACK, Site
 from dtmf_shield.base.log import holds_card_number
 
 BODY_BYTES_MAX: Final = 16 * 1_024
 """The longest request of this API is under 1 KiB."""
-URL_BYTES_MAX: Final = 2_048
+URL_BYTES_MAX: Final = 4_096
+"""Codes of some OIDC providers take 2 KiB."""
 
 
 class Gate:
     """ASGI middleware; see the module."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, site: Site = LOOPBACK) -> None:
+        self._app, self._site = app, site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request or refuse it; anything but HTTP is left unanswered."""
         if scope["type"] != "http":
             return
-        guarded = _with_headers(send)
-        refusal = _head_refusal(scope)
+        guarded = _with_headers(send, secure=self._site.secure)
+        refusal = _head_refusal(scope, self._site)
         if refusal is None and scope["method"] not in ("GET", "HEAD"):
             body = await _read_body(receive)
             refusal = _body_refusal(body)
@@ -51,10 +52,13 @@ _CARD_NUMBER: Final = (
 )
 
 
-def _head_refusal(scope: Scope) -> _Refusal | None:
+def _head_refusal(scope: Scope, site: Site) -> _Refusal | None:
     headers = dict(scope["headers"])
-    if not _is_local_name(headers.get(b"host", b"").decode("latin-1")):
-        return (421, "foreign-host", "This service answers to a loopback address only.")
+    peer = scope.get("client")
+    if peer is not None and not site.takes_peer(peer[0]):
+        return (403, "not-a-proxy", "This service answers to its proxy only.")
+    if not site.answers_to(headers.get(b"host", b"").decode("latin-1")):
+        return (421, "foreign-host", "This service answers to its own name only.")
     path, query = scope["path"], scope["query_string"].decode("latin-1")
     if len(path) + len(query) > URL_BYTES_MAX:
         return (414, "url-too-long", f"An address has at most {URL_BYTES_MAX} bytes.")
@@ -73,16 +77,6 @@ def _body_refusal(body: bytes | None) -> _Refusal | None:
     if body is None:
         return (413, "body-too-large", f"A request body has at most {BODY_BYTES_MAX} bytes.")
     return _CARD_NUMBER if holds_card_number(body.decode("utf-8", "replace")) else None
-
-
-def _is_local_name(host: str) -> bool:
-    name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 async def _read_body(receive: Receive) -> bytes | None:
@@ -112,11 +106,13 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replayed
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(send: Send, *, secure: bool) -> Send:
+    ours = (*SECURITY_HEADERS, TRANSPORT_SECURITY) if secure else SECURITY_HEADERS
+
     async def guarded(message: Message) -> None:
         if message["type"] == "http.response.start":
             present = {name.lower() for name, _ in message["headers"]}
-            added = [(name, value) for name, value in SECURITY_HEADERS if name not in present]
+            added = [(name, value) for name, value in ours if name not in present]
             if b"cache-control" not in present:
                 added.append((b"cache-control", b"no-store"))
             message = {**message, "headers": [*message["headers"], *added]}

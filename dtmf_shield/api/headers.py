@@ -16,3 +16,5 @@ SECURITY_HEADERS: Final = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+TRANSPORT_SECURITY: Final = (b"strict-transport-security", b"max-age=31536000")
+"""RFC 6797, where browsers come by TLS: a year in which they try no plain HTTP."""

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from dtmf_shield.api.app import create_app
-from dtmf_shield.api.identity.one_time_login import OneTimeLogin
+from dtmf_shield.api.identity.identity import Identity
 from dtmf_shield.api.ports import NOTHING_GIVEN, CallNotFound, CaptureNotFound, DeskListener
 from dtmf_shield.api.views import CallView, FlowView, ServiceView, ShieldState
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.model.ids import CallId, CaptureId
 from dtmf_shield.model.payment import NO_MONEY, Money
+from dtmf_shield.store.identity_rows import IdentityRows
 
 
 class EmptyDesk:
@@ -81,7 +82,7 @@ class EmptyDesk:
 
 def openapi_text() -> str:
     """Return the document as committed: sorted, indented, ending in a line break."""
-    app = create_app(EmptyDesk(), OneTimeLogin(SystemClock()))
+    app = create_app(EmptyDesk(), Identity(IdentityRows(None), SystemClock()))
     return json.dumps(app.openapi(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 

@@ -11,8 +11,8 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from dtmf_shield.api.access import Context, principal_of
-from dtmf_shield.api.identity.one_time_login import COOKIE, SESSION_LIFETIME_S
+from dtmf_shield.api.access import Context, address_of, principal_of
+from dtmf_shield.api.identity.cookies import set_session
 from dtmf_shield.api.identity.principal import Role
 
 MEDIA_TYPES: Final = {
@@ -22,7 +22,7 @@ MEDIA_TYPES: Final = {
     ".svg": "image/svg+xml",
     ".json": "application/json",
 }
-PAGES: Final = {"agent": Role.AGENT}
+PAGES: Final = {"agent": Role.AGENT, "supervisor": Role.SUPERVISOR, "admin": Role.ADMIN}
 """Pages in the order in which a person is sent to the first that is theirs, with the role that each is for."""
 TICKET_CHARACTERS_MAX: Final = 128
 
@@ -97,16 +97,19 @@ async def login(
     request: Request, context: Context, ticket: Annotated[str, Query(max_length=TICKET_CHARACTERS_MAX)] = ""
 ) -> Response:
     """Spend a ticket: open a session and go to the page. A spent link leads a signed-in browser there too."""
-    session = context.login.redeem(ticket)
+    session = context.identity.redeem(ticket, address_of(request)) if ticket else None
     if session is None and principal_of(request) is None:
         return _page("signin/index.html", status=401)
     answer = RedirectResponse("/ui/", status_code=303)
     if session is not None:
-        # Not Secure: browsers keep Secure cookies from plain HTTP, and this server is plain HTTP on loopback only.
-        answer.set_cookie(
-            COOKIE, session, max_age=SESSION_LIFETIME_S, path="/", httponly=True, samesite="lax"
-        )
+        set_session(answer, context.site, session)
     return answer
+
+
+@pages.get("/welcome")
+async def welcome() -> Response:
+    """Show where a password is set. The link's secret stands behind the # of the address, where no server sees it."""
+    return _page("signin/welcome.html", status=200)
 
 
 def _page(name: str, status: int) -> Response:

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from dtmf_shield.api.headers import SECURITY_HEADERS
 from dtmf_shield.api.ports import DeskRefusal
+from dtmf_shield.api.views.words import Prose
 from dtmf_shield.base.errors import DtmfShieldError
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -26,37 +27,46 @@ _PLACE: Final = re.compile(r"[a-z_]{1,24}")
 class Problem(BaseModel):
     """RFC 9457 section 3.1. ``findings`` says which members were refused, and what is allowed, never their value."""
 
-    type: str
-    title: str
+    type: Prose
+    title: Prose
     status: int
-    findings: list[str] = []
+    findings: list[Prose] = []
 
 
 class ApiRefusal(DtmfShieldError):  # noqa: N818 - a refusal is no fault
     """A request the API itself refuses, before the desk hears of it."""
 
-    def __init__(self, status: int, slug: str, title: str) -> None:
-        self.status, self.slug, self.title = status, slug, title
+    def __init__(self, status: int, slug: str, title: str, *, retry_after_s: int | None = None) -> None:
+        self.status, self.slug, self.title, self.retry_after_s = status, slug, title, retry_after_s
         super().__init__(title)
 
 
-def response(status: int, slug: str, title: str, findings: list[str] | None = None) -> Response:
+def response(
+    status: int,
+    slug: str,
+    title: str,
+    findings: list[str] | None = None,
+    *,
+    retry_after_s: int | None = None,
+) -> Response:
     """Return a problem response."""
     body = Problem(
         type=f"urn:dtmf-shield:problem:{slug}", title=title, status=status, findings=findings or []
     )
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == http.HTTPStatus.SERVICE_UNAVAILABLE else {}
+    if status == http.HTTPStatus.SERVICE_UNAVAILABLE:
+        retry_after_s = retry_after_s or RETRY_AFTER_S
+    headers = {"Retry-After": str(retry_after_s)} if retry_after_s else {}
     if status == http.HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="dtmf-shield"'
     return JSONResponse(body.model_dump(), status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return OpenAPI entries for the problems a route may answer with; 400 belongs to all (unparsable body)."""
+    """Return OpenAPI entries for the problems a route may answer with; 400 (unparsable body) and 429 belong to all."""
     schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
     return {
         status: {"description": http.HTTPStatus(status).phrase, "content": {MEDIA_TYPE: schema}}
-        for status in sorted({400, 401, 422, 503, *statuses})
+        for status in sorted({400, 401, 422, 429, 503, *statuses})
     }
 
 
@@ -73,7 +83,7 @@ async def _refusal(_request: Request, error: Exception) -> Response:
     if isinstance(error, DeskRefusal):
         return response(error.status, error.slug, error.title, error.findings[:FINDINGS_MAX])
     if isinstance(error, ApiRefusal):
-        return response(error.status, error.slug, error.title)
+        return response(error.status, error.slug, error.title, retry_after_s=error.retry_after_s)
     raise error
 
 

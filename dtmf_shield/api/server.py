@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Final
 
@@ -12,10 +13,13 @@ import uvicorn
 from fastapi import FastAPI
 
 from dtmf_shield.api.app import end_streams
+from dtmf_shield.api.events import SUBSCRIBERS_MAX
 from dtmf_shield.api.identity.one_time_login import require_loopback
+from dtmf_shield.api.site import Site
 from dtmf_shield.base.errors import OperatorError
 
-CONNECTIONS_MAX: Final = 256
+CONNECTIONS_MAX: Final = SUBSCRIBERS_MAX + 256
+"""Every event stream, and what else pages and programs ask meanwhile."""
 HEADER_BYTES_MAX: Final = 16 * 1_024
 KEEP_ALIVE_S: Final = 15
 LEAVE_S: Final = 2
@@ -30,14 +34,18 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(app: FastAPI, sock: socket.socket, stop: asyncio.Event) -> None:
-    """Serve until ``stop`` is set, or this task is cancelled. Closes ``sock``.
+async def serve(
+    app: FastAPI, sock: socket.socket, stop: asyncio.Event, *, tls: ssl.SSLContext | None = None
+) -> None:
+    """Serve until ``stop`` is set, or this task is cancelled. Closes ``sock``. ``tls``: done here; None: plain HTTP.
 
-    Raises OperatorError where ``sock`` is not bound to a loopback address.
+    Raises OperatorError where ``sock`` is bound to another address than loopback, and browsers do not come by TLS.
     """
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
-        raise OperatorError("the API needs a TCP socket on a loopback address")
-    require_loopback(sock.getsockname()[0])
+        raise OperatorError("the API needs a TCP socket")
+    site: Site = app.state.context.site
+    if not site.secure:
+        require_loopback(sock.getsockname()[0])
     config = uvicorn.Config(
         app,
         http="h11",
@@ -52,6 +60,7 @@ async def serve(app: FastAPI, sock: socket.socket, stop: asyncio.Event) -> None:
         h11_max_incomplete_event_size=HEADER_BYTES_MAX,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=LEAVE_S,
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[sock]))

@@ -17,7 +17,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
@@ -25,6 +24,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from dtmf_shield.base.config_api import ApiSection, OidcSection
+from dtmf_shield.base.config_forms import HostPort, Network, Section, host_port, ip_literal, split_host_port
 from dtmf_shield.base.errors import ConfigurationError, OperatorError
 from dtmf_shield.base.web_address import HOST_NAME, web_address
 
@@ -42,36 +43,14 @@ PIN_BYTES = 32
 """SHA-256."""
 
 
-def _ip_literal(value: str) -> str:
-    try:
-        return str(ipaddress.ip_address(value))
-    except ValueError:
-        raise ValueError("an IPv4 or IPv6 address, written as a literal") from None
-
-
 def _own_address(value: str) -> str:
-    if ipaddress.ip_address(_ip_literal(value)).is_unspecified:
+    if ipaddress.ip_address(ip_literal(value)).is_unspecified:
         raise ValueError("one address of this machine: it is written into SIP and SDP, so no wildcard")
     return value
 
 
 def _listen(value: str) -> str:
-    _own_address(split_host_port(_host_port(value))[0])
-    return value
-
-
-def _network(value: str) -> str:
-    try:
-        return str(ipaddress.ip_network(value))
-    except ValueError:
-        raise ValueError("a network such as 192.0.2.0/24 or a single address") from None
-
-
-def _host_port(value: str) -> str:
-    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):(\d{1,5})", value)
-    if match is None or int(match[3]) > 65_535:
-        raise ValueError("address:port with a literal address, such as 127.0.0.1:5060 or [::1]:5060")
-    _ip_literal(match[1] or match[2])
+    _own_address(split_host_port(host_port(value))[0])
     return value
 
 
@@ -83,7 +62,7 @@ def _star_code(value: str) -> str:
 
 def _host_name(value: str) -> str:
     if HOST_NAME.fullmatch(value) is None:
-        return _ip_literal(value)
+        return ip_literal(value)
     return value.lower()
 
 
@@ -92,7 +71,7 @@ def _gateway_address(value: str) -> str:
     if HOST_NAME.fullmatch(host) and re.fullmatch(r"\d{1,5}", port) and 0 < int(port) <= 65_535:
         return value.lower()
     try:
-        return _host_port(value)
+        return host_port(value)
     except ValueError:
         raise ValueError(
             "address:port, such as 192.0.2.30:443, [2001:db8::1]:443 or pay.example.com:443"
@@ -129,8 +108,6 @@ HookUrl = Annotated[str, AfterValidator(_hook_url)]
 HookName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 LanguageTag = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
 ParameterName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-Network = Annotated[str, AfterValidator(_network)]
-HostPort = Annotated[str, AfterValidator(_host_port)]
 Listen = Annotated[str, AfterValidator(_listen)]
 StarCode = Annotated[str, AfterValidator(_star_code)]
 CodecName = Literal["PCMU", "PCMA", "G722"]
@@ -152,24 +129,13 @@ Protection = Literal[
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 
 
-def split_host_port(value: str) -> tuple[str, int]:
-    """Split ``127.0.0.1:5060`` or ``[::1]:5060`` into a literal address and a port."""
-    host, _, port = value.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
 def _cross_finding(location: tuple[str | int, ...], found: str, allowed: str) -> PydanticCustomError:
     """A finding that takes two sections to see; pydantic would place it at the whole file."""
     context = {"location": location, "found": repr(found), "allowed": allowed}
     return PydanticCustomError("cross", "allowed: {allowed}", context)
 
 
-class _Section(BaseModel):
-    # The texts below the keys are the reference page: config_reference writes it.
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
-
-
-class SipSection(_Section):
+class SipSection(Section):
     """[sip]: where SIP is received."""
 
     listen: list[Listen] = Field(default=["127.0.0.1:5060"], min_length=1, max_length=8)
@@ -185,7 +151,7 @@ class SipSection(_Section):
         return self
 
 
-class TrunkSection(_Section):
+class TrunkSection(Section):
     """[[trunks]]: who may send callers to us."""
 
     name: Name
@@ -200,7 +166,7 @@ class TrunkSection(_Section):
     """Names of headers copied from the caller's INVITE to the agent's. All others stay here."""
 
 
-class AgentSection(_Section):
+class AgentSection(Section):
     """[[agents]]: where calls may be sent, agents and queues. Nothing else is ever dialled."""
 
     name: Name
@@ -211,7 +177,7 @@ class AgentSection(_Section):
     """User part of the URI that is called there."""
 
 
-class RouteSection(_Section):
+class RouteSection(Section):
     """[[routes]]: which dialled user goes to which agent, or is answered by which flow. The first match wins."""
 
     dialled: Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9._+-]{1,64}\*?)$")]
@@ -227,7 +193,7 @@ class RouteSection(_Section):
     """Language of such calls, such as en-GB, for flows with ``choose_by: call.language``; none: each flow's default."""
 
 
-class MediaSection(_Section):
+class MediaSection(Section):
     """[media]: RTP."""
 
     address: Address = "127.0.0.1"
@@ -274,7 +240,7 @@ class MediaSection(_Section):
         return self
 
 
-class RecordingSection(_Section):
+class RecordingSection(Section):
     """[recording]: the masked conversation, caller left, agent right."""
 
     enabled: bool = True
@@ -283,7 +249,7 @@ class RecordingSection(_Section):
     """Relative to the state directory unless absolute."""
 
 
-class CaptureSection(_Section):
+class CaptureSection(Section):
     """[capture]: how captures are engaged and timed."""
 
     star_code: StarCode = "*1"
@@ -296,7 +262,7 @@ class CaptureSection(_Section):
     """Capture shielding goes on for so long after the end of a capture."""
 
 
-class GatewaySection(_Section):
+class GatewaySection(Section):
     """[gateway]: where card data goes. ``embedded`` is the project's own test gateway, TEST cards only."""
 
     kind: GatewayKind = "embedded"
@@ -352,7 +318,7 @@ class GatewaySection(_Section):
         return self
 
 
-class PaymentsSection(_Section):
+class PaymentsSection(Section):
     """[payments]: what becomes of money."""
 
     on_hang_up: Literal["void", "keep"] = "void"
@@ -360,7 +326,7 @@ class PaymentsSection(_Section):
     (refunds it where the gateway cannot void), ``keep`` leaves it."""
 
 
-class VelocitySection(_Section):
+class VelocitySection(Section):
     """[[velocity]]: rules against card testing. The card that would be one too many is stopped before it is sent, and
     told. Naming one rule replaces all of the default; ``velocity = []`` at the top of the file switches them off."""
 
@@ -387,20 +353,7 @@ _VELOCITY_DEFAULT = [
 to 30 cards an hour, of which a tenth is declined."""
 
 
-class ApiSection(_Section):
-    """[api]: HTTP API and agent page."""
-
-    listen: HostPort = "127.0.0.1:8080"
-    """Loopback only in this version."""
-
-    @model_validator(mode="after")
-    def _loopback(self) -> ApiSection:
-        if not ipaddress.ip_address(split_host_port(self.listen)[0]).is_loopback:
-            raise ValueError("a loopback address (127.0.0.0/8 or [::1]) in listen, in this version")
-        return self
-
-
-class HookSection(_Section):
+class HookSection(Section):
     """[[hooks]]: where flows may look something up (``do: http``). A flow names one; no address stands in a flow. The
     request is a POST of one flat JSON object, without card data; so is the answer. See docs/flows/hooks.md."""
 
@@ -417,7 +370,26 @@ class HookSection(_Section):
     """PEM file of the authorities that are believed for this hook alone; none: those of the system."""
 
 
-class KeysSection(_Section):
+class WebhookSection(Section):
+    """[[webhooks]]: who is told of events over HTTPS. No other address is ever told. See docs/reference/webhooks.md."""
+
+    name: Name
+    """Shown in the API and in the log."""
+    url: HookUrl
+    """``https://host/path``; ``http://`` to a loopback address only. No redirect is followed, no proxy used."""
+    secret_file: str
+    """File with a secret of 32 to 256 characters on its first line, mode 0600: it signs what is sent."""
+    events: list[Literal["call", "capture", "field", "shield", "payment"]] = Field(
+        default=["call", "capture", "payment"], min_length=1, max_length=8
+    )
+    """Types of events, as the event stream has them. ``field`` is told ten times a second while a caller keys."""
+    timeout_s: Annotated[float, Field(gt=0, le=30)] = 10.0
+    """An attempt without an answer after it has failed, and is repeated."""
+    ca_file: str | None = None
+    """PEM file of the authorities that are believed for this receiver alone; none: those of the system."""
+
+
+class KeysSection(Section):
     """[keys]: the key that encrypts the keys of tokens at rest (KEK)."""
 
     kek: Literal["file", "credential", "pkcs11"] = "file"
@@ -448,15 +420,15 @@ class KeysSection(_Section):
         return self
 
 
-class CdeSection(_Section):
+class CdeSection(Section):
     """[cde]: the sealed process that holds card data."""
 
-    require: list[Protection] = []
+    require: list[Protection] = Field(default=[])
     """Steps of the seal without which the service refuses to start; ``dtmf-shield doctor`` shows what this machine
     gives. Not named here, a missing one is logged as ``protection_missing`` at each start."""
 
 
-class AuditSection(_Section):
+class AuditSection(Section):
     """[audit]: signed roots of the audit log, and where they are sent so that nobody here can rewrite them."""
 
     root_interval_s: Annotated[int, Field(ge=1, le=3_600)] = 60
@@ -478,14 +450,14 @@ class AuditSection(_Section):
         return self
 
 
-class StateSection(_Section):
+class StateSection(Section):
     """[state]: where files are kept."""
 
     directory: str = "state"
     """Ledger, call registry, development certificates, recordings. Relative to the configuration file."""
 
 
-class Config(_Section):
+class Config(Section):
     """The whole file."""
 
     sip: SipSection = SipSection()
@@ -511,7 +483,9 @@ class Config(_Section):
     payments: PaymentsSection = PaymentsSection()
     velocity: list[VelocitySection] = Field(default=_VELOCITY_DEFAULT, max_length=32)
     hooks: list[HookSection] = Field(default=[], max_length=64)
+    webhooks: list[WebhookSection] = Field(default=[], max_length=16)
     api: ApiSection = ApiSection()
+    oidc: OidcSection | None = None
     keys: KeysSection = KeysSection()
     audit: AuditSection = AuditSection()
     state: StateSection = StateSection()
@@ -523,6 +497,7 @@ class Config(_Section):
             ("agents", [agent.name for agent in self.agents]),
             ("velocity", [rule.name for rule in self.velocity]),
             ("hooks", [hook.name for hook in self.hooks]),
+            ("webhooks", [hook.name for hook in self.webhooks]),
         )
         for kind, names in named:
             for index, name in enumerate(names):

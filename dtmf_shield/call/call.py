@@ -109,6 +109,11 @@ class Engagement:
         return self.stage is Stage.OVER
 
     @property
+    def unsent(self) -> bool:
+        """Whether the flow is at a payment that waits for the end of the agent's pause: nothing was sent yet."""
+        return self.state.in_flight and self.paused and not self.sending
+
+    @property
     def live(self) -> bool:
         """Whether cde has a capture of ours, or is about to."""
         return self.armed or self.stage is Stage.ARMING or self.stage is Stage.RESUMING
@@ -143,6 +148,10 @@ class Handover:
 
     target: AgentTarget
     leg: Leg
+    rings: bool = False
+    """The called side says so."""
+    tone: int = 0
+    """The ringing tone that a caller who is alone hears, by its number in media; 0: none, or a prompt."""
 
 
 @dataclass(slots=True)

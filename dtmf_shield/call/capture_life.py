@@ -5,17 +5,21 @@ A capture is for one card: after its outcome the next question begins a new one,
 
 from __future__ import annotations
 
+from typing import Final
+
 from dtmf_shield.call import prompting
 from dtmf_shield.call.call import FLOW_TIMERS, Call, Engagement, Stage, Timer
 from dtmf_shield.call.caller_name import caller_name
 from dtmf_shield.call.context import Context
 from dtmf_shield.call.events import CaptureChanged
 from dtmf_shield.call.settings import ARM_TIMEOUT_S
-from dtmf_shield.flow.engine.events import CaptureEnded, Event
+from dtmf_shield.flow.engine.events import CaptureEnded, ChargeAnswered, ChargeOutcome, Event
 from dtmf_shield.model.capture import CaptureOutcome, CaptureResult
 from dtmf_shield.model.ids import NO_CAPTURE, CaptureId
 from dtmf_shield.model.messages import StartCapture
 from dtmf_shield.model.stream import ShieldMode
+
+_ENDS_OF_THE_FLOW: Final = frozenset({CaptureResult.CANCELLED, CaptureResult.CALLER_GONE})
 
 
 def mask(ctx: Context, call: Call) -> None:
@@ -73,6 +77,15 @@ def lost(ctx: Context, call: Call, engagement: Engagement) -> Event:
         ctx.end_capture(engagement.capture_id, interrupted)
     capture_over(ctx, call, CaptureOutcome(capture_id=engagement.capture_id, result=interrupted))
     return CaptureEnded(interrupted)
+
+
+def end_told(engagement: Engagement, result: CaptureResult) -> Event:
+    """Return what the flow is told of a capture's end. To be asked before ``capture_over``, which ends a pause too."""
+    if engagement.unsent and result not in _ENDS_OF_THE_FLOW:
+        return ChargeAnswered(
+            ChargeOutcome.GATEWAY_DOWN
+        )  # it never reached the gateway: not to be called unknown
+    return CaptureEnded(result)
 
 
 def capture_over(ctx: Context, call: Call, outcome: CaptureOutcome) -> None:

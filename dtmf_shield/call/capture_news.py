@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dtmf_shield.call.call import Call, Engagement, Stage
-from dtmf_shield.call.capture_life import capture_over
+from dtmf_shield.call.capture_life import capture_over, end_told
 from dtmf_shield.call.context import Context
 from dtmf_shield.call.events import CaptureChanged
 from dtmf_shield.call.flow_resume import resume
@@ -11,7 +11,6 @@ from dtmf_shield.call.flow_run import armed, happen
 from dtmf_shield.flow.engine.events import (
     Accepted,
     AgentKeyPressed,
-    CaptureEnded,
     ChoiceRejected,
     Chosen,
     FieldFailed,
@@ -119,5 +118,6 @@ def _outcome(ctx: Context, now_s: float, call: Call, engagement: Engagement, out
             ctx.changed.add(call.call_id)
             ctx.events.append(CaptureChanged(call.call_id, engagement.capture_id))
         return
+    told = end_told(engagement, outcome.result)
     capture_over(ctx, call, outcome)
-    happen(ctx, now_s, call, CaptureEnded(outcome.result))
+    happen(ctx, now_s, call, told)

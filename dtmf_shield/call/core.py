@@ -160,6 +160,7 @@ class CallCore:
         call = self._ctx.calls.get(message.call_id)
         if call is not None and message.role is LegRole.CALLER:
             flow_run.prompt_ended(self._ctx, now_s, call, message.play_id)
+            handover.ring(self._ctx, now_s, call)
             self._settle(now_s)
 
     def line_hinted(self, now_s: float, message: LineHinted) -> None:

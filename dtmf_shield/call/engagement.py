@@ -44,6 +44,7 @@ from dtmf_shield.flow.engine.events import (
     AgentChose,
     AgentRedo,
     CallerGone,
+    CaptureEnded,
     FieldRequested,
     GatewayChanged,
     TimerFired,
@@ -214,6 +215,7 @@ def pause_capture(ctx: Context, now_s: float, capture_id: CaptureId) -> None:
     if engagement.paused:
         return
     engagement.paused = True
+    ctx.changed.add(call.call_id)
     stop(ctx, call, engagement)
     if engagement.armed and not ctx.capture.send(PauseCapture(capture_id)):
         finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
@@ -226,6 +228,7 @@ def resume_capture(ctx: Context, now_s: float, capture_id: CaptureId) -> None:
     if not engagement.paused:
         return
     engagement.paused = False
+    ctx.changed.add(call.call_id)
     if engagement.armed and not ctx.capture.send(ResumeCapture(capture_id)):
         finish(ctx, now_s, call, CaptureResult.INTERRUPTED)
         return
@@ -242,11 +245,13 @@ def cancel_capture(ctx: Context, now_s: float, capture_id: CaptureId) -> None:
     Raises CaptureUnknown, CaptureOver, CaptureSending.
     """
     call, engagement = _running(ctx, capture_id)
-    if engagement.state.in_flight:
+    unsent = engagement.unsent
+    if engagement.state.in_flight and not unsent:
         raise CaptureSending
     _give_up(ctx, call, engagement, CaptureResult.CANCELLED)
     stop(ctx, call, engagement)
-    if not engagement.begun or not happen(ctx, now_s, call, AgentCancelled()):
+    cancelled = CaptureEnded(CaptureResult.CANCELLED) if unsent else AgentCancelled()
+    if not engagement.begun or not happen(ctx, now_s, call, cancelled):
         over(ctx, now_s, call, engagement)
 
 

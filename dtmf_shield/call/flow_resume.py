@@ -13,7 +13,7 @@ from dtmf_shield.call.context import Context
 from dtmf_shield.call.events import CaptureChanged
 from dtmf_shield.call.flow_run import go_on
 from dtmf_shield.flow.engine import advance
-from dtmf_shield.flow.engine.asking import with_accepted
+from dtmf_shield.flow.engine.asking import told_again
 from dtmf_shield.flow.engine.commands import Collect, Command, Play, SetTimer
 from dtmf_shield.flow.engine.entering import Step, begin_again
 from dtmf_shield.flow.engine.events import Resumed
@@ -28,7 +28,9 @@ def resume(ctx: Context, now_s: float, call: Call, engagement: Engagement, progr
     """Go on with a capture that cde still runs."""
     engagement.progress = progress
     engagement.sending = progress.state in AT_GATEWAY
-    engagement.paused = progress.state is CaptureState.PAUSED
+    # Where nothing is open there was nothing for cde to pause: what is stored counts.
+    stored = engagement.paused and progress.state in (CaptureState.IDLE, CaptureState.HELD)
+    engagement.paused = stored or progress.state is CaptureState.PAUSED
     if progress.state is CaptureState.IDLE:
         engagement.stage = Stage.ARMING  # CaptureArmed is still to come, within the deadline that stands
     else:
@@ -58,7 +60,7 @@ def _resumed(engagement: Engagement, progress: CaptureProgress) -> Step:
         return advance(state, Resumed(progress.accepted, told))
     # It died before cde was told to send: cde holds everything still.
     for event in told:
-        state = with_accepted(state, event)
+        state = told_again(state, event)
     return begin_again(state)
 
 

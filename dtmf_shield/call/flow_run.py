@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from dtmf_shield.call import handed_on, handover, prompting
 from dtmf_shield.call.call import FLOW_TIMERS, Call, Engagement, Stage, Timer
-from dtmf_shield.call.capture_life import arm, capture_over, lost, mask, over, want_capture
+from dtmf_shield.call.capture_life import arm, capture_over, end_told, lost, mask, over, want_capture
 from dtmf_shield.call.context import Context
 from dtmf_shield.call.events import CaptureChanged, FlowAlerted, FlowMoved
 from dtmf_shield.call.flow_end import result_of
@@ -33,7 +33,6 @@ from dtmf_shield.flow.engine.commands import (
     Transfer,
 )
 from dtmf_shield.flow.engine.events import (
-    CaptureEnded,
     ChargeAnswered,
     ChargeOutcome,
     Event,
@@ -165,11 +164,12 @@ def finish(ctx: Context, now_s: float, call: Call, result: CaptureResult) -> Non
     if engagement is None or engagement.stage is Stage.OVER:
         return
     guess = CaptureOutcome(capture_id=engagement.capture_id, result=result)
+    told = end_told(engagement, result)
     capture_over(ctx, call, engagement.outcome or guess)
     if not engagement.begun:
         over(ctx, now_s, call, engagement)
     else:
-        happen(ctx, now_s, call, CaptureEnded(result))
+        happen(ctx, now_s, call, told)
 
 
 # --- moving ---------------------------------------------------------------------------------------------------
@@ -223,7 +223,9 @@ def _carry_out(
 def _collect(
     ctx: Context, _now_s: float, call: Call, engagement: Engagement, command: Collect
 ) -> Event | None:
-    asked = CollectField(engagement.capture_id, command.field, command.patience, command.attempt)
+    asked = CollectField(
+        engagement.capture_id, command.field, command.patience, command.attempt, command.patience_only
+    )
     return _ask(ctx, call, engagement, asked)
 
 

@@ -3,12 +3,13 @@
 The caller hears what is played to them meanwhile, and re-offers of theirs are answered by us. What cde holds stays
 there, and the mask stays as it is: the new leg is born under it. Who has an agent already keeps that agent until the
 new one has answered; the first then gets BYE. Redirections and challenges are refusals (as in setup). Early media of
-the called side is not played: the caller hears our prompt.
+the called side is not played: the caller hears our prompt, and a ringing tone of ours where none is said (RFC 3960
+section 3.1).
 """
 
 from __future__ import annotations
 
-from dtmf_shield.call import calling
+from dtmf_shield.call import calling, prompting
 from dtmf_shield.call.bodies import body_of, own_offer
 from dtmf_shield.call.call import Call, Handover, Leg, Stage, Timer
 from dtmf_shield.call.codec_choice import choose_codecs, codecs_taken
@@ -73,8 +74,24 @@ def give_up(ctx: Context, now_s: float, call: Call) -> None:
     """Call nobody any more; nothing is told."""
     if call.handover is not None:
         calling.give_up(ctx, now_s, call.handover.leg)
+        _hush(ctx, call, call.handover)
         call.handover = None
         call.deadlines.pop(Timer.HANDOVER, None)
+
+
+def ring(ctx: Context, now_s: float, call: Call) -> None:
+    """Let a caller who is alone and is told nothing hear that a phone rings for them, if one does."""
+    handover, engagement = call.handover, call.engagement
+    if handover is None or not handover.rings or handover.tone or not call.alone:
+        return
+    if engagement is None or not engagement.speaking:
+        handover.tone = prompting.ring(ctx, now_s, call)
+        ctx.changed.add(call.call_id)
+
+
+def _hush(ctx: Context, call: Call, handover: Handover) -> None:
+    if handover.tone:
+        ctx.media.stop_prompt(call.call_id, call.row, LegRole.CALLER, handover.tone)
 
 
 def is_forsaken(call: Call) -> bool:
@@ -95,7 +112,11 @@ def no_answer(ctx: Context, now_s: float, call: Call) -> None:
 def receive_response(ctx: Context, now_s: float, call: Call, event: ResponseReceived) -> None:
     """Take a response to our INVITE to the called side."""
     handover, status = call.handover, event.response.status
-    if handover is None or handover.leg.invite != event.transaction or status < 200:
+    if handover is None or handover.leg.invite != event.transaction:
+        return
+    if status < 200:
+        handover.rings = handover.rings or status > 100
+        ring(ctx, now_s, call)
         return
     name = handover.target.name
     if status >= 300:
@@ -109,6 +130,7 @@ def receive_response(ctx: Context, now_s: float, call: Call, event: ResponseRece
 def _answered(ctx: Context, now_s: float, call: Call, handover: Handover, event: ResponseReceived) -> None:
     leg, name = handover.leg, handover.target.name
     calling.keep_answered(ctx, call, leg, event)
+    _hush(ctx, call, handover)
     ctx.acknowledge(leg, event.transaction, event.response.to_tag, event.request.cseq.number)
     call.handover = None
     call.deadlines.pop(Timer.HANDOVER, None)

@@ -78,6 +78,12 @@ class MediaPort(Protocol):
         False: nothing will be heard (media is away, or a value cannot be spoken), and nothing answers.
         """
 
+    def ring(self, call_id: CallId, row: int, play_id: int, language: str) -> bool:
+        """Let the caller hear the ringing tone until ``stop_prompt`` or the next prompt; False where media is away.
+
+        ``language``: the country in its tag says which tone.
+        """
+
     def stop_prompt(self, call_id: CallId, row: int, role: LegRole, play_id: int) -> None:
         """End that prompt, if it still plays."""
 

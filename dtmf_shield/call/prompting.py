@@ -23,8 +23,17 @@ def play(ctx: Context, now_s: float, call: Call, engagement: Engagement, command
     if engagement.flow.prompts_heard_by == "both":
         _play_to(ctx, call, LegRole.AGENT, command, barge_in=False)
     engagement.speaking = call.marks
+    if call.handover is not None:
+        call.handover.tone = 0  # replaced
     _tell_cde(ctx, engagement, over=False)
     return True
+
+
+def ring(ctx: Context, now_s: float, call: Call) -> int:
+    """Let the caller hear the ringing tone; returns its number, 0 where media is away."""
+    call.marks = max(call.marks + 1, int(now_s * 1000))
+    language = call.engagement.state.language if call.engagement is not None else call.language
+    return call.marks if ctx.media.ring(call.call_id, call.row, call.marks, language) else 0
 
 
 def stop(ctx: Context, call: Call, engagement: Engagement) -> None:

@@ -33,7 +33,8 @@ class CallRecord(msgspec.Struct, kw_only=True):
     """One confirmed call. What is of a flow is empty unless one runs; ``masked_longer``: or the tail of one.
 
     ``capture_live``: cde has a capture of it, which tells where it is. ``flow_begun``: the first step was entered.
-    ``flow_ends_s``: when its longest duration is over. ``result``: how its capture has ended, where the flow goes on.
+    ``flow_ends_s``: when its longest duration is over. ``flow_paused``: by the agent. ``result``: how its capture has
+    ended, where the flow goes on.
     ``agent_name`` is empty while the caller is alone.
     """
 
@@ -49,11 +50,14 @@ class CallRecord(msgspec.Struct, kw_only=True):
     onward: Onward = Onward()
     handed_to: str = ""
     """Who was being called for the caller."""
+    handed_tone: int = 0
+    """The ringing tone that the caller heard of that."""
     capture_id: CaptureId = CaptureId("")
     capture_live: bool = False
     flow: SavedState | None = None
     flow_begun: bool = False
     flow_ends_s: float | None = None
+    flow_paused: bool = False
     result: CaptureResult | None = None
     reference: str = ""
     amount: Money = NO_MONEY

@@ -60,6 +60,8 @@ def restore(ctx: Context, now_s: float, records: Iterable[CallRecord], versions:
         _take_up(ctx, now_s, call, record, _flow_of(ctx, record, versions))
         if record.handed_to:
             handover.hand_over(ctx, now_s, call, "queue", record.handed_to)  # the former INVITE is lost
+            if call.handover is not None:
+                call.handover.tone = record.handed_tone  # media plays it still
         count += 1
     return count
 
@@ -100,6 +102,7 @@ def _take_up_flow(ctx: Context, now_s: float, call: Call, record: CallRecord, fl
         inputs=record.inputs,
         language=record.language,
         begun=record.flow_begun,
+        paused=record.flow_paused,
     )
     call.engagement = engagement
     ctx.captures[record.capture_id] = call.call_id
@@ -150,6 +153,9 @@ def media_restarted(ctx: Context, now_s: float) -> None:
     reassert(ctx)
     for call in list(ctx.calls.values()):
         engagement = call.engagement
+        if call.handover is not None:
+            call.handover.tone = 0
+            handover.ring(ctx, now_s, call)
         if call.over or engagement is None:
             continue
         if engagement.stage is Stage.RUNNING:

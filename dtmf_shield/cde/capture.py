@@ -7,6 +7,7 @@ by ``take_change`` that there is news.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -24,7 +25,7 @@ from dtmf_shield.cde.capture_table import (
     Input,
 )
 from dtmf_shield.cde.card import IinTable
-from dtmf_shield.cde.doors import Door, KeyJoiner
+from dtmf_shield.cde.doors import Door, KeyJoiner, keys_up_to
 from dtmf_shield.cde.fields import Field, Plan, Rules
 from dtmf_shield.cde.gateways.base import CardInSlot, GatewayResult
 from dtmf_shield.cde.held import HeldFields
@@ -128,16 +129,11 @@ class Capture:
     def collect(self, name: str, now_s: float, patience: Patience | None = None, attempt: int = 1) -> None:
         """Ask for a field, the first time or again; then keys typed ahead serve it. In a pause it resumes.
 
-        ``patience`` None: as the specification has it. The open field asked for with other patience, or with the
-        attempt it is at, goes on: it loses no key and wins no time for the step. Raises InvariantError for a field or
-        patience that cannot be.
+        ``patience`` None: as the specification has it. Raises InvariantError for a field or patience that cannot be.
         """
         field = self.held.named(name)
         patience = patience or patience_of(self._spec)
         keys = step_keys(patience)
-        if field is self._field and self._goes_on(patience, attempt):
-            self._go_on(patience, keys, attempt, now_s)
-            return
         again = field is self._field or field.accepted
         self._begin_step(Input.COLLECT, patience, keys, now_s)
         self._forget_field(field)
@@ -190,21 +186,22 @@ class Capture:
         self._rhythm.begin()
         self._clock.begin(patience, now_s)
 
-    def _goes_on(self, patience: Patience, attempt: int) -> bool:
-        """Whether the field is only to be waited for with other patience."""
-        if attempt > 1 and attempt == self._attempt:
-            # The caller may have begun the next entry, even ended it, before control's answer to the refusal came.
-            return self.state in FIELD_OPEN or self.state is CaptureState.HELD
-        # An agent who has it keyed once more asks with the same patience.
-        return self.state in FIELD_OPEN and patience != self._patience
+    def wait_on(self, name: str, patience: Patience, attempt: int, now_s: float) -> None:
+        """Go on with other patience for a field that is asked for: it loses no key and wins no time for the step.
 
-    def _go_on(self, patience: Patience, keys: StepKeys, attempt: int, now_s: float) -> None:
+        Nothing changes where it crossed what was asked for since. Raises InvariantError for what cannot be.
+        """
+        keys = step_keys(patience)
+        if self.held.named(name) is not self._field or self._menu is not None:
+            return
         self._patience, self._keys = patience, keys
         # Control may have asked before it heard of a refusal: that attempt stays used.
         self._attempt = max(self._attempt, attempt)
         if self.state is CaptureState.WAITING:
             self._move(Input.COLLECT)
             self._clock.expect_first_key(patience, now_s)
+        elif self.state is CaptureState.PAUSED and self._resume_to is Input.RESUME_WAITING:
+            self._clock.expect_first_key(patience, self._paused_s)
         elif self.state is CaptureState.KEYING:
             self._after_change(now_s)
 
@@ -298,15 +295,25 @@ class Capture:
 
     # --- what the caller keys ---------------------------------------------------------------------------
 
-    def take_media_keys(self, head: int, overrun: bool, now_s: float) -> None:
-        """Take the keys media wrote up to ``head`` (mod 64) out of the slot's ring."""
-        tail = self._page[slots.TAIL_AT] % slots.RING_KEYS
-        while tail != head % slots.RING_KEYS:
-            code = self._page[slots.RING_AT + tail]
-            self._page[slots.RING_AT + tail] = 0
-            tail = (tail + 1) % slots.RING_KEYS
-            self._page[slots.TAIL_AT] = tail
-            self._arrive(code, Door.MEDIA, now_s)
+    def take_media_keys(
+        self,
+        head: int,
+        overrun: bool,
+        now_s: float,
+        heard_s: float | None = None,
+        tell: Callable[[], None] | None = None,
+    ) -> None:
+        """Take the keys media wrote up to ``head`` (mod 64) out of the slot's ring.
+
+        ``heard_s``: when media had the last of them, None: just now. ``tell``: called behind each key.
+        """
+        heard_s = now_s if heard_s is None else min(heard_s, now_s)
+        for code, more in keys_up_to(head, self._page):
+            self._arrive(code, Door.MEDIA, now_s, 0.0, heard_s)
+            if more:
+                self._rhythm.break_off()  # nobody knows how long after it the next was pressed
+            if tell is not None:
+                tell()
         if overrun and self.state in FIELD_OPEN:
             self._refuse(RejectReason.FORMAT, now_s)
         elif overrun:
@@ -314,7 +321,7 @@ class Capture:
 
     def take_info_key(self, code: int, held_s: float, now_s: float) -> None:
         """Take one key that came by SIP INFO, held for ``held_s`` before it was sent (0: not told)."""
-        self._arrive(code, Door.INFO, now_s, held_s)
+        self._arrive(code, Door.INFO, now_s, held_s, now_s)
 
     # --- time -------------------------------------------------------------------------------------------
 
@@ -406,14 +413,14 @@ class Capture:
     def _note(self, change: Change) -> None:
         self._change = max(self._change, change)
 
-    def _arrive(self, code: int, door: Door, now_s: float, held_s: float = 0.0) -> None:
+    def _arrive(self, code: int, door: Door, now_s: float, held_s: float, heard_s: float) -> None:
         if self.state not in _HEARING_KEYS or not code or not self._joiner.is_new(code, door, now_s, held_s):
             return
         if self.state is CaptureState.PAUSED:
             # Dropped; its arrival by the other door is not to count after the pause.
             self._wipe_traces()
             return
-        counts = self._rhythm.counts(code, now_s, self._patience.debounce_ms / 1000)
+        counts = self._rhythm.counts(code, heard_s, self._patience.debounce_ms / 1000)
         if self._rhythm.doubled:
             self._hint(Hint.DUPLICATE_KEYS)
         if not counts:

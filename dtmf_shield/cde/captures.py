@@ -354,8 +354,16 @@ class Captures:
         self._tell(running, now_s)
 
     def _take_keys(self, running: _Running, message: KeysWritten, now_s: float) -> None:
-        head, overrun = message.head, message.overrun
-        self._guard(running, lambda: running.capture.take_media_keys(head, overrun, now_s), now_s)
+        take = functools.partial(
+            running.capture.take_media_keys,
+            message.head,
+            message.overrun,
+            now_s,
+            message.heard_s,
+            # What a key leads to is told by itself: the next one may hide it.
+            tell=functools.partial(self._tell, running, now_s),
+        )
+        self._guard(running, take, now_s)
 
     def _guard(self, running: _Running, act: Callable[[], None], now_s: float) -> None:
         """Let ``act`` move a capture; a broken promise of our own ends this capture and no other."""
@@ -396,6 +404,9 @@ class Captures:
             self._outlets.to_control(StarCodeKeyed(call_id, LegRole.AGENT, completed))
 
     def _collect(self, running: _Running, message: CollectField, now_s: float) -> None:
+        if message.patience_only and message.patience is not None:
+            running.capture.wait_on(message.field, message.patience, message.attempt, now_s)
+            return
         running.capture.collect(message.field, now_s, message.patience, message.attempt)
         if running.capture.nearly_whole:
             self._outlets.last_field(message.capture_id, running.start.call_id)

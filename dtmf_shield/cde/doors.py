@@ -12,7 +12,10 @@ pairs with a key of any code, so that the late second arrival of a wiped key doe
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from typing import Final
+
+from dtmf_shield.account_data import slots
 
 PAIR_WINDOW_S: Final = 2.5
 """Longest time between the two arrivals of one press. RFC 3261 17.1.2.2 repeats an unanswered INFO after 0.5 and 1.5 s:
@@ -29,6 +32,18 @@ class Door(enum.Enum):
 
     MEDIA = 0
     INFO = 1
+
+
+def keys_up_to(head: int, page: memoryview) -> Iterator[tuple[int, bool]]:
+    """Take the codes that media wrote into a slot's ring up to ``head`` (mod 64), and whether more are there."""
+    head %= slots.RING_KEYS
+    tail = page[slots.TAIL_AT] % slots.RING_KEYS
+    while tail != head:
+        code = page[slots.RING_AT + tail]
+        page[slots.RING_AT + tail] = 0
+        tail = (tail + 1) % slots.RING_KEYS
+        page[slots.TAIL_AT] = tail
+        yield code, tail != head
 
 
 class KeyJoiner:

@@ -16,6 +16,8 @@ from dtmf_shield.cli.keys import app as keys_app
 from dtmf_shield.cli.payments import app as payments_app
 from dtmf_shield.cli.prompts import app as prompts_app
 from dtmf_shield.cli.serve import serve
+from dtmf_shield.cli.users import app as users_app
+from dtmf_shield.cli.users import keys_app as api_keys_app
 
 app = typer.Typer(
     name="dtmf-shield",
@@ -37,6 +39,8 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(certs_app, name="certs")
 app.add_typer(payments_app, name="payments")
 app.add_typer(prompts_app, name="prompts")
+app.add_typer(users_app, name="users")
+app.add_typer(api_keys_app, name="api-keys")
 
 
 def main() -> None:

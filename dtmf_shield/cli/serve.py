@@ -49,8 +49,8 @@ def serve(
         elif name == "ready":
             out.print(_ready_panel(details))
             # Outside the panel, which would break it over two lines that no terminal opens.
-            what = "Play page (a TEST caller beside the agent page)" if details["play_pid"] else "Agent page"
-            out.print(f"{what}, by a link that opens once; start again for a new one:")
+            what = "Play page (a TEST caller beside the agent page)" if details["play_pid"] else "Pages"
+            out.print(f"{what}, by a link that opens once; dtmf-shield users link prints another:")
             out.print(escape(details["login_url"]), style="bold", soft_wrap=True)
         elif name == "died":
             err.print(

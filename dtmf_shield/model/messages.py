@@ -111,8 +111,6 @@ class ConfigureControl(msgspec.Struct, frozen=True, tag=True):
 
     config_json: bytes
     state_directory: str
-    session_key: bytes
-    """Signs browser sessions, so that they outlive a crash of control."""
     login_ticket: str
     """Of the one-time link; empty when control starts again."""
     api_key: str
@@ -406,14 +404,15 @@ class StartCapture(msgspec.Struct, frozen=True, tag=True):
 class CollectField(msgspec.Struct, frozen=True, tag=True):
     """Ask for ``field``: the next one, or any one again (its old content is wiped first).
 
-    ``patience`` None: as the capture's specification has it. ``attempt``: where the count goes on. The field that is
-    open and empty, asked for once more, only gets the other patience: no key is lost.
+    ``patience`` None: as the capture's specification has it. ``attempt``: where the count goes on. ``patience_only``:
+    the field is not asked for; where it is still the one, only the patience changes, and no key is lost.
     """
 
     capture_id: CaptureId
     field: str
     patience: Patience | None = None
     attempt: int = 1
+    patience_only: bool = False
 
 
 class AskChoice(msgspec.Struct, frozen=True, tag=True):
@@ -619,12 +618,16 @@ class SlotArmed(msgspec.Struct, frozen=True, tag=True):
 
 
 class KeysWritten(msgspec.Struct, frozen=True, tag=True):
-    """The slot's ring has keys up to ``head`` (mod 64). Says how many, never which."""
+    """The slot's ring has keys up to ``head`` (mod 64). Says how many, never which.
+
+    ``heard_s``: when media had the last of them, by the machine's monotonic clock, for cde may read this late.
+    """
 
     slot: int
     generation: int
     head: int
     overrun: bool = False
+    heard_s: float | None = None
 
 
 ToChild = PeerConnected | SocketsPassed | Shutdown

@@ -9,7 +9,8 @@ from typing import Final
 
 from cryptography import x509
 
-from dtmf_shield.base.config import Config, GatewaySection, split_host_port
+from dtmf_shield.base.config import Config, GatewaySection
+from dtmf_shield.base.config_forms import split_host_port
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.model.gateway import GatewaySettings
 from dtmf_shield.service.dev_certificates import AUTHORITY_NAME, SERVER_NAME

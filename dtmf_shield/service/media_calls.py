@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dtmf_shield.account_data.slots import SLOTS_MAX
+from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.media.frames import FRAME_MS_MAX
 from dtmf_shield.media.io.rings import ShardEvent
@@ -120,9 +121,10 @@ class MediaCalls:
         to_control: Callable[[object], Any],
         to_cde: Callable[[object], Any],
         pool: PromptPool,
+        clock: Clock,
     ) -> None:
         """Start with no call."""
-        self._pool = pool
+        self._pool, self._clock = pool, clock
         self._shard, self._tables, self._writer = shard, tables, writer
         self._to_control, self._to_cde = to_control, to_cde
         self._rows: dict[int, _Call] = {}
@@ -192,7 +194,8 @@ class MediaCalls:
         if event.kind == legs.EVENT_SLOT_ARMED:
             self._to_cde(SlotArmed(first, second, ok=bool(third)))
         elif event.kind == legs.EVENT_KEYS_WRITTEN:
-            self._to_cde(KeysWritten(first, second, third, overrun=bool(fourth)))
+            heard_s = self._clock.now_s()
+            self._to_cde(KeysWritten(first, second, third, overrun=bool(fourth), heard_s=heard_s))
         elif call is None:
             return
         elif event.kind == legs.EVENT_SHIELD_CHANGED:

@@ -19,6 +19,7 @@ import numpy as np
 from dtmf_shield.account_data.slots import Region, create_region
 from dtmf_shield.base.errors import InvariantError, OperatorError
 from dtmf_shield.base.log import get_logger
+from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.media import masker
 from dtmf_shield.media.io.arena import Arena, ArenaMeasure
 from dtmf_shield.media.io.shard import Shard
@@ -44,6 +45,7 @@ from dtmf_shield.service.channel import Channel
 from dtmf_shield.service.entry import run_process
 from dtmf_shield.service.media_calls import MediaCalls
 from dtmf_shield.service.prompts.pool import POOL_SAMPLES, PromptPool
+from dtmf_shield.service.prompts.ringback import add_ringback
 from dtmf_shield.service.seal.process_rights import give_up_common_rights
 from dtmf_shield.service.seal.step import Step, told
 
@@ -62,7 +64,10 @@ class MediaProcess:
         self._supervisor, self._shard, self._slots = supervisor, shard, slots
         self._writer = RecordingWriter(tables.taps, self._recording_finished)
         self._pool = PromptPool(tables.prompts, tables.prompts_wide)
-        self._calls = MediaCalls(shard, tables, self._writer, self._to_control, self._to_cde, self._pool)
+        add_ringback(self._pool)
+        self._calls = MediaCalls(
+            shard, tables, self._writer, self._to_control, self._to_cde, self._pool, SystemClock()
+        )
         self._control: Channel[ControlToMedia] | None = None
         self._cde: Channel[CdeToMedia] | None = None
         self._loop = asyncio.get_running_loop()

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from dtmf_shield.base.config import Config, MediaSection, split_host_port
+from dtmf_shield.base.config import Config, MediaSection
+from dtmf_shield.base.config_forms import split_host_port
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.model.ids import LegRole
 from dtmf_shield.model.messages import rtp_socket_index

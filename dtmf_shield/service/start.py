@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -20,12 +20,12 @@ from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.gateway import GatewaySettings, VelocityRule
 from dtmf_shield.model.messages import ConfigureCde, ConfigureControl
-from dtmf_shield.service import gateway_settings
+from dtmf_shield.service import api_settings, gateway_settings
 from dtmf_shield.service.cde_configuration import Reloaded
-from dtmf_shield.service.control import hook_settings
+from dtmf_shield.service.control import hook_settings, webhook_settings
 from dtmf_shield.service.flows import routes as route_flows
 from dtmf_shield.service.flows.files import load, served_files
-from dtmf_shield.service.flows.versions import VERSIONS_FOLDER, take_over
+from dtmf_shield.service.flows.versions import VERSIONS_FOLDER, make_room, take_over
 from dtmf_shield.service.gateway_names import GatewayNames
 from dtmf_shield.service.kept_secrets import API_KEY_FILE, CALLER_KEY_FILE, SECRET_BYTES, kept_secret
 from dtmf_shield.service.key_settings import kek_findings, kek_settings
@@ -66,6 +66,8 @@ def check(config: Config, base: Path) -> list[str]:
     findings += route_flows.findings(config, known)
     findings += gateway_settings.findings(config, base)
     findings += hook_settings.findings(config, base)
+    findings += webhook_settings.findings(config, base)
+    findings += api_settings.findings(config, base)
     findings += kek_findings(config.keys, base)
     return findings + leaks_of_environment(os.environ)
 
@@ -106,6 +108,7 @@ async def serve(
     gateway, phones, lock, names = None, None, -1, None
     try:
         lock = _hold(state)
+        api_settings.require_somebody(config, state)
         if config.gateway.kind == "embedded":
             gateway = await TestGatewayProcess.start(state, log=log)
         configure_cde = await asyncio.to_thread(_configure_cde, config, base, state, gateway, scan_mode)
@@ -117,7 +120,7 @@ async def serve(
         details = {
             "sip": [list(sock.getsockname()[:2]) for sock in sockets.sip],
             "api": list(api),
-            "login_url": login_url(api[0], api[1], ticket),
+            "login_url": login_url(api_settings.origin_of(config.api, *api), ticket),
             "state_directory": str(state),
             "gateway": "embedded TEST gateway" if gateway else config.gateway.address,
             "gateway_pid": gateway.pid if gateway else 0,
@@ -130,9 +133,7 @@ async def serve(
             sockets=sockets,
             configure_cde=configure_cde,
             configure_control=configure_control,
-            flow_files=await asyncio.to_thread(
-                take_over, state / VERSIONS_FOLDER, served_files(config, base)
-            ),
+            flow_files=await asyncio.to_thread(_first_flows, state, served_files(config, base)),
             clock=SystemClock(),
             scan_mode=scan_mode,
             log=log,
@@ -166,6 +167,12 @@ async def _play_phones(
     sip = next(sock for sock in sockets.sip if sock.family == socket.AF_INET)
     addresses = [held.getsockname()[:2] for held in (sip, sockets.http)]
     return await PlayProcess.start(settings_for(config, addresses[0], addresses[1], gateway), log=log)
+
+
+def _first_flows(state: Path, files: Iterable[Path]) -> tuple[str, ...]:
+    names = take_over(state / VERSIONS_FOLDER, files)
+    make_room(state / VERSIONS_FOLDER, names)
+    return names
 
 
 def _refuse_findings(config: Config, base: Path) -> None:
@@ -204,6 +211,13 @@ def _resolved(config: Config, base: Path) -> dict[str, Any]:
     data = config.model_dump()
     for hook, section in zip(data["hooks"], config.hooks, strict=True):
         hook.update(hook_settings.resolved(section, base))
+    for webhook, receiver in zip(data["webhooks"], config.webhooks, strict=True):
+        webhook.update(webhook_settings.resolved(receiver, base))
+    for name in ("gateway", "fallback_gateway"):
+        # Control shows how long certificates last; it uses none of them.
+        for key in ("ca_file", "client_certificate_file") if data[name] else ():
+            data[name][key] = data[name][key] and str((base / data[name][key]).absolute())
+    api_settings.resolve(data, config, base)
     if config.audit.anchor_file:
         data["audit"]["anchor_file"] = str((base / config.audit.anchor_file).absolute())
     return data
@@ -215,7 +229,6 @@ def _configure_control(
     return ConfigureControl(
         config_json=json.dumps(_resolved(config, base)).encode(),
         state_directory=str(state),
-        session_key=secrets.token_bytes(SECRET_BYTES),
         login_ticket=ticket,
         api_key=kept_secret(state / API_KEY_FILE),
         caller_key=kept_secret(state / CALLER_KEY_FILE).encode(),

@@ -48,6 +48,7 @@ from dtmf_shield.model.stream import MaskStyle
 from dtmf_shield.service.cde_configuration import CdeConfiguration, Reloaded
 from dtmf_shield.service.channel import CHANNEL_DESCRIPTORS_MAX, connect_pair
 from dtmf_shield.service.child import Child
+from dtmf_shield.service.flows.versions import VERSIONS_FOLDER, make_room
 from dtmf_shield.service.rehearsal import rehearse
 from dtmf_shield.service.sockets import HeldSockets
 
@@ -197,7 +198,8 @@ class Supervisor:
 
     def _serve_flows(self) -> None:
         """A reload has come to its end: captures begin with its flows, in this control and in those after it."""
-        self._flows = self._flows_next
+        before, self._flows = self._flows, self._flows_next
+        make_room(self._state_directory / VERSIONS_FOLDER, self._flows.flow_files, before.flow_files)
         control = self._children.get(ProcessName.CONTROL)
         if control is not None:
             control.send(self._flows)

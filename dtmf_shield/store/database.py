@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from dtmf_shield.base.errors import OperatorError
-from dtmf_shield.store.ledger_schema import INDEX_UNWANTED, SCHEMA_VERSION, migrate
+from dtmf_shield.store.ledger_schema import INDEX_UNWANTED, INDEXES_READ, SCHEMA_VERSION, migrate
 
 BUSY_TIMEOUT_MS: Final = 2_000
 
@@ -46,7 +46,7 @@ def _prepare(connection: sqlite3.Connection) -> int:
         connection.execute(f"PRAGMA {pragma}")
     version = migrate(connection)
     if version == SCHEMA_VERSION:
-        connection.executescript(_DEK_SCHEMA + INDEX_UNWANTED)
+        connection.executescript(_DEK_SCHEMA + INDEX_UNWANTED + INDEXES_READ)
         # One write and one read: the write-ahead log and its shared memory are open from here on.
         connection.execute("INSERT OR IGNORE INTO installation VALUES ('opened', '')")
         connection.execute("SELECT count(*) FROM installation").fetchone()

@@ -44,6 +44,11 @@ INDEX_UNWANTED: Final = (
 """Few are unwanted, and all of them are looked through once a minute. Added to a ledger that has none: it changes no
 table, so it is no version of its own.
 """
+INDEXES_READ: Final = (
+    "CREATE INDEX IF NOT EXISTS operations_by_reference ON operations(reference);"
+    "CREATE INDEX IF NOT EXISTS operations_by_time ON operations(sent_at);"
+)
+"""What people look for payments by. Added like INDEX_UNWANTED."""
 _INSTALLATION: Final = "CREATE TABLE installation (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;"
 
 _FROM_1_TO_2: Final = f"""

@@ -26,6 +26,7 @@ import pytest
 READY_LIMIT_S = 90.0
 STOP_LIMIT_S = 15.0
 POLL_S = 0.05
+API_ON_LOOPBACK = 'listen = "127.0.0.1:0"'
 FLOW = "card-tokenize-agent"
 QUICK_FLOW = "card-quick"
 CHARGE_FLOW = "card-charge-agent"
@@ -87,19 +88,20 @@ class RunningService:
         calls_max: int = 32,
         environment: Mapping[str, str] | None = None,
         arguments: tuple[str, ...] = (),
+        api: str = API_ON_LOOPBACK,
     ) -> None:
         """Start it and wait until it is ready.
 
         ``agents``: ``address:port`` by name; each is reached by dialling its name, or ``pay-`` and its name, which
-        engages a capture at the answer. ``media``, ``capture``, ``sections``: more TOML. One trunk: 127.0.0.1 and ::1.
-        ``arguments``: more of the command line.
+        engages a capture at the answer. ``media``, ``capture``, ``sections``: more TOML; ``api``: what [api] has. One
+        trunk: 127.0.0.1 and ::1. ``arguments``: more of the command line.
         """
         directory.mkdir(parents=True, exist_ok=True)
         self.state, self.log_file = directory / "state", directory / "service.log"
         config = directory / "service.toml"
         flows = write_flows(directory / "flows")
         config.write_text(
-            _configuration(agents, flows, sip_listen, f"calls_max = {calls_max}\n{media}", capture)
+            _configuration(agents, flows, sip_listen, f"calls_max = {calls_max}\n{media}", capture, api)
             + sections,
             "utf-8",
         )
@@ -367,7 +369,12 @@ class RunningService:
 
 
 def _configuration(
-    agents: Mapping[str, str], flows: Path, sip_listen: tuple[str, ...], media: str, capture: str
+    agents: Mapping[str, str],
+    flows: Path,
+    sip_listen: tuple[str, ...],
+    media: str,
+    capture: str,
+    api: str,
 ) -> str:
     listen = ", ".join(f'"{entry}"' for entry in sip_listen)
     lines = [
@@ -375,7 +382,7 @@ def _configuration(
         "[sip]",
         f"listen = [{listen}]",
         "[api]",
-        'listen = "127.0.0.1:0"',
+        api,
         "[media]",
         media,
     ]

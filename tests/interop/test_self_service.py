@@ -126,6 +126,37 @@ def test_caller_pays_with_nobody_on_the_line(phones: Phones, service: tuple[Runn
     assert VISA not in line.service.log()
 
 
+def charges(line: Line) -> int:
+    operations = line.service.gateway("GET", "/book")["operations"]
+    return len([each for each in operations if each["amount_minor"] == AMOUNT_MINOR])
+
+
+def test_caller_pays_though_control_is_killed_in_the_middle_of_a_field(
+    phones: Phones, service: tuple[RunningService, Phone]
+) -> None:
+    """The second half of the date is keyed while nobody at all is there to be told of it."""
+    with dialled(phones, service) as line:
+        before = charges(line)
+        line.key("account", ACCOUNT + "#")
+        line.key("what", "1")
+        line.key("card", VISA + "#")
+        line.key("expiry", "12")
+        line.service.wait_for_count(line.call_id, 2)
+
+        killed_s = line.service.kill("control")
+        line.phones.run(line.call.call.keys("30", Door.RFC4733))
+        line.service.wait_for_event("recovered", since_s=killed_s)
+        line.key("cvv", "123")
+        line.wait_for_step("confirm")
+        until_said(line)
+        line.key("confirm", "1")
+        line.caller.wait_for_end(line.call)
+
+    assert charges(line) == before + 1
+    assert [row["reason"] for row in line.audited("call_ended")] == ["flow_over"]
+    assert line.audited("call_handed_over") == []
+
+
 def test_recording_of_a_caller_alone_holds_no_key(
     phones: Phones, service: tuple[RunningService, Phone], work: Path
 ) -> None:
@@ -168,7 +199,9 @@ def test_lone_agent_key_connects_the_agent_who_hears_no_key(
     assert heard_by_all(agent.call.heard, work) == NOTHING
     assert (agent.call.events_received, agent.call.infos_received) == ([], 0)
     assert "04242" in heard_by_all(line.call.call.sent, work)["spandsp"].replace("#", ""), "the control"
-    (handed,) = line.audited("call_handed_over")
+    (handed,) = wait_until(
+        lambda: line.audited("call_handed_over"), "the audit log says where the caller went"
+    )
     assert (handed["target"], handed["ok"], handed["reason"]) == ("help", 1, "answered")
 
 

@@ -22,6 +22,7 @@ from dtmf_shield.api.server import serve
 from dtmf_shield.api.views import CallView, FlowView, ServiceView, ShieldState
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.model.ids import CaptureId
+from dtmf_shield.model.report import ReportCounts, ReportRange
 from tests.unit.api.api_desk import MemoryDesk
 
 LIMIT_S = 10.0
@@ -49,6 +50,19 @@ class StageDesk(MemoryDesk):
         self.asked.append(("pay", capture_id))
 
 
+class StageBook:
+    """Reports that say what the test says."""
+
+    def __init__(self) -> None:
+        self.shown = ReportCounts()
+        self.rows_lost = 0
+        self.asked: list[ReportRange] = []
+
+    def counts(self, wanted: ReportRange) -> ReportCounts:
+        self.asked.append(wanted)
+        return self.shown
+
+
 class _Recorder:
     """Writes down every request's path and headers before the application sees it."""
 
@@ -72,7 +86,8 @@ class DeskSite:
         self.desk = StageDesk()
         self.login = OneTimeLogin(SystemClock())
         self.requests: list[tuple[str, Mapping[str, str]]] = []
-        self.app = create_app(self.desk, self.login, heartbeat_s=HEARTBEAT_S)
+        self.reports = StageBook()
+        self.app = create_app(self.desk, self.login, heartbeat_s=HEARTBEAT_S, reports=self.reports)
         self.app.add_middleware(_Recorder, requests=self.requests)
         self._port = 0
         self._stop: asyncio.Event | None = None
@@ -104,6 +119,8 @@ class DeskSite:
             self.desk.asked.clear()
             self.desk.shown = ServiceView(shield=ShieldState.ON, gateway="up")
             self.desk.offered = MemoryDesk.flows(self.desk)
+            self.reports.shown, self.reports.rows_lost = ReportCounts(), 0
+            self.reports.asked.clear()
 
         self.run(clear)
         self.requests.clear()

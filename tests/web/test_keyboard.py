@@ -83,6 +83,7 @@ def test_each_command_is_given_by_keyboard(site, play):
         ("#pause", "Space"),
         ("#pay", "Enter"),
         ("#cancel", "Space"),
+        ("#confirm-yes", "Enter"),
     ):
         page.evaluate("document.activeElement.blur()")
         tab_to(page, selector)

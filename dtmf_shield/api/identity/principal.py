@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,12 +28,19 @@ class Role(enum.StrEnum):
 EVERY_ROLE: Final = frozenset(Role)
 
 
+def roles_of(names: Iterable[str]) -> frozenset[Role]:
+    """Return the roles of their names; one of another version is left out."""
+    known = {role.value: role for role in Role}
+    return frozenset(known[name] for name in names if name in known)
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who asks. ``name`` is what the audit log says; ``ends_s`` is wall time.
 
     ``agents``: names of agents (``[[agents]]`` or extension) whose calls are this principal's own; None: all of them,
-    which holds for the local administrator and for programs with a key.
+    which holds for the local administrator and for programs with a key. ``proof``: digest of the session or the key
+    that proves all this, empty for the key of the state directory.
     """
 
     name: str
@@ -40,6 +48,8 @@ class Principal:
     by_cookie: bool
     ends_s: float
     agents: frozenset[str] | None = None
+    language: str = ""
+    proof: bytes = b""
 
     def has(self, *roles: Role) -> bool:
         """Whether any of ``roles`` is held."""

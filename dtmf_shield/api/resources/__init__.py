@@ -1,7 +1,40 @@
-"""The resources under /v1, one file each, and the probes."""
+"""The resources under /v1, one file each; ``probes`` are open to all and stand apart."""
 
 from typing import Final
 
-from dtmf_shield.api.resources import calls, captures, events, flows, probes
+from dtmf_shield.api.resources import (
+    audit,
+    calls,
+    captures,
+    events,
+    flows,
+    keys,
+    me,
+    nodes,
+    payments,
+    recordings,
+    reports,
+    sessions,
+    users,
+    webhooks,
+)
 
-ROUTERS: Final = tuple(module.router for module in (calls, captures, flows, events, probes))
+ROUTERS: Final = tuple(
+    module.router
+    for module in (
+        calls,
+        captures,
+        payments,
+        recordings,
+        reports,
+        flows,
+        events,
+        me,
+        users,
+        sessions,
+        keys,
+        webhooks,
+        nodes,
+        audit,
+    )
+)

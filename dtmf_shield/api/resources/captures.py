@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from dtmf_shield.api.access import ApiContext, Asker, Context, OncePerKey, asker, once
+from dtmf_shield.api.access import ApiContext, Context, OncePerKey, asker, once
 from dtmf_shield.api.identity.principal import Principal, Role
 from dtmf_shield.api.ports import CallNotFound, CaptureNotFound, CaptureSending
 from dtmf_shield.api.problem import ApiRefusal, documented
@@ -47,7 +47,9 @@ class CaptureInputs(BaseModel):
     ``reference`` and ``amount_minor`` with ``currency`` stand for what the flow calls them, whatever that is.
     """
 
-    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="allow", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
     __pydantic_extra__: dict[InputName, InputText] = Field(init=False)
 
     reference: Name | None = None
@@ -145,12 +147,12 @@ async def get_capture(asker: Watcher, context: Context, capture_id: Identifier) 
 
 
 @router.get("/captures/{capture_id}/token", responses=documented(403, 404))
-async def get_token(asker: Asker, context: Context, capture_id: Identifier) -> TokenView:
+async def get_token(asker: Watcher, context: Context, capture_id: Identifier) -> TokenView:
     """Give the token to a program that has the key. A browser session gets 403: no person needs it."""
     if asker.by_cookie:
         raise ApiRefusal(403, "machines-only", "Tokens are for programs with the API key.")
+    outcome = _seen(context, asker, capture_id).outcome
     token = context.desk.token(CaptureId(capture_id))
-    outcome = context.desk.capture(CaptureId(capture_id)).outcome
     return TokenView(token=token, test=outcome is not None and outcome.test)
 
 

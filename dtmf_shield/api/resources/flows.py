@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1", responses=documented())
 
 @router.get("/flows", responses=documented(403))
 async def list_flows(
-    _asker: Annotated[Principal, Depends(asker(Role.AGENT, Role.ENGINEER))], context: Context
+    _asker: Annotated[Principal, Depends(asker(Role.AGENT, Role.SUPERVISOR, Role.ENGINEER))], context: Context
 ) -> FlowList:
     """List the flows a capture may be started with."""
     return FlowList(flows=tuple(context.desk.flows()))

@@ -13,7 +13,7 @@ from dtmf_shield.api.views import (
     ShieldState,
 )
 
-router = APIRouter(responses={400: documented()[400]})
+router = APIRouter(responses={status: documented()[status] for status in (400, 429)})
 
 
 class Readiness(BaseModel):

@@ -10,6 +10,7 @@ from dtmf_shield.api.views.flows import FlowView
 from dtmf_shield.api.views.words import (
     CallerMasked,
     Dialled,
+    Prose,
     View,
     WholeSecond,
 )
@@ -47,9 +48,9 @@ class CallView(View):
     """One call with its last capture."""
 
     id: CallId
-    trunk: str
+    trunk: Prose
     dialled: Dialled
-    agent: str = ""
+    agent: Prose = ""
     """Whose call it is; empty while the caller is alone."""
     caller_masked: CallerMasked
     state: CallState

@@ -18,7 +18,7 @@ from dtmf_shield.api.views.words import (
     Last4,
     Mask,
     OperationReference,
-    Reference,
+    Prose,
     Step,
     TokenReference,
     Value,
@@ -99,7 +99,7 @@ class FieldView(View):
 
     field: Word
     kind: FieldKind
-    label: str
+    label: Prose
     named: bool = False
     state: FieldState = FieldState.IDLE
     count: int | None = 0
@@ -138,11 +138,11 @@ class CaptureView(View):
 
     id: CaptureId
     call: CallId
-    flow: str
-    title: str = ""
+    flow: Prose
+    title: Prose = ""
     state: CaptureState = CaptureState.IDLE
     current: Word | None = None
-    say: str = ""
+    say: Prose = ""
     amount_minor: int | None = None
     currency: Currency | None = None
     fields: tuple[FieldView, ...] = ()
@@ -150,7 +150,7 @@ class CaptureView(View):
     step: Step | None = None
     can_pay: bool = False
     hint: Hint | None = None
-    reference: Reference = ""
+    reference: Prose = ""
 
 
 class TokenView(View):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from dtmf_shield.api.views.words import (
+    Prose,
     View,
 )
 
@@ -15,21 +16,21 @@ class InputView(View):
     What is null or empty is no rule. ``pattern`` (a regular expression of Python) must match the whole.
     """
 
-    name: str
+    name: Prose
     type: Literal["money", "currency", "text", "digits"]
     required: bool
-    min: str | None = None
-    max: str | None = None
-    allowed: tuple[str, ...] = ()
-    pattern: str | None = None
+    min: Prose | None = None
+    max: Prose | None = None
+    allowed: tuple[Prose, ...] = ()
+    pattern: Prose | None = None
     length: int
 
 
 class FlowView(View):
     """A flow that a capture may be started with."""
 
-    id: str
-    title: str
+    id: Prose
+    title: Prose
     needs_amount: bool = False
     """Whether an amount must be said to start it: ``amount_minor`` and ``currency``, or the inputs that hold them."""
     inputs: tuple[InputView, ...] = ()

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from dtmf_shield.base.log import holds_card_number
 from dtmf_shield.model.capture import (
@@ -14,6 +22,16 @@ from dtmf_shield.model.capture import (
 
 FILLED: Final = "•"
 NAME_CHARACTERS_MAX: Final = 64
+DIGITS_IN_A_ROW_MAX: Final = 11
+"""One less than the shortest card number still issued (Maestro, 12)."""
+PROSE_CHARACTERS_MAX: Final = 2_000
+_LONG_RUN: Final = re.compile(rf"[0-9](?:[ -]?[0-9]){{{DIGITS_IN_A_ROW_MAX},}}")
+_NO_LONG_RUN: Final = rf"^(?![\s\S]*[0-9]([ -]?[0-9]){{{DIGITS_IN_A_ROW_MAX}}})[\s\S]*$"
+
+
+def _prose(text: str) -> str:
+    """Return ``text`` with every run of more than DIGITS_IN_A_ROW_MAX digits drawn over."""
+    return _LONG_RUN.sub(FILLED * 4, text)[:PROSE_CHARACTERS_MAX]
 
 
 def _dialled_shown(dialled: str) -> str:
@@ -34,12 +52,24 @@ Mask = Annotated[str, StringConstraints(pattern=r"^[•○ /]{0,40}$")]
 CallerMasked = Annotated[str, StringConstraints(pattern=r"^(••[0-9]{0,2}|anonymous)$")]
 TokenReference = Annotated[str, StringConstraints(pattern=r"^([A-Za-z]{1,8}_)?….{0,4}$")]
 Dialled = Annotated[str, AfterValidator(_dialled_shown)]
-Reference = Annotated[str, AfterValidator(_dialled_shown)]
-"""The merchant's own; from a SIP header it may be anything, so it is held to the same rule as a dialled number."""
+Prose = Annotated[
+    str,
+    # As it leaves, and not as it comes: copies of views are not validated.
+    PlainSerializer(_prose, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": _NO_LONG_RUN, "maxLength": PROSE_CHARACTERS_MAX}),
+]
+"""Text of the configuration, of a flow or of the merchant: no run of digits in it is long enough for a card."""
+Identifier = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"})]
+"""Random, or of a peer's choice: digits in it mean nothing."""
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 of what is public to its reader: digits in it mean nothing."""
+Cursor = Annotated[str, StringConstraints(pattern=rf"^[0-9]{{1,{DIGITS_IN_A_ROW_MAX}}}$")]
+"""Where the next page begins."""
 WholeSecond = Annotated[datetime, AfterValidator(lambda moment: moment.replace(microsecond=0))]
 
 
 class View(BaseModel):
     """A response model: immutable, nothing extra."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # The texts below the members are the reference page: reference.py writes it.
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)

@@ -39,6 +39,8 @@ MEANING: Final[tuple[Check, ...]] = (
     digits.one_of_a_kind,
     digits.nothing_sensitive_leaves,
     duration.worst_case,
+    names.kept_values,
+    names.sent_names,
     names.unused,
 )
 RULES: Final[dict[str, str]] = {
@@ -58,6 +60,8 @@ RULES: Final[dict[str, str]] = {
     "unknown-reference": "a reference to nothing, or to something not yet known there",
     "unknown-key-of-menu": "a setting for a key that is no option of the menu",
     "input": "an input whose rule cannot be met",
+    "values": "more variables and answers of look-ups than are kept through a crash",
+    "sent-twice": "two values of one look-up that would be sent under one name",
     "unreachable": "a step that no path leads to",
     "no-exit": "a step from which no path leads to an exit",
     "endless-loop": "a loop of the caller's or the network's making without a limit",

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from dtmf_shield.flow.check.names import prompt_references, step_references
 from dtmf_shield.flow.check.routes import PASSES_ALONE, cycles, reached, ways_through
 from dtmf_shield.flow.finding import Finding
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.language.fields import FIXED_LENGTH_BRANDS, CardNumberField, field_spec, is_released
+from dtmf_shield.flow.language.references import prompt_references, step_references
 from dtmf_shield.flow.language.steps import MenuStep, targets_of
 from dtmf_shield.model.field_rules import fault_of_fields
 

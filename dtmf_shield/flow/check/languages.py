@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dtmf_shield.flow.check.names import prompt_references
 from dtmf_shield.flow.finding import Finding, Path, Severity, listing
 from dtmf_shield.flow.language import Flow
+from dtmf_shield.flow.language.references import prompt_references
 from dtmf_shield.flow.language.steps import CollectStep, MenuStep, SetStep, prompts_of
 from dtmf_shield.prompts.errors import UnknownLanguageError
 from dtmf_shield.prompts.grammar import LANGUAGES as GRAMMARS

@@ -8,17 +8,21 @@ from collections.abc import Iterator
 from dtmf_shield.flow.finding import Finding, Path, Severity, closest, listing
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.language.fields import is_released
+from dtmf_shield.flow.language.references import (
+    KEPT_VALUES_MAX,
+    kept_references,
+    prompt_references,
+    sent_name,
+    step_references,
+    variables_set,
+)
 from dtmf_shield.flow.language.steps import (
     CollectStep,
     HttpStep,
-    MenuStep,
-    MoneyStep,
-    SetStep,
     prompts_of,
     targets_of,
 )
 from dtmf_shield.flow.language.words import minor_units
-from dtmf_shield.model.prompt import ValueReference
 
 RESULTS = ("outcome", "auth_code", "code", "operation")
 
@@ -92,42 +96,7 @@ def known_references(flow: Flow) -> set[str]:
             known |= {f"vars.{name}", f"fields.{name}"}
         if field.type == "card_number":
             known |= {f"{name}.last4", f"{name}.brand"}
-    for step in flow.steps.values():
-        if isinstance(step, MenuStep):
-            known |= {f"vars.{name}" for sets in step.set.values() for name in sets}
-        if isinstance(step, SetStep):
-            known |= {f"vars.{name}" for name in step.set}
-    return known
-
-
-def step_references(flow: Flow) -> Iterator[tuple[Path, str]]:
-    """Return every reference that a step makes, with its path."""
-    for name, step in flow.steps.items():
-        match step:
-            case HttpStep():
-                for at, reference in enumerate(step.request.send):
-                    yield ("steps", name, "request", "send", at), reference
-            case MoneyStep():
-                for key in ("amount", "currency", "reference"):
-                    value = getattr(step, key)
-                    if value is not None and not value.isupper() and not value[0].isdigit():
-                        yield ("steps", name, key), value
-            case SetStep():
-                for variable, reference in step.set.items():
-                    yield ("steps", name, "set", variable), reference
-            case MenuStep():
-                for key, sets in step.set.items():
-                    for variable, reference in sets.items():
-                        yield ("steps", name, "set", key, variable), reference
-
-
-def prompt_references(flow: Flow) -> Iterator[tuple[Path, ValueReference]]:
-    """Return every value that a prompt speaks, with the path of its text."""
-    for name, prompt in flow.prompts.items():
-        for language, spoken in prompt.root.items():
-            for piece in spoken.pieces():
-                if isinstance(piece, ValueReference):
-                    yield ("prompts", name, language, "say"), piece
+    return known | variables_set(flow)
 
 
 def references(flow: Flow) -> Iterator[Finding]:
@@ -149,6 +118,30 @@ def references(flow: Flow) -> Iterator[Finding]:
             listing(allowed),
             suggestion=closest(reference, allowed),
         )
+
+
+def kept_values(flow: Flow) -> Iterator[Finding]:
+    """As many variables and answers as are kept through a crash: a flow that went on without some would go astray."""
+    named = len(kept_references(flow))
+    if named > KEPT_VALUES_MAX:
+        found = f"references to {named} variables and answers of look-ups"
+        yield Finding(
+            "values", ("steps",), found, f"at most {KEPT_VALUES_MAX}, which are kept through a crash"
+        )
+
+
+def sent_names(flow: Flow) -> Iterator[Finding]:
+    """What a look-up sends has a name for each value: the last part of its reference."""
+    for name, step in flow.steps.items():
+        if not isinstance(step, HttpStep):
+            continue
+        taken: dict[str, str] = {}
+        for at, reference in enumerate(step.request.send):
+            other = taken.setdefault(sent_name(reference), reference)
+            if other != reference:
+                found = f"{reference} beside {other}, which would both be sent as {sent_name(reference)!r}"
+                path: Path = ("steps", name, "request", "send", at)
+                yield Finding("sent-twice", path, found, "one of them, or a variable of another name")
 
 
 def inputs(flow: Flow) -> Iterator[Finding]:

@@ -56,7 +56,7 @@ def calmed(state: FlowState) -> tuple[FlowState, tuple[Collect, ...]]:
     at = state.at
     if state.calmed or at.slow is None or at.slow == at.patience:
         return state, ()
-    return replace(state, calmed=True), (Collect(at.field, at.slow, state.attempt),)
+    return replace(state, calmed=True), (Collect(at.field, at.slow, state.attempt, patience_only=True),)
 
 
 def progressed(state: FlowState, event: ev.Progressed) -> Step:
@@ -104,6 +104,15 @@ def with_accepted(state: FlowState, event: ev.Accepted) -> FlowState:
     if event.value:
         values[names.variable] = values[names.field] = event.value
     return replace(state, accepted=accepted, values=values, brand=event.brand or state.brand)
+
+
+def told_again(state: FlowState, event: ev.Accepted) -> FlowState:
+    """Return the state that knows a field once more, after a crash. A variable that a step has set since stays."""
+    told = with_accepted(state, event)
+    variable = state.program.told[event.field].variable
+    if variable not in state.values:
+        return told
+    return replace(told, values={**told.values, variable: state.values[variable]})
 
 
 def rejected(state: FlowState, event: ev.Rejected) -> Step:

@@ -13,11 +13,12 @@ from dtmf_shield.model.prompt import SpokenPiece
 
 
 class Collect(msgspec.Struct, frozen=True, tag=True, gc=False):
-    """Let cde collect this field now. ``attempt``: where the count goes on, with other patience than before."""
+    """Let cde collect this field now. ``patience_only``: it is asked for already, go on at ``attempt`` with this."""
 
     field: str
     patience: Patience
     attempt: int = 1
+    patience_only: bool = False
 
 
 class OpenMenu(msgspec.Struct, frozen=True, tag=True, gc=False):

@@ -15,6 +15,7 @@ from dtmf_shield.flow.engine.program import CompiledStep, Fields, Option, Order,
 from dtmf_shield.flow.language.fields import ACCOUNT_TYPES, CARD_TYPES, is_released
 from dtmf_shield.flow.language.flow import Flow
 from dtmf_shield.flow.language.head import DEFAULT_KEYS, Keys, Languages
+from dtmf_shield.flow.language.references import kept_references
 from dtmf_shield.flow.language.steps import (
     CollectStep,
     ExitStep,
@@ -83,6 +84,7 @@ def compile_flow(flow: Flow) -> Program:
         voided={name: _fields(flow, _voided(flow, name)) for name in flow.fields},
         renewed={name: _fields(flow, _renewed(flow, name)) for name in flow.fields},
         released=frozenset(name for name, field in flow.fields.items() if is_released(field)),
+        kept=kept_references(flow),
         needed=_fields(flow, _needed(flow) & collects.keys()),
         told={name: Told(*_paths(name), _fields(flow, frozenset({name}))) for name in flow.fields},
         spoken=_spoken(flow.languages),

@@ -21,6 +21,7 @@ from dtmf_shield.flow.engine.events import Timers
 from dtmf_shield.flow.engine.program import CompiledStep, Fields, Row
 from dtmf_shield.flow.engine.speaking import currency_of, opening, say
 from dtmf_shield.flow.engine.state import FlowState
+from dtmf_shield.flow.language.references import sent_name
 from dtmf_shield.flow.language.words import minor_units
 from dtmf_shield.model.payment import AMOUNT_MINOR_MAX, OperationKind
 
@@ -194,9 +195,7 @@ def _begin_repeat(state: FlowState, _came_from: CompiledStep) -> Step:
 
 def _begin_http(state: FlowState, _came_from: CompiledStep) -> Step:
     at = state.at
-    send = tuple(
-        (path.partition(".")[2] or path, state.values.get(path, "")) for path in at.data.request.send
-    )
+    send = tuple((sent_name(path), state.values.get(path, "")) for path in at.data.request.send)
     call = CallHook(at.data.request.hook, send, at.data.timeout)
     return state, (call, SetTimer(_ANSWER, at.data.timeout, state.visits), *say(state))
 

@@ -95,7 +95,7 @@ def _resumed(state: FlowState, event: ev.Resumed) -> Step:
     program = state.program
     state = replace(state, accepted=program.told.keys() & frozenset(event.accepted) - program.released)
     for told in (told for told in event.told if told.field in program.told):
-        state = asking.with_accepted(state, told)
+        state = asking.told_again(state, told)
     return begin_again(replace(state, taken=state.taken & state.accepted))
 
 

@@ -160,6 +160,8 @@ class Program:
     """Field to all that is keyed anew with it where the caller goes back to it: with a card number all of the card."""
     released: frozenset[str]
     """Fields whose value the flow has once it was told: it is kept when cde holds it no more."""
+    kept: frozenset[str]
+    """Variables and answers of look-ups that are stored against a crash, as far as they were not keyed."""
     needed: Fields
     """Without which nothing is sent to the gateway."""
     told: dict[str, Told]

@@ -98,7 +98,7 @@ class FlowState(msgspec.Struct, frozen=True, gc=False):
         return self.at.step.say if self.at.step is not None else ""
 
     def saved(self) -> SavedState:
-        """Return what is kept: names, counts and words; no value of any kind."""
+        """Return what is kept: names, counts and words, and of the values those that nobody tells again."""
         return SavedState(
             flow=self.program.flow.id,
             fingerprint=self.program.fingerprint,
@@ -112,11 +112,20 @@ class FlowState(msgspec.Struct, frozen=True, gc=False):
             taken=tuple(sorted(self.taken)),
             outcome=self.values.get("result.outcome", ""),
             operation=self.values.get("result.operation", ""),
+            values=tuple(
+                (path, self.values[path]) for path in sorted(self.program.kept) if self._is_kept(path)
+            ),
         )
+
+    def _is_kept(self, path: str) -> bool:
+        """Whether a value is known and was not keyed: what was keyed cde tells again."""
+        group, _, name = path.partition(".")
+        keyed = self.values.get(f"fields.{name}") if group == "vars" else None
+        return path in self.values and self.values[path] != keyed
 
 
 class SavedState(msgspec.Struct, frozen=True, gc=False):
-    """A run as it is stored: never digits, not even encrypted."""
+    """A run as it is stored: nothing of a sensitive field, not even encrypted."""
 
     flow: str
     fingerprint: str
@@ -131,6 +140,8 @@ class SavedState(msgspec.Struct, frozen=True, gc=False):
     outcome: str = ""
     """What the gateway said last, and of which operation: words of closed sets. Nobody pays twice by a crash."""
     operation: str = ""
+    values: tuple[tuple[str, str], ...] = ()
+    """Variables and answers of look-ups, by reference: at most KEPT_VALUES_MAX, which the check of a flow sees to."""
 
 
 def restore(program: Program, saved: SavedState, inputs: Mapping[str, str]) -> FlowState:
@@ -141,6 +152,7 @@ def restore(program: Program, saved: SavedState, inputs: Mapping[str, str]) -> F
     values = {f"inputs.{name}": value for name, value in inputs.items()}
     values |= {"result.outcome": saved.outcome} if saved.outcome else {}
     values |= {"result.operation": saved.operation} if saved.operation else {}
+    values |= {path: value for path, value in saved.values if path in program.kept}
     return FlowState(
         program=program,
         at=step,

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from dtmf_shield.api.ports.payments import PaymentOrder
 from dtmf_shield.audit.anchor import Anchor, FileAnchor, SyslogAnchor
 from dtmf_shield.audit.chain import AuditLog, tail
 from dtmf_shield.audit.keeper import RootKeeper
 from dtmf_shield.audit.roots import RootsDoNotFitError, RootWriter
 from dtmf_shield.audit.signing import KEY_FILE, ensure_signer
 from dtmf_shield.base.clock import Clock
-from dtmf_shield.base.config import AuditSection, split_host_port
+from dtmf_shield.base.config import AuditSection
+from dtmf_shield.base.config_forms import split_host_port
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.call.events import CallSnapshot
@@ -114,6 +116,21 @@ class AuditTrail:
             code=payment.code,
             test=int(payment.test),
         )
+
+    def payment_ordered(self, order: PaymentOrder, amount_minor: int) -> None:
+        """Note who has ordered what, before it is sent. 0: the whole."""
+        self.note(
+            "payment_ordered",
+            operation=order.id,
+            kind=order.kind.value,
+            parent=order.parent,
+            amount_minor=amount_minor,
+            by=order.by,
+        )
+
+    def recording_taken(self, recording: str, by: str) -> None:
+        """Note who takes a recording, before it is given."""
+        self.note("recording_taken", recording=recording, by=by)
 
     def close(self) -> None:
         """Write the last root and close the log."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.call.ports import CaptureCommand
 from dtmf_shield.model.ids import CallId, LegRole
-from dtmf_shield.model.messages import CdeToControl, InfoMailed
+from dtmf_shield.model.messages import CdeToControl, InfoMailed, OrderPayment
 from dtmf_shield.service.channel import Channel
 from dtmf_shield.service.control.mailbox import MailboxWriter
 from dtmf_shield.sip.message import OpaqueBody
@@ -31,6 +31,10 @@ class CdeCaptures:
 
     def send(self, message: CaptureCommand) -> bool:
         """Pass a command on; False where cde is away."""
+        return self._channel is not None and self._channel.send(message)
+
+    def order(self, message: OrderPayment) -> bool:
+        """Pass an order on; False where cde is away."""
         return self._channel is not None and self._channel.send(message)
 
     def opaque_info(self, call_id: CallId, row: int, role: LegRole, body: OpaqueBody) -> bool:

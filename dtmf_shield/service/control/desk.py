@@ -17,7 +17,7 @@ from dtmf_shield.call.events import CallPhase, CallSnapshot, CaptureSnapshot
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.flow.language.steps import MenuStep
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult
-from dtmf_shield.model.ids import CallId, CaptureId, Token
+from dtmf_shield.model.ids import NO_TOKEN, CallId, CaptureId, Token
 from dtmf_shield.model.payment import NO_MONEY, Money
 from dtmf_shield.model.stream import ShieldMode
 
@@ -123,6 +123,10 @@ class Desk:
             return self._tokens[capture_id]
         except KeyError:
             raise ports.TokenNotThere from None
+
+    def token_reference(self, capture_id: CaptureId) -> str | None:
+        """Return what is shown of a capture's token, where it is still known here."""
+        return views.token_reference(self._tokens.get(capture_id, NO_TOKEN))
 
     def start_capture(
         self,

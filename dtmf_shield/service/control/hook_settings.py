@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from dtmf_shield.base.config import Config, HookSection
+from dtmf_shield.base.config import Config, HookSection, WebhookSection
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.web_address import web_address
 from dtmf_shield.service.control.hooks import Hook
@@ -48,7 +48,7 @@ def findings(config: Config, base: Path) -> list[str]:
     return [
         f"hooks[{place}].{finding}"
         for place, section in enumerate(config.hooks)
-        for finding in (*_authority_findings(section, base), *_credential_findings(section, base))
+        for finding in (*authority_findings(section, base), *_credential_findings(section, base))
     ]
 
 
@@ -61,10 +61,11 @@ def resolved(section: HookSection, base: Path) -> dict[str, str]:
 def _server(section: HookSection) -> Server:
     address = web_address(section.url)
     credential = None if section.credentials_file is None else credential_of(Path(section.credentials_file))
-    return Server(address, _context(section.ca_file) if address.tls else None, credential)
+    return Server(address, client_context(section.ca_file) if address.tls else None, credential)
 
 
-def _context(ca_file: str | None) -> ssl.SSLContext:
+def client_context(ca_file: str | None) -> ssl.SSLContext:
+    """Return TLS that verifies, against the authorities of ``ca_file``, None: those of the system. Raises OSError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # names and chains are verified
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca_file is None:
@@ -87,7 +88,8 @@ def credential_of(path: Path) -> tuple[str, str]:
     return (header[1], header[2])
 
 
-def _authority_findings(section: HookSection, base: Path) -> Iterator[str]:
+def authority_findings(section: HookSection | WebhookSection, base: Path) -> Iterator[str]:
+    """Yield what is wrong with the file of authorities of a hook or webhook."""
     if section.ca_file is None:
         return
     path = base / section.ca_file
@@ -95,7 +97,7 @@ def _authority_findings(section: HookSection, base: Path) -> Iterator[str]:
         yield "ca_file: is of no use with http; remove it, or write https:// in url"
         return
     try:
-        _context(str(path))
+        client_context(str(path))
     except ssl.SSLError:
         yield f"ca_file: {path}: holds no PEM certificate; name a PEM file with the authorities of {section.name}"
     except OSError as error:

@@ -27,6 +27,7 @@ from dtmf_shield.model.messages import (
 from dtmf_shield.model.prompt import SpokenPiece
 from dtmf_shield.model.stream import MediaPorts, ShieldMode, StreamParameters, Strictness
 from dtmf_shield.prompts.errors import PromptError
+from dtmf_shield.prompts.ringback import ringback_name
 from dtmf_shield.prompts.spoken import spoken_pieces
 from dtmf_shield.service.channel import Channel
 
@@ -122,9 +123,7 @@ class MediaRows:
         except PromptError as error:
             _log.warning("prompt_not_spoken", call_id=call_id, language=language, reason=str(error))
             return False
-        if self._channel is None or not names:
-            return False
-        return self._channel.send(
+        return self._play(
             PlayPrompt(
                 call_id=call_id,
                 row=row,
@@ -135,6 +134,16 @@ class MediaRows:
                 barge_in=barge_in,
             )
         )
+
+    def ring(self, call_id: CallId, row: int, play_id: int, language: str) -> bool:
+        """Let the caller hear the ringing tone; False where media is away."""
+        tone = (ringback_name(language),)
+        return self._play(
+            PlayPrompt(call_id=call_id, row=row, role=LegRole.CALLER, play_id=play_id, pieces=tone, loop=True)
+        )
+
+    def _play(self, message: PlayPrompt) -> bool:
+        return self._channel is not None and bool(message.pieces) and self._channel.send(message)
 
     def stop_prompt(self, call_id: CallId, row: int, role: LegRole, play_id: int) -> None:
         """End that prompt, if it still plays."""

@@ -7,7 +7,6 @@ confirmed calls are in the registry, sockets belong to the supervisor, and masks
 from __future__ import annotations
 
 import asyncio
-import datetime
 import ipaddress
 import os
 import secrets
@@ -20,11 +19,11 @@ from typing import Final
 import msgspec
 from fastapi import FastAPI
 
-from dtmf_shield.api.app import create_app
-from dtmf_shield.api.identity.one_time_login import OneTimeLogin
+from dtmf_shield.api.app import create_app, event_ring
 from dtmf_shield.api.play import PlayPhones
 from dtmf_shield.api.server import serve
-from dtmf_shield.base.config import Config, split_host_port
+from dtmf_shield.base.config import Config
+from dtmf_shield.base.config_forms import split_host_port
 from dtmf_shield.base.errors import InvariantError, OperatorError
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.base.system_clock import SystemClock
@@ -91,8 +90,12 @@ from dtmf_shield.service.control.capture_port import CdeCaptures
 from dtmf_shield.service.control.desk import Desk
 from dtmf_shield.service.control.hook_settings import hooks_of
 from dtmf_shield.service.control.hooks import ControlHooks
+from dtmf_shield.service.control.identity import ControlIdentity
 from dtmf_shield.service.control.mailbox import MailboxWriter
 from dtmf_shield.service.control.media_port import MediaRows
+from dtmf_shield.service.control.recordings import file_name
+from dtmf_shield.service.control.reports import CaptureReports
+from dtmf_shield.service.control.resources import Resources
 from dtmf_shield.service.flows import findings as flow_findings
 from dtmf_shield.service.flows.versions import VERSIONS_FOLDER, FlowShelf
 from dtmf_shield.service.prompts.check import PROMPTS_FOLDER
@@ -232,6 +235,7 @@ class ControlProcess:
         os.close(mailbox_fd)
         self._registry = Registry(self._state / "calls.sqlite3")
         self._audit = AuditTrail(self._state, self._config.audit, self._clock)
+        self._reports = CaptureReports(self._state, self._clock)
 
     async def _serve(self, message: ConfigureControl) -> None:
         self._weaker = told(give_up_common_rights())
@@ -250,13 +254,26 @@ class ControlProcess:
         )
         self._shell = UdpShell(self._core, self._sip, self._clock, self._drain_events)
         self._desk = Desk(self._core, self._shelf.flows, self._clock, self._shell.settle)
-        login = OneTimeLogin(self._clock, message.session_key)
+        self._identity = ControlIdentity(
+            self._config, self._state, self._clock, self._audit.note, message.api_key
+        )
         first_start = bool(message.login_ticket)
         if first_start:
-            login.issue(message.login_ticket)
+            self._identity.identity.login.issue(message.login_ticket)
             self._registry.clear()  # a service that has just started has no calls
+        self._resources = Resources(
+            self._config, self._state, self._clock, self._captures, self._desk, self._audit, self._weaker
+        )
         play = PlayPhones(message.play_url, message.play_key) if message.play_url else None
-        app = create_app(self._desk, login, api_key=message.api_key, clock=self._clock, play=play)
+        app = create_app(
+            self._desk,
+            self._identity.identity,
+            site=self._identity.site,
+            clock=self._clock,
+            reports=self._reports,
+            play=play,
+            **self._resources.ports,
+        )
         # The mask of every restored call is on before its first packet is handled.
         records = self._registry.records()
         restored = self._core.restore(self._clock.now_s(), records, self._versions(records))
@@ -264,16 +281,20 @@ class ControlProcess:
         self._join_waiting()
         self._shell.attach(loop)
         self._audit.start()
+        self._resources.start(event_ring(app))
         self._audit.note("control_started", restored=restored)
         serving = asyncio.create_task(self._serve_http(app))
         beating = asyncio.create_task(self._beat())
+        watching = asyncio.create_task(self._identity.watch())
         self._supervisor.send(ProcessReady(ProcessName.CONTROL, self._weaker))
         try:
             await self._leaving.wait()
         finally:
             beating.cancel()
+            watching.cancel()
             await self._farewell()
             await serving
+            self._identity.close()
 
     def _versions(self, records: list[CallRecord]) -> dict[str, Flow]:
         """Return the flows, by fingerprint, that captures which still run have begun with."""
@@ -287,7 +308,7 @@ class ControlProcess:
 
     async def _serve_http(self, app: FastAPI) -> None:
         if self._http is not None:
-            await serve(app, self._http, self._leaving)
+            await serve(app, self._http, self._leaving, tls=self._identity.tls)
 
     async def _beat(self) -> None:
         while True:
@@ -300,10 +321,12 @@ class ControlProcess:
         self._core.hang_up_all(self._clock.now_s())
         self._shell.settle()
         await self._hooks.close()
+        await self._resources.close()
         await asyncio.sleep(FAREWELL_S)
         self._shell.close()
         self._audit.note("control_stopped")
         self._audit.close()
+        self._reports.close()
 
     def _leave(self) -> None:
         self._leaving.set()
@@ -384,6 +407,7 @@ class ControlProcess:
                 self._record(snapshot.call_id, snapshot.row)
         self._media_channel = channel
         self._desk.media_changed(up=True)
+        self._resources.nodes.process("media", up=True)
         self._shell.settle()
 
     def _join_cde(self, sock: socket.socket) -> None:
@@ -400,17 +424,21 @@ class ControlProcess:
         if again:
             _log.warning("cde_restarted")
             self._core.cde_restarted(self._clock.now_s())
+        self._resources.payments.cde_joined()
+        self._resources.nodes.process("cde", up=True)
         self._shell.settle()
 
     def _media_lost(self, channel: Channel[MediaToControl]) -> None:
         if channel is self._media_channel:
             self._rows.connect(None)
             self._desk.media_changed(up=False)
+            self._resources.nodes.process("media", up=False)
             self._supervisor.send(PeerLost(ProcessName.MEDIA))
 
     def _cde_lost(self, channel: Channel[CdeToControl]) -> None:
         if channel is self._cde_channel:
             self._captures.connect(None)
+            self._resources.nodes.process("cde", up=False)
             self._supervisor.send(PeerLost(ProcessName.CDE))
 
     # --- media and cde -----------------------------------------------------------------------------------------
@@ -434,6 +462,7 @@ class ControlProcess:
                 self._audit.note("recording_closed", call=call_id, **facts)
             case CallClosed(call_id=call_id, caller=caller, agent=agent):
                 self._log_statistics(call_id, caller, agent)
+                self._resources.nodes.call_closed((caller, agent))
             case _:
                 pass
         self._shell.settle()
@@ -441,22 +470,20 @@ class ControlProcess:
     def _cde_message(self, message: CdeToControl) -> None:
         now_s = self._clock.now_s()
         match message:
-            case (
-                CaptureArmed()
-                | FieldGivenUp()
-                | ChoiceMade()
-                | ChoiceRefused()
-                | ControlKeyed()
-                | KeysHinted()
-            ):
+            case FieldGivenUp():
+                self._reports.given_up(message)
+                self._core.capture_message(now_s, message)
+            case CaptureArmed() | ChoiceMade() | ChoiceRefused() | ControlKeyed() | KeysHinted():
                 self._core.capture_message(now_s, message)
             case CaptureProgress():
                 self._desk.progressed(message)
+                self._reports.progressed(message)
                 self._core.capture_message(now_s, message)
             case CaptureOutcome():
                 self._desk.finished(message)
                 self._core.capture_message(now_s, message)
                 self._audit.capture_ended(message, told_by_cde=True)
+                self._reports.ended(message)
             case StarCodeKeyed():
                 self._core.star_code_keyed(now_s, message)
             case CapturesPaused():
@@ -465,6 +492,7 @@ class ControlProcess:
                 self._captures.cell_freed(cell)
             case PaymentChanged():
                 self._audit.payment_changed(message)
+                self._resources.payment_changed(message)
             case VelocityStopped(capture_id=capture_id, rule=rule):
                 self._audit.note("velocity_stopped", capture=capture_id, rule=rule)
                 _log.warning("velocity_stopped", capture_id=capture_id, rule=rule)
@@ -516,7 +544,7 @@ class ControlProcess:
             case ShieldStateChanged(call_id=call_id, role=role, mode=mode):
                 self._audit.note("shield", call=call_id, leg=role.value, mode=mode.value)
             case CaptureChanged(call_id=call_id):
-                self._audit_capture(call_id)
+                self._note_capture(call_id)
             case FlowMoved(call_id=call_id, flow_id=flow_id, step=step):
                 _log.debug("flow_step", call_id=call_id, flow=flow_id, step=step)
                 return
@@ -531,11 +559,13 @@ class ControlProcess:
                 pass  # CallStarted, CallPhaseChanged: only the view changes
         self._desk.call_changed(event.call_id)
 
-    def _audit_capture(self, call_id: CallId) -> None:
+    def _note_capture(self, call_id: CallId) -> None:
         try:
-            self._audit.capture_changed(self._core.snapshot(call_id))
+            call = self._core.snapshot(call_id)
         except CallUnknown:
             return  # The call is over: cde tells how its capture ends.
+        self._audit.capture_changed(call)
+        self._reports.capture_changed(call)
 
     def _record(self, call_id: CallId, row: int) -> None:
         recording = self._config.recording
@@ -549,8 +579,7 @@ class ControlProcess:
             return
         part = self._recordings.get(call_id, 0) + 1
         self._recordings[call_id] = part
-        began = datetime.datetime.fromtimestamp(self._clock.wall_s(), datetime.UTC)
-        name = f"{began:%Y-%m-%dT%H-%M-%S}-{call_id}" + (f"-{part}" if part > 1 else "") + ".wav"
+        name = file_name(self._clock.wall_s(), call_id, part)
         self._rows.start_recording(call_id, row, str(directory / name))
 
     def _log_statistics(self, call_id: CallId, caller: LegStatistics, agent: LegStatistics) -> None:

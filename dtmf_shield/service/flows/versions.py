@@ -7,7 +7,7 @@ told by name. A control that comes back, or a capture that began before a reload
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -39,7 +39,10 @@ def file_name(flow_id: str, flow_fingerprint: str) -> str:
 
 
 def take_over(directory: Path, files: Iterable[Path]) -> tuple[str, ...]:
-    """Copy the present version of each flow file and return the copies' names. Raises OperatorError or a group."""
+    """Copy the present version of each flow file and return the copies' names. Raises OperatorError or a group.
+
+    Nothing is removed: a reload may yet be refused, and what is served then is what was served before.
+    """
     names = []
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
@@ -49,7 +52,6 @@ def take_over(directory: Path, files: Iterable[Path]) -> tuple[str, ...]:
             flow = load_flow(text, file=str(path))
             names.append(file_name(flow.id, fingerprint(flow)))
             _write(directory / names[-1], text)
-        _make_room(directory, frozenset(names))
     except OSError as error:
         raise OperatorError(
             f"{directory}: flows cannot be kept there ({error.strerror}); make room"
@@ -59,6 +61,7 @@ def take_over(directory: Path, files: Iterable[Path]) -> tuple[str, ...]:
 
 def _write(path: Path, text: str) -> None:
     if path.exists() and path.read_bytes() == text.encode():
+        os.utime(path)  # the oldest leave first, and this one is wanted again
         return
     part = path.with_suffix(".part")
     with part.open("w", encoding="utf-8", newline="") as file:
@@ -68,11 +71,21 @@ def _write(path: Path, text: str) -> None:
     part.replace(path)
 
 
-def _make_room(directory: Path, kept: frozenset[str]) -> None:
-    old = [path for path in directory.glob("*.yaml") if path.name not in kept]
-    old.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in old[max(0, VERSIONS_KEPT_MAX - len(kept)) :]:
-        path.unlink(missing_ok=True)
+def make_room(directory: Path, served: Collection[str], before: Collection[str] = ()) -> None:
+    """Remove the oldest copies beyond VERSIONS_KEPT_MAX, once ``served`` are. Never one of these, or of ``before``.
+
+    ``before``: what was served until now. Calls may run it for hours yet, so its age counts from now on.
+    """
+    kept = {*served, *before}
+    try:
+        for name in before:
+            os.utime(directory / name)
+        old = [path for path in directory.glob("*.yaml") if path.name not in kept]
+        old.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in old[max(0, VERSIONS_KEPT_MAX - len(kept)) :]:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        _log.warning("flow_versions_not_pruned", reason=f"{directory}: {error.strerror}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from dtmf_shield.base.config import Config, split_host_port
+from dtmf_shield.base.config import Config
+from dtmf_shield.base.config_forms import split_host_port
 
 
 def findings(config: Config) -> list[str]:
@@ -20,6 +21,8 @@ def findings(config: Config) -> list[str]:
         for key, address in _addresses(config)
         if not ipaddress.ip_network(address).is_loopback
     ]
+    if config.api.public_url is not None or config.api.tls_certificate_file or config.api.behind_proxy:
+        found.append("api: found a public address; the play page works on plain loopback alone")
     if not any(":" not in split_host_port(entry)[0] for entry in config.sip.listen):
         found.append("sip.listen: the play page's phones call an IPv4 address; add 127.0.0.1:5060")
     return found

@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from dtmf_shield.base.config import Config, split_host_port
+from dtmf_shield.base.config import Config
+from dtmf_shield.base.config_forms import split_host_port
 from dtmf_shield.base.errors import OperatorError
 
 DIALLED_MAX: Final = 16

@@ -10,7 +10,8 @@ import httpx
 
 from dtmf_shield.api.app import create_app
 from dtmf_shield.api.events import EventRing
-from dtmf_shield.api.identity.one_time_login import COOKIE, OneTimeLogin
+from dtmf_shield.api.identity.identity import Identity
+from dtmf_shield.api.identity.passwords import Passwords
 from dtmf_shield.api.identity.principal import EVERY_ROLE, Principal
 from dtmf_shield.api.ports import (
     NOTHING_GIVEN,
@@ -26,6 +27,7 @@ from dtmf_shield.api.ports import (
     InputRefused,
     TokenNotThere,
 )
+from dtmf_shield.api.site import LOOPBACK, Site
 from dtmf_shield.api.views import (
     CallState,
     CallView,
@@ -40,6 +42,7 @@ from dtmf_shield.model.capture import FieldKind, FieldSpec
 from dtmf_shield.model.ids import CallId, CaptureId, Token
 from dtmf_shield.model.payment import NO_MONEY, Money
 from dtmf_shield.model.stream import ShieldMode
+from dtmf_shield.store.identity_rows import IdentityRows
 
 TEST_PAN = "4242424242424242"
 API_KEY = "k-test-of-the-api-0123456789abcdef"
@@ -149,6 +152,10 @@ class MemoryDesk:
             raise FieldUnknown
         self.asked.append(("request", capture_id, field))
 
+    def take_payment(self, capture_id: CaptureId) -> None:
+        self.capture(capture_id)
+        self.asked.append(("pay", capture_id))
+
     def pause_capture(self, capture_id: CaptureId) -> None:
         self.asked.append(("pause", capture_id))
 
@@ -176,11 +183,29 @@ class MemoryDesk:
 class ApiHouse:
     """The application over a memory desk, and clients for it."""
 
-    def __init__(self, *calls: CallView, api_key: str | None = API_KEY) -> None:
-        self.clock = HandClock()
+    def __init__(
+        self,
+        *calls: CallView,
+        api_key: str | None = API_KEY,
+        rows: IdentityRows | None = None,
+        site: Site = LOOPBACK,
+        **ports: Any,
+    ) -> None:
+        self.clock, self.site = HandClock(), site
         self.desk = MemoryDesk(*calls)
-        self.login = OneTimeLogin(self.clock, secret=b"0123456789abcdef")
-        self.app = create_app(self.desk, self.login, api_key=api_key, clock=self.clock, heartbeat_s=0.01)
+        self.noted: list[dict[str, Any]] = []
+        self.rows = rows or IdentityRows(None)
+        self.identity = Identity(
+            self.rows,
+            self.clock,
+            api_key=api_key,
+            passwords=Passwords(memory_kib=8, time_cost=1),
+            note=lambda event, **facts: self.noted.append({"event": event, **facts}),
+        )
+        self.login = self.identity.login
+        self.app = create_app(
+            self.desk, self.identity, site=site, clock=self.clock, heartbeat_s=0.01, **ports
+        )
         self.ring: EventRing = self.app.state.context.ring
 
     def client(self, **headers: str) -> httpx.AsyncClient:
@@ -192,5 +217,5 @@ class ApiHouse:
 
     def browser(self) -> httpx.AsyncClient:
         client = self.client()
-        client.cookies.set(COOKIE, self.login.redeem(self.login.issue()) or "")
+        client.cookies.set(self.site.cookie(), self.login.redeem(self.login.issue()) or "")
         return client

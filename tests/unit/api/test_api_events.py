@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from api_desk import ANYBODY, ApiHouse, a_call, a_capture
 
-from dtmf_shield.api.events import SUBSCRIBERS_MAX, EventRing, changes
+from dtmf_shield.api.events import STREAMS_OF_SESSION_MAX, SUBSCRIBERS_MAX, EventRing, changes
+from dtmf_shield.api.identity.principal import Role
+from dtmf_shield.api.tickets import TICKET_LIFETIME_S
 from dtmf_shield.api.views import (
     CallState,
+    PaymentNews,
     ServiceView,
     ShieldState,
     ShieldView,
@@ -21,6 +25,7 @@ from dtmf_shield.api.views import (
 )
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState
 from dtmf_shield.model.ids import CaptureId
+from dtmf_shield.model.payment import OperationKind, OperationState
 
 pytestmark = pytest.mark.anyio
 CAP = CaptureId("cap1")
@@ -239,7 +244,7 @@ async def _stream(house: ApiHouse, client: Any, headers: dict[str, str] | None =
     """Open the stream and end it once it waits; the in-process transport gives whole answers only."""
     house.ring._heartbeat_s = 30
     asking = asyncio.ensure_future(client.get("/v1/events", headers=headers or {}))
-    while not house.ring._wakers:
+    while not house.ring.readers:
         await asyncio.sleep(0)
     house.ring.end_streams()
     return await asking
@@ -248,6 +253,7 @@ async def _stream(house: ApiHouse, client: Any, headers: dict[str, str] | None =
 async def test_too_many_streams_are_refused() -> None:
     house = ApiHouse()
     streams = [house.ring.stream(None, ANYBODY, lambda: True) for _ in range(SUBSCRIBERS_MAX)]
+    assert len(streams) >= 200
     for stream in streams:
         await anext(stream)
     async with house.machine() as client:
@@ -256,3 +262,83 @@ async def test_too_many_streams_are_refused() -> None:
         await stream.aclose()
 
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+
+
+async def test_one_session_and_one_program_hold_so_many_streams_and_leave_room_for_others() -> None:
+    ring = a_ring()
+    session, other = replace(ANYBODY, by_cookie=True), replace(ANYBODY, name="other", by_cookie=True)
+    streams = [ring.stream(None, session, lambda: True) for _ in range(STREAMS_OF_SESSION_MAX)]
+    for stream in streams:
+        await anext(stream)
+
+    assert not ring.takes(session)
+    assert ring.takes(other)
+    for stream in streams:
+        await stream.aclose()
+    assert ring.takes(session)
+
+
+async def test_a_reader_sleeps_through_what_it_may_not_see_and_is_not_behind_after_it() -> None:
+    ring = a_ring(heartbeat_s=30, events_max=8)
+    agent = replace(ANYBODY, roles=frozenset({Role.AGENT}), agents=frozenset({"desk-1"}))
+    stream = ring.stream("life1-0", agent, lambda: True)
+    await anext(stream)
+    waiting = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0)
+    for number in range(50):
+        ring.call_changed(a_call(f"x{number}", agent="desk-2"))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    assert ring.lag_events == 0
+
+    ring.call_changed(a_call("mine", agent="desk-1"))
+    events = events_of((await waiting).decode())
+    await stream.aclose()
+
+    # A ring of eight has turned over many times; still nothing is missing and no snapshot is needed.
+    assert [(kind, data.get("id", data.get("call"))) for _, kind, data in events] == [
+        ("call", "mine"),
+        ("shield", "mine"),
+    ]
+
+
+async def test_what_becomes_of_a_payment_is_for_supervisors() -> None:
+    ring = a_ring()
+    news = PaymentNews(id="o-abc", kind=OperationKind.REFUND, state=OperationState.UNKNOWN, amount_minor=5)
+    ring.payment_changed(news)
+    told = []
+    for role in (Role.SUPERVISOR, Role.AGENT):
+        stream = ring.stream("life1-0", replace(ANYBODY, roles=frozenset({role})), lambda: True)
+        await anext(stream)
+        told.append(events_of((await anext(stream)).decode()))
+        await stream.aclose()
+
+    assert told[0][0][1:] == (
+        "payment",
+        {"v": 1, "call": None, "gateway": "unknown", "operation": news.model_dump(mode="json")},
+    )
+    assert [kind for _, kind, _ in told[1]] == ["heartbeat"]
+
+
+async def test_a_ticket_opens_one_stream_once() -> None:
+    house = ApiHouse(a_call())
+    async with house.machine() as machine, house.client() as stranger:
+        issued = await machine.post("/v1/events/tickets", json={}, headers={"idempotency-key": "ticket-1"})
+        query = f"/v1/events?ticket={issued.json()['ticket']}"
+        house.ring._heartbeat_s = 30
+        asking = asyncio.ensure_future(stranger.get(query))
+        while not house.ring.readers:
+            await asyncio.sleep(0)
+        house.ring.end_streams()
+        first, again = await asking, await stranger.get(query)
+        refused = await stranger.post("/v1/events/tickets", json={}, headers={"idempotency-key": "ticket-2"})
+        late = await machine.post("/v1/events/tickets", json={}, headers={"idempotency-key": "ticket-3"})
+        house.clock.seconds += TICKET_LIFETIME_S
+        old = await stranger.get(f"/v1/events?ticket={late.json()['ticket']}")
+        elsewhere = await stranger.get(f"/v1/calls?ticket={late.json()['ticket']}")
+
+    assert issued.status_code == 201
+    assert [kind for _, kind, _ in events_of(first.text)] == ["resync"]
+    assert (again.status_code, old.status_code) == (401, 401)
+    assert again.json()["type"].endswith(":ticket-spent")
+    assert (refused.status_code, elsewhere.status_code) == (401, 401)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from api_desk import ApiHouse, HandClock, a_call
+from api_desk import ApiHouse, a_call
 
 from dtmf_shield.api.identity.one_time_login import (
-    COOKIE,
-    SESSION_LIFETIME_S,
     TICKET_LIFETIME_S,
     TICKETS_MAX,
-    OneTimeLogin,
     login_url,
     require_loopback,
 )
+from dtmf_shield.api.site import COOKIE
 from dtmf_shield.base.errors import OperatorError
-
-SECRET = b"0123456789abcdef"
 
 
 @pytest.fixture
@@ -25,7 +21,7 @@ def anyio_backend() -> str:
 
 
 def test_a_ticket_is_good_once() -> None:
-    login = OneTimeLogin(HandClock())
+    login = ApiHouse().login
     ticket = login.issue()
 
     assert login.redeem(ticket) is not None
@@ -34,53 +30,31 @@ def test_a_ticket_is_good_once() -> None:
 
 
 def test_a_ticket_grows_old() -> None:
-    clock = HandClock()
-    login = OneTimeLogin(clock)
-    ticket = login.issue()
+    house = ApiHouse()
+    ticket = house.login.issue()
 
-    clock.seconds += TICKET_LIFETIME_S
+    house.clock.seconds += TICKET_LIFETIME_S
 
-    assert login.redeem(ticket) is None
+    assert house.login.redeem(ticket) is None
 
 
 def test_unspent_tickets_are_bounded_and_the_oldest_goes_first() -> None:
-    login = OneTimeLogin(HandClock())
-    tickets = [login.issue() for _ in range(TICKETS_MAX + 1)]
+    house = ApiHouse()
+    tickets = []
+    for _ in range(TICKETS_MAX + 1):
+        tickets.append(house.login.issue())
+        house.clock.seconds += 1
 
-    assert login.redeem(tickets[0]) is None
-    assert all(login.redeem(ticket) for ticket in tickets[1:])
-
-
-def test_a_session_ends_and_survives_a_restart_with_the_same_secret() -> None:
-    clock = HandClock()
-    login = OneTimeLogin(clock, SECRET)
-    cookie = login.redeem(login.issue())
-    assert cookie is not None
-
-    restarted, stranger = OneTimeLogin(clock, SECRET), OneTimeLogin(clock, b"another secret 0")
-
-    assert restarted.session(cookie) is not None
-    assert stranger.session(cookie) is None
-    clock.seconds += SESSION_LIFETIME_S
-    assert restarted.session(cookie) is None
+    assert house.login.redeem(tickets[0]) is None
+    assert all(house.login.redeem(ticket) for ticket in tickets[1:])
 
 
-@pytest.mark.parametrize("cookie", ["", ".", "..", "a.b.c", "a.99999999999.x", "é.1.2", "x" * 300])
-def test_a_forged_cookie_opens_nothing(cookie: str) -> None:
-    assert OneTimeLogin(HandClock(), SECRET).session(cookie) is None
+def test_a_link_that_sets_a_password_opens_no_session_and_is_not_used_up_by_trying() -> None:
+    house = ApiHouse()
+    secret = house.identity.users.make("ada", ["agent"], None)
 
-
-def test_a_longer_life_cannot_be_written_into_a_cookie() -> None:
-    login = OneTimeLogin(HandClock(), SECRET)
-    name, ends, signature = (login.redeem(login.issue()) or "").split(".")
-
-    assert login.session(f"{name}.{ends}.{signature}") is not None
-    assert login.session(f"{name}.{int(ends) + 1}.{signature}") is None
-
-
-def test_a_short_secret_is_refused() -> None:
-    with pytest.raises(OperatorError, match="16 are the least"):
-        OneTimeLogin(HandClock(), b"short")
+    assert house.login.redeem(secret) is None
+    assert house.identity.users.link_for(secret) is not None
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1"])
@@ -94,8 +68,8 @@ def test_any_other_address_is_refused_with_the_way_out(host: str) -> None:
         require_loopback(host)
 
 
-def test_the_link_to_print_knows_ipv6() -> None:
-    assert login_url("::1", 8080, "t") == "http://[::1]:8080/login?ticket=t"
+def test_the_link_to_print_is_at_the_origin() -> None:
+    assert login_url("http://[::1]:8080", "t") == "http://[::1]:8080/login?ticket=t"
 
 
 @pytest.mark.anyio
@@ -124,7 +98,7 @@ async def test_a_spent_link_shows_how_to_sign_in_but_lets_the_signed_in_pass() -
         assert (await first.get("/login", params={"ticket": ticket})).status_code == 303
         refused = await second.get("/login", params={"ticket": ticket})
         assert refused.status_code == 401
-        assert "one-time link" in refused.text
+        assert "One-time link" in refused.text
         assert COOKIE not in second.cookies
 
 

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import asyncio
 
-import httpx
 import pytest
 
 from dtmf_shield.api import play
-from dtmf_shield.api.app import create_app
-from dtmf_shield.api.identity.one_time_login import COOKIE, OneTimeLogin
 from dtmf_shield.api.play import PlayPhones
-from dtmf_shield.base.system_clock import SystemClock
-from tests.unit.api.api_desk import BASE_URL, MemoryDesk
+from tests.unit.api.api_desk import ApiHouse
 
 PHONES = PlayPhones("http://127.0.0.1:39999", "secret-of-the-phones")
 PATHS = ("/ui/play/", "/ui/play/phones.json")
 
 
 def asked(path, *, demo, signed_in=True):
-    login = OneTimeLogin(SystemClock())
-    app = create_app(MemoryDesk(), login, play=PHONES if demo else None)
-    session = login.redeem(login.issue()) if signed_in else ""
+    house = ApiHouse(play=PHONES if demo else None)
 
     async def ask():
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:
-            return await client.get(path, headers={"Cookie": f"{COOKIE}={session}"})
+        async with house.browser() if signed_in else house.client() as client:
+            return await client.get(path)
 
     return asyncio.run(ask())
 

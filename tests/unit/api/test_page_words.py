@@ -17,8 +17,25 @@ from dtmf_shield.model.stream import ShieldMode
 
 LANGUAGES = ("en", "de", "fr", "es")
 THE_SAME = {
-    "de": {"page.agent", "kind.iban", "result.test", "history.refused", "alert.field", "result.stored"},
-    "fr": {"menu", "menu.pages", "page.agent", "kind.iban", "result.test"},
+    "de": {
+        "page.agent",
+        "kind.iban",
+        "result.test",
+        "history.refused",
+        "alert.field",
+        "result.stored",
+        "supervisor.column.agent",
+        "supervisor.filter.agent",
+    },
+    "fr": {
+        "menu",
+        "menu.pages",
+        "page.agent",
+        "kind.iban",
+        "result.test",
+        "supervisor.column.agent",
+        "supervisor.filter.agent",
+    },
     "es": {"kind.iban", "result.test", "history.refused", "alert.field", "result.stored"},
 }
 """Words that a language writes as English does."""

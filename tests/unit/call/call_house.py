@@ -38,7 +38,7 @@ class FakeMedia:
         self.free, self.log, self.streams, self.shields = list(range(rows)), [], {}, {}
         self.strictness = {}
         self.speaks = False  # as a media process that is away
-        self.said, self.stopped = [], []
+        self.said, self.stopped, self.rung = [], [], []
 
     def media_address(self, *, v6):
         return None if v6 else "192.0.2.9"
@@ -73,6 +73,11 @@ class FakeMedia:
         if self.speaks:
             self.said.append((role.value, play_id, pieces, language, loop, barge_in))
         return self.speaks
+
+    def ring(self, call_id, row, play_id, language):
+        self.log.append(("ring", language))
+        self.rung.append(play_id)
+        return True
 
     def stop_prompt(self, call_id, row, role, play_id):
         self.stopped.append((role.value, play_id))

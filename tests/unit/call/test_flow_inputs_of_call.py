@@ -230,6 +230,16 @@ def test_reference_and_amount_are_short_for_the_flows_own_names():
 
     assert house.inputs(call_id) == {"amount": "10.50", "currency": "GBP", "order": "ORDER-1"}
     assert house.core.snapshot(call_id).capture.amount == Money(1050, "GBP")
+    assert house.core.snapshot(call_id).capture.reference == "ORDER-1"
+
+
+def test_the_page_is_shown_a_reference_that_came_under_the_flows_own_name():
+    house = House(charged())
+    call_id = house.talk()
+
+    house.start(call_id, given={"amount": "10.5", "currency": "GBP", "order": "ORDER-2"})
+
+    assert house.core.snapshot(call_id).capture.reference == "ORDER-2"
 
 
 def test_the_flows_own_names_do_the_same():

@@ -5,7 +5,9 @@ import pytest
 
 from dtmf_shield.call.errors import CaptureOver
 from dtmf_shield.flow.engine.commands import CallHook
-from dtmf_shield.model.capture import CaptureResult, CaptureState
+from dtmf_shield.flow.engine.events import HookAnswered, HookOutcome
+from dtmf_shield.model.capture import CaptureResult, CaptureState, KeyedValue
+from dtmf_shield.model.messages import SubmitCapture
 from dtmf_shield.model.payment import NO_MONEY
 from dtmf_shield.model.stream import ShieldMode
 from tests.unit.call.flow_house import FlowHouse, flow
@@ -160,6 +162,47 @@ def test_a_capture_that_cde_knows_no_more_is_over():
     assert (house.result, house.step) == (CaptureResult.INTERRUPTED, "")
 
 
+def pause(house):
+    house.core.pause_capture(house.now_s, house.capture_id)
+    return house
+
+
+def test_a_pause_in_a_receipt_outlives_control_and_nothing_is_said_into_it():
+    house = FlowHouse().begin()
+    house.hold_card()
+    house.choose(0)
+    house.outcome()
+    crashed(pause(house))
+
+    house.core.media_joined(house.now_s)
+    assert house.said() == []
+
+    house.core.resume_capture(house.now_s, house.capture_id)
+    assert len(house.said()) == 1
+
+
+def test_a_pause_between_two_questions_outlives_control():
+    house = pause(FlowHouse().begin())
+    house.hold("pan", field="pan", brand="visa", last4="4242")
+    crashed(house)
+
+    house.hold("pan")
+    assert (house.asked(), house.said()) == ([], [])
+
+    house.core.resume_capture(house.now_s, house.capture_id)
+    assert house.asked() == ["ResumeCapture", "collect expiry", "saying"]
+
+
+def test_a_pause_that_was_over_is_over():
+    house = pause(FlowHouse().begin())
+    house.core.resume_capture(house.now_s, house.capture_id)
+    crashed(house)
+
+    house.hold()
+
+    assert house.asked() == ["collect pan", "saying"]
+
+
 LOOK_UP = """
 inputs: {reference: {type: text}}
 fields: {account: {type: digits, length: {min: 4, max: 6}, sensitive: false}}
@@ -183,6 +226,98 @@ def test_a_look_up_is_asked_for_again():
     assert [request for _, _, request in house.hooks.asked] == [
         CallHook("crm", (("reference", "A-1"),), 5_000)
     ] * 2
+
+
+CHOSEN = """
+inputs: {reference: {type: text}}
+fields:
+  pan: {type: card_number}
+  expiry: {type: expiry}
+  account: {type: digits, length: {min: 4, max: 6}, sensitive: false}
+  pin: {type: digits, length: 4}
+prompts:
+  how_much: {en-GB: {say: "You owe {found.balance|money}. 1: all of it. 2: the least."}}
+start: look
+steps:
+  look:
+    {do: http, request: {hook: crm, send: [inputs.reference]}, save: found, next: {ok: account, error: back}}
+  account: {do: collect, field: account, next: {ok: pin, failed: back, agent_cancel: back}}
+  pin: {do: collect, field: pin, next: {ok: how_much, failed: back, agent_cancel: back}}
+  how_much:
+    do: menu
+    prompts: [{play: how_much}]
+    keys: {"1": card, "2": card}
+    set: {"1": {due: found.balance}, "2": {due: found.least}}
+    type_ahead: drop
+    next: {failed: back, agent_cancel: back}
+  card: {do: collect, field: pan, next: {ok: expiry, failed: back, agent_cancel: back}}
+  expiry: {do: collect, field: expiry, next: {ok: pay, failed: back, agent_cancel: back}}
+  pay:
+    do: charge
+    amount: vars.due
+    currency: GBP
+    reference: vars.account
+    next: {approved: paid, declined: back, gateway_down: back, unknown: nobody_knows}
+  paid: {do: exit, result: paid}
+  nobody_knows: {do: exit, result: unknown, alert: reconcile}
+  back: {do: exit, result: failed}
+"""
+FOUND = (("balance", "42.50"), ("least", "5.00"), ("street", "Elm Road"))
+
+
+def looked_up(text=CHOSEN):
+    """Behind the look-up, both fields accepted, the menu open."""
+    house = FlowHouse(flow(text)).start(amount=NO_MONEY)
+    house.confirm_shield(house.call_id, ShieldMode.CAPTURE)
+    [(call_id, mark, _)] = house.hooks.asked
+    house.core.hook_answered(house.now_s, call_id, mark, HookAnswered(HookOutcome.OK, FOUND))
+    house.arm()
+    house.hold("account", field="account", values=(KeyedValue("account", "13572"),))
+    house.hold("account", "pin", field="pin", values=(KeyedValue("account", "13572"),))
+    return house
+
+
+def test_answers_of_a_look_up_are_still_known():
+    house = crashed(looked_up())
+
+    house.progress(CaptureState.HELD, "account", "pin", values=(KeyedValue("account", "13572"),))
+
+    assert house.said() == ["You owe 42.50 1: all of it. 2: the least."]
+
+
+def test_what_a_menu_has_set_is_still_known():
+    house = looked_up()
+    house.choose(1)
+    crashed(house)
+
+    house.progress(CaptureState.HELD, "account", "pin", values=(KeyedValue("account", "13572"),))
+    house.hold("account", "pin", "pan", field="pan", brand="visa", last4="4242")
+    house.hold("account", "pin", "pan", "expiry", field="expiry", brand="visa")
+
+    [order] = [message for message in house.capture.sent if isinstance(message, SubmitCapture)]
+    assert (order.amount_minor, order.currency) == (500, "GBP")
+
+
+def test_a_variable_that_a_menu_has_set_over_a_keyed_field_of_its_name_stays_as_set():
+    house = looked_up(CHOSEN.replace("due: found", "account: found").replace("vars.due", "vars.account"))
+    house.choose(1)
+    crashed(house)
+
+    house.progress(CaptureState.HELD, "account", "pin", values=(KeyedValue("account", "13572"),))
+    house.hold("account", "pin", "pan", field="pan", brand="visa", last4="4242")
+    house.hold("account", "pin", "pan", "expiry", field="expiry", brand="visa")
+
+    [order] = [message for message in house.capture.sent if isinstance(message, SubmitCapture)]
+    assert order.amount_minor == 500
+
+
+def test_a_record_keeps_of_values_what_the_flow_refers_to_and_nothing_of_a_field():
+    house = looked_up()
+    house.choose(1)
+    [record] = house.store.records.values()
+
+    assert record.flow.values == (("found.balance", "42.50"), ("found.least", "5.00"), ("vars.due", "5.00"))
+    assert b"13572" not in msgspec.msgpack.encode(record)
 
 
 @pytest.mark.parametrize("place", [in_collect, in_menu, paying, after_the_outcome])

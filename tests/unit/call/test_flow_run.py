@@ -7,7 +7,7 @@ from dtmf_shield.call.events import FlowAlerted
 from dtmf_shield.flow.engine.events import HookAnswered, HookOutcome
 from dtmf_shield.model.capture import CaptureResult, CaptureState, ChoiceFault, ControlKey, Hint, RejectReason
 from dtmf_shield.model.ids import LegRole
-from dtmf_shield.model.messages import ChoiceMade, KeysHinted, LineHinted, PromptEnd
+from dtmf_shield.model.messages import ChoiceMade, CollectField, KeysHinted, LineHinted, PromptEnd
 from dtmf_shield.model.payment import NO_MONEY
 from dtmf_shield.model.stream import ShieldMode
 from tests.unit.call.flow_house import FlowHouse, flow
@@ -221,6 +221,51 @@ def test_a_pause_stops_the_prompt_and_the_end_of_it_says_it_again():
     assert len(set(house.said())) == 1 < len(house.said())
 
 
+def paying_in_a_pause():
+    """The caller's last key and the agent's pause cross: the payment waits for its end."""
+    house = at_confirm()
+    house.core.pause_capture(house.now_s, house.capture_id)
+    house.choose(0)
+    assert house.step == "pay"
+    return house
+
+
+def test_a_payment_that_waits_for_the_end_of_a_pause_is_sent_then():
+    house = paying_in_a_pause()
+
+    house.core.resume_capture(house.now_s, house.capture_id)
+
+    assert "submit charge" in house.asked()
+
+
+def test_a_payment_that_waits_for_the_end_of_a_pause_can_be_cancelled():
+    house = paying_in_a_pause()
+
+    house.core.cancel_capture(house.now_s, house.capture_id)
+
+    assert (house.step, house.result, house.asked()[-1]) == ("", CaptureResult.CANCELLED, "cancel cancelled")
+    assert "submit charge" not in house.asked()
+    with pytest.raises(CaptureOver):
+        house.core.resume_capture(house.now_s, house.capture_id)
+
+
+@pytest.mark.parametrize("result", [CaptureResult.TIMED_OUT, CaptureResult.INTERRUPTED])
+def test_a_payment_that_never_left_a_pause_is_not_called_unknown(result):
+    house = paying_in_a_pause()
+
+    house.outcome(result)
+
+    assert (house.step, house.result) == ("", result)
+
+
+def test_a_payment_that_was_sent_cannot_be_cancelled():
+    house = at_confirm()
+    house.choose(0)
+
+    with pytest.raises(CaptureSending):
+        house.core.cancel_capture(house.now_s, house.capture_id)
+
+
 def test_a_pause_while_the_receipt_is_said_needs_no_cde():
     house = at_confirm()
     house.choose(0)
@@ -297,6 +342,16 @@ def test_hints_of_cde_and_of_media_are_shown_and_those_of_the_agents_line_are_no
     house.tell(KeysHinted(house.capture_id, Hint.SLOW_KEYS))
 
     assert house.shown.hint is Hint.SLOW_KEYS
+
+
+def test_a_slow_caller_is_given_time_and_asked_for_nothing():
+    house = FlowHouse().begin()
+
+    house.tell(KeysHinted(house.capture_id, Hint.SLOW_KEYS))
+
+    first, slower = [message for message in house.capture.sent if isinstance(message, CollectField)]
+    assert (first.patience_only, slower.patience_only) == (False, True)
+    assert slower.patience.first_digit_timeout_ms > first.patience.first_digit_timeout_ms
 
 
 def test_a_caller_who_hangs_up_ends_prompt_and_capture():

@@ -67,6 +67,11 @@ class Line:
         self.capture.collect(field, self.now_s, patience, attempt)
         return self
 
+    def calm(self, field: str, patience: Patience, attempt: int = 1) -> Line:
+        """Only wait more patiently."""
+        self.capture.wait_on(field, patience, attempt, self.now_s)
+        return self
+
     def menu(self, patience: Patience = PATIENCE, keys: tuple[str, ...] = OPTIONS) -> Line:
         self.capture.ask_choice(keys, patience, self.now_s)
         return self
@@ -82,10 +87,19 @@ class Line:
     def key(self, keys: str, gap_s: float = 0.2) -> Line:
         for key in keys:
             self.now_s += gap_s
+            self.write(key).read()
+        return self
+
+    def write(self, keys: str) -> Line:
+        """Write keys as media does, without a word to cde."""
+        for key in keys:
             self.slot[slots.RING_AT + self.head] = ord(key)
             self.head = (self.head + 1) % slots.RING_KEYS
             self.slot[slots.HEAD_AT] = self.head
-            self.capture.take_media_keys(self.head, False, self.now_s)
+        return self
+
+    def read(self, heard_s: float | None = None) -> Line:
+        self.capture.take_media_keys(self.head, False, self.now_s, heard_s)
         return self
 
     def wait(self, seconds: float) -> Line:

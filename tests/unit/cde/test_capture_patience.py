@@ -15,6 +15,7 @@ from dtmf_shield.model.capture import (
     CaptureResult,
     CaptureSpec,
     CaptureState,
+    ChoiceFault,
     ControlKey,
     FieldKind,
     FieldSpec,
@@ -23,7 +24,7 @@ from dtmf_shield.model.capture import (
     RejectReason,
 )
 from dtmf_shield.model.ids import CaptureId
-from dtmf_shield.model.messages import ControlKeyed, FieldGivenUp, KeysHinted
+from dtmf_shield.model.messages import ChoiceRefused, ControlKeyed, FieldGivenUp, KeysHinted
 from tests.unit.cde.capture_line import (
     CODE,
     EXPIRY,
@@ -174,7 +175,7 @@ def test_progress_of_a_field_given_up_shows_no_field() -> None:
 
 
 def test_open_empty_field_asked_again_with_other_patience_only_waits_longer() -> None:
-    line = Line().armed().collect(PAN, PATIENCE).wait(15).collect(PAN, SLOW)
+    line = Line().armed().collect(PAN, PATIENCE).wait(15).calm(PAN, SLOW)
     assert line.wait(39.9).reason is None
     assert line.wait(0.1).reason is RejectReason.TIMEOUT
 
@@ -182,7 +183,7 @@ def test_open_empty_field_asked_again_with_other_patience_only_waits_longer() ->
 def test_key_that_came_before_the_other_patience_is_not_lost() -> None:
     line = Line().armed().collect(PAN, PATIENCE).wait(20)
     assert line.capture.progress().attempt == 2
-    line.key("42").collect(PAN, SLOW, attempt=2)
+    line.key("42").calm(PAN, SLOW, attempt=2)
 
     assert (line.state, line.number()) == (CaptureState.KEYING, b"42")
     assert line.wait(39.9).number() == b"42"
@@ -191,7 +192,7 @@ def test_key_that_came_before_the_other_patience_is_not_lost() -> None:
 
 @pytest.mark.parametrize("attempt", [1, 2])
 def test_half_keyed_field_asked_again_with_other_patience_keeps_its_keys(attempt: int) -> None:
-    line = Line().armed().collect(PAN, PATIENCE).key("42").collect(PAN, SLOW, attempt)
+    line = Line().armed().collect(PAN, PATIENCE).key("42").calm(PAN, SLOW, attempt)
 
     assert (line.state, line.number()) == (CaptureState.KEYING, b"42")
     line.wait(6.5).key("4242")
@@ -202,29 +203,63 @@ def test_half_keyed_field_asked_again_with_other_patience_keeps_its_keys(attempt
 
 def test_other_patience_that_crossed_a_refusal_gives_no_attempt_back() -> None:
     line = Line().armed().collect(PAN, PATIENCE).key("5555555555554445").key("5")
-    line.collect(PAN, SLOW, attempt=1)
+    line.calm(PAN, SLOW, attempt=1)
     assert (line.number(), line.capture.progress().attempt) == (b"5", 2)
 
-    line.collect(PAN, SLOW, attempt=2)
+    line.calm(PAN, SLOW, attempt=2)
     assert (line.number(), line.capture.progress().attempt) == (b"5", 2)
 
 
 def test_entry_that_was_quicker_than_the_other_patience_stays_accepted() -> None:
-    line = Line().armed().collect(EXPIRY, PATIENCE).wait(20).key("1230").collect(EXPIRY, SLOW, attempt=2)
+    line = Line().armed().collect(EXPIRY, PATIENCE).wait(20).key("1230").calm(EXPIRY, SLOW, attempt=2)
     assert (line.state, line.capture.progress().accepted) == (CaptureState.HELD, (EXPIRY,))
+
+
+def test_entry_accepted_in_the_instant_of_the_hint_stays_accepted() -> None:
+    line = Line().armed().collect(PAN, PATIENCE).key(MASTERCARD).calm(PAN, SLOW)
+    assert (line.state, line.number()) == (CaptureState.HELD, MASTERCARD.encode())
+
+
+@pytest.mark.parametrize("keys", ["", "42"])
+def test_field_that_is_paused_keeps_its_keys_and_its_pause(keys: str) -> None:
+    line = Line().armed().collect(PAN, PATIENCE).key(keys)
+    line.capture.pause(line.now_s)
+    line.calm(PAN, SLOW)
+    assert (line.state, line.number()) == (CaptureState.PAUSED, keys.encode())
+
+    line.capture.resume(line.now_s)
+    assert line.key("4").wait(39.9).reason is None
+    assert line.wait(0.2).reason is RejectReason.TIMEOUT
+
+
+def test_field_that_is_paused_and_empty_is_waited_for_more_patiently_after_the_pause() -> None:
+    line = Line().armed().collect(PAN, PATIENCE)
+    line.capture.pause(line.now_s)
+    line.calm(PAN, SLOW).wait(60).capture.resume(line.now_s)
+    assert line.wait(39.9).reason is None
+    assert line.wait(0.2).reason is RejectReason.TIMEOUT
+
+
+def test_other_patience_that_crossed_another_question_changes_nothing() -> None:
+    menu = Line().armed().collect(CODE, PATIENCE).key("123").menu().calm(CODE, SLOW)
+    assert menu.wait(20).told() == [ChoiceRefused(ID, ChoiceFault.TIMEOUT)]
+
+    other = Line().armed().collect(EXPIRY, PATIENCE).key("1230").collect(PAN, PATIENCE).calm(EXPIRY, SLOW)
+    assert other.wait(20).reason is RejectReason.TIMEOUT
+    assert other.capture.progress().accepted == (EXPIRY,)
 
 
 @pytest.mark.parametrize("keys", ["", "42"])
 def test_total_time_runs_on_through_other_patience_of_the_first_attempt(keys: str) -> None:
     line = Line().armed().collect(PAN, replace(PATIENCE, total_timeout_ms=30_000)).wait(15).key(keys)
-    line.collect(PAN, replace(SLOW, total_timeout_ms=30_000))
+    line.calm(PAN, replace(SLOW, total_timeout_ms=30_000))
     left_s = 15 - 0.2 * len(keys)
     assert line.wait(left_s - 0.1).told() == []
     assert line.wait(0.2).told() == [given_up(PAN, RejectReason.TIMEOUT)]
 
 
 def test_total_time_runs_on_through_other_patience_and_begins_anew_with_another_visit() -> None:
-    line = Line().armed().collect(PAN, PATIENCE).wait(20).collect(PAN, SLOW, attempt=2).wait(39.9)
+    line = Line().armed().collect(PAN, PATIENCE).wait(20).calm(PAN, SLOW, attempt=2).wait(39.9)
     assert line.capture.progress().attempt == 2
     assert line.wait(60.2).told() == [given_up(PAN, RejectReason.TIMEOUT)]
 
@@ -488,6 +523,24 @@ def test_bounce_of_a_refused_entry_does_not_begin_the_next_though_its_code_is_wi
     line.key("5", gap_s=0.05)
     assert (line.state, line.number()) == (CaptureState.WAITING, b"")
     assert line.key("5", gap_s=0.3).number() == b"5"
+
+
+def test_equal_keys_that_are_read_late_are_judged_by_when_media_had_them() -> None:
+    line = Line().armed().collect(PAN, debounced())
+    line.now_s += 1.0
+    for ago_s in (0.6, 0.35):
+        line.write("1").read(line.now_s - ago_s)
+    assert line.number() == b"11"
+
+    for ago_s in (0.1, 0.05):
+        line.write("2").read(line.now_s - ago_s)
+    assert line.number() == b"112"
+
+
+def test_equal_keys_of_one_message_have_no_times_and_all_count() -> None:
+    line = Line().armed().collect(PAN, debounced()).write("1122").read()
+    assert line.number() == b"1122"
+    assert line.key("2", gap_s=0.05).number() == b"1122"
 
 
 # --- hints ------------------------------------------------------------------------------------------------

@@ -252,6 +252,24 @@ def test_counts_are_batched_and_edges_are_not() -> None:
     assert room.progress()[-1].accepted == ("pan",)
 
 
+def test_refusal_and_the_keys_behind_it_in_one_message_are_both_told() -> None:
+    room = Room()
+    arm = room.armed()
+    base, keys = arm.slot * slots.SLOT_BYTES, "5555555555554445" + "55"
+    for at, key in enumerate(keys):
+        room.region.view[base + slots.RING_AT + at] = ord(key)
+    room.control.clear()
+
+    room.captures.media_message(KeysWritten(arm.slot, arm.generation, len(keys)), 1.0)
+    room.captures.handle_timer(1.0 + PROGRESS_INTERVAL_S)
+
+    told = [message for message in room.control if isinstance(message, CaptureProgress)]
+    assert [(each.attempt, each.reason, each.count) for each in told] == [
+        (2, RejectReason.LUHN, 0),
+        (2, None, 2),
+    ]
+
+
 def test_submitted_card_is_sealed_sent_and_settled() -> None:
     room = Room()
     arm = room.armed()

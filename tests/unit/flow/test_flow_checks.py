@@ -25,6 +25,8 @@ def menus(count, last):
     return "".join(lines)
 
 
+ANSWERS = [" ".join(f"{{lookup.a{number}}}" for number in numbers) for numbers in (range(40), range(40, 65))]
+
 MISTAKES = [
     ("unknown-step", PAY, "ok: expiry,", "ok: nope,"),
     ("unknown-step", PAY, "then: hand_back}", "then: nope}"),
@@ -78,6 +80,10 @@ MISTAKES = [
     ("sensitive-reference", BILL, "send: [fields.account]", "send: [fields.pan]"),
     ("sensitive-reference", BILL, "send: [fields.account]", "send: [pan.last4]"),
     ("duration", PAY, "max_duration: {time: 15m, then: hand_back}", ""),
+    ("values", BILL, "prompts:\n",
+     "prompts:\n" f'  all: {{en-GB: {{say: "{ANSWERS[0]}"}}, fr-FR: {{say: "{ANSWERS[1]}"}}}}\n'),
+    ("sent-twice", BILL, "send: [fields.account]", "send: [fields.account, vars.account]"),
+    ("sent-twice", BILL, "send: [fields.account]", "send: [vars.amount, fields.amount]"),
     ("unused", PAY, "prompts:\n", "prompts:\n  never: {en-GB: {say: Never.}}\n"),
 ]  # fmt: skip
 WARNINGS = {"unconfirmed", "duration", "unused"}

@@ -43,6 +43,7 @@ TEXT_FIELDS = {
     "parent_id": "random identifier",
     "flow": "name of a flow",
     "flow_files": "names of flows and of their versions",
+    "gateways": "configuration",
     "caller": "keyed hash",
     "agent": "name in the configuration, or the key to an agent, as the flow file has it",
     "currency": "ISO 4217",
@@ -70,7 +71,6 @@ TEXT_FIELDS = {
 }
 BYTES_FIELDS = {
     "config_json": "configuration",
-    "session_key": "random secret",
     "caller_key": "random secret",
 }
 

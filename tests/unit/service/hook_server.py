@@ -14,7 +14,7 @@ class Script:
         self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.status, self.content_type, self.headers, self.delay_s = status, content_type, headers, delay_s
         self.raw = b""
-        self.asked, self.heads, self.paths = [], [], []
+        self.asked, self.heads, self.paths, self.bodies = [], [], [], []
         self.release = threading.Event()
 
 
@@ -22,7 +22,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         script = self.server.script
         length = int(self.headers["Content-Length"])
-        script.asked.append(json.loads(self.rfile.read(length)))
+        script.bodies.append(self.rfile.read(length))
+        script.asked.append(json.loads(script.bodies[-1]))
         script.heads.append(dict(self.headers))
         script.paths.append(self.path)
         script.release.wait(script.delay_s)

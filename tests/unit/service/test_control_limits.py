@@ -123,6 +123,7 @@ def test_calls_taken_up_again_are_recorded_again_where_media_died_too(monkeypatc
     core.calls["ringing"] = replace(core.calls["ringing"], phase=CallPhase.RINGING)
     core.media_joined = lambda _now_s: None
     process = ControlProcess.__new__(ControlProcess)
+    process._resources = Mock()
     process._clock, process._core, process._media_channel = HandClock(), core, None
     process._state = Path("state")
     process._rows = process._desk = process._shell = Mock()
@@ -142,7 +143,7 @@ def test_calls_taken_up_again_are_recorded_again_where_media_died_too(monkeypatc
 
 def test_payments_and_stops_against_card_testing_are_audited(tmp_path):
     process = ControlProcess.__new__(ControlProcess)
-    process._clock, process._shell = HandClock(), Mock()
+    process._clock, process._shell, process._resources = HandClock(), Mock(), Mock()
     process._audit = AuditTrail(tmp_path, AuditSection(), HandClock())
     payment = PaymentChanged(
         operation_id=OperationId("op-1"),
@@ -181,7 +182,7 @@ def test_payments_and_stops_against_card_testing_are_audited(tmp_path):
 
 def test_a_recording_that_the_disk_refused_is_told_apart_from_one_that_is_kept(tmp_path):
     process = ControlProcess.__new__(ControlProcess)
-    process._clock, process._shell = HandClock(), Mock()
+    process._clock, process._shell, process._resources = HandClock(), Mock(), Mock()
     process._audit = AuditTrail(tmp_path, AuditSection(), HandClock())
 
     for path in ("recordings/call.wav", ""):

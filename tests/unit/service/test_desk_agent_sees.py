@@ -195,3 +195,41 @@ def test_nothing_is_remembered_of_captures_that_are_forgotten(monkeypatch):
 
     assert len(desk._sees) == len(desk._captures) == 3
     assert set(desk._sees) == set(desk._captures)
+
+
+def test_a_flow_says_whether_the_agent_may_take_its_payment():
+    flows = [load_flow((FLOWS / f"{name}.yaml").read_text("utf-8"), file=name) for name in
+             ("card-payment-agent", "card-tokenize-agent")]  # fmt: skip
+
+    views = Desk(Core(), {flow.id: flow for flow in flows}, HandClock(), lambda: None).flows()
+
+    assert {view.id: view.agent_pays for view in views} == {
+        "card-payment-agent": True, "card-tokenize-agent": False,
+    }  # fmt: skip
+
+
+def test_a_label_is_the_flows_own_only_where_the_file_has_one():
+    text = TEXT.replace("type: security_code}", "type: security_code, label: Prüfwert}")
+    flow = load_flow(text, file="flow")
+    core, listener = Core(), Listener()
+    desk = Desk(core, {flow.id: flow}, HandClock(), lambda: None)
+    desk.subscribe(listener)
+    desk.call_changed(CALL)
+
+    fields = {one.kind.value: (one.label, one.named) for one in desk.capture(CAPTURE).fields}
+    assert fields == {
+        "card_number": ("Card number", False),
+        "expiry": ("Expiry date", False),
+        "security_code": ("Prüfwert", True),
+    }
+
+
+def test_the_page_is_told_the_reference_of_a_capture():
+    core, desk, listener = desk_of(ALL)
+    plain = core.snapshot(CALL)
+    other = replace(plain.capture, capture_id=CaptureId("cap2"), reference="88-1932")
+    core.snapshot = lambda call_id: replace(plain, capture=other)
+
+    desk.call_changed(CALL)
+
+    assert [call.capture.reference for call in listener.calls] == ["", "88-1932"]

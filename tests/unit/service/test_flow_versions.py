@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.flow.engine.compiler import fingerprint
 from dtmf_shield.service.flows import versions as flow_versions
-from dtmf_shield.service.flows.versions import FlowChanges, FlowShelf, take_over, version_of
+from dtmf_shield.service.flows.versions import FlowChanges, FlowShelf, make_room, take_over, version_of
 
 FLOWS = Path(__file__).parents[3] / "ivr_flows"
 TOKENIZE = (FLOWS / "card-tokenize-agent.yaml").read_text("utf-8")
@@ -66,17 +67,64 @@ def test_a_bad_file_is_refused_with_its_name(tmp_path: Path, files: Path, conten
     assert "b.yaml" in str(refused.value)
 
 
+def aged(tmp_path: Path, names: tuple[str, ...], at_s: int) -> tuple[str, ...]:
+    for name in names:
+        os.utime(tmp_path / "kept" / name, (at_s, at_s))
+    return names
+
+
+def kept(tmp_path: Path) -> set[str]:
+    return {path.name for path in (tmp_path / "kept").iterdir()}
+
+
+def title(tmp_path: Path, files: Path, text: str, at_s: int) -> tuple[str, ...]:
+    (files / "a.yaml").write_text(titled(TOKENIZE, text), "utf-8")
+    return aged(tmp_path, taken(tmp_path, files), at_s)
+
+
 def test_old_versions_have_an_end_and_present_ones_stay(
     tmp_path: Path, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flow_versions, "VERSIONS_KEPT_MAX", 4)
+    names: list[tuple[str, ...]] = []
     for number in range(6):
-        (files / "a.yaml").write_text(titled(TOKENIZE, f"Title {number}"), "utf-8")
-        names = taken(tmp_path, files)
+        names.append(title(tmp_path, files, f"Title {number}", at_s=number))
+        make_room(tmp_path / "kept", names[-1])
 
-    kept = {path.name for path in (tmp_path / "kept").iterdir()}
-    assert len(kept) == 4
-    assert set(names) <= kept
+    assert kept(tmp_path) == {*names[3], *names[4], *names[5]}
+
+
+def test_a_version_that_came_back_is_no_old_one(
+    tmp_path: Path, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow_versions, "VERSIONS_KEPT_MAX", 3)
+    first, second = title(tmp_path, files, "First", at_s=1), title(tmp_path, files, "Second", at_s=2)
+    (files / "a.yaml").write_text(titled(TOKENIZE, "First"), "utf-8")
+    assert taken(tmp_path, files) == first
+    third = title(tmp_path, files, "Third", at_s=3)
+
+    make_room(tmp_path / "kept", third)
+
+    assert kept(tmp_path) == {*first, *third}
+    assert second[0] not in kept(tmp_path)
+
+
+def test_nothing_leaves_before_a_reload_is_in_force_and_what_it_replaces_stays(
+    tmp_path: Path, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow_versions, "VERSIONS_KEPT_MAX", 3)
+    served, refused = title(tmp_path, files, "Served", at_s=1), title(tmp_path, files, "Refused", at_s=2)
+    present = title(tmp_path, files, "Present", at_s=3)
+    assert kept(tmp_path) == {*served, *refused, *present}
+
+    make_room(tmp_path / "kept", present, before=served)
+
+    assert kept(tmp_path) == {*served, *present}
+    assert (tmp_path / "kept" / served[0]).stat().st_mtime > 3
+
+
+def test_a_folder_that_is_gone_ends_no_reload(tmp_path: Path) -> None:
+    make_room(tmp_path / "gone", ("a.1.yaml",), before=("a.0.yaml",))
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, files: Path) -> None:

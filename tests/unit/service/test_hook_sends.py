@@ -39,14 +39,15 @@ def test_no_variable_carries_it_there_either(reference):
         load_flow(text, file="flow")
 
 
-def test_a_released_field_and_a_variable_are_sent_as_they_are():
-    flow = sending("fields.account", "vars.account")
+@pytest.mark.parametrize("reference", ["fields.account", "vars.account"])
+def test_a_released_field_and_a_variable_are_sent_as_they_are(reference):
+    flow = sending(reference)
     state, commands = begin(flow)
     for event in (PromptDone(), Chosen(0), Accepted("account", value="12345674")):
         state, commands = advance(state, event)
 
     (call,) = [command for command in commands if isinstance(command, CallHook)]
-    assert dict(call.send) == {"account": "12345674"}
+    assert call.send == (("account", "12345674"),)
 
 
 def test_a_field_that_is_sensitive_has_no_value_in_the_state_even_where_one_is_told():

@@ -11,13 +11,14 @@ from dtmf_shield.media.masker import MODE_CAPTURE, SHIELD_STATE_DTYPE, STYLES, s
 from dtmf_shield.media.recorder import RecordingFinished
 from dtmf_shield.media.session.commands import COMMAND_PLAY, COMMAND_RECORD, COMMAND_SHIELD
 from dtmf_shield.media.session.hints import HINT_NOISY_LINE, HINT_SHORT_TONES, HINT_WEAK_TONES
-from dtmf_shield.media.session.legs import EVENT_LINE_HINT, LEG_DTYPE
+from dtmf_shield.media.session.legs import EVENT_KEYS_WRITTEN, EVENT_LINE_HINT, LEG_DTYPE
 from dtmf_shield.media.session.playing import PLAY_BARGE_IN, PLAY_FIRST, PLAY_LAST
 from dtmf_shield.model.capture import Hint
 from dtmf_shield.model.ids import CallId, LegRole
 from dtmf_shield.model.messages import (
     CallClosed,
     CloseCall,
+    KeysWritten,
     LineHinted,
     OpenCall,
     PlayPrompt,
@@ -59,7 +60,9 @@ def make_calls(style="noise"):
     tables = SimpleNamespace(legs=np.zeros(4, LEG_DTYPE), shields=np.zeros(4, SHIELD_STATE_DTYPE))
     set_style(tables.shields, style)
     pool = PromptPool(np.zeros(800, np.int16), np.zeros(1_600, np.int16))
-    calls = MediaCalls(shard, tables, writer, told.append, told.append, pool)
+    calls = MediaCalls(
+        shard, tables, writer, told.append, told.append, pool, SimpleNamespace(now_s=lambda: 7.5)
+    )
     pool.add("hello", np.ones(320, np.int16), np.ones(640, np.int16))
     return shard, tables, writer, told, calls
 
@@ -202,3 +205,11 @@ def test_a_recording_that_begins_in_a_pause_begins_paused():
         calls.control_message(StartRecording(CallId(call), row, "/nowhere/a.wav"))
 
     assert numbers_of(shard, COMMAND_RECORD) == [(2, (1, 0)), (0, (0, 0))]
+
+
+def test_keys_are_told_with_the_time_when_they_were_heard():
+    _, _, _, told, calls = make_calls()
+
+    calls.shard_event(ShardEvent(EVENT_KEYS_WRITTEN, 0, 0, False, (3, 9, 1, 0)))
+
+    assert told == [KeysWritten(3, 9, 1, heard_s=7.5)]

@@ -8,7 +8,6 @@ import pytest
 
 from dtmf_shield.base.config import (
     AgentSection,
-    ApiSection,
     Config,
     GatewaySection,
     MediaSection,
@@ -16,6 +15,7 @@ from dtmf_shield.base.config import (
     SipSection,
     TrunkSection,
 )
+from dtmf_shield.base.config_api import ApiSection
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.service import start
 from dtmf_shield.service.play import demo_mode
@@ -24,7 +24,10 @@ from dtmf_shield.service.play.settings import Dialled, agents_of, dialled_of, or
 OUTSIDE = {
     "gateway.kind": {"gateway": GatewaySection.model_construct(kind="stripe")},
     "sip.listen": {"sip": SipSection(listen=["192.0.2.1:5060"])},
-    "api.listen": {"api": ApiSection.model_construct(listen="192.0.2.1:8080")},
+    "api.listen": {"api": ApiSection().model_copy(update={"listen": "192.0.2.1:8080"})},
+    "api: found a public": {
+        "api": ApiSection(public_url="https://pay.example.com", behind_proxy=["127.0.0.1/32"])
+    },
     "media.address": {"media": MediaSection(address="192.0.2.1")},
     "trunks.networks": {"trunks": [TrunkSection(name="carrier", networks=["127.0.0.1/32", "0.0.0.0/0"])]},
     "agents.address": {"agents": [AgentSection(name="agent", address="192.0.2.1:5060")]},

@@ -30,7 +30,7 @@ from dtmf_shield.service.supervisor import REJOIN_QUIET_S, Supervisor
 
 CDE = ConfigureCde(state_directory="", gateways=())
 CONTROL = ConfigureControl(
-    config_json=b"{}", state_directory="", session_key=b"", login_ticket="once", api_key="", caller_key=b""
+    config_json=b"{}", state_directory="", login_ticket="once", api_key="", caller_key=b""
 )
 
 

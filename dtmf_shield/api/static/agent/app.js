@@ -1,6 +1,7 @@
 // Puts the page together: events change the state, the state is drawn, buttons send commands.
 import "./elements.js";
 import "../shared/menu.js";
+import "../shared/presence.js";
 import { t } from "../shared/i18n.js";
 import { remember, speak, wantedLanguage } from "../shared/language.js";
 import { pagesOf, whoIsIt } from "../shared/person.js";

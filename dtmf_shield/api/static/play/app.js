@@ -5,14 +5,14 @@ import { emptyState, reduce, running } from "../agent/store.js";
 import { setWords } from "../shared/elements.js";
 import { t } from "../shared/i18n.js";
 import { remember, speak, wantedLanguage } from "../shared/language.js";
-import { whoIsIt } from "../shared/person.js";
+import { pagesOf, whoIsIt } from "../shared/person.js";
 import { openStream } from "../shared/stream.js";
 import { look, wear } from "../shared/theme.js";
 import { drawCall, drawCards, drawChoices, drawHeard, drawNext, drawParts, phaseWords } from "./draw.js";
 import { drawKeypad } from "./keypad.js";
 import { playPhones } from "./phones.js";
 
-const PAGES = [["play", "/ui/play/"], ["agent", "/ui/agent/"]];
+const HERE = ["play", "/ui/play/"];
 const at = (id) => document.getElementById(id);
 let desk = emptyState();
 let told = null;
@@ -77,7 +77,7 @@ function titles() {
 }
 
 function showMenu(person, language) {
-  at("menu").show({ person, pages: PAGES, here: "play", language, mayLeave: false });
+  at("menu").show({ person, pages: [HERE, ...pagesOf(person)], here: "play", language, mayLeave: false });
 }
 
 async function begin() {

@@ -57,7 +57,11 @@ class Caller:
 
     def collect(self, command: Collect, now_s: float) -> tuple[Event, ...]:
         """Listen for a field; keys typed ahead may complete it at once."""
-        self._machine(now_s).collect(command.field, now_s, command.patience, command.attempt)
+        machine = self._machine(now_s)
+        if command.patience_only:
+            machine.wait_on(command.field, command.patience, command.attempt, now_s)
+        else:
+            machine.collect(command.field, now_s, command.patience, command.attempt)
         accepted = tuple(name for name in self._seen.accepted if name != command.field)
         self._seen = CaptureProgress(
             capture_id=CAPTURE,

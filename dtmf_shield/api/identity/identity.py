@@ -1,0 +1,176 @@
+"""Everything that proves who somebody is, in one place: users, sessions, keys, links, and the guard of the login.
+
+It says what happened to ``note`` (the audit log) and never what was typed: no password, ticket, cookie or key, and no
+name that nobody has, for people type passwords into the wrong field.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+from dtmf_shield.api.identity.keys import Keys
+from dtmf_shield.api.identity.login_guard import LoginGuard
+from dtmf_shield.api.identity.oidc import OidcClient, Person
+from dtmf_shield.api.identity.one_time_login import OneTimeLogin
+from dtmf_shield.api.identity.passwords import PASSWORD_CHARACTERS_MAX, Passwords, require_fit
+from dtmf_shield.api.identity.principal import Principal
+from dtmf_shield.api.identity.sessions import LINK, LOCAL, OIDC, SessionLimits, Sessions
+from dtmf_shield.api.identity.users import Users
+from dtmf_shield.api.problem import ApiRefusal
+from dtmf_shield.base.clock import Clock
+from dtmf_shield.store.identity_rows import IdentityRows
+
+UNKNOWN: Final = "unknown"
+"""Stands in the audit log for a name that nobody has."""
+FAILURES_NOTED_MAX: Final = 60
+FAILURES_WINDOW_S: Final = 60.0
+"""So many failed logins are told in a window, then one row that there were more: a flood fills no audit log."""
+
+
+Note = Callable[..., None]
+"""``note(event, **facts)`` writes one row into the audit log; texts and whole numbers. Never blocks, never raises."""
+
+
+def no_note(_event: str, **_facts: str | int) -> None:
+    """Keep no audit log: for descriptions of the API and tests of other things."""
+
+
+class Identity:
+    """What the API asks; all methods belong to one event loop."""
+
+    def __init__(
+        self,
+        rows: IdentityRows,
+        clock: Clock,
+        *,
+        limits: SessionLimits | None = None,
+        api_key: str | None = None,
+        passwords: Passwords | None = None,
+        note: Note = no_note,
+        oidc: OidcClient | None = None,
+    ) -> None:
+        """``api_key``: the one of the state directory, None for none. ``oidc``: the provider, None for none."""
+        self._rows, self._clock = rows, clock
+        self.note, self.oidc = note, oidc
+        self.users = Users(rows, clock)
+        self.sessions = Sessions(rows, clock, self.users, limits or SessionLimits())
+        self.keys = Keys(rows, clock, api_key)
+        self.login = OneTimeLogin(rows, clock, self.sessions)
+        self.guard = LoginGuard()
+        self._passwords = passwords or Passwords()
+        self._failures, self._failures_until_s = 0, 0.0
+        self._seen_elsewhere = rows.changed_elsewhere()
+        self._revoked: Callable[[], None] = lambda: None
+
+    def when_revoked(self, told: Callable[[], None]) -> None:
+        """Call ``told`` after each change that may end somebody's rights: open streams ask :meth:`stands` anew."""
+        self._revoked = told
+
+    def revoked(self) -> None:
+        """Something was taken away: let open streams look again."""
+        self._revoked()
+
+    def stands(self, principal: Principal) -> bool:
+        """Whether ``principal`` may still do what it could when it asked."""
+        if self._clock.wall_s() >= principal.ends_s:
+            return False
+        return self.sessions.stands(principal) if principal.by_cookie else self.keys.stands(principal)
+
+    def take_over(self) -> None:
+        """Take over what the command line has written: people, keys, ended sessions, and its rows for the audit log."""
+        seen = self._rows.changed_elsewhere()
+        if seen == self._seen_elsewhere:
+            return
+        self._seen_elsewhere = seen
+        self._rows.hand_over_notes(self.note)
+        self.users.reload()
+        self.sessions.reload()
+        self.keys.reload()
+        self.revoked()
+
+    def redeem(self, ticket: str, address: str) -> str | None:
+        """Spend the ticket of a one-time link; return the cookie of a new session, or None."""
+        self.take_over()
+        cookie = self.login.redeem(ticket)
+        opened = self.sessions.principal(cookie or "")
+        if opened is None:
+            self._note_failed(LINK, address)
+        else:
+            self.note("login", user=opened.name, how=LINK, address=address)
+        return cookie
+
+    async def sign_in(self, name: str, password: str, address: str) -> str:
+        """Return the cookie of a new session. Raises ApiRefusal: 401, the same for every reason, or 429 and when."""
+        self.take_over()
+        now_s, account = self._clock.now_s(), name.lower()
+        wait_s = self.guard.wait_s(account, address, now_s)
+        if wait_s > 0:
+            raise ApiRefusal(
+                429,
+                "too-many-attempts",
+                "Too many wrong passwords. Try again later.",
+                retry_after_s=math.ceil(wait_s),
+            )
+        user = self.users.active(account)
+        locked = self.guard.tried(account, address, now_s)
+        right = await self._passwords.right(
+            user.password if user else "", password[: PASSWORD_CHARACTERS_MAX + 1]
+        )
+        # The time of hashing may have seen the user disabled.
+        if not right or self.users.active(account) is None:
+            told = account if self.users.find(account) is not None else UNKNOWN
+            self._note_failed(told, address, locked=int(locked))
+            raise ApiRefusal(401, "login-refused", "Name or password is wrong.")
+        self.guard.succeeded(account, address)
+        self.note("login", user=account, how=LOCAL, address=address)
+        return self.sessions.open(account, LOCAL)
+
+    def came_back(self, person: Person, address: str) -> str:
+        """Open a session for who came back from the provider; return its cookie."""
+        self.note("login", user=person.name, how=OIDC, address=address, roles="+".join(sorted(person.roles)))
+        return self.sessions.open(person.name, OIDC, person.roles, person.agents)
+
+    def oidc_failed(self, reason: str, address: str) -> None:
+        """Tell that nobody came back, and why, in words of ours."""
+        self._note_failed(OIDC, address, reason=reason)
+
+    async def set_password(self, secret: str, password: str, address: str) -> str:
+        """Set the password by a link; return the cookie of a new session. Raises ApiRefusal."""
+        self.take_over()
+        user = self.users.link_for(secret)
+        if user is None:
+            raise ApiRefusal(403, "link-spent", "This link was used, or is too old. Ask for a new one.")
+        require_fit(user.name, password)
+        hashed = await self._passwords.hashed(password)
+        user = self.users.set_password(secret, hashed)
+        if user is None:
+            raise ApiRefusal(403, "link-spent", "This link was used, or is too old. Ask for a new one.")
+        self.sessions.close_all_of(user.name)
+        self.guard.forget(user.name)
+        self.revoked()
+        self.note("password_set", user=user.name, address=address)
+        return self.sessions.open(user.name, LOCAL)
+
+    def _note_failed(self, user: str, address: str, **facts: str | int) -> None:
+        """Tell of a failed login; of a flood, so many a minute and then how many more."""
+        now_s = self._clock.now_s()
+        if now_s >= self._failures_until_s:
+            self._failures_until_s, self._failures = now_s + FAILURES_WINDOW_S, 0
+        self._failures += 1
+        if self._failures <= FAILURES_NOTED_MAX:
+            self.note("login_failed", user=user, address=address, **facts)
+        elif self._failures == FAILURES_NOTED_MAX + 1:
+            self.note("login_failures_many", counted=self._failures, window_s=int(FAILURES_WINDOW_S))
+
+    def sign_out(self, principal: Principal) -> None:
+        """End the session of ``principal``, streams included."""
+        if self.sessions.close(principal.proof) is not None:
+            self.note("logout", user=principal.name)
+            self.revoked()
+
+    def close(self) -> None:
+        """End the threads and close the file."""
+        self._passwords.close()
+        self._rows.close()

@@ -1,0 +1,60 @@
+"""How often one may ask: token buckets by principal, and by address for whoever is not signed in (429, RFC 6585).
+
+A stream that is open is never held up: only requests are counted. A right key or session is served however many wrong
+ones its address has tried, so that nobody can lock another out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+from dtmf_shield.base.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """``burst`` requests at once, then ``per_s`` a second."""
+
+    per_s: float
+    burst: int
+
+
+SESSION_RATE: Final = Rate(per_s=50, burst=200)
+"""A person's pages: a start loads some twenty files and asks some ten questions; then the stream tells."""
+KEY_RATE: Final = Rate(per_s=500, burst=1_000)
+"""A program: it may stand for hundreds of desktops."""
+STRANGER_RATE: Final = Rate(per_s=50, burst=200)
+"""An address without a session, or with a wrong key: sign-in pages, probes, and guesses."""
+BUCKETS_MAX: Final = 4_096
+"""Askers remembered; the longest unheard is forgotten first, and begins with a full bucket again."""
+
+
+class RateLimit:
+    """Buckets of one rate, by name."""
+
+    def __init__(self, rate: Rate, clock: Clock, buckets_max: int = BUCKETS_MAX) -> None:
+        self._rate, self._clock, self._buckets_max = rate, clock, buckets_max
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, name: str) -> int:
+        """Count a request of ``name``. Return 0, or in how many seconds it may ask again; that one is not counted."""
+        now_s = self._clock.now_s()
+        left, at_s = self._buckets.pop(name, (float(self._rate.burst), now_s))
+        left = min(float(self._rate.burst), left + max(now_s - at_s, 0.0) * self._rate.per_s)
+        allowed = left >= 1
+        self._buckets[name] = (left - allowed, now_s)
+        while len(self._buckets) > self._buckets_max:
+            self._buckets.popitem(last=False)
+        return 0 if allowed else math.ceil((1 - left) / self._rate.per_s)
+
+
+class Limits:
+    """The limits of one application."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.sessions = RateLimit(SESSION_RATE, clock)
+        self.keys = RateLimit(KEY_RATE, clock)
+        self.strangers = RateLimit(STRANGER_RATE, clock)

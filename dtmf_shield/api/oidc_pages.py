@@ -1,0 +1,79 @@
+"""The way to the provider and back: both are GET by nature (RFC 6749 section 3.1)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from dtmf_shield.api.access import Context, address_of
+from dtmf_shield.api.identity.cookies import set_session
+from dtmf_shield.api.identity.oidc import PENDING_LIFETIME_S, OidcRefusal
+from dtmf_shield.api.problem import ApiRefusal
+
+WAY_COOKIE: Final = "dtmf_shield_way"
+"""Binds the way back to the browser that went."""
+CALLBACK: Final = "/login/oidc/callback"
+ANSWER_CHARACTERS_MAX: Final = 2_048
+
+oidc_pages = APIRouter(include_in_schema=False)
+Given = Annotated[str, Query(max_length=ANSWER_CHARACTERS_MAX)]
+
+
+@oidc_pages.get("/login/oidc")
+async def go(request: Request, context: Context) -> Response:
+    """Send the browser to the provider."""
+    if context.identity.oidc is None:
+        raise ApiRefusal(404, "not-found", "There is no provider.")
+    origin = context.site.origin_of(request.url.scheme, request.headers.get("host", ""))
+    try:
+        url, browser = await context.identity.oidc.begin(origin + CALLBACK)
+    except OidcRefusal as refusal:
+        return _failed(request, context, refusal)
+    answer = RedirectResponse(url, status_code=303)
+    answer.set_cookie(
+        context.site.cookie(WAY_COOKIE),
+        browser,
+        max_age=int(PENDING_LIFETIME_S),
+        path="/",
+        secure=context.site.secure,
+        httponly=True,
+        samesite="lax",  # the way back comes from another site
+    )
+    return answer
+
+
+@oidc_pages.get(CALLBACK)
+async def come_back(
+    request: Request,
+    context: Context,
+    state: Given = "",
+    code: Given = "",
+    iss: Given = "",
+    error: Given = "",
+) -> Response:
+    """Take the provider's answer: open a session, or say in words why not."""
+    if context.identity.oidc is None:
+        raise ApiRefusal(404, "not-found", "There is no provider.")
+    browser = request.cookies.get(context.site.cookie(WAY_COOKIE), "")
+    try:
+        _require_code(code, error)
+        person = await context.identity.oidc.finish(state, code, iss, browser)
+    except OidcRefusal as refusal:
+        return _failed(request, context, refusal)
+    cookie = context.identity.came_back(person, address_of(request))
+    answer = RedirectResponse("/ui/", status_code=303)
+    set_session(answer, context.site, cookie)
+    answer.delete_cookie(context.site.cookie(WAY_COOKIE), path="/", secure=context.site.secure, httponly=True)
+    return answer
+
+
+def _require_code(code: str, error: str) -> None:
+    if error or not code:
+        raise OidcRefusal("other", "provider_said_no")
+
+
+def _failed(request: Request, context: Context, refusal: OidcRefusal) -> Response:
+    context.identity.oidc_failed(refusal.reason, address_of(request))
+    return RedirectResponse(f"/ui/?failed={refusal.slug}", status_code=303)

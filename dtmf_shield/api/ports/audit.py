@@ -1,0 +1,32 @@
+"""The audit log, as the API reads it."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from dtmf_shield.api.ports.refusals import DeskRefusal
+from dtmf_shield.api.views import AuditPage
+
+AUDIT_ROWS_MAX: Final = 200
+
+
+class AuditReader(Protocol):
+    """Reads the log; nothing writes it through the API."""
+
+    def page(self, *, before: int | None, rows: int, event: str = "") -> AuditPage:
+        """Return the newest rows before a cursor. Reads a file: call it in a thread. Raises AuditUnreadable."""
+
+
+class AuditUnreadable(DeskRefusal):
+    """The file cannot be read, or the cursor leads nowhere."""
+
+    status, slug, title = 503, "audit-unreadable", "The audit log cannot be read just now."
+
+
+class NoAudit:
+    """A service without a log."""
+
+    def page(self, *, before: int | None, rows: int, event: str = "") -> AuditPage:
+        """Nothing."""
+        del before, rows, event
+        return AuditPage(rows=(), intact=True)

@@ -1,0 +1,228 @@
+// Puts the page together: events change the state, the state is drawn once a frame, buttons send commands.
+import "../agent/elements.js";
+import "../shared/menu.js";
+import { send } from "../agent/command.js";
+import { fillAgain } from "../agent/form.js";
+import { mayStart } from "../agent/state_words.js";
+import { emptyState, reduce, running, speaking } from "../agent/store.js";
+import { make, redraw, setWords } from "../shared/elements.js";
+import { t, tCount } from "../shared/i18n.js";
+import { icon } from "../shared/icons.js";
+import { remember, speak, wantedLanguage } from "../shared/language.js";
+import { pagesOf, whoIsIt } from "../shared/person.js";
+import { openStream } from "../shared/stream.js";
+import { look, wear } from "../shared/theme.js";
+import { drawClock, drawDetail } from "./detail.js";
+import { FIRST_ORDER, NO_FILTER, sumsOf } from "./live.js";
+import { reportsView } from "./reports.js";
+import { clearForm, typed } from "./start.js";
+import { drawAges, drawTable, isSending } from "./table.js";
+
+const at = (id) => document.getElementById(id);
+const NO_PROBLEM = { words: "", field: "" };
+const acts = { open, sort };
+let state = { ...emptyState(), chosen: null, filter: NO_FILTER, order: FIRST_ORDER };
+let drawing = 0;
+let reports = null;
+
+const shown = () => state.calls.get(state.chosen);
+
+// Sixty calls can change many times between two frames: they are drawn once.
+function update(next) {
+  state = next;
+  drawing ||= requestAnimationFrame(draw);
+}
+
+function draw() {
+  cancelAnimationFrame(drawing);
+  drawing = 0;
+  const shield = drawBadge();
+  at("signin-again").hidden = state.connection !== "signed-out";
+  drawTable(state, acts);
+  drawDetail(state);
+  tick();
+  const words = alertWords(shield);
+  setWords(at("alert"), words);
+  document.title = `${words || t(reports?.open ? "supervisor.reports" : "supervisor.live")} · dtmf-shield`;
+}
+
+function tick() {
+  drawAges(state, Date.now());
+  drawClock(state, Date.now());
+}
+
+function drawBadge() {
+  const sums = sumsOf(state);
+  const fault = state.silent || state.service.shield === "fault" || (state.connection === "live" && sums.trouble > 0);
+  const shield = fault ? "fault" : state.connection !== "live" || state.service.shield === "unknown" ? "unknown" : "on";
+  const words = shield === "fault" && sums.trouble ? tCount("supervisor.badge.trouble", sums.trouble) : t(`supervisor.badge.${shield}`);
+  at("badge").className = `badge ${shield}`;
+  at("badge").dataset.state = shield;
+  redraw(at("badge"), `${shield} ${words}`, () => [icon(shield), make("span", "", words)]);
+  at("bar").classList.toggle("fault", shield === "fault");
+  return shield;
+}
+
+// The gravest only.
+function alertWords(shield) {
+  if (state.connection === "signed-out") return t("alert.signed_out");
+  if (shield === "fault") return t(state.connection === "lost" ? "alert.lost" : "supervisor.alert.fault");
+  if (state.connection === "lost") return t("alert.lost");
+  return state.service.gateway === "down" ? t("alert.gateway_down") : "";
+}
+
+function say(words) {
+  setWords(at("status"), words);
+}
+
+function open(id) {
+  const next = id === state.chosen ? null : id;
+  state = { ...state, chosen: next, confirming: null, told: "", problem: NO_PROBLEM, again: null };
+  draw();
+  if (next) at("panel").focus({ preventScroll: innerWidth >= 1200 });
+  else if (id) rowButton(id)?.focus();
+}
+
+const rowButton = (id) => at("rows").querySelector(`[data-call="${CSS.escape(id)}"] .row-opener`);
+
+function close() {
+  if (state.chosen) open(state.chosen);
+}
+
+function sort(by) {
+  const down = state.order.by === by && !state.order.down;
+  update({ ...state, order: { by, down } });
+}
+
+function filter() {
+  const chosen = { state: at("by-state").value, agent: at("by-agent").value, flow: at("by-flow").value, trouble: at("by-trouble").checked };
+  state = { ...state, filter: chosen };
+  draw();
+  say(at("shown").textContent);
+}
+
+// Up and down go from row to row; the rows themselves are reached by Tab as everything is.
+function walk(event) {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const buttons = [...at("rows").querySelectorAll(".row-opener")];
+  const here = buttons.indexOf(event.target);
+  const next = event.key === "Home" ? 0 : event.key === "End" ? buttons.length - 1 : here + (step ?? 0);
+  if (here < 0 || (!step && !["Home", "End"].includes(event.key)) || !buttons[next]) return;
+  event.preventDefault();
+  buttons[next].focus();
+}
+
+async function command(body) {
+  const call = shown();
+  if (!(running(call) || speaking(call))) return;
+  if (isSending(call)) { say(t("note.sending")); return; }
+  const told = await send(`/v1/captures/${call.capture.id}/commands`, body);
+  update({ ...state, told });
+  say(told);
+}
+
+function cancel() {
+  const call = shown();
+  if (isSending(call)) { say(t("note.sending")); return; }
+  if (speaking(call)) { command({ command: "cancel" }); return; }
+  state = { ...state, confirming: call.capture.id };
+  draw();
+  at("confirm-no").focus();
+}
+
+function confirmed(yes) {
+  state = { ...state, confirming: null };
+  draw();
+  at("cancel").focus();
+  if (yes) command({ command: "cancel" });
+}
+
+function problem(words, field) {
+  update({ ...state, problem: { words, field: field?.id ?? "" } });
+  if (words) say(words);
+  field?.focus();
+}
+
+async function start(event) {
+  event.preventDefault();
+  const call = shown();
+  if (!mayStart({ ...state, selected: state.chosen }, call)) { say(at("start-note").textContent); return; }
+  const request = typed(state, call);
+  if (request.problem) { problem(request.problem, request.field); return; }
+  const words = await send(request.path, request.body);
+  problem(words);
+  if (words) return;
+  clearForm();
+  at("panel").focus({ preventScroll: true });
+}
+
+function again() {
+  const { capture } = shown();
+  state = { ...state, again: capture.id };
+  draw();
+  fillAgain(capture);
+  at("start-button").focus();
+}
+
+function showView() {
+  const open_ = location.hash === "#reports";
+  at("live").hidden = open_;
+  at("reports").hidden = !open_;
+  for (const [id, here] of [["tab-live", !open_], ["tab-reports", open_]]) {
+    if (here) at(id).setAttribute("aria-current", "page");
+    else at(id).removeAttribute("aria-current");
+  }
+  reports.show(open_);
+  draw();
+}
+
+function showMenu(person, language) {
+  at("menu").show({ person, pages: pagesOf(person), here: "supervisor", language, mayLeave: Boolean(person) });
+}
+
+function listen() {
+  at("filters").addEventListener("change", (event) => (event.target.id === "by-order" ? sort(event.target.value) : filter()));
+  at("filters").addEventListener("submit", (event) => event.preventDefault());
+  at("rows").addEventListener("keydown", walk);
+  at("close").addEventListener("click", close);
+  at("panel").addEventListener("keydown", (event) => {
+    if (event.key === "Escape") (state.confirming ? confirmed(false) : close());
+  });
+  at("listen").addEventListener("click", () => say(t("supervisor.listen.note")));
+  at("cancel").addEventListener("click", cancel);
+  at("pause").addEventListener("click", () => command({ command: shown()?.capture?.state === "paused" ? "resume" : "pause" }));
+  at("confirm-no").addEventListener("click", () => confirmed(false));
+  at("confirm-yes").addEventListener("click", () => confirmed(true));
+  at("start").addEventListener("submit", start);
+  at("flow").addEventListener("change", () => problem(""));
+  at("again").addEventListener("click", again);
+  addEventListener("hashchange", showView);
+}
+
+async function begin() {
+  wear(look());
+  const person = await whoIsIt();
+  const language = wantedLanguage(person);
+  await speak(language);
+  showMenu(person, language);
+  at("menu").addEventListener("language", async (event) => {
+    await speak(event.detail);
+    remember(event.detail);
+    showMenu(person, event.detail);
+    reports.speak();
+    draw();
+  });
+  reports = reportsView();
+  listen();
+  showView();
+  setInterval(tick, 1000);
+  openStream({
+    onEvent: (type, data) => update(reduce(state, type, data, Date.now())),
+    onConnection: (connection, silent) => {
+      const quiet = silent ?? state.silent;
+      if (connection !== state.connection || quiet !== state.silent) update({ ...state, connection, silent: quiet });
+    },
+  });
+}
+
+begin();

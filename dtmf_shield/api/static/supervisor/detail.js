@@ -1,0 +1,121 @@
+// Draws the call that is looked at: what agents see of its capture, read only, and what a supervisor may do.
+import { drawForm } from "../agent/form.js";
+import { stageOf } from "../agent/state_words.js";
+import { running, speaking } from "../agent/store.js";
+import { HINTS, callerWords, codeWords, endingWords, fieldLabel, resultLook, resultWords } from "../agent/words.js";
+import { make, redraw, setWords } from "../shared/elements.js";
+import { duration, money, t } from "../shared/i18n.js";
+import { icon } from "../shared/icons.js";
+import { shieldOf } from "./live.js";
+import { isSending } from "./table.js";
+
+const at = (id) => document.getElementById(id);
+
+export function drawDetail(state) {
+  const call = state.calls.get(state.chosen);
+  at("panel").hidden = !call;
+  at("panes").classList.toggle("opened", Boolean(call));
+  if (!call) return;
+  const busy = running(call);
+  redraw(at("close"), t("supervisor.close"), () => [icon("bad"), make("span", "unseen", t("supervisor.close"))]);
+  setWords(at("panel-title"), callerWords(call));
+  setWords(at("panel-state"), t(`call.${call.state}`));
+  drawMoney(call.capture);
+  drawStage(stageOf(call));
+  at("say").hidden = !(busy && call.capture.say);
+  redraw(at("say"), `${t("supervisor.say")} ${call.capture?.say}`, () => [make("b", "", `${t("supervisor.say")}: `), call.capture?.say ?? ""]);
+  const hint = busy && HINTS.includes(call.capture.hint) ? t(`hint.${call.capture.hint}`) : "";
+  at("hint").hidden = !hint;
+  redraw(at("hint"), hint, () => [icon("hint"), make("span", "", hint)]);
+  drawFields(call);
+  drawOutcome(call.capture);
+  drawActions(state, call);
+  drawFacts(state, call);
+  drawForm({ ...state, selected: state.chosen }, call);
+}
+
+function drawMoney(capture) {
+  const amount = capture?.amount_minor ? money(capture.amount_minor, capture.currency) : "";
+  at("money").hidden = !amount && !capture?.reference;
+  setWords(at("amount"), amount);
+  setWords(at("reference-shown"), capture?.reference ? t("result.reference", { reference: capture.reference }) : "");
+}
+
+function drawStage(stage) {
+  at("stage").hidden = !stage;
+  if (!stage) return;
+  const [look, key, field] = stage;
+  const words = t(key, { field: field ? fieldLabel(field) : "" });
+  at("stage").className = `stage ${look}`;
+  redraw(at("stage-words"), `${look} ${words}`, () => [icon(look), words]);
+}
+
+function drawFields(call) {
+  const list = at("fields");
+  const fields = call.capture?.fields ?? [];
+  const key = `${call.id} ${call.capture?.id} ${fields.map((field) => field.field).join(" ")}`;
+  if (list.dataset.key !== key) {
+    list.dataset.key = key;
+    list.replaceChildren(...fields.map(() => make("li", "", make("capture-field", ""))));
+  }
+  const paused = running(call) && call.capture.state === "paused";
+  fields.forEach((field, place) => {
+    const now = running(call) && call.capture.current === field.field && !isSending(call);
+    // Not busy: nothing of a field is pressed from here.
+    list.children[place].firstChild.show(field, { now, busy: false, paused, blocked: true, place: place + 1 });
+  });
+}
+
+function drawOutcome(capture) {
+  const outcome = capture?.outcome;
+  at("outcome").hidden = !outcome;
+  if (!outcome) return;
+  const look = resultLook(outcome.result);
+  const title = t(`result.${outcome.result}`);
+  at("outcome").className = `outcome ${look}`;
+  at("outcome").dataset.result = outcome.result;
+  redraw(at("outcome"), JSON.stringify([title, outcome]), () => {
+    const heading = make("h3", "", title);
+    heading.id = "outcome-title";
+    if (outcome.test) heading.append(" ", make("span", "test", t("result.test")));
+    const lines = [resultWords(outcome.result)[0]];
+    if (outcome.gateway_code && outcome.result === "declined") lines.push(t("result.reason", { reason: codeWords(outcome.gateway_code) }));
+    if (outcome.last4) lines.push(endingWords(outcome.brand, outcome.last4));
+    return [icon(look), heading, ...lines.map((words) => make("p", "", words))];
+  });
+}
+
+function drawActions(state, call) {
+  const busy = running(call) || speaking(call);
+  const sending = isSending(call);
+  const paused = running(call) && call.capture.state === "paused";
+  const confirming = busy && !sending && state.confirming === call.capture.id;
+  at("actions").hidden = !busy || confirming;
+  at("confirm").hidden = !confirming;
+  at("pause").hidden = !running(call);
+  setWords(at("pause"), t(paused ? "action.resume" : "action.pause"));
+  setWords(at("cancel"), t(speaking(call) ? "action.stop" : "action.cancel"));
+  for (const id of ["cancel", "pause"]) at(id).setAttribute("aria-disabled", String(sending));
+  setWords(at("actions-note"), sending ? t("note.sending") : "");
+  setWords(at("told"), state.told);
+  at("told").hidden = !state.told;
+}
+
+function drawFacts(state, call) {
+  const mode = (name) => name && t(`shield.mode.${name}`);
+  const facts = [
+    ["supervisor.column.shield", t(`supervisor.shield.${shieldOf(state, call)}`)],
+    ["supervisor.column.agent", call.agent || t("supervisor.agent.none")], ["fact.dialled", call.dialled], ["fact.line", call.trunk],
+    ["fact.caller_audio", mode(call.shield?.caller)], ["supervisor.agent_audio", mode(call.shield?.agent)],
+    ["supervisor.step", call.capture?.step ?? ""],
+  ].filter(([, value]) => value).map(([key, value]) => [t(key), value]);
+  redraw(at("facts"), JSON.stringify(facts), () => (
+    facts.map(([name, value]) => make("div", "", make("dt", "", name), make("dd", "", value)))
+  ));
+}
+
+export function drawClock(state, nowMs) {
+  const call = state.calls.get(state.chosen);
+  const running_ = call?.started_at && call.state !== "ended";
+  setWords(at("panel-clock"), running_ ? duration(Math.max(0, (nowMs - Date.parse(call.started_at)) / 1000)) : "");
+}

@@ -1,0 +1,211 @@
+"""What control knows of the service's own health, put into one view: nothing of any caller."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import platform
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from dtmf_shield.api import views
+from dtmf_shield.base.clock import Clock
+from dtmf_shield.base.config import Config
+from dtmf_shield.model.messages import PaymentChanged
+from dtmf_shield.model.payment import OperationState
+from dtmf_shield.model.stream import LegStatistics
+from dtmf_shield.service.certificate_findings import Role, certificate_items
+from dtmf_shield.service.dev_certificates import DIRECTORY
+
+EXPIRES_SOON_DAYS: Final = 30
+LATENCIES_KEPT: Final = 500
+INTENTS_KEPT: Final = 1_024
+Process = Literal["control", "media", "cde"]
+
+
+@dataclass(slots=True)
+class _Course:
+    """How one process goes. ``joins``: how often it came."""
+
+    up: bool
+    since_s: float
+    joins: int = 0
+
+
+class NodeMonitor:
+    """Implements ``api.ports.NodeDesk``; the process tells it what happens, and the desk, whose listener it is."""
+
+    def __init__(self, config: Config, state: Path, clock: Clock, weaker: tuple[str, ...]) -> None:
+        self._config, self._state, self._clock, self._weaker = config, state, clock, weaker
+        now_s = clock.wall_s()
+        self._started_s = now_s
+        self._processes: dict[Process, _Course] = {
+            "control": _Course(True, now_s, 1),
+            "media": _Course(False, now_s),
+            "cde": _Course(False, now_s),
+        }
+        self._gateway = "unknown"
+        self._gateway_since_s: float | None = None
+        self._intents: OrderedDict[str, float] = OrderedDict()
+        self._latencies_ms: deque[int] = deque(maxlen=LATENCIES_KEPT)
+        self._trunk_seen_s: dict[str, float] = {}
+        self._media = views.MediaCountersView()
+        self._asks: Callable[[], views.Snapshot] | None = None
+        self._readers: Callable[[], views.ReadersView] | None = None
+        self._waiting: Callable[[], int] = lambda: 0
+
+    def look_at(
+        self,
+        snapshot: Callable[[], views.Snapshot],
+        readers: Callable[[], views.ReadersView],
+        webhooks_waiting: Callable[[], int],
+    ) -> None:
+        """Where calls, readers and webhooks are seen."""
+        self._asks, self._readers, self._waiting = snapshot, readers, webhooks_waiting
+
+    # --- what the process tells ----------------------------------------------------------------------
+
+    def process(self, name: Process, *, up: bool) -> None:
+        """A process is there, or away."""
+        course = self._processes[name]
+        course.up, course.since_s, course.joins = up, self._clock.wall_s(), course.joins + up
+
+    def service_changed(self, service: views.ServiceView) -> None:
+        """The gateway answers, or not, from now on."""
+        if service.gateway != self._gateway:
+            self._gateway, self._gateway_since_s = service.gateway, self._clock.wall_s()
+
+    def call_changed(self, call: views.CallView) -> None:
+        """A trunk has brought a call."""
+        began_s = call.started_at.timestamp()
+        self._trunk_seen_s[call.trunk] = max(began_s, self._trunk_seen_s.get(call.trunk, 0.0))
+
+    def payment_changed(self, change: PaymentChanged) -> None:
+        """Time an operation from its intent to its outcome; one that is unknown has none."""
+        if change.state is OperationState.INTENT:
+            self._intents[change.operation_id] = self._clock.now_s()
+            while len(self._intents) > INTENTS_KEPT:
+                self._intents.popitem(last=False)
+            return
+        begun_s = self._intents.pop(change.operation_id, None)
+        if begun_s is not None and change.state is not OperationState.UNKNOWN:
+            self._latencies_ms.append(round(1_000 * (self._clock.now_s() - begun_s)))
+
+    def call_closed(self, legs: Sequence[LegStatistics]) -> None:
+        """Add the counters of a call that has ended."""
+        counted = dict(self._media)
+        for leg in legs:
+            for name, value in msgspec.to_builtins(leg).items():
+                counted[name] += value
+        self._media = views.MediaCountersView(**counted)
+
+    # --- what the API asks ---------------------------------------------------------------------------
+
+    async def nodes(self) -> Sequence[views.NodeView]:
+        """Return this node."""
+        certificates = await asyncio.to_thread(self._certificates)
+        if self._asks is None or self._readers is None:
+            return ()
+        return [self._view(self._asks(), self._readers(), certificates)]
+
+    def _view(
+        self,
+        whole: views.Snapshot,
+        readers: views.ReadersView,
+        certificates: tuple[views.CertificateView, ...],
+    ) -> views.NodeView:
+        alive = [call for call in whole.calls if call.state is not views.CallState.ENDED]
+        running = [
+            call.capture for call in alive if call.capture is not None and call.capture.outcome is None
+        ]
+        return views.NodeView(
+            name=platform.node(),
+            version=metadata.version("dtmf-shield"),
+            started_at=_moment(self._started_s),
+            uptime_s=int(self._clock.wall_s() - self._started_s),
+            processes=tuple(self._process_view(name) for name in self._processes),
+            calls=len(alive),
+            calls_max=self._config.media.calls_max,
+            captures=len(running),
+            media=self._media,
+            gateway=self._gateway_view(whole.service.gateway),
+            certificates=certificates,
+            readers=readers,
+            trunks=tuple(
+                views.TrunkView(
+                    name=trunk.name,
+                    networks=tuple(trunk.networks),
+                    calls=sum(call.trunk == trunk.name for call in alive),
+                    seen_at=_moment(seen_s) if (seen_s := self._trunk_seen_s.get(trunk.name)) else None,
+                )
+                for trunk in self._config.trunks
+            ),
+            webhooks_waiting=self._waiting(),
+        )
+
+    def _process_view(self, name: Process) -> views.ProcessView:
+        course = self._processes[name]
+        return views.ProcessView(
+            name=name,
+            up=course.up,
+            since=_moment(course.since_s),
+            restarts=max(course.joins - 1, 0),
+            weaker=self._weaker if name == "control" else (),
+        )
+
+    def _gateway_view(self, state: Literal["up", "down", "unknown"]) -> views.GatewayHealthView:
+        timed = sorted(self._latencies_ms)
+        return views.GatewayHealthView(
+            name=self._config.gateway.label,
+            state=state,
+            since=None if self._gateway_since_s is None else _moment(self._gateway_since_s),
+            operations=len(timed),
+            latency_ms_p50=timed[len(timed) // 2] if timed else None,
+            latency_ms_p99=timed[min(len(timed) * 99 // 100, len(timed) - 1)] if timed else None,
+        )
+
+    def _certificates(self) -> tuple[views.CertificateView, ...]:
+        """Read the certificates that the configuration names, or that were made for the embedded gateway."""
+        now = datetime.datetime.fromtimestamp(self._clock.wall_s(), datetime.UTC)
+        named = [
+            (Path(file), role)
+            for gateway in (self._config.gateway, self._config.fallback_gateway)
+            if gateway is not None
+            for file, role in (
+                (gateway.ca_file, Role.AUTHORITY),
+                (gateway.client_certificate_file, Role.CLIENT),
+            )
+            if file is not None
+        ]
+        made = self._state / DIRECTORY
+        own = [(made / "ca.pem", Role.AUTHORITY), (made / "gateway.pem", Role.SERVER)]
+        if self._config.gateway.kind != "embedded":
+            own = []
+        return tuple(
+            _certificate(path, item)
+            for path, role in (*named, *own)
+            for item in certificate_items(path, role, now, EXPIRES_SOON_DAYS)
+        )
+
+
+def _certificate(path: Path, item: dict[str, object]) -> views.CertificateView:
+    days = item.get("days_left")
+    findings = item.get("findings")
+    return views.CertificateView(
+        file=path.name,
+        kind=str(item["kind"]),
+        subject=str(item.get("subject", "")),
+        not_after=str(item.get("not_after", "")),
+        days_left=days if isinstance(days, int) else None,
+        findings=tuple(map(str, findings)) if isinstance(findings, list) else (),
+    )
+
+
+def _moment(wall_s: float) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(wall_s, datetime.UTC)

@@ -1,0 +1,102 @@
+"""The application over ports held in memory that all have something to show: what walks of every route share."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+
+from api_desk import ApiHouse, a_call, a_capture
+
+from dtmf_shield.api.ports.audit import NoAudit
+from dtmf_shield.api.ports.payments import NoPayments, PaymentOrder, PaymentQuery
+from dtmf_shield.api.ports.recordings import NoRecordings
+from dtmf_shield.api.views import (
+    AuditPage,
+    AuditRowView,
+    PaymentPage,
+    PaymentView,
+    RecordingPage,
+    RecordingView,
+    WebhookView,
+)
+from dtmf_shield.model.ids import CallId, OperationId
+from dtmf_shield.model.payment import OperationKind, OperationState
+
+MOMENT = datetime.datetime(2026, 3, 29, 9, 12, tzinfo=datetime.UTC)
+PAYMENT = PaymentView(
+    id="charge-1",
+    kind=OperationKind.CHARGE,
+    state=OperationState.UNKNOWN,
+    amount_minor=1_050,
+    currency="EUR",
+    call=CallId("c1"),
+    brand="visa",
+    last4="4242",
+    token_reference="tok_…9f3a",
+    sent_at=MOMENT,
+)
+RECORDING = RecordingView(
+    id="2026-03-29T09-12-00-c1", call=CallId("c1"), started_at=MOMENT, duration_ms=1_000, size_bytes=32_044
+)
+WEBHOOK = WebhookView(
+    name="crm",
+    url="https://crm.example.com/x",
+    events=("call",),
+    waiting=0,
+    delivered=0,
+    dropped=0,
+    given_up=0,
+)
+
+
+class Payments(NoPayments):
+    def page(self, _query: PaymentQuery) -> PaymentPage:
+        return PaymentPage(payments=(PAYMENT,), next_cursor="7")
+
+    def payment(self, _operation_id: OperationId) -> PaymentView:
+        return PAYMENT
+
+    async def order(self, _order: PaymentOrder) -> PaymentView:
+        return PAYMENT
+
+
+class Recordings(NoRecordings):
+    def page(self, *, before: str, rows: int, call: str = "") -> RecordingPage:
+        del before, rows, call
+        return RecordingPage(recordings=(RECORDING,), next_cursor=RECORDING.id)
+
+    def recording(self, _recording_id: str) -> RecordingView:
+        return RECORDING
+
+    def file(self, _recording_id: str) -> Path:
+        return Path(__file__)
+
+
+class Webhooks:
+    def webhooks(self) -> Sequence[WebhookView]:
+        return (WEBHOOK,)
+
+    def test(self, _name: str) -> WebhookView:
+        return WEBHOOK
+
+
+class Audit(NoAudit):
+    def page(self, *, before: int | None, rows: int, event: str = "") -> AuditPage:
+        del before, rows, event
+        row = AuditRowView(
+            number=0, at=MOMENT, event="shield", texts={"call": "c1"}, numbers={"ok": 1}, hash="0f" * 32
+        )
+        return AuditPage(rows=(row,), intact=True, next_cursor="42")
+
+
+def full_house() -> ApiHouse:
+    """Two calls that talk, the first with a capture; and one of everything else."""
+    return ApiHouse(
+        a_call(capture=a_capture()),
+        a_call("c2"),
+        payments=Payments(),
+        recordings=Recordings(),
+        webhooks=Webhooks(),
+        audit=Audit(),
+    )

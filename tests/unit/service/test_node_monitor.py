@@ -1,0 +1,148 @@
+"""What control tells of the service's own health."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from dtmf_shield.api import views
+from dtmf_shield.base.config import Config
+from dtmf_shield.model.ids import CallId, OperationId
+from dtmf_shield.model.messages import PaymentChanged
+from dtmf_shield.model.payment import OperationKind, OperationState
+from dtmf_shield.model.stream import LegStatistics
+from dtmf_shield.service.control.node import NodeMonitor
+from dtmf_shield.service.dev_certificates import ensure_dev_certificates
+
+pytestmark = pytest.mark.anyio
+START_S = 1_700_000_000.0
+
+
+class HandClock:
+    def __init__(self) -> None:
+        self.seconds = START_S
+
+    def now_s(self) -> float:
+        return self.seconds
+
+    def wall_s(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def node(clock: HandClock, tmp_path: Path) -> NodeMonitor:
+    node = NodeMonitor(Config(), tmp_path, clock, ("no_core: why",))
+    calls = (a_call("c1", views.CallState.TALKING), a_call("c2", views.CallState.ENDED))
+    service = views.ServiceView(shield=views.ShieldState.ON, gateway="down")
+    node.look_at(
+        lambda: views.Snapshot(service=service, flows=(), calls=calls),
+        lambda: views.ReadersView(streams=3, streams_max=512, lag_events=2),
+        lambda: 5,
+    )
+    return node
+
+
+def a_call(call_id: str, state: views.CallState) -> views.CallView:
+    return views.CallView(
+        id=CallId(call_id),
+        trunk="loopback",
+        dialled="100",
+        caller_masked="••12",
+        state=state,
+        started_at=datetime.fromtimestamp(START_S + 7, UTC),
+        shield=views.ShieldView(state=views.ShieldState.ON),
+    )
+
+
+async def shown(node: NodeMonitor) -> views.NodeView:
+    (view,) = await node.nodes()
+    return view
+
+
+async def test_processes_are_up_since_and_count_their_restarts(node: NodeMonitor, clock: HandClock) -> None:
+    for up in (True, False, True):
+        clock.seconds += 10
+        node.process("media", up=up)
+    view = await shown(node)
+    control, media, cde = view.processes
+
+    assert (control.up, control.restarts, control.weaker) == (True, 0, ("no_core: why",))
+    assert (media.up, media.restarts, media.since.timestamp()) == (True, 1, START_S + 30)
+    assert (cde.up, cde.restarts) == (False, 0)
+    assert view.uptime_s == 30
+
+
+async def test_limits_in_use_count_what_goes_on_now(node: NodeMonitor) -> None:
+    node.call_changed(a_call("c1", views.CallState.TALKING))
+    view = await shown(node)
+
+    assert (view.calls, view.calls_max, view.captures) == (1, Config().media.calls_max, 0)
+    assert (view.trunks[0].calls, view.trunks[0].networks) == (1, ("127.0.0.0/8", "::1/128"))
+    assert view.trunks[0].seen_at == datetime.fromtimestamp(START_S + 7, UTC)
+    assert (view.readers.streams, view.readers.lag_events, view.webhooks_waiting) == (3, 2, 5)
+
+
+async def test_the_gateway_is_timed_from_intent_to_outcome_and_the_unknown_is_not(
+    node: NodeMonitor, clock: HandClock
+) -> None:
+    for number, (took_s, state) in enumerate(
+        [(0.1, OperationState.APPROVED), (0.3, OperationState.DECLINED), (9.0, OperationState.UNKNOWN)]
+    ):
+        for told in (OperationState.INTENT, state):
+            change = PaymentChanged(
+                operation_id=OperationId(f"o{number}"), kind=OperationKind.CHARGE, state=told
+            )
+            node.payment_changed(change)
+            clock.seconds += took_s
+    gateway = (await shown(node)).gateway
+
+    assert (gateway.operations, gateway.latency_ms_p50, gateway.latency_ms_p99) == (2, 300, 300)
+    assert (gateway.state, gateway.name) == ("down", "embedded")
+
+
+async def test_an_untimed_gateway_has_no_latency_and_tells_since_when_it_is_away(
+    node: NodeMonitor, clock: HandClock
+) -> None:
+    clock.seconds += 4
+    for _ in range(2):
+        node.service_changed(views.ServiceView(shield=views.ShieldState.ON, gateway="down"))
+        clock.seconds += 1
+    gateway = (await shown(node)).gateway
+
+    assert (gateway.latency_ms_p50, gateway.operations) == (None, 0)
+    assert gateway.since == datetime.fromtimestamp(START_S + 4, UTC)
+
+
+async def test_counters_of_ended_calls_are_summed(node: NodeMonitor) -> None:
+    for _ in range(2):
+        node.call_closed((LegStatistics(received=5, lost=1), LegStatistics(received=7)))
+
+    assert (await shown(node)).media == views.MediaCountersView(received=24, lost=2)
+
+
+async def test_certificates_tell_how_long_they_last(
+    node: NodeMonitor, clock: HandClock, tmp_path: Path
+) -> None:
+    missing = (await shown(node)).certificates
+    ensure_dev_certificates(tmp_path)
+    clock.seconds = datetime.now(UTC).timestamp()
+    fresh = (await shown(node)).certificates
+    clock.seconds += 89 * 86_400
+    late = (await shown(node)).certificates
+
+    assert [item.findings for item in missing] == [("cannot be read (No such file or directory)",)] * 2
+    assert [(item.kind, item.findings) for item in fresh] == [("authority", ()), ("server certificate", ())]
+    assert all(item.days_left in (89, 90) for item in fresh)
+    assert all("expires in" in item.findings[0] for item in late)

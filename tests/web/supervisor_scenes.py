@@ -1,0 +1,134 @@
+"""What a supervisor meets: houses of many calls in every state, reports of weeks; made by the product's views."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, date, datetime, timedelta
+
+from dtmf_shield.api.views import CallState, CallView, CaptureView, ShieldState, ShieldView
+from dtmf_shield.model.capture import CaptureResult, CaptureState, FieldKind, Hint, RejectReason
+from dtmf_shield.model.ids import CallId, CaptureId
+from dtmf_shield.model.report import FieldCount, OutcomeCount, ReportCounts
+from dtmf_shield.model.stream import ShieldMode
+from tests.web.scenes import (
+    SHIELDED,
+    all_valid,
+    at_gateway,
+    begun,
+    card_valid,
+    confirming,
+    ended,
+    hinted,
+    keying,
+    refused,
+    talking,
+)
+
+FAULT = ShieldView(state=ShieldState.FAULT, caller=ShieldMode.MUTE, agent=ShieldMode.MUTE)
+GUARD = ShieldView(state=ShieldState.ON, caller=ShieldMode.GUARD, agent=ShieldMode.GUARD)
+OFF = ShieldView(state=ShieldState.OFF)
+AGENTS = ("Amara", "Bjorn", "Chloe", "Dmitri", "Esra", "Fabio")
+TRUNKS = ("carrier-a", "carrier-b", "branch-office")
+_CAPTURES = (
+    None,
+    begun(),
+    keying(6),
+    card_valid(),
+    hinted(Hint.NOISY_LINE),
+    None,
+    refused(RejectReason.LUHN),
+    confirming(),
+    at_gateway(CaptureState.PAYING),
+    all_valid(),
+    keying(9, of=15, brand="amex"),
+    hinted(Hint.DUPLICATE_KEYS),
+)
+
+
+def house(count: int) -> tuple[CallView, ...]:
+    """Return many calls in many states; of more than ten one in twenty has a shield at fault."""
+    return tuple(_call(place, count) for place in range(count))
+
+
+def _call(place: int, count: int) -> CallView:
+    call_id = CallId(f"c{place}")
+    capture = _CAPTURES[(place + 2) % len(_CAPTURES)]
+    state = (CallState.TALKING, CallState.TALKING, CallState.HELD)[place % 7 % 3]
+    alone = place % 11 == 7
+    if place % 9 == 5:
+        state, capture, alone = CallState.RINGING, None, True
+    shield = FAULT if count > 10 and place % 20 == 13 else SHIELDED if capture else GUARD
+    return talking(
+        id=call_id,
+        state=state,
+        agent="" if alone else AGENTS[place % len(AGENTS)],
+        trunk=TRUNKS[place % len(TRUNKS)],
+        dialled=f"+44163296{place % 4:04d}",
+        caller_masked=f"••{(37 * place + 11) % 100:02d}" if place % 13 else "anonymous",
+        started_at=datetime.now(UTC) - timedelta(seconds=17 + 23 * place),
+        shield=shield,
+        capture=None if capture is None else of_call(capture, call_id),
+    )
+
+
+def of_call(capture: CaptureView, call_id: CallId) -> CaptureView:
+    """Return the capture as one of that call."""
+    return capture.model_copy(update={"id": CaptureId(f"cap-{call_id}"), "call": call_id})
+
+
+def over(result: CaptureResult, call_id: str = "c1") -> CallView:
+    """Return a call that ended after a capture."""
+    call = ended(result)
+    capture = None if call.capture is None else of_call(call.capture, CallId(call_id))
+    return call.model_copy(
+        update={
+            "id": CallId(call_id),
+            "state": CallState.ENDED,
+            "shield": OFF,
+            "capture": capture,
+            "agent": AGENTS[0],
+        }
+    )
+
+
+def weeks(days: int = 30, until: date | None = None) -> ReportCounts:
+    """Return counts of some weeks, the same each time."""
+    draw = random.Random(7)
+    last = until or datetime.now(UTC).date()
+    results = {
+        CaptureResult.APPROVED: 60, CaptureResult.TOKEN: 14, CaptureResult.DECLINED: 8, CaptureResult.CALLER_GONE: 6,
+        CaptureResult.ATTEMPTS_USED: 3, CaptureResult.CANCELLED: 4, CaptureResult.TIMED_OUT: 2,
+        CaptureResult.UNKNOWN: 1, CaptureResult.HANDED_OVER: 1,
+    }  # fmt: skip
+    cells = []
+    for back in range(days):
+        day = last - timedelta(days=back)
+        busy = 0.25 if day.weekday() > 4 else 1.0
+        for flow, share in (("card-payment", 1.0), ("card-on-file", 0.35)):
+            for agent in AGENTS[:4]:
+                for result, weight in results.items():
+                    many = round(draw.random() * weight * busy * share / 4)
+                    if many:
+                        cells.append(OutcomeCount(day.isoformat(), flow, agent, result.value, many, 0))
+    cells.append(OutcomeCount(last.isoformat(), "card-payment", "", "", 4, 0))
+    return ReportCounts(
+        outcomes=tuple(sorted(cells, key=lambda cell: (cell.day, cell.flow, cell.agent, cell.result))),
+        fields=(
+            FieldCount("pan", FieldKind.CARD_NUMBER.value, 1_800, 2_210),
+            FieldCount("expiry", FieldKind.EXPIRY.value, 1_690, 1_760),
+            FieldCount("cvv", FieldKind.SECURITY_CODE.value, 1_655, 1_702),
+        ),
+        seconds=tuple(
+            (field, second, max(1, round(48 * 0.9 ** abs(second - middle) * 24 / middle)))
+            for field, middle in (("pan", 24), ("expiry", 8), ("cvv", 6))
+            for second in range(2, middle * 2)
+        ),
+        rejects=(
+            ("pan", "luhn", 260), ("pan", "timeout", 96), ("pan", "too_short", 54),
+            ("expiry", "format", 41), ("expiry", "expired", 29), ("cvv", "too_short", 47),
+        ),
+        gone=(
+            ("card-payment", "ask_card", 74), ("card-payment", "ask_code", 21),
+            ("card-on-file", "ask_card", 12), ("card-payment", "", 2),
+        ),
+    )  # fmt: skip

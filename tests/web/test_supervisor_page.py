@@ -1,0 +1,325 @@
+"""The supervisor's page in a real browser: axe, reflow, keyboard, filters, commands, reports; no digit ever."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from dtmf_shield.api.views import FlowView, ServiceView, ShieldState
+from dtmf_shield.model.capture import CaptureResult, CaptureState
+from dtmf_shield.model.ids import CallId
+from tests.web.accessibility import axe_findings
+from tests.web.layout import cut_off, focused, overflow_px, unmarked_controls
+from tests.web.pictures import page_picture
+from tests.web.scenes import all_valid, at_gateway, keying, talking
+from tests.web.supervisor_scenes import FAULT, SHIELDED, house, of_call, over, weeks
+
+DRAWN_LIMIT_MS = 10_000
+NARROW, WIDE = (320, 700), (1280, 900)
+TABS_MAX = 40
+
+
+@pytest.fixture
+def board(site, visitor):
+    """Show calls to a signed-in supervisor."""
+
+    def shown(*calls, service: ServiceView | None = None, path: str = "") -> Page:
+        if service is not None:
+            site.show_service(service)
+        for call in calls:
+            site.show(call)
+        visitor.page.goto(site.login_url())
+        visitor.page.goto(f"{site.url}/ui/supervisor/{path}")
+        expect(visitor.page.locator("#badge")).not_to_have_attribute(
+            "data-state", "unknown", timeout=DRAWN_LIMIT_MS
+        )
+        return visitor.page
+
+    return shown
+
+
+def opened(page: Page, place: int = 0) -> Page:
+    """Look at a call."""
+    page.locator("#rows .row-opener").nth(place).click()
+    expect(page.locator("#panel")).to_be_visible()
+    return page
+
+
+def report(site, board) -> Page:
+    """Show a report of some weeks."""
+    site.reports.shown = weeks()
+    page = board(path="#reports")
+    expect(page.locator("#chart-days svg.picture")).to_be_visible()
+    return page
+
+
+def tab_to(page: Page, selector: str) -> list[str]:
+    """Press Tab until the focus is there; each stop on the way is seen. Returns the stops."""
+    stops = []
+    for _ in range(TABS_MAX):
+        page.keyboard.press("Tab")
+        stop = focused(page)
+        if stop is None:
+            continue
+        assert stop["outlined"] and stop["inside"] and not stop["covered"], stop
+        stops.append(stop["name"])
+        if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
+            return stops
+    raise AssertionError(f"Tab does not lead to {selector}: {stops}")
+
+
+def defects_of(page: Page, name: str) -> list[str]:
+    """Return what is wrong with the page as it is: light, dark, narrow, zoomed, forced colours."""
+    defects = []
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        defects += [f"{theme}: {finding}" for finding in axe_findings(page)]
+        page_picture(page, f"supervisor-{name}", theme)
+    page.emulate_media(color_scheme="light")
+    for size in (NARROW, (640, 450), (768, 900)):
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.wait_for_timeout(100)
+        defects += [f"{size[0]} px: {overflow_px(page)} px wide"] * (overflow_px(page) > size[0])
+        defects += [f"{size[0]} px: cut off: {text}" for text in cut_off(page)]
+        if size is NARROW:
+            defects += [f"narrow: {finding}" for finding in axe_findings(page)]
+            page_picture(page, f"supervisor-{name}", "narrow")
+    page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
+    page.emulate_media(forced_colors="active")
+    return defects + [f"forced colours: {control} has no edge" for control in unmarked_controls(page)]
+
+
+@pytest.mark.parametrize("many", [0, 3, 60])
+def test_the_live_table_is_accessible_and_fits(board, many):
+    page = board(*house(many))
+    expect(page.locator("#rows tr")).to_have_count(many)
+
+    assert defects_of(page, f"live-{many}") == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        talking(of_call(keying(6), CallId("c1"))),
+        talking(of_call(at_gateway(CaptureState.PAYING), CallId("c1"))),
+        talking(),
+        talking(of_call(all_valid(), CallId("c1")), shield=FAULT),
+        talking(over(CaptureResult.UNKNOWN).capture),
+        talking(over(CaptureResult.DECLINED).capture),
+    ],
+    ids=["keying", "paying", "no-capture", "fault", "unknown", "declined"],
+)
+def test_the_call_looked_at_is_accessible_and_fits(board, call, request):
+    page = opened(board(call))
+
+    assert defects_of(page, f"panel-{request.node.callspec.id}") == []
+
+
+def test_the_reports_are_accessible_and_fit(site, board):
+    page = report(site, board)
+
+    assert defects_of(page, "reports") == []
+
+
+@pytest.mark.parametrize("language", ["de", "fr", "es"])
+def test_longer_languages_fit_too(site, board, language):
+    page = opened(board(*house(14), path=f"?lang={language}"), 2)
+    page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
+    live = (overflow_px(page) > NARROW[0], cut_off(page))
+    site.reports.shown = weeks()
+    page.goto(f"{site.url}/ui/supervisor/?lang={language}#reports")
+    expect(page.locator("#chart-days svg.picture")).to_be_visible()
+
+    assert page.locator("html").get_attribute("lang") == language
+    assert live == (False, [])
+    assert (overflow_px(page) > NARROW[0], cut_off(page)) == (False, [])
+    assert "supervisor." not in page.locator("body").inner_text()
+
+
+def test_trouble_is_counted_said_and_found(site, board):
+    page = board(*house(60))
+    expect(page.locator("#badge")).to_have_attribute("data-state", "fault")
+    expect(page.locator("#sum-shield")).to_contain_text("57 of 60")
+    expect(page.locator("#alert")).to_contain_text("Shield fault")
+
+    page.locator("#by-trouble").check()
+
+    expect(page.locator("#rows tr")).to_have_count(3)
+    assert page.locator("#rows tr:not(.trouble)").count() == 0
+    for call in house(60):
+        site.show(call.model_copy(update={"shield": SHIELDED}))
+    expect(page.locator("#badge")).to_have_attribute("data-state", "on")
+    expect(page.locator("#none-title")).to_have_text("No call fits")
+
+
+@pytest.mark.parametrize("connection", ["lost", "media"])
+def test_in_doubt_no_shield_is_shown_as_on(site, board, connection):
+    page = board(*house(3))
+    expect(page.locator("#rows [data-shield='on']")).to_have_count(3)
+
+    if connection == "lost":
+        site.down()
+    else:
+        site.show_service(ServiceView(shield=ShieldState.FAULT, gateway="up"))
+
+    expect(page.locator("#rows [data-shield='on']")).to_have_count(0)
+    expect(page.locator("#badge")).not_to_have_attribute("data-state", "on")
+    if connection == "lost":
+        site.up()
+
+
+def test_filters_and_order(board):
+    page = board(*house(12), over(CaptureResult.APPROVED, "over"))
+    first = page.locator("#rows tr").first
+    expect(page.locator("#rows tr")).to_have_count(12)
+    expect(first).to_have_attribute("data-call", "c0")
+
+    page.locator("#head-age button").click()
+    expect(first).to_have_attribute("data-call", "c11")
+    assert page.locator("#head-age").get_attribute("aria-sort") == "descending"
+    page.locator("#by-agent").select_option("Amara")
+    assert set(page.locator("#rows .cell-agent").all_inner_texts()) == {"Amara"}
+    page.locator("#by-agent").select_option("")
+    page.locator("#by-state").select_option("ended")
+    expect(page.locator("#rows tr")).to_have_count(1)
+    expect(first).to_contain_text("Payment approved")
+    page.locator("#by-state").select_option("ringing")
+    assert {row.get_attribute("data-state") for row in page.locator("#rows tr").all()} == {"ringing"}
+    page.locator("#by-state").select_option("all")
+    page.locator("#by-flow").select_option("card-payment")
+    assert "–" not in page.locator("#rows .cell-flow").all_inner_texts()
+
+
+def test_a_call_is_followed_live_and_the_focus_stays(site, board):
+    page = opened(board(*house(3)), 1)
+    call_id = page.locator("#rows tr").nth(1).get_attribute("data-call")
+    call = next(one for one in house(3) if one.id == call_id)
+
+    site.show(call.model_copy(update={"capture": of_call(keying(11), call.id)}))
+    expect(page.locator("#fields")).to_contain_text("11 of 16")
+    site.show(call.model_copy(update={"capture": over(CaptureResult.UNKNOWN, call.id).capture}))
+
+    expect(page.locator("#outcome")).to_contain_text("Result unknown")
+    assert page.evaluate("document.activeElement.id") == "panel"
+    assert page.locator("#fields .reset").filter(visible=True).count() == 0
+
+
+def test_by_keyboard_alone_a_call_is_found_looked_at_paused_and_cancelled(site, board):
+    page = board(talking(of_call(keying(6), CallId("c1"))), talking(id=CallId("c2")))
+    tab_to(page, "#rows .row-opener")
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator("#panel")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#panel")).to_be_hidden()
+    assert page.evaluate("document.activeElement.className") == "row-opener"
+    page.locator("#rows [data-call='c1'] .row-opener").press("Enter")
+    tab_to(page, "#pause")
+    page.keyboard.press("Enter")
+    page.evaluate("document.querySelector('#panel').focus()")
+    tab_to(page, "#cancel")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(200)
+
+    assert site.desk.asked == [("pause", "cap-c1"), ("cancel", "cap-c1")]
+
+
+def test_a_flow_is_started_for_a_call(site, board):
+    site.offer(FlowView(id="card-payment", title="Card payment"))
+    page = opened(board(talking()))
+    page.locator("#reference").fill("A-7")
+
+    page.locator("#start-button").press("Enter")
+
+    expect(page.locator("#fields li")).to_have_count(3)
+    assert site.desk.asked == [("start", "c1", "card-payment", "A-7")]
+
+
+def test_a_card_number_never_leaves_the_form(site, board):
+    page = opened(board(talking()))
+    page.locator("#reference").fill("4242 4242 4242 4242")
+
+    page.locator("#start-button").click()
+
+    expect(page.locator("#reference")).to_have_value("")
+    expect(page.locator("#reference-note")).to_contain_text("card number")
+    assert site.desk.asked == []
+
+
+def test_at_the_gateway_nothing_is_commanded(site, board):
+    page = opened(board(talking(of_call(at_gateway(CaptureState.PAYING), CallId("c1")))))
+
+    page.locator("#cancel").click(force=True)
+    page.locator("#pause").click(force=True)
+    page.wait_for_timeout(150)
+
+    assert page.locator("#cancel").get_attribute("aria-disabled") == "true"
+    assert site.desk.asked == []
+
+
+def test_listening_in_has_its_place_and_its_reason_and_asks_for_nothing(site, visitor, board):
+    page = opened(board(talking()))
+    before = len(site.requests)
+
+    page.locator("#listen").click(force=True)
+    page.wait_for_timeout(150)
+
+    assert page.locator("#listen").get_attribute("aria-disabled") == "true"
+    expect(page.locator("#status")).to_contain_text("masked audio only")
+    assert [path for path, _ in site.requests[before:]] == []
+    assert page.locator("audio, video, canvas, meter").count() == 0
+
+
+def test_a_report_asks_for_what_is_chosen_and_its_tables_say_what_is_drawn(site, board):
+    page = report(site, board)
+    asked = site.reports.asked[-1]
+    assert asked.to_s - asked.from_s == 30 * 86_400
+
+    page.locator("#quick [data-days='7']").click()
+    expect(page.locator("#quick [data-days='7']")).to_have_attribute("aria-pressed", "true")
+    page.locator("#of-flow").select_option("card-on-file")
+    page.locator("#of-agent").select_option("Bjorn")
+    page.locator("#chart-days summary").click()
+
+    expect(page.locator("#chart-days tbody tr")).to_have_count(7)
+    wanted = site.reports.asked[-1]
+    assert (wanted.to_s - wanted.from_s, wanted.flow, wanted.agent) == (7 * 86_400, "card-on-file", "Bjorn")
+    assert page.locator("#chart-days svg title").count() > 0
+    links = [one.get_attribute("href") for one in page.locator(".download").all()]
+    assert all("flow=card-on-file" in link and "agent=Bjorn" in link for link in links)
+    assert {link.rpartition("=")[2] for link in links} == {"csv", "csv_fields"}
+
+
+def test_days_without_captures_and_days_that_cannot_be_are_said(site, board):
+    page = board(path="#reports")
+    expect(page.locator("#report")).to_contain_text("No captures in these days")
+
+    page.locator("#from").fill("2030-01-01")
+    page.locator("#from").dispatch_event("change")
+
+    expect(page.locator("#report-told")).to_contain_text("From must not be after To")
+
+
+def test_every_result_has_its_line_and_unknown_is_none_of_the_declined(site, board):
+    page = report(site, board)
+    lines = page.locator(".part-card", has_text="How captures ended").locator("tbody tr")
+
+    assert lines.count() == len(CaptureResult)
+    texts = lines.locator("th").all_inner_texts()
+    assert len(set(texts)) == len(CaptureResult)
+    assert "Result unknown, being checked" in texts
+
+
+def test_an_ended_call_stays_looked_at(site, board):
+    page = opened(board(talking(of_call(keying(6), CallId("c1")))))
+
+    site.show(over(CaptureResult.CALLER_GONE))
+
+    expect(page.locator("#outcome")).to_contain_text("Caller has left")
+    expect(page.locator("#rows tr")).to_have_count(0)
+    assert page.locator("#start").is_hidden()
