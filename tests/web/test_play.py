@@ -7,6 +7,7 @@ One person plays both sides in a real browser, against the real service, over re
 from __future__ import annotations
 
 import json
+import os
 import socket
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from playwright.sync_api import expect
 from dtmf_shield.flow.loader import load_flow
 from tests.interop.beeps import write_beeps
 from tests.interop.running_service import SHIPPED_FLOWS, RunningService, wait_until
-from tests.leak.memory_scanner import scan
+from tests.leak.memory_scanner import byte_forms, pointer_forms, scan
 from tests.web.accessibility import axe_findings
 from tests.web.browser import Visitor
 from tests.web.digit_search import places_with_digits, runs_of
@@ -26,6 +27,10 @@ CARD = "5555555555554444"
 """Published; offered by the page under the name below. Its runs of five digits stand in nothing else."""
 CARD_NAME = "mastercard"
 FLOW = "card-payment-agent"
+WHOLE_FORMS = frozenset(byte_forms(CARD)) - {"first", "middle", "last"} | frozenset(
+    pointer_forms(CARD, os.getpid())
+)
+"""Eight fives in a row stand in memory for other reasons; the whole number does not."""
 AMOUNT, AMOUNT_MINOR = "42.51", 4_251
 TABS_MAX = 60
 STEP_MS = 25_000
@@ -169,7 +174,7 @@ def test_newcomer_places_the_call_keys_a_card_and_takes_the_payment_by_keyboard(
 
     start_by_keyboard(page, agent)
     asked_for(page, "number")
-    during = scan(service.pids()["control"], CARD)
+    during = scan(service.pids()["control"], CARD, include=WHOLE_FORMS)
     tap(page, CARD + "#")
     asked_for(page, "expiry")
     type_on_keypad(page, page.locator("#card-expiry").inner_text().replace("/", ""))
@@ -183,14 +188,14 @@ def test_newcomer_places_the_call_keys_a_card_and_takes_the_payment_by_keyboard(
     booked = service.gateway("GET", "/book")["operations"]
     assert [one["method"] for one in booked if one["amount_minor"] == AMOUNT_MINOR] == ["charge"]
     assert heard(page) == ["24 of 24", "0 of 24"]
-    after = scan(service.pids()["control"], CARD)
+    after = scan(service.pids()["control"], CARD, include=WHOLE_FORMS)
     assert (during, after) == ([], [])
 
     # The searches see what is there: where the keys were pressed, on the card, and with the phones.
     pressed = [json.loads(body)["key"] for url, body in newcomer.posted if url.endswith("/press") and body]
     assert "".join(pressed).startswith(CARD + "#")
     assert places_with_digits(CARD, {"card in hand": page.locator("#plastic").inner_text()}) != []
-    assert scan(service.ready["play_pid"], CARD) != []
+    assert scan(service.ready["play_pid"], CARD, include=WHOLE_FORMS) != []
     known = known_of_agent(newcomer, agent)
     assert "•" in known["dom"]
     assert CARD[-4:] in known["dom"]
