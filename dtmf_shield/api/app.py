@@ -17,6 +17,7 @@ from dtmf_shield.api.identity.identity import Identity
 from dtmf_shield.api.limits import Limits
 from dtmf_shield.api.oidc_pages import oidc_pages
 from dtmf_shield.api.pages import pages
+from dtmf_shield.api.play import PlayPhones, play_pages
 from dtmf_shield.api.ports import CallDesk
 from dtmf_shield.api.ports.audit import AuditReader, NoAudit
 from dtmf_shield.api.ports.flow_bench import FlowBench, NoFlowBench
@@ -51,8 +52,12 @@ def create_app(
     audit: AuditReader | None = None,
     reports: ReportBook | None = None,
     flow_bench: FlowBench | None = None,
+    play: PlayPhones | None = None,
 ) -> FastAPI:
-    """Return the application over ``desk``, open to whom ``identity`` knows, under the name of ``site``."""
+    """Return the application over ``desk``, open to whom ``identity`` knows, under the name of ``site``.
+
+    ``play``: with the play page, for a service in demo mode; it is the first page then.
+    """
     clock = clock or SystemClock()
     ring = EventRing(lambda: _snapshot(desk), life=secrets.token_hex(4), heartbeat_s=heartbeat_s)
     desk.subscribe(ring)
@@ -82,7 +87,7 @@ def create_app(
     )
     for router in ROUTERS:
         app.include_router(router)
-    open_to_all = (probes.router, pages, oidc_pages)
+    open_to_all = (probes.router, *([play_pages(play)] if play else []), pages, oidc_pages)
     for router in open_to_all:
         app.include_router(router, dependencies=[Depends(stranger_within_limits)])
     problem.install(app, (*ROUTERS, *open_to_all))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-_CONTENT_SECURITY_POLICY: Final = (
+CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "media-src 'self' blob:; frame-ancestors 'self'; base-uri 'none'; form-action 'self'"
 )
 SECURITY_HEADERS: Final = (
-    (b"content-security-policy", _CONTENT_SECURITY_POLICY.encode()),
+    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
     (b"permissions-policy", b"microphone=(self), camera=(), geolocation=(), payment=()"),

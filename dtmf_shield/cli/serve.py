@@ -31,6 +31,12 @@ def serve(
         bool,
         typer.Option("--json", help="One JSON line on standard output for each start, death and readiness."),
     ] = False,
+    play: Annotated[
+        bool | None,
+        typer.Option(
+            help="The play page: a caller's keypad in the browser, TEST cards only. Without --config: on."
+        ),
+    ] = None,
     scan_mode: Annotated[
         bool, typer.Option(help="Keep digit slots in memory a root scanner can read. For memory tests only.")
     ] = False,
@@ -43,7 +49,8 @@ def serve(
         elif name == "ready":
             out.print(_ready_panel(details))
             # Outside the panel, which would break it over two lines that no terminal opens.
-            out.print("Pages, by a link that opens once; dtmf-shield users link prints another:")
+            what = "Play page (a TEST caller beside the agent page)" if details["play_pid"] else "Pages"
+            out.print(f"{what}, by a link that opens once; dtmf-shield users link prints another:")
             out.print(escape(details["login_url"]), style="bold", soft_wrap=True)
         elif name == "died":
             err.print(
@@ -67,6 +74,7 @@ def serve(
                 state_directory=state_directory,
                 log=log,
                 scan_mode=scan_mode,
+                play=config is None if play is None else play,
                 on_status=status,
                 reread=lambda: start.read_config(config),
             )

@@ -116,6 +116,10 @@ class ConfigureControl(msgspec.Struct, frozen=True, tag=True):
     api_key: str
     caller_key: bytes
     """Names callers to cde without their numbers; the same after a restart, for the ledger remembers them by it."""
+    play_url: str = ""
+    """Where the play phones answer; empty: there are none."""
+    play_key: str = ""
+    """What a page sends them; it opens nothing else."""
 
 
 class FlowsServed(msgspec.Struct, frozen=True, tag=True):

@@ -77,6 +77,8 @@ class ScriptedCall:
         self.confirmed = asyncio.Event()
         self.ended = asyncio.Event()
         self.refused_status = 0
+        self.loses: Callable[[], bool] = lambda: False
+        """Asked for each RTP packet sent: true, and a bad line has lost it."""
         self._phone = phone
         self._rtp = rtp
         self._guard = KeyGuard()
@@ -171,7 +173,7 @@ class ScriptedCall:
                 next_s = now_s
             while next_s <= now_s:
                 packet = self.stream.next_packet(loop.time())
-                if self._remote is not None:
+                if self._remote is not None and not self.loses():
                     self._rtp.sendto(packet, self._remote)
                 next_s += PACKET_S
             await asyncio.sleep(max(next_s - loop.time(), 0))
@@ -181,7 +183,13 @@ class ScriptedPhone:
     """A phone on the running asyncio loop. Make one with `start`."""
 
     def __init__(
-        self, *, media: Media, auto_answer: bool, refuse_with: int, speech: NDArray[np.int16]
+        self,
+        *,
+        media: Media,
+        auto_answer: bool,
+        refuse_with: int,
+        speech: NDArray[np.int16],
+        keeps_audio: bool = True,
     ) -> None:
         self.calls: list[ScriptedCall] = []
         self.port = 0
@@ -189,6 +197,7 @@ class ScriptedPhone:
         self._auto_answer = auto_answer
         self._refuse_with = refuse_with
         self._speech = speech
+        self._keeps_audio = keeps_audio
         self._by_id: dict[str, ScriptedCall] = {}
         self._arrived: asyncio.Queue[ScriptedCall] = asyncio.Queue()
         self._sip: asyncio.DatagramTransport | None = None
@@ -207,14 +216,21 @@ class ScriptedPhone:
         auto_answer: bool = True,
         refuse_with: int = 0,
         speech: NDArray[np.int16] = SILENCE,
+        keeps_audio: bool = True,
     ) -> Self:
         """Open the SIP port.
 
         `refuse_with`: answer every call with that status; else `auto_answer` takes it. `speech`: what each call says
-        from its first packet on, int16 at 8 kHz, over and over.
+        from its first packet on, int16 at 8 kHz, over and over. `keeps_audio`: see PhoneStream.
         """
         media = Media(address, 0, payload_types, 101 if events else None)
-        phone = cls(media=media, auto_answer=auto_answer, refuse_with=refuse_with, speech=speech)
+        phone = cls(
+            media=media,
+            auto_answer=auto_answer,
+            refuse_with=refuse_with,
+            speech=speech,
+            keeps_audio=keeps_audio,
+        )
         loop = asyncio.get_running_loop()
         phone._sip, _ = await loop.create_datagram_endpoint(
             lambda: _Datagrams(phone._receive), local_addr=(address, port)
@@ -266,6 +282,14 @@ class ScriptedPhone:
         self._ready().hang_up(call.call_id, self._now_s())
         self._flush()
 
+    def forget(self, call: ScriptedCall) -> None:
+        """Keep nothing of a call that has ended: a phone that runs for days has room for the next one."""
+        call.stop()
+        if call in self.calls:
+            self.calls.remove(call)
+        self._by_id.pop(call.call_id, None)
+        self._ready().forget(call.call_id)
+
     async def close(self) -> None:
         """Hang up everything and close the sockets."""
         await asyncio.gather(*(call.hang_up() for call in self.calls))
@@ -289,6 +313,7 @@ class ScriptedPhone:
             ssrc=secrets.randbits(32), sequence=secrets.randbits(15), timestamp=secrets.randbits(32)
         )
         stream.talk(self._speech)
+        stream.keeps_audio = self._keeps_audio
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_datagram_endpoint(
             lambda: _Datagrams(lambda data, _source: stream.receive(data, loop.time())),

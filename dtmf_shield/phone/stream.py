@@ -7,6 +7,7 @@ its timestamp says, so that what was heard is what the network brought. No RTCP,
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -59,6 +60,12 @@ class PhoneStream:
         """Not RTP, or a payload type that was not agreed."""
         self.sent_log: list[Passage] = []
         self.heard_log: list[Passage] = []
+        self.on_sent: Callable[[NDArray[np.int16]], None] | None = None
+        """Told the audio of each packet sent, before coding, int16 at 8 kHz; that of an event is silence."""
+        self.on_heard: Callable[[NDArray[np.int16]], None] | None = None
+        """Told the audio of each packet received, in order of arrival, int16 at 8 kHz."""
+        self.keeps_audio = True
+        """Off: neither `sent` nor `heard` nor a log is kept; the two above are told all the same."""
         self._ssrc, self._sequence, self._timestamp = ssrc, sequence, timestamp
         self._first_packet = True
         self._coder = AudioCoder()
@@ -108,13 +115,17 @@ class PhoneStream:
             code, packets = self._events.popleft()
             self._event = _Event(code, self._timestamp, packets)
         audio = self._next_audio()
+        is_event = self._event is not None
         if self._event is not None:
             packet = self._event_packet(self._event)
-            self._sent.append(np.zeros(PACKET_SAMPLES, np.int16))
+            audio = np.zeros(PACKET_SAMPLES, np.int16)
         else:
             packet = self._audio_packet(audio)
+        if self.on_sent is not None:
+            self.on_sent(audio)
+        if self.keeps_audio:
             self._sent.append(audio)
-            if len(self.sent_log) < PACKETS_LOGGED_MAX:
+            if not is_event and len(self.sent_log) < PACKETS_LOGGED_MAX:
                 self.sent_log.append(Passage((len(self._sent) - 1) * PACKET_SAMPLES, now_s))
         self._sequence = (self._sequence + 1) & 0xFFFF
         self._timestamp = (self._timestamp + PACKET_SAMPLES) % TIMESTAMP_MODULUS
@@ -171,7 +182,11 @@ class PhoneStream:
             if header.ssrc != self._heard_ssrc:
                 self._coder.new_source()
             audio = self._coder.decode(header.payload_type, payload)
-            self._place(audio, header.ssrc, header.timestamp, now_s)
+            if self.on_heard is not None:
+                self.on_heard(audio)
+            if self.keeps_audio:
+                self._place(audio, header.ssrc, header.timestamp, now_s)
+            self._heard_ssrc = header.ssrc
         else:
             self.packets_unread += 1
 

@@ -241,6 +241,12 @@ class PhoneUserAgent:
         elif call.state is _State.RINGING:
             self.refuse(call_id, 486)
 
+    def forget(self, call_id: str) -> None:
+        """Keep nothing of a call that has ended; what still comes for it is answered 481."""
+        call = self._calls.get(call_id)
+        if call is not None and call.state is _State.ENDED:
+            del self._calls[call_id]
+
     # The wire
 
     def receive_datagram(self, data: bytes, source: Address, now_s: float) -> None:

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import secrets
+import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any, Final
@@ -28,8 +29,9 @@ from dtmf_shield.service.flows.versions import VERSIONS_FOLDER, make_room, take_
 from dtmf_shield.service.gateway_names import GatewayNames
 from dtmf_shield.service.kept_secrets import API_KEY_FILE, CALLER_KEY_FILE, SECRET_BYTES, kept_secret
 from dtmf_shield.service.key_settings import kek_findings, kek_settings
+from dtmf_shield.service.play.launch import PlayProcess, refuse_outside_demo, settings_for
 from dtmf_shield.service.seal.environment import leaks_of_environment
-from dtmf_shield.service.sockets import bind_all
+from dtmf_shield.service.sockets import HeldSockets, bind_all
 from dtmf_shield.service.state_directory import state_directory_of
 from dtmf_shield.service.supervisor import Supervisor
 from dtmf_shield.service.test_gateway.launch import TestGatewayProcess
@@ -90,17 +92,20 @@ async def serve(
     state_directory: Path | None = None,
     log: IO[bytes] | None = None,
     scan_mode: bool = False,
+    play: bool = False,
     on_status: Callable[[str, dict[str, Any]], None] = lambda _name, _details: None,
     reread: Callable[[], tuple[Config, Path]] | None = None,
 ) -> None:
     """Run the service until SIGTERM or SIGINT. Raises OperatorError that says what to change.
 
-    ``reread`` reads the configuration anew at SIGHUP.
+    ``reread`` reads the configuration anew at SIGHUP. ``play``: with play phones and their page.
     """
     _refuse_findings(config, base)
+    if play:
+        refuse_outside_demo(config)
     state = state_directory_of(config, base, state_directory)
     sockets = bind_all(config)
-    gateway, lock, names = None, -1, None
+    gateway, phones, lock, names = None, None, -1, None
     try:
         lock = _hold(state)
         api_settings.require_somebody(config, state)
@@ -108,7 +113,9 @@ async def serve(
             gateway = await TestGatewayProcess.start(state, log=log)
         configure_cde = await asyncio.to_thread(_configure_cde, config, base, state, gateway, scan_mode)
         ticket = secrets.token_urlsafe(SECRET_BYTES)
-        configure_control = _configure_control(config, base, state, ticket)
+        if play and gateway is not None:
+            phones = await _play_phones(config, sockets, gateway, log)
+        configure_control = _configure_control(config, base, state, ticket, phones)
         api = sockets.http.getsockname()[:2] if sockets.http else ("", 0)
         details = {
             "sip": [list(sock.getsockname()[:2]) for sock in sockets.sip],
@@ -118,6 +125,7 @@ async def serve(
             "gateway": "embedded TEST gateway" if gateway else config.gateway.address,
             "gateway_pid": gateway.pid if gateway else 0,
             "gateway_port": gateway.port if gateway else 0,
+            "play_pid": phones.pid if phones else 0,
         }
         supervisor = Supervisor(
             config=config,
@@ -130,7 +138,9 @@ async def serve(
             scan_mode=scan_mode,
             log=log,
             on_status=lambda name, more: on_status(name, {**details, **more}),
-            reread=lambda: _read_again(config, reread or (lambda: (config, base)), state, gateway, scan_mode),
+            reread=lambda: _read_again(
+                config, reread or (lambda: (config, base)), state, gateway, scan_mode, play=play
+            ),
         )
         names = asyncio.create_task(
             GatewayNames(lambda: supervisor.gateways, supervisor.gateway_resolved).watch()
@@ -140,10 +150,23 @@ async def serve(
         if names is not None:
             names.cancel()
         sockets.close()
+        if phones is not None:
+            await phones.stop()
         if gateway is not None:
             await gateway.stop()
         if lock >= 0:
             os.close(lock)
+
+
+async def _play_phones(
+    config: Config, sockets: HeldSockets, gateway: TestGatewayProcess, log: IO[bytes] | None
+) -> PlayProcess | None:
+    """Start them where there is an API whose page drives them."""
+    if sockets.http is None:
+        return None
+    sip = next(sock for sock in sockets.sip if sock.family == socket.AF_INET)
+    addresses = [held.getsockname()[:2] for held in (sip, sockets.http)]
+    return await PlayProcess.start(settings_for(config, addresses[0], addresses[1], gateway), log=log)
 
 
 def _first_flows(state: Path, files: Iterable[Path]) -> tuple[str, ...]:
@@ -164,10 +187,14 @@ def _read_again(
     state: Path,
     gateway: TestGatewayProcess | None,
     scan_mode: bool,
+    *,
+    play: bool = False,
 ) -> Reloaded:
     """Read the configuration anew, for cde alone, and the flows. Raises OperatorError, one or a group of them."""
     config, base = reread()
     _refuse_findings(config, base)
+    if play:
+        refuse_outside_demo(config)  # play phones never meet a real gateway
     waiting = [name for name in Config.model_fields if name not in RELOADED]
     waiting = [name for name in waiting if getattr(config, name) != getattr(running, name)]
     if waiting:
@@ -196,13 +223,17 @@ def _resolved(config: Config, base: Path) -> dict[str, Any]:
     return data
 
 
-def _configure_control(config: Config, base: Path, state: Path, ticket: str) -> ConfigureControl:
+def _configure_control(
+    config: Config, base: Path, state: Path, ticket: str, phones: PlayProcess | None
+) -> ConfigureControl:
     return ConfigureControl(
         config_json=json.dumps(_resolved(config, base)).encode(),
         state_directory=str(state),
         login_ticket=ticket,
         api_key=kept_secret(state / API_KEY_FILE),
         caller_key=kept_secret(state / CALLER_KEY_FILE).encode(),
+        play_url=phones.url if phones else "",
+        play_key=phones.key if phones else "",
     )
 
 

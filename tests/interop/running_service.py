@@ -87,13 +87,14 @@ class RunningService:
         capture: str = "",
         calls_max: int = 32,
         environment: Mapping[str, str] | None = None,
+        arguments: tuple[str, ...] = (),
         api: str = API_ON_LOOPBACK,
     ) -> None:
         """Start it and wait until it is ready.
 
         ``agents``: ``address:port`` by name; each is reached by dialling its name, or ``pay-`` and its name, which
         engages a capture at the answer. ``media``, ``capture``, ``sections``: more TOML; ``api``: what [api] has. One
-        trunk: 127.0.0.1 and ::1.
+        trunk: 127.0.0.1 and ::1. ``arguments``: more of the command line.
         """
         directory.mkdir(parents=True, exist_ok=True)
         self.state, self.log_file = directory / "state", directory / "service.log"
@@ -108,6 +109,7 @@ class RunningService:
         self.said: list[bytes] = []
         command = [sys.executable, "-m", "dtmf_shield", "serve", "--config", str(config), "--json"]
         command += ["--state-directory", str(self.state), "--log-file", str(self.log_file)]
+        command += arguments
         self._process = subprocess.Popen(
             command + (["--scan-mode"] if scan_mode else []),
             stdin=subprocess.DEVNULL,

@@ -20,6 +20,7 @@ import msgspec
 from fastapi import FastAPI
 
 from dtmf_shield.api.app import create_app, event_ring
+from dtmf_shield.api.play import PlayPhones
 from dtmf_shield.api.server import serve
 from dtmf_shield.base.config import Config
 from dtmf_shield.base.config_forms import split_host_port
@@ -274,12 +275,14 @@ class ControlProcess:
             self._weaker,
         )
         self._resources.nodes.flow_prompts = lambda: [*map(flow_prompts, self._shelf.flows.values())]
+        play = PlayPhones(message.play_url, message.play_key) if message.play_url else None
         app = create_app(
             self._desk,
             self._identity.identity,
             site=self._identity.site,
             clock=self._clock,
             reports=self._reports,
+            play=play,
             **self._resources.ports,
         )
         # The mask of every restored call is on before its first packet is handled.

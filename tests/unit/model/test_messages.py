@@ -55,6 +55,8 @@ TEXT_FIELDS = {
     "on_hang_up": "closed set",
     "login_ticket": "random secret",
     "api_key": "random secret",
+    "play_url": "loopback address and port",
+    "play_key": "random secret",
     "format": "closed set",
     "keys": "options of a menu, as the flow file has them",
     "submit": "closed set",

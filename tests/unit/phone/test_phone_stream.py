@@ -98,3 +98,20 @@ def test_what_is_no_rtp_is_counted_and_dropped():
     receiver.receive(b"", 0.0)
     assert receiver.packets_unread == 2
     assert not len(receiver.heard)
+
+
+def test_stream_that_keeps_no_audio_tells_it_all_the_same():
+    sender, receiver = stream(), stream()
+    sent, heard = [], []
+    for each in (sender, receiver):
+        each.keeps_audio = False
+    sender.on_sent, receiver.on_heard = sent.append, heard.append
+    sender.press_as_tone("1", 40)
+
+    for tick in range(4):
+        receiver.receive(sender.next_packet(tick * 0.02), tick * 0.02)
+
+    assert (
+        [np.any(audio) for audio in sent] == [np.any(audio) for audio in heard] == [True, True, False, False]
+    )
+    assert (len(sender.sent), len(receiver.heard), sender.sent_log, receiver.heard_log) == (0, 0, [], [])

@@ -1,0 +1,112 @@
+// Both sides of a call for one person: the caller's phone here, the agent's own page in the frame. TEST cards only.
+import "../shared/elements.js";
+import "../shared/menu.js";
+import { emptyState, reduce, running } from "../agent/store.js";
+import { setWords } from "../shared/elements.js";
+import { t } from "../shared/i18n.js";
+import { remember, speak, wantedLanguage } from "../shared/language.js";
+import { pagesOf, whoIsIt } from "../shared/person.js";
+import { openStream } from "../shared/stream.js";
+import { look, wear } from "../shared/theme.js";
+import { drawCall, drawCards, drawChoices, drawHeard, drawNext, drawParts, phaseWords } from "./draw.js";
+import { drawKeypad } from "./keypad.js";
+import { playPhones } from "./phones.js";
+
+const HERE = ["play", "/ui/play/"];
+const at = (id) => document.getElementById(id);
+let desk = emptyState();
+let told = null;
+let phones = null;
+let former = false;
+
+// What is being taken in the caller's call, or was last; null: nothing yet.
+function capture() {
+  const talking = [...desk.calls.values()].filter((one) => one.state === "talking");
+  return (talking.find((one) => running(one)) ?? talking.at(-1))?.capture ?? null;
+}
+
+function draw() {
+  if (!told) return;
+  drawCall(told);
+  drawCards(told);
+  drawParts(keyPart);
+  drawChoices(told, choose);
+  drawHeard(told);
+  drawNext(told, capture());
+}
+
+function heardFrom(state) {
+  const before = told?.phase;
+  told = state;
+  draw();
+  if (before && before !== state.phase) setWords(at("status"), phaseWords(state));
+  if (before !== state.phase && state.phase === "talking") setWords(at("alert"), "");
+  if (state.phase === "ended") former = true;
+  if (state.phase === "talking" && former) {
+    former = false;
+    // The agent page keeps the call before in view until its agent goes on; here both are one person.
+    at("agent").contentWindow.location.reload();
+  }
+}
+
+async function act(path, body) {
+  const word = await phones.send(path, body);
+  setWords(at("alert"), word ? t(`play.problem.${word}`) : "");
+  return !word;
+}
+
+async function call() {
+  if (!await act("/call", { number: at("number").value || told?.dialled[0].number })) return;
+  at("hangup").focus();
+}
+
+async function hangUp() {
+  if (await act("/hangup")) at("call").focus();
+}
+
+const press = (key) => act("/press", { key });
+const keyPart = (part) => act("/card", { name: at("card").value, part });
+
+function choose(name, value) {
+  if (name === "gateway") act("/gateway", { mode: value });
+  else act("/choose", { ...told.choices, [name]: value });
+}
+
+function titles() {
+  for (const node of document.querySelectorAll("[data-t-title]")) node.title = t(node.dataset.tTitle);
+}
+
+function showMenu(person, language) {
+  at("menu").show({ person, pages: [HERE, ...pagesOf(person)], here: "play", language, mayLeave: false });
+}
+
+async function begin() {
+  wear(look());
+  const person = await whoIsIt();
+  const language = wantedLanguage(person);
+  await speak(language);
+  titles();
+  showMenu(person, language);
+  at("menu").addEventListener("language", async (event) => {
+    await speak(event.detail);
+    remember(event.detail);
+    titles();
+    showMenu(person, event.detail);
+    draw();
+    at("agent").contentWindow.location.reload();
+  });
+  drawKeypad(at("keypad"), press);
+  at("call").addEventListener("click", call);
+  at("hangup").addEventListener("click", hangUp);
+  at("card").addEventListener("change", draw);
+  phones = playPhones({
+    onState: heardFrom,
+    onAway: (away) => { if (away) setWords(at("alert"), t("play.problem.away")); },
+  });
+  openStream({
+    onEvent: (type, data) => { desk = reduce(desk, type, data, Date.now()); draw(); },
+    onConnection: () => {},
+  });
+}
+
+begin();
