@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 
 from dtmf_shield.api import problem
 from dtmf_shield.api.access import ApiContext, stranger_within_limits
+from dtmf_shield.api.embed_pages import embed_pages
 from dtmf_shield.api.events import HEARTBEAT_S, EventRing
 from dtmf_shield.api.gate import Gate
 from dtmf_shield.api.idempotency import StoredAnswers
@@ -25,7 +26,7 @@ from dtmf_shield.api.ports.recordings import NoRecordings, RecordingDesk
 from dtmf_shield.api.ports.webhooks import NoWebhooks, WebhookDesk
 from dtmf_shield.api.resources import ROUTERS, probes
 from dtmf_shield.api.site import LOOPBACK, Site
-from dtmf_shield.api.tickets import StreamTickets
+from dtmf_shield.api.tickets import Tickets
 from dtmf_shield.api.views import Snapshot
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.system_clock import SystemClock
@@ -64,7 +65,8 @@ def create_app(
         clock=clock,
         site=site,
         limits=Limits(clock),
-        tickets=StreamTickets(clock),
+        tickets=Tickets(clock),
+        embed_tickets=Tickets(clock),
         payments=payments,
         recordings=recordings or NoRecordings(),
         webhooks=webhooks or NoWebhooks(),
@@ -73,7 +75,7 @@ def create_app(
     )
     for router in ROUTERS:
         app.include_router(router)
-    for router in (probes.router, pages, oidc_pages):
+    for router in (probes.router, embed_pages, pages, oidc_pages):
         app.include_router(router, dependencies=[Depends(stranger_within_limits)])
     problem.install(app)
     app.add_middleware(Gate, site=site)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-_CONTENT_SECURITY_POLICY: Final = (
+CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "media-src 'self' blob:; frame-ancestors 'self'; base-uri 'none'; form-action 'self'"
 )
 SECURITY_HEADERS: Final = (
-    (b"content-security-policy", _CONTENT_SECURITY_POLICY.encode()),
+    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
     (b"permissions-policy", b"microphone=(self), camera=(), geolocation=(), payment=()"),
@@ -18,3 +18,10 @@ SECURITY_HEADERS: Final = (
 )
 TRANSPORT_SECURITY: Final = (b"strict-transport-security", b"max-age=31536000")
 """RFC 6797, where browsers come by TLS: a year in which they try no plain HTTP."""
+
+
+def framed_by(origins: tuple[str, ...]) -> str:
+    """Return the Content-Security-Policy of a page that ``origins`` may hold in a frame, beside our own pages."""
+    return CONTENT_SECURITY_POLICY.replace(
+        "frame-ancestors 'self'", " ".join(["frame-ancestors 'self'", *origins])
+    )

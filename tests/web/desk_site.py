@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -16,12 +17,15 @@ from typing import Any, TypeVar
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dtmf_shield.api.app import create_app
-from dtmf_shield.api.identity.one_time_login import OneTimeLogin
+from dtmf_shield.api.identity.identity import Identity
+from dtmf_shield.api.identity.passwords import Passwords
 from dtmf_shield.api.ports import NothingToPay
 from dtmf_shield.api.server import serve
+from dtmf_shield.api.site import LOOPBACK, Site
 from dtmf_shield.api.views import CallView, FlowView, ServiceView, ShieldState
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.model.ids import CaptureId
+from dtmf_shield.store.identity_rows import IdentityRows
 from tests.unit.api.api_desk import MemoryDesk
 
 LIMIT_S = 10.0
@@ -62,17 +66,24 @@ class _Recorder:
         await self._app(scope, receive, send)
 
 
+def _people() -> Identity:
+    """Return who may sign in: nobody yet but by one-time links. Its file is in memory, of the loop's own thread."""
+    return Identity(IdentityRows(None), SystemClock(), passwords=Passwords(memory_kib=8, time_cost=1))
+
+
 class DeskSite:
     """One site for a whole run; :meth:`reset` gives the next test an empty desk."""
 
-    def __init__(self) -> None:
+    def __init__(self, site: Site = LOOPBACK, tls: ssl.SSLContext | None = None) -> None:
+        self.site, self._tls = site, tls
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self.desk = StageDesk()
-        self.login = OneTimeLogin(SystemClock())
+        self.identity = self.run(_people)
+        self.login = self.identity.login
         self.requests: list[tuple[str, Mapping[str, str]]] = []
-        self.app = create_app(self.desk, self.login, heartbeat_s=HEARTBEAT_S)
+        self.app = create_app(self.desk, self.identity, site=site, heartbeat_s=HEARTBEAT_S)
         self.app.add_middleware(_Recorder, requests=self.requests)
         self._port = 0
         self._stop: asyncio.Event | None = None
@@ -82,7 +93,7 @@ class DeskSite:
     @property
     def url(self) -> str:
         """Where it is."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"https://localhost:{self._port}" if self._tls else f"http://127.0.0.1:{self._port}"
 
     def login_url(self) -> str:
         """Return a fresh one-time link."""
@@ -145,7 +156,7 @@ class DeskSite:
 
         async def begin() -> None:
             self._stop = asyncio.Event()
-            self._serving = asyncio.create_task(serve(self.app, listener, self._stop))
+            self._serving = asyncio.create_task(serve(self.app, listener, self._stop, tls=self._tls))
 
         asyncio.run_coroutine_threadsafe(begin(), self._loop).result(LIMIT_S)
 
