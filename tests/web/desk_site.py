@@ -11,7 +11,7 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -106,6 +106,10 @@ class DeskSite:
             return act(*arguments)
 
         return asyncio.run_coroutine_threadsafe(call(), self._loop).result(LIMIT_S)
+
+    def wait(self, act: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Run a coroutine on the site's loop."""
+        return asyncio.run_coroutine_threadsafe(act(), self._loop).result(LIMIT_S)
 
     def reset(self) -> None:
         """Empty desk, everything well, nothing recorded."""

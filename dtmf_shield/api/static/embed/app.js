@@ -97,7 +97,7 @@ function enter(person) {
     begun = true;
     beginPanel({ pin, changed });
   }
-  host.tell(readyMessage(now(), true));
+  host.tell(readyMessage(wanted, true));
 }
 
 function followHeight() {
@@ -114,7 +114,7 @@ async function begin() {
   drawOwn(now());
   followHeight();
   if (person) enter(person);
-  else host.tell(readyMessage(now(), false));
+  else host.tell(readyMessage(wanted, false));
 }
 
 begin();

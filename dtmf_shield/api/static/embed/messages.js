@@ -7,7 +7,6 @@ export const VERSION = 1;
 export const PREFIX = "dtmf-shield.";
 export const INPUTS_MAX = 32;
 export const INPUT_CHARACTERS_MAX = 64;
-export const MESSAGES_MAX = 8;  // of one change: a call with more fields than that tells the rest with the next
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const WORD = /^[a-z_]{1,32}$/;
 const INPUT_NAME = /^[a-z][a-z0-9_]{0,31}$/;
@@ -22,7 +21,8 @@ function message(type, rest) {
   return { type: `${PREFIX}${type}`, v: VERSION, ...rest };
 }
 
-export const readyMessage = (state, signedIn) => message("ready", { call: named(state.selected), signed_in: signedIn });
+// call: the one that was asked for; null: whichever is in hand.
+export const readyMessage = (call, signedIn) => message("ready", { call: named(call), signed_in: signedIn });
 
 export const resizeMessage = (height) => message("resize", { height: Math.ceil(height) });
 
