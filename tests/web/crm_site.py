@@ -24,7 +24,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = urlsplit(self.path).path.strip("/") or "index.html"
         file = SAMPLE / path
-        found = BARE if path == "bare.html" else file.read_bytes() if file.parent == SAMPLE and file.is_file() else None
+        found = (
+            BARE
+            if path == "bare.html"
+            else file.read_bytes()
+            if file.parent == SAMPLE and file.is_file()
+            else None
+        )
         self.send_response(404 if found is None else 200)
         self.send_header("Content-Type", TYPES.get(file.suffix, "text/plain"))
         self.end_headers()

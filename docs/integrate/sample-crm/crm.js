@@ -1,10 +1,12 @@
 // What a CRM does with the panel: asks it to start, and writes down what it tells. No card data is here to be handled.
-const ORDER = { amount: "42.50", currency: "GBP", reference: "88-1932" };
+const ORDER = { amount_minor: 4250, currency: "GBP", reference: "88-1932" };
 const LINES_MAX = 12;
 const at = (id) => document.getElementById(id);
 const panel = at("capture");
 let ready = false;
 let state = null;
+let paid = false;
+const BUSY = ["idle", "waiting", "keying", "paused", "held", "choosing", "sending", "paying", "settling"];
 
 function log(kind, words) {
   const line = document.createElement("li");
@@ -16,15 +18,13 @@ function log(kind, words) {
 }
 
 function mayTake() {
-  return ready && state?.state === "talking" && state.shield === "on" && ![...BUSY].includes(state.capture_state);
+  return ready && !paid && state?.state === "talking" && state.shield === "on" && !BUSY.includes(state.capture_state);
 }
-
-const BUSY = ["idle", "waiting", "keying", "paused", "held", "choosing", "sending", "paying", "settling"];
 
 function draw() {
   at("take").setAttribute("aria-disabled", String(!mayTake()));
   at("on-call").hidden = state?.state !== "talking";
-  const words = !ready ? "Sign in to the panel first." : state?.state !== "talking" ? "Waiting for a call."
+  const words = paid ? "This order is paid." : !ready ? "Sign in to the panel first." : state?.state !== "talking" ? "Waiting for a call."
     : state.shield !== "on" ? "Not while the shield is not confirmed."
     : BUSY.includes(state.capture_state) ? "The caller keys the card. You hear no tone." : "";
   if (at("note").textContent !== words) at("note").textContent = words;
@@ -52,8 +52,10 @@ panel.addEventListener("dtmf-shield-result", ({ detail }) => {
   log("result", [detail.state, detail.token_reference].filter(Boolean).join(", "));
   const card = detail.last4 ? ` Card ending ${detail.last4}.` : "";
   const done = { approved: "Paid.", token: "Card stored." }[detail.state];
+  paid ||= detail.state === "approved";
   at("paid").hidden = !done;
   at("paid").textContent = done ? `${done}${card} Reference ${detail.token_reference ?? "none"}` : "";
+  draw();
 });
 
 at("take").addEventListener("click", () => {

@@ -11,6 +11,7 @@ const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const WORD = /^[a-z_]{1,32}$/;
 const INPUT_NAME = /^[a-z][a-z0-9_]{0,31}$/;
 const COUNT_MAX = 64;
+const AMOUNT_MINOR_MAX = 9_999_999_999;  // as the service has it
 
 const named = (text) => (NAME.test(text ?? "") ? text : null);
 const word = (text) => (WORD.test(text ?? "") ? text : null);
@@ -82,11 +83,16 @@ export function wishOf(data) {
   }
 }
 
-// The inputs as the service takes them: short texts by name, no card number. null: not even to be sent.
+// The inputs as the service takes them: short texts by name, and amount_minor a number; no card number. null: not even
+// to be sent.
 function startOf({ flow, inputs = {} }) {
   if (typeof flow !== "string" || !NAME.test(flow) || typeof inputs !== "object" || inputs === null) return null;
   const given = Object.entries(inputs);
-  const fit = given.length <= INPUTS_MAX && given.every(([name, value]) => INPUT_NAME.test(name)
-    && typeof value === "string" && value.length <= INPUT_CHARACTERS_MAX && !looksLikeCard(value));
+  const fit = given.length <= INPUTS_MAX && given.every(([name, value]) => INPUT_NAME.test(name) && mayBeSent(name, value));
   return fit ? { ask: "start", flow, inputs: Object.fromEntries(given) } : null;
+}
+
+function mayBeSent(name, value) {
+  if (name === "amount_minor") return Number.isInteger(value) && value > 0 && value <= AMOUNT_MINOR_MAX;
+  return typeof value === "string" && value.length <= INPUT_CHARACTERS_MAX && !looksLikeCard(value);
 }
