@@ -7,6 +7,7 @@ import pytest
 from api_desk import ApiHouse, a_call
 
 from dtmf_shield.api.headers import CONTENT_SECURITY_POLICY
+from dtmf_shield.api.identity.oidc import Person
 from dtmf_shield.api.site import Site
 from dtmf_shield.api.tickets import TICKET_LIFETIME_S
 
@@ -201,3 +202,31 @@ async def test_the_session_of_the_frame_ends_with_the_person_and_no_later_than_t
     assert (await embedded_me(house, opened)).status_code == 200
     house.identity.users.disable("ada")
     assert (await embedded_me(house, opened)).status_code == 401
+
+
+class ProviderThatKnowsAda:
+    """The provider, shortened to the two steps that the pages know."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def begin(self, _redirect_uri: str) -> tuple[str, str]:
+        return "https://login.test/auth", "a-browser"
+
+    async def finish(self, _state: str, _code: str, _issuer: str, browser: str) -> Person:
+        self.asked.append(browser)
+        return Person("oidc:ada", frozenset({"agent"}), None)
+
+
+@pytest.mark.parametrize(("query", "back"), [("?from=embed", "/ui/embed/login/"), ("", "/ui/")])
+async def test_the_way_by_the_provider_leads_back_into_the_window_it_began_in(query: str, back: str) -> None:
+    house, provider = ApiHouse(a_call(), site=SECURE), ProviderThatKnowsAda()
+    house.identity.oidc = provider  # type: ignore[assignment]
+    async with house.client(host="pay.test") as browser:
+        gone = await browser.get(f"/login/oidc{query}")
+        way = gone.headers["set-cookie"].partition(";")[0]
+        came = await browser.get("/login/oidc/callback?state=s&code=c", headers={"cookie": way})
+
+    assert (gone.headers["location"], came.headers["location"]) == ("https://login.test/auth", back)
+    assert provider.asked == ["a-browser"]
+    assert {one.headers["cross-origin-opener-policy"] for one in (gone, came)} == {"unsafe-none"}
