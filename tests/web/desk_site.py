@@ -21,7 +21,6 @@ from dtmf_shield.api.identity.identity import Identity
 from dtmf_shield.api.identity.passwords import Passwords
 from dtmf_shield.api.ports import NothingToPay
 from dtmf_shield.api.server import serve
-from dtmf_shield.api.site import LOOPBACK, Site
 from dtmf_shield.api.views import CallView, FlowView, ServiceView, ShieldState
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.model.ids import CaptureId
@@ -66,24 +65,25 @@ class _Recorder:
         await self._app(scope, receive, send)
 
 
-def _people() -> Identity:
-    """Return who may sign in: nobody yet but by one-time links. Its file is in memory, of the loop's own thread."""
-    return Identity(IdentityRows(None), SystemClock(), passwords=Passwords(memory_kib=8, time_cost=1))
-
-
 class DeskSite:
     """One site for a whole run; :meth:`reset` gives the next test an empty desk."""
 
-    def __init__(self, site: Site = LOOPBACK, tls: ssl.SSLContext | None = None) -> None:
-        self.site, self._tls = site, tls
+    def __init__(self, *, tls: ssl.SSLContext | None = None, **ports: Any) -> None:
+        """``tls``: of a server by the name localhost. ``ports``: further keywords of create_app, such as ``site``."""
+        self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self.desk = StageDesk()
-        self.identity = self.run(_people)
+        # Its rows belong to the thread that serves.
+        self.identity = self.run(
+            lambda: Identity(
+                IdentityRows(None), SystemClock(), passwords=Passwords(memory_kib=8, time_cost=1)
+            )
+        )
         self.login = self.identity.login
         self.requests: list[tuple[str, Mapping[str, str]]] = []
-        self.app = create_app(self.desk, self.identity, site=site, heartbeat_s=HEARTBEAT_S)
+        self.app = create_app(self.desk, self.identity, heartbeat_s=HEARTBEAT_S, **ports)
         self.app.add_middleware(_Recorder, requests=self.requests)
         self._port = 0
         self._stop: asyncio.Event | None = None

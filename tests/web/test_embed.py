@@ -66,7 +66,7 @@ def stranger(own_network):
 
 @pytest.fixture(scope="module")
 def embedding_site(crm, stranger):
-    site = DeskSite(Site(embed_origins=(crm.url,)))
+    site = DeskSite(site=Site(embed_origins=(crm.url,)))
     for other in (crm, stranger):
         other.looks_at(site.url)
     yield site
@@ -288,7 +288,7 @@ def site_by_tls(crm, tmp_path_factory):
     (files / "key.pem").write_bytes(leaf.key_pem())
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(files / "cert.pem", files / "key.pem")
-    site = DeskSite(Site("https://localhost", frozenset(), (), (crm.url,)), tls)
+    site = DeskSite(site=Site("https://localhost", frozenset(), (), (crm.url,)), tls=tls)
     secret = site.run(lambda: site.identity.users.make("ada", ["agent"], None))
     site.wait(lambda: site.identity.set_password(secret, PASSWORD, "127.0.0.1"))
     yield site
