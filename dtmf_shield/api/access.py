@@ -29,8 +29,8 @@ from dtmf_shield.api.ports.recordings import NoRecordings, RecordingDesk
 from dtmf_shield.api.ports.reports import NoReports, ReportBook
 from dtmf_shield.api.ports.webhooks import NoWebhooks, WebhookDesk
 from dtmf_shield.api.problem import ApiRefusal
-from dtmf_shield.api.site import Site
-from dtmf_shield.api.tickets import StreamTickets
+from dtmf_shield.api.site import EMBED_COOKIE, Site
+from dtmf_shield.api.tickets import Tickets
 from dtmf_shield.base.clock import Clock
 
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -54,7 +54,10 @@ class ApiContext:
     drafts: StoredAnswers
     """Of requests that only compute: large, many, and never in the way of those that did something."""
     limits: Limits
-    tickets: StreamTickets
+    tickets: Tickets
+    """For event streams."""
+    embed_tickets: Tickets
+    """For sessions of embedded pages."""
     payments: PaymentDesk = field(default_factory=NoPayments)
     recordings: RecordingDesk = field(default_factory=NoRecordings)
     webhooks: WebhookDesk = field(default_factory=NoWebhooks)
@@ -77,9 +80,13 @@ def principal_of(request: Request) -> Principal | None:
     authorization = request.headers.get("authorization")
     if authorization is not None:
         return _machine(context, authorization)
-    cookie = request.cookies.get(context.site.cookie(), "")
     # A stream that the browser opens again by itself is nobody's presence.
-    return context.identity.sessions.principal(cookie, active=request.url.path != EVENTS_PATH)
+    active = request.url.path != EVENTS_PATH
+    for name in context.site.cookie(), context.site.cookie(EMBED_COOKIE):
+        principal = context.identity.sessions.principal(request.cookies.get(name, ""), active=active)
+        if principal is not None:
+            return principal
+    return None
 
 
 def _machine(context: ApiContext, authorization: str) -> Principal | None:

@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 
 from dtmf_shield.api import problem
 from dtmf_shield.api.access import ApiContext, stranger_within_limits
+from dtmf_shield.api.embed_pages import embed_pages
 from dtmf_shield.api.events import HEARTBEAT_S, EventRing
 from dtmf_shield.api.gate import Gate
 from dtmf_shield.api.idempotency import StoredAnswers
@@ -28,7 +29,7 @@ from dtmf_shield.api.ports.reports import NoReports, ReportBook
 from dtmf_shield.api.ports.webhooks import NoWebhooks, WebhookDesk
 from dtmf_shield.api.resources import ROUTERS, probes
 from dtmf_shield.api.site import LOOPBACK, Site
-from dtmf_shield.api.tickets import StreamTickets
+from dtmf_shield.api.tickets import Tickets
 from dtmf_shield.api.views import Snapshot
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.system_clock import SystemClock
@@ -76,7 +77,8 @@ def create_app(
         site=site,
         drafts=StoredAnswers(clock, DRAFT_ANSWERS_MAX),
         limits=Limits(clock),
-        tickets=StreamTickets(clock),
+        tickets=Tickets(clock),
+        embed_tickets=Tickets(clock),
         payments=payments,
         recordings=recordings or NoRecordings(),
         webhooks=webhooks or NoWebhooks(),
@@ -87,7 +89,7 @@ def create_app(
     )
     for router in ROUTERS:
         app.include_router(router)
-    open_to_all = (probes.router, *([play_pages(play)] if play else []), pages, oidc_pages)
+    open_to_all = (probes.router, *([play_pages(play)] if play else []), embed_pages, pages, oidc_pages)
     for router in open_to_all:
         app.include_router(router, dependencies=[Depends(stranger_within_limits)])
     problem.install(app, (*ROUTERS, *open_to_all))

@@ -18,3 +18,10 @@ SECURITY_HEADERS: Final = (
 )
 TRANSPORT_SECURITY: Final = (b"strict-transport-security", b"max-age=31536000")
 """RFC 6797, where browsers come by TLS: a year in which they try no plain HTTP."""
+
+
+def framed_by(origins: tuple[str, ...]) -> str:
+    """Return the Content-Security-Policy of a page that ``origins`` may hold in a frame, beside our own pages."""
+    return CONTENT_SECURITY_POLICY.replace(
+        "frame-ancestors 'self'", " ".join(["frame-ancestors 'self'", *origins])
+    )

@@ -8,13 +8,17 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dtmf_shield.api.access import Context, address_of
+from dtmf_shield.api.embed_pages import POPUP, popup_headers
 from dtmf_shield.api.identity.cookies import set_session
+from dtmf_shield.api.identity.identity import EMBED
 from dtmf_shield.api.identity.oidc import PENDING_LIFETIME_S, OidcRefusal
 from dtmf_shield.api.problem import ApiRefusal
 
 WAY_COOKIE: Final = "dtmf_shield_way"
 """Binds the way back to the browser that went."""
 CALLBACK: Final = "/login/oidc/callback"
+_EMBED_MARK: Final = "~embed"
+"""Ends the cookie of a way that began in the window of an embedded page; no base64 has it."""
 ANSWER_CHARACTERS_MAX: Final = 2_048
 
 oidc_pages = APIRouter(include_in_schema=False)
@@ -22,8 +26,10 @@ Given = Annotated[str, Query(max_length=ANSWER_CHARACTERS_MAX)]
 
 
 @oidc_pages.get("/login/oidc")
-async def go(request: Request, context: Context) -> Response:
-    """Send the browser to the provider."""
+async def go(
+    request: Request, context: Context, back: Annotated[str, Query(alias="from", max_length=16)] = ""
+) -> Response:
+    """Send the browser to the provider. ``from=embed``: out of, and back into, the window of an embedded page."""
     if context.identity.oidc is None:
         raise ApiRefusal(404, "not-found", "There is no provider.")
     origin = context.site.origin_of(request.url.scheme, request.headers.get("host", ""))
@@ -31,7 +37,9 @@ async def go(request: Request, context: Context) -> Response:
         url, browser = await context.identity.oidc.begin(origin + CALLBACK)
     except OidcRefusal as refusal:
         return _failed(request, context, refusal)
-    answer = RedirectResponse(url, status_code=303)
+    answer = RedirectResponse(url, status_code=303, headers=popup_headers(context.site))
+    if back == EMBED:
+        browser = f"{browser}{_EMBED_MARK}"
     answer.set_cookie(
         context.site.cookie(WAY_COOKIE),
         browser,
@@ -56,14 +64,18 @@ async def come_back(
     """Take the provider's answer: open a session, or say in words why not."""
     if context.identity.oidc is None:
         raise ApiRefusal(404, "not-found", "There is no provider.")
-    browser = request.cookies.get(context.site.cookie(WAY_COOKIE), "")
+    way = request.cookies.get(context.site.cookie(WAY_COOKIE), "")
+    browser = way.removesuffix(_EMBED_MARK)
     try:
         _require_code(code, error)
         person = await context.identity.oidc.finish(state, code, iss, browser)
     except OidcRefusal as refusal:
         return _failed(request, context, refusal)
     cookie = context.identity.came_back(person, address_of(request))
-    answer = RedirectResponse("/ui/", status_code=303)
+    embedded = way.endswith(_EMBED_MARK)
+    answer = RedirectResponse(
+        POPUP if embedded else "/ui/", status_code=303, headers=popup_headers(context.site)
+    )
     set_session(answer, context.site, cookie)
     answer.delete_cookie(context.site.cookie(WAY_COOKIE), path="/", secure=context.site.secure, httponly=True)
     return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources as package_resources
@@ -70,7 +71,7 @@ async def home(request: Request) -> Response:
     principal = principal_of(request)
     page = next((page for page, role in PAGES.items() if principal is not None and principal.has(role)), None)
     if page is None:
-        return _page("signin/index.html", status=401)
+        return static_page("signin/index.html", status=401)
     return RedirectResponse(f"/ui/{page}/", status_code=303)
 
 
@@ -81,8 +82,8 @@ async def index(request: Request, page: str) -> Response:
     if page not in PAGES:
         return Response(status_code=404)
     if principal is None or not principal.has(PAGES[page]):
-        return _page("signin/index.html", status=401 if principal is None else 403)
-    return _page(f"{page}/index.html", status=200)
+        return static_page("signin/index.html", status=401 if principal is None else 403)
+    return static_page(f"{page}/index.html", status=200)
 
 
 @pages.get("/ui/{folder}/{name}")
@@ -104,7 +105,7 @@ async def login(
     """Spend a ticket: open a session and go to the page. A spent link leads a signed-in browser there too."""
     session = context.identity.redeem(ticket, address_of(request)) if ticket else None
     if session is None and principal_of(request) is None:
-        return _page("signin/index.html", status=401)
+        return static_page("signin/index.html", status=401)
     answer = RedirectResponse("/ui/", status_code=303)
     if session is not None:
         set_session(answer, context.site, session)
@@ -114,9 +115,10 @@ async def login(
 @pages.get("/welcome")
 async def welcome() -> Response:
     """Show where a password is set. The link's secret stands behind the # of the address, where no server sees it."""
-    return _page("signin/welcome.html", status=200)
+    return static_page("signin/welcome.html", status=200)
 
 
-def _page(name: str, status: int) -> Response:
+def static_page(name: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """Return the answer with a page of the static files. Raises KeyError."""
     file = page_files()[name]
-    return Response(file.body, status_code=status, media_type=file.media_type)
+    return Response(file.body, status_code=status, media_type=file.media_type, headers=headers)

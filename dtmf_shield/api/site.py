@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 COOKIE: Final = "dtmf_shield_session"
+EMBED_COOKIE: Final = "dtmf_shield_embedded"
+"""The session of an embedded page: one of its own, so that the cookie of people at our pages stays SameSite=Lax."""
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -19,11 +21,13 @@ class Site:
     """``origin``: such as https://pay.example.com, empty for loopback. ``hosts``: names taken beside loopback ones.
 
     ``proxies``: networks of proxies in front; where there are any, nobody else is answered, but for loopback.
+    ``embed_origins``: whose pages may hold the capture panel, as browsers write origins.
     """
 
     origin: str = ""
     hosts: frozenset[str] = frozenset()
     proxies: tuple[Network, ...] = ()
+    embed_origins: tuple[str, ...] = ()
 
     @property
     def secure(self) -> bool:

@@ -1,6 +1,7 @@
-"""Tickets for the event stream: for readers that cannot send a header, such as EventSource in another program's page.
+"""Tickets that open one thing once, within TICKET_LIFETIME_S, as whoever asked for them.
 
-A ticket opens one stream once, within TICKET_LIFETIME_S, as whoever asked for it; it opens nothing else.
+One book of them is for the event stream (readers that cannot send a header, such as EventSource in another program's
+page), one for the session of an embedded page. A ticket of one book opens nothing of the other.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ TICKETS_MAX: Final = 1_024
 TICKET_BYTES: Final = 24
 
 
-class StreamTickets:
-    """Tickets in memory, as digests."""
+class Tickets:
+    """A book of tickets in memory, as digests."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from dtmf_shield.base.config_forms import HostPort, Network, Section, split_host_port
 from dtmf_shield.base.web_address import web_address
+
+_SLASHES_OF_AN_ORIGIN: Final = 2
 
 
 def _public_url(value: str) -> str:
@@ -23,7 +25,24 @@ def _issuer(value: str) -> str:
     return value
 
 
+def _embed_origin(value: str) -> str:
+    allowed = (
+        "https://host or https://host:port, http to a loopback address only (such as http://127.0.0.1:9000); no path, "
+        "not even /, and no wildcard: name each origin"
+    )
+    try:
+        address = web_address(value)
+    except ValueError:
+        raise ValueError(allowed) from None
+    if value.count("/") != _SLASHES_OF_AN_ORIGIN:
+        raise ValueError(allowed)
+    usual = 443 if address.tls else 80
+    # As browsers write an origin (RFC 6454 section 6.1): small letters, without the usual port.
+    return value.lower().removesuffix(f":{usual}")
+
+
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
+EmbedOrigin = Annotated[str, AfterValidator(_embed_origin)]
 IssuerUrl = Annotated[str, AfterValidator(_issuer)]
 RoleName = Literal["agent", "supervisor", "engineer", "auditor", "admin"]
 ClaimName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_:/.-]{1,200}$")]
@@ -44,6 +63,9 @@ class ApiSection(Section):
     behind_proxy: list[Network] = Field(default=[], max_length=16)
     """Networks of the proxies in front, which do TLS: nobody else is answered but loopback, and their X-Forwarded-For
     is believed."""
+    embed_origins: list[EmbedOrigin] = Field(default=[], max_length=32)
+    """Whose pages may hold the agent's capture panel (`/ui/embed/`), such as ["https://crm.example.com"]: origins, each
+    whole. One that is not on loopback needs `public_url`: browsers keep a session in a foreign page by TLS only."""
     idle_limit_minutes: Annotated[int, Field(ge=1, le=720)] = 15
     """A session without any use ends after it. PCI DSS 8.2.8 says 15 at most."""
     session_limit_hours: Annotated[int, Field(ge=1, le=24)] = 12
@@ -70,6 +92,12 @@ class ApiSection(Section):
             )
         if self.public_url is not None and not protected:
             raise ValueError("public_url with tls_certificate_file and tls_key_file, or with behind_proxy")
+        foreign = [origin for origin in self.embed_origins if not origin.startswith("http:")]
+        if foreign and self.public_url is None:
+            raise ValueError(
+                f"public_url and TLS beside embed_origins {foreign[0]!r}: without TLS only a page on loopback "
+                "(http://127.0.0.1:PORT) can hold the panel"
+            )
         if not self.on_loopback and self.public_url is None:
             raise ValueError(
                 "a loopback address (127.0.0.0/8 or [::1]) in listen; any other with public_url, and with "

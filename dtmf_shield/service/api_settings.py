@@ -25,13 +25,16 @@ def site_of(config: Config) -> Site:
     """Return where browsers reach the service."""
     api = config.api
     if api.public_url is None:
-        return Site()
+        return Site(embed_origins=tuple(api.embed_origins))
     host = urlsplit(api.public_url).hostname or ""
     # A probe of a machine in the same rack names the address that it connects to.
     own = split_host_port(api.listen)[0]
     hosts = {host, own} - {"0.0.0.0", "::"}  # noqa: S104 - names nothing
     return Site(
-        api.public_url, frozenset(hosts), tuple(ipaddress.ip_network(one) for one in api.behind_proxy)
+        api.public_url,
+        frozenset(hosts),
+        tuple(ipaddress.ip_network(one) for one in api.behind_proxy),
+        tuple(api.embed_origins),
     )
 
 

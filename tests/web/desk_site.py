@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -81,8 +82,9 @@ class _Recorder:
 class DeskSite:
     """One site for a whole run; :meth:`reset` gives the next test an empty desk."""
 
-    def __init__(self, **ports: Any) -> None:
-        """``ports``: further keywords of create_app."""
+    def __init__(self, *, tls: ssl.SSLContext | None = None, **ports: Any) -> None:
+        """``tls``: of a server by the name localhost. ``ports``: further keywords of create_app, such as ``site``."""
+        self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -108,7 +110,7 @@ class DeskSite:
     @property
     def url(self) -> str:
         """Where it is."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"https://localhost:{self._port}" if self._tls else f"http://127.0.0.1:{self._port}"
 
     def login_url(self) -> str:
         """Return a fresh one-time link."""
@@ -121,6 +123,10 @@ class DeskSite:
             return act(*arguments)
 
         return asyncio.run_coroutine_threadsafe(call(), self._loop).result(LIMIT_S)
+
+    def wait(self, act: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Run a coroutine on the site's loop."""
+        return asyncio.run_coroutine_threadsafe(act(), self._loop).result(LIMIT_S)
 
     def reset(self) -> None:
         """Empty desk, everything well, nothing recorded."""
@@ -173,7 +179,7 @@ class DeskSite:
 
         async def begin() -> None:
             self._stop = asyncio.Event()
-            self._serving = asyncio.create_task(serve(self.app, listener, self._stop))
+            self._serving = asyncio.create_task(serve(self.app, listener, self._stop, tls=self._tls))
 
         asyncio.run_coroutine_threadsafe(begin(), self._loop).result(LIMIT_S)
 

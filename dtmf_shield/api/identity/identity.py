@@ -15,7 +15,7 @@ from dtmf_shield.api.identity.login_guard import LoginGuard
 from dtmf_shield.api.identity.oidc import OidcClient, Person
 from dtmf_shield.api.identity.one_time_login import OneTimeLogin
 from dtmf_shield.api.identity.passwords import PASSWORD_CHARACTERS_MAX, Passwords, require_fit
-from dtmf_shield.api.identity.principal import Principal
+from dtmf_shield.api.identity.principal import Principal, Role
 from dtmf_shield.api.identity.sessions import LINK, LOCAL, OIDC, SessionLimits, Sessions
 from dtmf_shield.api.identity.users import Users
 from dtmf_shield.api.problem import ApiRefusal
@@ -24,6 +24,7 @@ from dtmf_shield.store.identity_rows import IdentityRows
 
 UNKNOWN: Final = "unknown"
 """Stands in the audit log for a name that nobody has."""
+EMBED: Final = "embed"
 FAILURES_NOTED_MAX: Final = 60
 FAILURES_WINDOW_S: Final = 60.0
 """So many failed logins are told in a window, then one row that there were more: a flood fills no audit log."""
@@ -131,6 +132,17 @@ class Identity:
         """Open a session for who came back from the provider; return its cookie."""
         self.note("login", user=person.name, how=OIDC, address=address, roles="+".join(sorted(person.roles)))
         return self.sessions.open(person.name, OIDC, person.roles, person.agents)
+
+    def embed(self, principal: Principal, address: str) -> str | None:
+        """Open the session of an embedded page for ``principal``: an agent's, whatever else they are. None: over."""
+        cookie = self.sessions.narrowed(principal, [Role.AGENT])
+        if cookie is not None:
+            self.note("login", user=principal.name, how=EMBED, address=address)
+        return cookie
+
+    def embed_failed(self, address: str) -> None:
+        """Tell that a ticket for an embedded page opened nothing."""
+        self._note_failed(EMBED, address)
 
     def oidc_failed(self, reason: str, address: str) -> None:
         """Tell that nobody came back, and why, in words of ours."""

@@ -6,6 +6,7 @@ always makes a new one: a cookie that somebody planted before is never the signe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -57,9 +58,17 @@ class Sessions:
         self.sweep()
 
     def open(
-        self, name: str, kind: str, roles: Iterable[str] = (), agents: Iterable[str] | None = None
+        self,
+        name: str,
+        kind: str,
+        roles: Iterable[str] = (),
+        agents: Iterable[str] | None = None,
+        ends: float = math.inf,
     ) -> str:
-        """Return the cookie of a new session. ``roles`` and ``agents`` are those of the user where it is local."""
+        """Return the cookie of a new session, over at ``ends`` (wall seconds) at the latest.
+
+        Where it is local, ``agents`` are those of the user, and so are ``roles``: of those named, where any are.
+        """
         now_s, cookie = self._clock.wall_s(), new_secret()
         row = SessionRow(
             digest_of(cookie),
@@ -69,13 +78,23 @@ class Sessions:
             None if agents is None else tuple(sorted(agents)),
             created=now_s,
             seen=now_s,
-            ends=now_s + self.limits.whole_s,
+            ends=min(now_s + self.limits.whole_s, ends),
         )
         self._make_room(name)
         self._rows.put(row, durable=False)
         self._sessions[row.digest] = row
         self._written_s[row.digest] = now_s
         return cookie
+
+    def narrowed(self, principal: Principal, roles: Iterable[str]) -> str | None:
+        """Return the cookie of a further session of ``principal`` with no role but ``roles``; None where it is over.
+
+        It ends when the first does at the latest: nobody stays longer by opening it.
+        """
+        first = self._alive(principal.proof)
+        if first is None:
+            return None
+        return self.open(first.name, first.kind, roles, first.agents, ends=first.ends)
 
     def principal(self, cookie: str, *, active: bool = True) -> Principal | None:
         """Return who has this cookie, or None. ``active``: it counts as use, as a stream that comes back does not."""
@@ -133,7 +152,8 @@ class Sessions:
             user = self._users.active(row.name)
             if user is None:
                 return None
-            roles, agents, language = user.roles, user.agents, user.language
+            roles = tuple(role for role in user.roles if role in row.roles or not row.roles)
+            agents, language = user.agents, user.language
         return Principal(
             row.name,
             roles=roles_of(roles),

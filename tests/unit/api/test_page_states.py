@@ -80,6 +80,29 @@ def test_the_page_says_what_happens_now(changed: dict[str, Any], key: str) -> No
     assert run(STATES, f"m.stageOf({call})")[1] == key
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"connection": "lost"},
+        {"silent": True},
+        {"service": {"shield": "fault", "gateway": "up"}},
+        {"service": {"shield": "unknown", "gateway": "up"}},
+    ],
+)
+def test_in_doubt_nothing_is_said_of_the_caller_and_nothing_is_to_be_said(more: dict[str, Any]) -> None:
+    """A field that was keyed, a line to say and audio that was shielded are old news then."""
+    capture = a_capture(say="Please key it.", fields=[a_field("pan", "keying", count=2)])
+    known, doubt = a_state(a_call(capture=capture)), a_state(a_call(capture=capture), **more)
+    shown = "((s) => [m.stageShown(s, s.calls.get('c1'))[1], m.sayOf(s, s.calls.get('c1')), m.audioOf(s, 'guard')])"
+
+    assert run(STATES, f"{shown}({known})") == ["stage.keying", "Please key it.", "shield.mode.guard"]
+    assert run(STATES, f"{shown}({doubt})") == ["stage.unsure", "", "shield.mode.unknown"]
+
+
+def test_audio_that_was_never_told_of_has_no_word() -> None:
+    assert run(STATES, f"m.audioOf({a_state(a_call())}, undefined)") is None
+
+
 def test_nothing_happens_after_the_flow_is_over_or_the_call_has_ended() -> None:
     over = json.dumps(a_call(capture=a_capture(step=None, outcome=DECLINED)))
     ended = json.dumps(a_call(state="ended"))

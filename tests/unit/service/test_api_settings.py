@@ -19,6 +19,22 @@ NAME = 'public_url = "https://pay.test"\n'
 OIDC = '[oidc]\nissuer = "https://login.test"\nclient_id = "c"\nroles = { "a" = "agent" }\n'
 
 
+NO_ORIGINS = (
+    "*",
+    "https://*.crm.test",
+    "https://crm.test/",
+    "https://crm.test/page",
+    "https://ada@crm.test",
+    "https://crm.test?x",
+    "http://crm.test",
+    "http://192.0.2.1",
+    "crm.test",
+    "null",
+    "https://crm.test; script-src *",
+    "https://crm.test https://evil.test",
+)
+
+
 def config_of(tmp_path: Path, text: str) -> Config:
     file = tmp_path / "service.toml"
     file.write_text(text)
@@ -45,6 +61,14 @@ def with_tls(tmp_path: Path) -> Path:
         ('public_url = "http://127.0.0.1"\n' + TLS, "https://host"),
         ('public_url = "https://pay.test/path"\n' + TLS, "without a path"),
         (NAME + 'behind_proxy = ["192.0.2.1/24"]\n', "a network"),
+        (
+            'embed_origins = ["https://crm.test"]\n',
+            "public_url and TLS beside embed_origins 'https://crm.test'",
+        ),
+        *(
+            (f'embed_origins = ["{origin}"]\n', "no path, not even /, and no wildcard")
+            for origin in NO_ORIGINS
+        ),
     ],
 )
 def test_what_is_not_safe_is_refused_with_what_is(tmp_path: Path, text: str, allowed: str) -> None:
@@ -54,6 +78,20 @@ def test_what_is_not_safe_is_refused_with_what_is(tmp_path: Path, text: str, all
     (finding,) = caught.value.exceptions
     assert str(finding).startswith(f"{tmp_path}/service.toml:")
     assert allowed.split(" .* ", maxsplit=1)[0] in str(finding)
+
+
+def test_origins_that_may_embed_are_kept_as_browsers_write_them(with_tls: Path) -> None:
+    text = 'embed_origins = ["https://CRM.test:443", "https://crm.test:8443", "http://127.0.0.1:9000"]\n'
+
+    site = api_settings.site_of(config_of(with_tls, "[api]\n" + NAME + TLS + text))
+
+    assert site.embed_origins == ("https://crm.test", "https://crm.test:8443", "http://127.0.0.1:9000")
+
+
+def test_a_page_on_loopback_may_embed_without_tls(tmp_path: Path) -> None:
+    site = api_settings.site_of(config_of(tmp_path, '[api]\nembed_origins = ["http://127.0.0.1:80"]\n'))
+
+    assert (site.secure, site.embed_origins) == (False, ("http://127.0.0.1",))
 
 
 @pytest.mark.parametrize("how", [TLS, 'behind_proxy = ["192.0.2.0/28"]\n'])

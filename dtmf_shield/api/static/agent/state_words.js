@@ -37,6 +37,24 @@ export function stageOf(call) {
   return ["busy", field.state === "keying" ? "stage.keying" : "stage.waiting", field];
 }
 
+// What the page knows of a call is old where the connection is lost, and no ground to stand on under a fault.
+const sure = (state) => ["on", "off"].includes(badgeState(state));
+
+export function stageShown(state, call) {
+  const stage = stageOf(call);
+  return stage && !sure(state) ? ["warn", "stage.unsure", null] : stage;
+}
+
+// What the agent is to say now; "" where there is nothing, or nobody may be asked for keys.
+export function sayOf(state, call) {
+  return running(call) && sure(state) && call.capture.state !== "paused" ? call.capture.say ?? "" : "";
+}
+
+// The word for what a side hears; null where nothing was ever told of it.
+export function audioOf(state, mode) {
+  return mode ? `shield.mode.${sure(state) ? mode : "unknown"}` : null;
+}
+
 // Whether the page has a Take payment button, whether it may be pressed, and why not: null or [ready, key, field].
 export function payOf(state, call) {
   if (!running(call)) return null;

@@ -3,7 +3,7 @@ import { make, redraw, setWords } from "../shared/elements.js";
 import { duration, money, t } from "../shared/i18n.js";
 import { drawForm } from "./form.js";
 import { drawPhone } from "./phone.js";
-import { AT_GATEWAY, badgeState } from "./state_words.js";
+import { AT_GATEWAY, audioOf, badgeState } from "./state_words.js";
 import { running, speaking } from "./store.js";
 import { callerWords } from "./words.js";
 import { drawWork } from "./work.js";
@@ -19,7 +19,7 @@ export function draw(state, act) {
   at("bar").classList.toggle("fault", shield === "fault");
   at("signin-again").hidden = state.connection !== "signed-out";
   document.title = titleWords(state, call, shield);
-  drawCalls(state, act);
+  if (at("calls")) drawCalls(state, act);
   drawHead(state, call);
   at("desk-none").hidden = Boolean(call);
   at("work").hidden = !call;
@@ -90,20 +90,29 @@ function drawHead(state, call) {
   const capture = call?.capture;
   const engaged = running(call) || speaking(call) || capture?.outcome;
   setWords(at("desk-title"), !call ? t("call.none") : engaged && capture.title ? capture.title : callerWords(call));
-  drawPhone(at("phone"), state.phone);
+  if (at("phone")) drawPhone(at("phone"), state.phone);
   const amount = capture?.amount_minor ? money(capture.amount_minor, capture.currency) : "";
   at("money").hidden = !amount && !capture?.reference;
   setWords(at("amount"), amount);
   setWords(at("reference-shown"), capture?.reference ? t("result.reference", { reference: capture.reference }) : "");
+  if (at("facts")) drawFacts(state, call);
+}
+
+function drawFacts(state, call) {
   const facts = !call ? [] : [
     ["fact.caller", call.caller_masked === "anonymous" ? t("fact.unnumbered") : call.caller_masked],
     ["fact.dialled", call.dialled], ["fact.line", call.trunk],
-    ["fact.caller_audio", call.shield?.caller && t(`shield.mode.${call.shield.caller}`)],
-    ["fact.agent_audio", call.shield?.agent && t(`shield.mode.${call.shield.agent}`)],
+    ["fact.caller_audio", audioWords(state, call.shield?.caller)],
+    ["fact.agent_audio", audioWords(state, call.shield?.agent)],
   ].filter(([, value]) => value).map(([key, value]) => [t(key), value]);
   redraw(at("facts"), JSON.stringify(facts), () => (
     facts.map(([name, value]) => make("div", "", make("dt", "", name), make("dd", "", value)))
   ));
+}
+
+function audioWords(state, mode) {
+  const key = audioOf(state, mode);
+  return key && t(key);
 }
 
 export function drawClocks(state, nowMs) {

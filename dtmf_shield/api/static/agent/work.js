@@ -2,7 +2,7 @@
 import { make, redraw, setWords } from "../shared/elements.js";
 import { clockTime, money, t } from "../shared/i18n.js";
 import { icon } from "../shared/icons.js";
-import { atGateway, badgeState, payOf, stageOf } from "./state_words.js";
+import { atGateway, badgeState, payOf, sayOf, stageShown } from "./state_words.js";
 import { historyOf, running, speaking } from "./store.js";
 import { HINTS, codeWords, endingWords, fieldLabel, reasonWords, resultLook, resultWords } from "./words.js";
 
@@ -12,8 +12,8 @@ export function drawWork(state, call, act) {
   const busy = running(call);
   const fault = badgeState(state) === "fault";
   const held = document.activeElement;
-  drawStage(stageOf(call));
-  drawSay(busy && !fault && call.capture.state !== "paused" ? call.capture.say : "");
+  drawStage(stageShown(state, call));
+  drawSay(sayOf(state, call));
   drawHint(busy && !fault ? call.capture.hint : null);
   drawFields(state, call, act);
   drawOutcome(call.capture);

@@ -8,6 +8,8 @@ async function show() {
   const ways = answer?.ok ? await answer.json() : { passwords: true, oidc: null };
   at("form").hidden = !ways.passwords;
   at("provider").hidden = ways.oidc === null;
+  // The window of an embedded page comes back to itself, by way of the provider too.
+  if (location.pathname === "/ui/embed/login/") at("provider-link").href += "?from=embed";
   at("provider-link").textContent = ways.oidc === null ? "" : `Sign in with ${ways.oidc}`;
   if (!ways.passwords && ways.oidc === null) at("title").textContent = "Open the one-time link";
   at("link-title").hidden = !ways.passwords && ways.oidc === null;

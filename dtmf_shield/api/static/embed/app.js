@@ -1,0 +1,120 @@
+// Puts the panel in a frame together: the panel of the agent page for one call, and messages to the page around.
+import "../shared/presence.js";
+import { send } from "../agent/command.js";
+import { beginPanel, listen, now, update } from "../agent/panel.js";
+import { mayBeStarted } from "../agent/inputs.js";
+import { mayStart } from "../agent/state_words.js";
+import { setWords } from "../shared/elements.js";
+import { t, tCount } from "../shared/i18n.js";
+import { speak, wantedLanguage } from "../shared/language.js";
+import { whoIsIt } from "../shared/person.js";
+import { look, wear } from "../shared/theme.js";
+import { connectHost } from "./host.js";
+import { messagesOf, readyMessage, resizeMessage, stateMessage } from "./messages.js";
+import { signInByWindow } from "./signin.js";
+
+const at = (id) => document.getElementById(id);
+const asked = new URLSearchParams(location.search);
+const host = connectHost({ onWish: follow, onIgnored: tellIgnored });
+let wanted = asked.get("call");
+let begun = false;
+let preset = false;
+
+// The page is for one call: where it is not here, none is shown in its place.
+function pin(state) {
+  if (wanted === null) return state;
+  const selected = state.calls.has(wanted) ? wanted : null;
+  return selected === state.selected ? state : { ...state, selected, confirming: null, told: "" };
+}
+
+function changed(before, after) {
+  drawOwn(after);
+  presetFlow(after);
+  for (const message of messagesOf(before, after)) host.tell(message);
+}
+
+function drawOwn(state) {
+  const out = state.connection === "signed-out" || !begun;
+  at("signin").hidden = !out;
+  at("desk").hidden = out;
+  at("signin-again").hidden = true;
+  if (out || state.selected || wanted === null) return;
+  setWords(at("desk-title"), t("embed.waiting"));
+  setWords(at("desk-none"), t("embed.waiting.note"));
+}
+
+// ?flow= is chosen once; the agent may choose another.
+function presetFlow(state) {
+  const flow = asked.get("flow");
+  if (preset || !flow || !state.flows.some((one) => one.id === flow && mayBeStarted(one))) return;
+  preset = true;
+  if ([...at("flow").options].some((option) => option.value === flow)) {
+    at("flow").value = flow;
+    update(now());
+  }
+}
+
+function follow(wish) {
+  if (!begun) return;
+  if (wish.ask === "focus") at("desk").focus();
+  else if (wish.ask === "call") { wanted = wish.id; update(now()); }
+  else start(wish);
+}
+
+// Refusals go back in a word; the agent reads the service's own words.
+async function start({ flow, inputs }) {
+  const state = now();
+  const call = state.calls.get(state.selected);
+  if (!mayStart(state, call)) { host.tell(stateMessage(state, "not_ready")); return; }
+  const words = await send(`/v1/calls/${call.id}/captures`, { flow, inputs });
+  update({ ...now(), told: words });
+  host.tell(stateMessage(now(), words ? "refused" : "started"));
+}
+
+function tellIgnored(count) {
+  at("ignored").hidden = false;
+  at("ignored").dataset.count = count;
+  setWords(at("ignored"), tCount("embed.ignored", count));
+}
+
+async function signIn() {
+  setWords(at("signin-told"), "");
+  const wrong = await signInByWindow();
+  const person = wrong ? null : await whoIsIt();
+  if (!wrong && person) { enter(person); return; }
+  // The window may have signed in where this page sees it too: a page of the same site.
+  const seen = person ?? await whoIsIt();
+  if (seen) enter(seen);
+  else setWords(at("signin-told"), t(wrong || "embed.signin.kept"));
+}
+
+function enter(person) {
+  if (!person.roles.includes("agent")) { setWords(at("signin-told"), t("embed.signin.role")); return; }
+  if (begun) {
+    update({ ...now(), connection: "connecting", silent: false });
+    listen();
+  } else {
+    begun = true;
+    beginPanel({ pin, changed });
+  }
+  host.tell(readyMessage(wanted, true));
+}
+
+function followHeight() {
+  new ResizeObserver(() => host.tell(resizeMessage(document.body.getBoundingClientRect().height))).observe(document.body);
+}
+
+async function begin() {
+  wear(look());
+  const person = await whoIsIt();
+  await speak(wantedLanguage(person));
+  at("no-host").hidden = !host.missing;
+  at("badge").show("unknown");
+  at("signin-go").addEventListener("click", signIn);
+  drawOwn(now());
+  followHeight();
+  if (person) enter(person);
+  else host.tell(readyMessage(wanted, false));
+}
+
+begin();

@@ -1,0 +1,377 @@
+"""The panel in a page of another origin: the sample CRM holds it, others cannot; both sides hear the right one only."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import ssl
+
+import pytest
+from cryptography import x509
+from playwright.sync_api import expect
+
+from dtmf_shield.api.site import Site
+from dtmf_shield.api.views import FlowView, InputView
+from dtmf_shield.model.capture import CaptureResult
+from dtmf_shield.model.payment import Money
+from dtmf_shield.service.certificates import SERVER_AUTH, issue_leaf, make_authority
+from tests.web.accessibility import axe_findings
+from tests.web.crm_site import crm_site
+from tests.web.desk_site import DeskSite
+from tests.web.digit_search import places_with_digits
+from tests.web.layout import cut_off, overflow_px
+from tests.web.pictures import page_picture
+from tests.web.scenes import PRICE, begun, card_valid, ended, keying, scene, talking
+
+CARD = "4242424242424242"
+PASSWORD = "seven green kites 4"
+CHARGE = FlowView(
+    id="card-charge",
+    title="Card payment",
+    needs_amount=True,
+    agent_pays=True,
+    inputs=(InputView(name="amount", type="money", required=True, length=12),),
+)
+SCHEMA = {
+    "ready": {"type", "v", "call", "signed_in"},
+    "state": {"type", "v", "call", "state", "capture", "capture_state", "shield", "connection", "start"},
+    "field": {"type", "v", "call", "capture", "field", "state", "count", "brand", "last4"},
+    "result": {"type", "v", "call", "capture", "state", "brand", "last4", "token_reference"},
+    "resize": {"type", "v", "height"},
+}
+"""Everything a page around the panel is ever told: a further name here is a decision."""
+SETTLED_MS = 400
+HEAR = """
+window.heard = [];
+window.addEventListener('message', (event) => window.heard.push([event.origin, event.data]));
+window.fired = [];
+for (const name of ['ready', 'state', 'field', 'result', 'resize'])
+  document.addEventListener(`dtmf-shield-${name}`, (event) => window.fired.push(event.detail));
+"""
+
+
+@pytest.fixture(scope="module")
+def crm(own_network):
+    with crm_site() as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def stranger(own_network):
+    """A page that nobody allowed."""
+    with crm_site() as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def embedding_site(crm, stranger):
+    site = DeskSite(site=Site(embed_origins=(crm.url,)))
+    for other in (crm, stranger):
+        other.looks_at(site.url)
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def desk(embedding_site):
+    embedding_site.reset()
+    embedding_site.offer(CHARGE)
+    return embedding_site
+
+
+@pytest.fixture
+def opened(desk, crm, visit):
+    """Open the sample CRM in a browser that is signed in; return page, and the panel's frame."""
+
+    def opened(call=None, **options):
+        desk.show(call or talking())
+        visitor = visit(**options)
+        visitor.context.add_init_script(HEAR)
+        visitor.page.goto(desk.login_url())
+        visitor.page.goto(f"{crm.url}/")
+        frame = visitor.page.frame_locator("iframe")
+        expect(frame.locator("#badge")).to_have_attribute("data-state", "on")
+        return visitor, frame
+
+    return opened
+
+
+def heard(page, name):
+    return [data for _, data in page.evaluate("heard") if data.get("type") == f"dtmf-shield.{name}"]
+
+
+def wait_for(page, name, **wanted):
+    """Wait for a message that has these values; return it."""
+    page.wait_for_function(
+        "([type, wanted]) => heard.some(([, data]) => data.type === type"
+        " && Object.entries(wanted).every(([key, value]) => data[key] === value))",
+        arg=[f"dtmf-shield.{name}", wanted],
+    )
+    return [one for one in heard(page, name) if wanted.items() <= one.items()][-1]
+
+
+def test_the_sample_is_told_states_counts_and_results_and_nothing_more(desk, opened):
+    visitor, _frame = opened()
+    page = visitor.page
+    desk.show(talking(begun(PRICE)))
+    for view in (keying(6), card_valid()):
+        desk.show(talking(view))
+        page.wait_for_timeout(SETTLED_MS)
+    desk.show(ended(CaptureResult.APPROVED))
+    result = wait_for(page, "result")
+
+    assert {origin for origin, _ in page.evaluate("heard")} == {desk.url}
+    assert wait_for(page, "ready") == {"type": "dtmf-shield.ready", "v": 1, "call": None, "signed_in": True}
+    assert wait_for(page, "field", state="keying", field="pan")["count"] == 6
+    assert wait_for(page, "field", state="valid", field="pan") == {
+        "type": "dtmf-shield.field", "v": 1, "call": "c1", "capture": "cap1", "field": "pan", "state": "valid",
+        "count": 16, "brand": "visa", "last4": "4242",
+    }  # fmt: skip
+    assert (result["state"], result["brand"], result["last4"]) == ("approved", "visa", "4242")
+    assert result["token_reference"]
+    for name, keys in SCHEMA.items():
+        assert {frozenset(one) for one in heard(page, name)} == {frozenset(keys)}, name
+    assert {data["type"].partition(".")[2] for _, data in page.evaluate("heard")} == set(SCHEMA)
+    said = json.dumps([data for _, data in page.evaluate("heard")], ensure_ascii=False)
+    assert places_with_digits(CARD, {"messages": said, "page": page.content()}) == []
+    assert re.search(r"\d{5}", said) is None
+    assert places_with_digits(CARD, {"control": said + CARD}) == ["control"]
+
+
+def test_the_element_fires_each_message_at_the_page_and_takes_the_height_it_is_told(desk, opened):
+    visitor, _frame = opened()
+    page = visitor.page
+    desk.show(ended(CaptureResult.APPROVED))
+    wait_for(page, "result")
+    page.wait_for_timeout(SETTLED_MS)
+
+    assert page.evaluate("fired") == [data for _, data in page.evaluate("heard")]
+    height = heard(page, "resize")[-1]["height"]
+    assert page.locator("iframe").bounding_box()["height"] == pytest.approx(height, abs=1)
+    assert page.locator("iframe").get_attribute("allow") == "microphone; autoplay"
+    expect(page.locator("#paid")).to_contain_text("Card ending 4242")
+
+
+def test_the_page_starts_a_capture_and_the_agent_sees_it(desk, opened):
+    visitor, frame = opened()
+    visitor.page.locator("#take").click()
+
+    wait_for(visitor.page, "state", start="started")
+    expect(frame.locator("#fields li")).to_have_count(3)
+    assert ("start", "c1", "card-charge", "88-1932") in desk.desk.asked
+    assert ("amount", str(PRICE.minor), PRICE.currency) in desk.desk.asked
+
+
+NO_INPUTS = ({"reference": CARD}, {"amount_minor": int(CARD)}, {"reference": 7}, {"A B": "x"}, "text", None)
+
+
+def test_a_wish_that_is_none_is_not_sent(desk, opened):
+    visitor, frame = opened()
+    desk.requests.clear()
+    for inputs in NO_INPUTS:
+        visitor.page.evaluate("(inputs) => capture.start(inputs)", inputs)
+    visitor.page.evaluate("capture.start({ amount_minor: 100, currency: 'GBP' })")
+    expect(frame.locator("#fields li")).to_have_count(3)
+
+    assert len([path for path, _ in desk.requests if path.endswith("/captures")]) == 1
+
+
+def test_the_page_chooses_the_call(desk, opened):
+    visitor, frame = opened(talking(caller_masked="••11"))
+    desk.show(talking(id="c2", caller_masked="••22"))
+    expect(frame.locator("#desk-title")).to_contain_text("••11")
+
+    visitor.page.evaluate("capture.setAttribute('call', 'c2')")
+    expect(frame.locator("#desk-title")).to_contain_text("••22")
+    visitor.page.evaluate("capture.showCall('c9')")
+    expect(frame.locator("#desk-title")).to_have_text("This call is not here yet")
+    expect(frame.locator("#work")).to_be_hidden()
+    visitor.page.evaluate("capture.focusPanel()")
+    assert visitor.page.evaluate("document.activeElement.tagName") == "IFRAME"
+
+
+SPEAK = "(message) => opener.frames[0].postMessage(message, '*')"
+
+
+def test_a_wish_of_another_origin_is_ignored_counted_and_shown(desk, stranger, opened):
+    """A window of another origin speaks to the panel; then the page around does: only that one is followed."""
+    visitor, frame = opened()
+    page = visitor.page
+    wish = {
+        "type": "dtmf-shield.start",
+        "v": 1,
+        "flow": "card-charge",
+        "inputs": {"amount_minor": 100, "currency": "GBP"},
+    }
+    with beside(page, f"{stranger.url}/bare.html") as other:
+        for message in (wish, {"type": "dtmf-shield.call", "v": 1, "id": "c9"}, {"type": "other", "v": 1}):
+            other.evaluate(SPEAK, message)
+
+    expect(frame.locator("#ignored")).to_have_text("2 messages of other pages were ignored")
+    assert desk.desk.asked == []
+    page.evaluate("(message) => frames[0].postMessage(message, '*')", wish)
+    expect(frame.locator("#fields li")).to_have_count(3)
+    assert ("start", "c1", "card-charge", "") in desk.desk.asked
+
+
+@contextlib.contextmanager
+def beside(page, address):
+    """Open a window of another origin that the page holds; it reaches the page's frames as an attacker would."""
+    with page.expect_popup() as caught:
+        page.evaluate("(address) => { window.open(address) }", address)
+    other = caught.value
+    other.wait_for_load_state()
+    yield other
+    other.close()
+
+
+def test_messages_of_another_origin_are_no_events_of_the_element(desk, stranger, opened):
+    visitor, _frame = opened()
+    page = visitor.page
+    before = page.evaluate("fired.length")
+    forged = {"type": "dtmf-shield.result", "v": 1, "state": "approved", "token_reference": "forged"}
+    with beside(page, f"{stranger.url}/bare.html") as other:
+        other.evaluate("(message) => opener.postMessage(message, '*')", forged)
+        page.wait_for_timeout(SETTLED_MS)
+
+    assert page.evaluate("fired.length") == before
+    assert page.evaluate("capture.ignored") == 1
+    expect(page.locator("#paid")).to_be_hidden()
+
+
+def test_a_page_that_is_not_allowed_cannot_hold_the_panel(desk, stranger, visit):
+    desk.show(talking(keying(6)))
+    visitor = visit()
+    visitor.context.add_init_script(HEAR)
+    visitor.page.goto(desk.login_url())
+    visitor.page.goto(f"{stranger.url}/")
+    visitor.page.wait_for_timeout(2 * SETTLED_MS)
+
+    assert any("frame-ancestors" in line for line in visitor.console)
+    assert visitor.page.evaluate("heard") == []
+    expect(visitor.page.frame_locator("iframe").locator("#badge")).to_have_count(0)
+
+
+@pytest.mark.parametrize("page_of_ours", ["agent/", "embed/login/", ""])
+def test_no_other_page_of_ours_is_held_even_by_the_allowed(desk, crm, visit, page_of_ours):
+    visitor = visit()
+    visitor.page.goto(desk.login_url())
+    visitor.page.goto(f"{crm.url}/bare.html")
+    visitor.page.evaluate(
+        "(address) => { const f = document.createElement('iframe'); f.src = address; document.body.append(f) }",
+        f"{desk.url}/ui/{page_of_ours}",
+    )
+    visitor.page.wait_for_timeout(SETTLED_MS)
+
+    assert any("frame-ancestors" in line for line in visitor.console)
+
+
+def test_nobody_signed_in_is_shown_how_and_tells_so(desk, crm, visit):
+    visitor = visit()
+    visitor.context.add_init_script(HEAR)
+    visitor.page.goto(f"{crm.url}/")
+    frame = visitor.page.frame_locator("iframe")
+
+    expect(frame.locator("#signin-go")).to_be_visible()
+    expect(frame.locator("#desk")).to_be_hidden()
+    assert wait_for(visitor.page, "ready")["signed_in"] is False
+    expect(visitor.page.locator("#take")).to_have_attribute("aria-disabled", "true")
+
+
+@pytest.fixture(scope="module")
+def site_by_tls(crm, tmp_path_factory):
+    """The service by TLS under another name than the CRM's: another site, for the browser."""
+    leaf = issue_leaf(make_authority("root"), "localhost", [x509.DNSName("localhost")], [SERVER_AUTH])
+    files = tmp_path_factory.mktemp("tls")
+    (files / "cert.pem").write_bytes(leaf.certificate_pem())
+    (files / "key.pem").write_bytes(leaf.key_pem())
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(files / "cert.pem", files / "key.pem")
+    site = DeskSite(site=Site("https://localhost", frozenset(), (), (crm.url,)), tls=tls)
+    secret = site.run(lambda: site.identity.users.make("ada", ["agent"], None))
+    site.wait(lambda: site.identity.set_password(secret, PASSWORD, "127.0.0.1"))
+    yield site
+    site.close()
+
+
+def test_another_site_signs_in_by_a_window_and_has_a_session_of_its_own(
+    crm, embedding_site, site_by_tls, visit
+):
+    site_by_tls.show(talking(keying(6)))
+    visitor = visit(ignore_https_errors=True)
+    crm.looks_at(site_by_tls.url)
+    try:
+        visitor.page.goto(f"{crm.url}/")
+        frame = visitor.page.frame_locator("iframe")
+        with visitor.page.expect_popup() as caught:
+            frame.locator("#signin-go").click()
+        window = caught.value
+        window.locator("#name").fill("ada")
+        window.locator("#password").fill(PASSWORD)
+        window.locator("#submit").click()
+
+        expect(frame.locator("#fields li")).to_have_count(3)
+        expect(frame.locator("#badge")).to_have_attribute("data-state", "on")
+    finally:
+        crm.looks_at(embedding_site.url)
+    kept = {cookie["name"]: cookie for cookie in visitor.context.cookies()}
+    embedded = kept["__Host-dtmf_shield_embedded"]
+    assert (embedded["sameSite"], embedded["secure"], embedded["httpOnly"]) == ("None", True, True)
+    assert embedded["partitionKey"].startswith("http://127.0.0.1")
+    assert kept["__Host-dtmf_shield_session"]["sameSite"] == "Lax"
+    assert window.is_closed()
+
+
+STATES = ("talking", "keying", "card-valid", "invalid-luhn", "confirming", "ended-approved", "shield-fault")
+
+
+def test_the_panel_is_accessible_and_fits_where_it_is_narrow(desk, visit):
+    page = visit(viewport={"width": 320, "height": 700}).page
+    page.goto(desk.login_url())
+    found = []
+    for name in STATES:
+        shown = scene(name)
+        desk.show_service(shown.service)
+        for call in shown.calls:
+            desk.show(call)
+        page.goto(f"{desk.url}/ui/embed/?call=c1")
+        expect(page.locator("#badge")).to_have_attribute("data-state", shown.badge)
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            found += [f"{name}, {theme}: {finding}" for finding in axe_findings(page)]
+        page_picture(page, f"embed-{name}", "narrow")
+        found += [f"{name}: {overflow_px(page)} px wide"] * (overflow_px(page) > 320)
+        found += [f"{name}: cut off: {text}" for text in cut_off(page)]
+
+    assert found == []
+
+
+@pytest.mark.parametrize("state", ["signed-out", "talking", "keying", "approved"])
+def test_the_sample_is_accessible_and_fits(crm, visit, opened, state):
+    if state == "signed-out":
+        page = visit().page
+        page.goto(f"{crm.url}/")
+        expect(page.frame_locator("iframe").locator("#signin-go")).to_be_visible()
+    else:
+        call = {
+            "talking": talking(),
+            "keying": talking(card_valid()),
+            "approved": ended(CaptureResult.APPROVED),
+        }
+        page = opened(call[state])[0].page
+    found = []
+    for look, width in (("light", 1280), ("dark", 1280), ("narrow", 320)):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme="dark" if look == "dark" else "light")
+        page.wait_for_timeout(SETTLED_MS)
+        page_picture(page, f"crm-{state}", look)
+        found += [f"{look}: {finding}" for finding in axe_findings(page)]
+        found += [f"{look}: {overflow_px(page)} px wide"] * (overflow_px(page) > width)
+        found += [f"{look}: cut off: {text}" for text in cut_off(page)]
+
+    assert found == []
+
+
+def test_the_price_of_the_sample_is_that_of_the_scenes():
+    assert Money(4250, "GBP") == PRICE
