@@ -16,6 +16,7 @@ from dtmf_shield.api.identity.principal import Principal, Role
 from dtmf_shield.api.problem import ApiRefusal, documented
 from dtmf_shield.api.resources.bodies import Name
 from dtmf_shield.api.views.reports import CaptureReport, capture_report
+from dtmf_shield.api.views.words import prose
 from dtmf_shield.model.capture import CaptureResult
 from dtmf_shield.model.report import OutcomeCount, ReportCounts, ReportRange
 
@@ -137,7 +138,9 @@ def _csv(name: str, first: datetime.date, last: datetime.date, lines: list[list[
     """Return RFC 4180; a cell that a spreadsheet would take for a formula begins with an apostrophe."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerows([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in line] for line in lines)
+    writer.writerows(
+        [f"'{prose(cell)}" if cell.startswith(_FORMULA) else prose(cell) for cell in line] for line in lines
+    )
     file = f"{name}-{first.isoformat()}-{last.isoformat()}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{file}"', "Cache-Control": "no-store"}
     return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)

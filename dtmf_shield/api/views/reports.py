@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 from pydantic import StringConstraints
 
-from dtmf_shield.api.views.words import Dialled, View
+from dtmf_shield.api.views.words import Prose, View
 from dtmf_shield.model.capture import CaptureResult, FieldKind, RejectReason
 from dtmf_shield.model.report import OutcomeCount, ReportCounts
 
@@ -27,7 +27,7 @@ _KINDS: Final = {kind.value: kind for kind in FieldKind}
 
 Day = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 FieldName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-GroupName = Dialled
+GroupName = Prose
 """A flow's or an agent's name, or a day."""
 
 
@@ -78,7 +78,7 @@ class FieldReport(View):
 class StepCount(View):
     """So many callers left in this step of this flow; empty where no step was known."""
 
-    flow: Dialled
+    flow: Prose
     step: Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9_]{0,31})?$")]
     captures: int
 

@@ -34,7 +34,8 @@ def without_long_runs(text: str) -> str:
     return _LONG_RUN.sub(FILLED * 4, text)
 
 
-def _prose(text: str) -> str:
+def prose(text: str) -> str:
+    """Return ``text`` with every run of digits that is long enough for a card drawn over, and cut to its limit."""
     return without_long_runs(text)[:PROSE_CHARACTERS_MAX]
 
 
@@ -59,7 +60,7 @@ Dialled = Annotated[str, AfterValidator(_dialled_shown)]
 Prose = Annotated[
     str,
     # As it leaves, and not as it comes: copies of views are not validated.
-    PlainSerializer(_prose, return_type=str),
+    PlainSerializer(prose, return_type=str),
     WithJsonSchema({"type": "string", "pattern": NO_LONG_RUN, "maxLength": PROSE_CHARACTERS_MAX}),
 ]
 """Text of the configuration, of a flow or of the merchant: no run of digits in it is long enough for a card."""

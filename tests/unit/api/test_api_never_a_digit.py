@@ -32,10 +32,10 @@ ARGUED = {
     "digest": "SHA-256 of an audit row, which itself has no room for a card number",
     "token": "for programs with the key alone; a browser session is refused, a gateway chooses its form",
     "dialled": "a telephone number (ITU-T E.164, up to 15 digits); drawn over where its check digit is a card's",
-    "reference": "the merchant's own, told by no caller; drawn over where its check digit is a card's",
     "step": "a name of the flow file, written before there was any call",
     "moment": "a date and time (RFC 3339): twelve digits never stand together in it",
     "audio": "the masked recording, bytes of sound and no text",
+    "table": "names and counts as CSV, each cell drawn over as Prose is",
     "stream": "the event stream: each event is one of the views that are walked here",
 }
 EXCEPTIONS = {
@@ -57,7 +57,8 @@ EXCEPTIONS = {
     "TokenView.token": "token",
     "CallView.dialled": "dialled",
     "CaptureView.step": "step",
-    "CaptureView.reference": "reference",
+    "FieldReport.field": "step",
+    "StepCount.step": "step",
     "GraphNodeView.name": "step",
     "GraphWayView.source": "step",
     "GraphWayView.target": "step",
@@ -74,6 +75,7 @@ EXCEPTIONS = {
     "WebhookView.last_delivered_at": "moment",
     "WebhookView.next_attempt_at": "moment",
     "/v1/recordings/{recording_id}/audio": "audio",
+    "/v1/reports/captures": "table",
     "/v1/events": "stream",
 }
 RUNS = [

@@ -109,6 +109,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/users": {"name": "a name", "roles": ["agent"]},
     "/v1/users/{name}/commands": {"command": "enable"},
     "/v1/sessions/commands": {"command": "sign_out", "name": "nobody"},
+    "/v1/flow-drafts/check": {"text": "flow: v1"},
+    "/v1/flow-drafts/graph": {"text": "flow: v1"},
+    "/v1/flow-drafts/simulate": {"text": "flow: v1", "script": "card visa"},
     "/v1/keys": {"name": "a name", "roles": ["agent"]},
     "/v1/keys/{name}/commands": {"command": "revoke"},
 }

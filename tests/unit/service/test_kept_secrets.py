@@ -48,7 +48,7 @@ def test_a_secret_that_cannot_be_kept_is_told(tmp_path: Path) -> None:
 
 def test_a_caller_has_the_same_name_after_a_restart(tmp_path: Path) -> None:
     """What the ledger remembers of a caller is counted again by that name."""
-    before, after = (start._configure_control(Config(), tmp_path, tmp_path, "once") for _ in range(2))
+    before, after = (start._configure_control(Config(), tmp_path, tmp_path, "once", None) for _ in range(2))
 
     names = {caller_name(each.caller_key, "+441234567890") for each in (before, after)}
 
