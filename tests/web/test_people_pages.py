@@ -5,10 +5,11 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 import pytest
+from argon2 import PasswordHasher
 from playwright.sync_api import expect
 
 from dtmf_shield.api.identity.principal import Role
-from dtmf_shield.api.identity.sessions import OIDC
+from dtmf_shield.api.identity.sessions import LOCAL, OIDC
 from dtmf_shield.api.site import COOKIE
 from tests.web.accessibility import axe_findings
 from tests.web.desk_site import DeskSite
@@ -37,17 +38,14 @@ def people(own_network):
 
 
 @pytest.fixture
-def hired(people, visit):
-    """Make a user who has set the password by the page of their link."""
+def hired(people):
+    """Make a user who has set the password and is signed in with some browser."""
 
     def hire(name, *roles):
+        hashed = PasswordHasher(time_cost=1, memory_cost=8).hash(PASSWORD)
         secret = people.run(people.identity.users.make, name, roles, None)
-        person = visit()
-        person.page.goto(f"{people.url}/welcome#{secret}")
-        person.page.locator("#password").fill(PASSWORD)
-        person.page.locator("#again").fill(PASSWORD)
-        person.page.locator("#submit").click()
-        person.page.wait_for_url(f"{people.url}/ui/**")
+        assert people.run(people.identity.users.set_password, secret, hashed) is not None
+        people.run(people.identity.sessions.open, name, LOCAL, roles)
 
     return hire
 
