@@ -42,7 +42,7 @@ def hired(people):
     """Make a user who has set the password and is signed in with some browser."""
 
     def hire(name, *roles):
-        hashed = PasswordHasher(time_cost=1, memory_cost=8).hash(PASSWORD)
+        hashed = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
         secret = people.run(people.identity.users.make, name, roles, None)
         assert people.run(people.identity.users.set_password, secret, hashed) is not None
         people.run(people.identity.sessions.open, name, LOCAL, roles)
@@ -139,7 +139,8 @@ def test_what_was_refused_is_said_anew_in_the_language_chosen(people, hired, vis
     expect(page.locator("html")).to_have_attribute("lang", "es")
 
 
-def test_browsers_language_is_spoken_where_none_is_chosen(people, visit):
+def test_browsers_language_is_spoken_where_none_is_chosen(people, hired, visit):
+    hired("fay", Role.AGENT)
     page = visit(locale="fr-CA").page
     page.goto(f"{people.url}/ui/")
 
@@ -233,7 +234,8 @@ def test_key_of_a_program_is_shown_once(people, administrator):
     assert secret not in page.content()
 
 
-def test_menu_leads_to_the_pages_of_the_person_and_out(people, administrator):
+def test_menu_leads_to_the_pages_of_the_person_and_out(people, administrator, hired):
+    hired("gus", Role.AGENT)
     page = administrator()
     page.locator("#menu-opener").click()
     expect(page.locator("#menu-opener")).to_contain_text("chief")
@@ -260,7 +262,8 @@ def test_who_has_every_role_finds_administration_in_the_menu(people, visitor):
     expect(page.locator("#menu .pages a[aria-current=page]")).to_have_attribute("href", "/ui/admin/")
 
 
-def test_german_where_the_address_asks_for_it(people, administrator, visitor):
+def test_german_where_the_address_asks_for_it(people, administrator, hired, visitor):
+    hired("dora", Role.AGENT)
     page = visitor.page
     page.goto(f"{people.url}/ui/?lang=de")
     expect(page.locator("#title")).to_have_text("Anmelden")
