@@ -252,6 +252,7 @@ def test_who_has_every_role_finds_administration_in_the_menu(people, visitor):
     page = visitor.page
     page.goto(people.login_url())
     page.locator("#menu-opener").click()
+    expect(page.locator("#menu .pages a")).to_have_count(4)
 
     paths = [
         urlsplit(link.evaluate("(one) => one.href")).path for link in page.locator("#menu .pages a").all()
