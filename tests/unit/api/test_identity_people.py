@@ -389,7 +389,7 @@ async def test_the_sign_in_page_is_told_what_there_is_to_sign_in_with(house: Api
 
     assert before == {"passwords": False, "oidc": None}
     assert after["passwords"] is True
-    assert "Set your password" in welcome.text
+    assert 'data-t="welcome.title"' in welcome.text
 
 
 async def test_people_of_the_provider_are_listed_and_signed_out_at_once(house: ApiHouse) -> None:

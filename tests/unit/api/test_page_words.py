@@ -18,16 +18,22 @@ from dtmf_shield.model.stream import ShieldMode
 LANGUAGES = ("en", "de", "fr", "es")
 THE_SAME = {
     "de": {
+        "admin.name",
+        "admin.of",
+        "admin.role.agent",
         "page.agent",
         "kind.iban",
         "result.test",
         "history.refused",
         "alert.field",
         "result.stored",
+        "signin.name",
         "supervisor.column.agent",
         "supervisor.filter.agent",
     },
     "fr": {
+        "admin.role.agent",
+        "page.admin",
         "engineer.simulate",
         "menu",
         "menu.pages",
@@ -37,7 +43,7 @@ THE_SAME = {
         "supervisor.column.agent",
         "supervisor.filter.agent",
     },
-    "es": {"kind.iban", "result.test", "history.refused", "alert.field", "result.stored"},
+    "es": {"admin.of", "kind.iban", "result.test", "history.refused", "alert.field", "result.stored"},
 }
 """Words that a language writes as English does."""
 NO_WORDS = {CaptureState.WAITING, CaptureState.KEYING, CaptureState.DONE, CaptureState.FAILED}

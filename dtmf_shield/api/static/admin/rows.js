@@ -1,91 +1,89 @@
 // What a person or a key looks like on its list; buttons that take something away ask once more.
-export const ROLES = [
-  ["agent", "Agent: own calls"],
-  ["supervisor", "Supervisor: every call"],
-  ["engineer", "Engineer: flows and health"],
-  ["auditor", "Auditor: the audit log"],
-  ["admin", "Administrator: users and keys"],
-];
+import { make } from "../shared/elements.js";
+import { t, tCount } from "../shared/i18n.js";
+import { icon } from "../shared/icons.js";
+
+export const ROLES = ["agent", "supervisor", "engineer", "auditor", "admin"];
 const STATES = {
-  active: ["good", "Can sign in"],
-  invited: ["busy", "Has no password yet"],
-  disabled: ["", "Disabled"],
+  active: ["good", "good"],
+  invited: ["busy", "busy"],
+  disabled: ["", "plain"],
+  good: ["good", "good"],
+  revoked: ["", "plain"],
 };
 const SURE_MS = 5000;
 
-function element(name, classes, text) {
-  const made = document.createElement(name);
-  if (classes) made.className = classes;
-  if (text) made.textContent = text;
-  return made;
-}
-
-function button(words, label, act, sure) {
-  const made = element("button", "plain", words);
+// sure: the question that a second press answers; without one the first press acts.
+function button(words, name, act, sure = "") {
+  const made = make("button", "", words);
+  const call = (said) => made.setAttribute("aria-label", t("admin.of", { act: said, name }));
   made.type = "button";
-  made.setAttribute("aria-label", label);
+  call(words);
   made.addEventListener("click", () => {
     if (!sure || made.classList.contains("sure")) return act();
     made.classList.add("sure");
     made.textContent = sure;
-    made.setAttribute("aria-label", `${sure} ${label}`);
+    call(sure);
     setTimeout(() => {
       made.classList.remove("sure");
       made.textContent = words;
-      made.setAttribute("aria-label", label);
+      call(words);
     }, SURE_MS);
     return undefined;
   });
   return made;
 }
 
-function row(name, chip, facts, buttons) {
-  const item = element("li");
-  const about = element("div");
-  const line = element("p", "rights quiet");
-  line.append(chip, ...facts.filter(Boolean).map((fact) => element("span", "", fact)));
-  about.append(element("b", "", name), line);
-  const side = element("div", "buttons");
-  side.append(...buttons);
-  item.append(about, side);
-  return item;
+function chip(state) {
+  const [colour, picture] = STATES[state];
+  return make("span", `chip ${colour}`.trim(), icon(picture), make("span", "", t(`admin.state.${state}`)));
+}
+
+function row(name, state, facts, buttons) {
+  const line = make("p", "rights quiet", chip(state), ...facts.filter(Boolean).map((fact) => make("span", "", fact)));
+  return make("li", "", make("div", "", make("b", "", name), line), make("div", "buttons", ...buttons));
 }
 
 function rights({ roles, agents }) {
-  const whose = agents === null ? "every call" : agents.length ? `calls of ${agents.join(", ")}` : "no calls";
-  const calls = roles.includes("agent") && !roles.includes("supervisor");
-  return [roles.join(", "), calls ? whose : ""];
+  const names = roles.map((role) => t(`admin.role.${role}`)).join(", ");
+  return [names, roles.includes("agent") && !roles.includes("supervisor") ? whose(agents) : ""];
+}
+
+function whose(agents) {
+  if (agents === null) return t("admin.calls.every");
+  return agents.length ? t("admin.calls.of", { agents: agents.join(", ") }) : t("admin.calls.none");
+}
+
+function buttonsOf({ name, state, sessions }, command) {
+  if (state === "disabled") return [button(t("admin.act.enable"), name, () => command("enable"))];
+  const reset = () => command("reset");
+  const out = button(t("admin.act.sign_out"), name, () => command("sign_out"));
+  return [
+    ...(sessions ? [out] : []),
+    state === "invited"
+      ? button(t("admin.act.link"), name, reset)
+      : button(t("admin.act.reset"), name, reset, t("admin.sure.reset")),
+    button(t("admin.act.disable"), name, () => command("disable"), t("admin.sure.disable")),
+  ];
 }
 
 export function userRow(user, command) {
-  const [colour, words] = STATES[user.state];
-  const chip = element("span", `chip ${colour}`.trim(), words);
-  const signedIn = user.sessions ? `signed in with ${user.sessions} browser${user.sessions > 1 ? "s" : ""}` : "";
-  const reset = user.state === "invited" ? "New link" : "Reset password";
-  const buttons = user.state === "disabled"
-    ? [button("Enable", `Enable ${user.name}`, () => command("enable"))]
-    : [
-      button(reset, `${reset}: ${user.name}`, () => command("reset"), user.state === "invited" ? "" : "Really reset?"),
-      button("Disable", `Disable ${user.name}`, () => command("disable"), "Really disable?"),
-    ];
-  if (user.sessions) buttons.unshift(button("Sign out", `Sign ${user.name} out`, () => command("sign_out")));
-  return row(user.name, chip, [...rights(user), signedIn], buttons);
+  const signedIn = user.sessions ? tCount("admin.sessions", user.sessions) : "";
+  return row(user.name, user.state, [...rights(user), signedIn], buttonsOf(user, command));
 }
 
 export function keyRow(key, revoke) {
-  const chip = element("span", key.revoked ? "chip" : "chip good", key.revoked ? "Revoked" : "Good");
-  const buttons = key.revoked ? [] : [button("Revoke", `Revoke ${key.name}`, revoke, "Really revoke?")];
-  return row(key.name, chip, rights(key), buttons);
+  const buttons = key.revoked ? [] : [button(t("admin.act.revoke"), key.name, revoke, t("admin.sure.revoke"))];
+  return row(key.name, key.revoked ? "revoked" : "good", rights(key), buttons);
 }
 
 export function ticks(fieldset, roles) {
-  for (const [role, words] of roles) {
-    const label = element("label", "tick");
-    const box = element("input");
-    box.type = "checkbox";
-    box.value = role;
-    label.append(box, element("span", "", words));
-    fieldset.append(label);
+  for (const role of roles) {
+    const key = `admin.may.${role}`;
+    const [box, words] = [make("input", ""), make("span", "", t(key))];
+    Object.assign(box, { type: "checkbox", value: role });
+    words.dataset.t = key;
+    fieldset.append(make("label", "tick", box, words));
   }
 }
 

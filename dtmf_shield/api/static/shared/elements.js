@@ -14,6 +14,12 @@ export function setWords(node, words) {
   if (node.textContent !== words) node.textContent = words;
 }
 
+// A fixed word that becomes another one: it is said in the new language with the others.
+export function setFixedWord(node, key) {
+  node.dataset.t = key;
+  setWords(node, t(key));
+}
+
 // Draws the inside of a node anew only where key differs from the last.
 export function redraw(node, key, draw) {
   if (node.dataset.drawn === key) return;
