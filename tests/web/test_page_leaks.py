@@ -53,3 +53,33 @@ def test_nothing_of_a_keyed_card_reaches_the_browser(whole_site, whole_visitor):
     drawn |= {cookie["value"] for cookie in whole_visitor.context.cookies()}
     drawn |= {event["eventId"].rpartition("-")[0] for event in whole_visitor.events} - {""}
     assert places_with_digits(CARD, {**known, "said by the service": whole_site.said()}, drawn) == []
+
+
+@pytest.mark.xdist_group("whole")
+def test_nothing_of_a_keyed_card_reaches_a_supervisor_and_the_capture_is_in_the_report(
+    whole_site, whole_visitor
+):
+    page = whole_visitor.page
+    home = page.url
+    page.goto(f"{home.partition('/ui/')[0]}/ui/supervisor/")
+    with whole_site.call() as (caller, call_id):
+        page.locator(f"#rows [data-call='{call_id}'] .row-opener").click()
+        page.locator("#flow").select_option(FLOW)
+        page.locator("#start-button:not([aria-disabled='true'])").click()
+        whole_site.key_card(caller, call_id, CARD)
+        whole_site.service.wait_for_outcome(call_id)
+        expect(page.locator("#outcome")).to_be_visible()
+        live = whole_visitor.everything()
+    page.locator("#tab-reports").click()
+    expect(page.locator("#chart-days")).to_be_visible()
+    expect(page.locator("#report")).to_contain_text("Card number")
+    known = whole_visitor.everything()
+    page.goto(home)
+
+    # The search would see something: the page does show what it may.
+    assert CARD[-4:] in live["dom"]
+    drawn = whole_site.random_names() | request_keys(whole_visitor.network)
+    drawn |= {cookie["value"] for cookie in whole_visitor.context.cookies()}
+    drawn |= {event["eventId"].rpartition("-")[0] for event in whole_visitor.events} - {""}
+    assert places_with_digits(CARD, live, drawn) == []
+    assert places_with_digits(CARD, known, drawn) == []
