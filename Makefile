@@ -53,7 +53,7 @@ packages:
 	@sh tests/packages.sh
 
 test: setup packages  ## All tests: what waits for no clock on two cores at once, then what times its calls, one by one
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/spec tests/test_tidy.py tests/bench tests/leak
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/leak tests/bench tests/unit tests/spec tests/test_tidy.py
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/web
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m untimed tests/interop
 	@$(BIN)/python -m pytest -m "not untimed" tests/interop
