@@ -166,7 +166,7 @@ def desk_times_ms(site: DeskSite, page: Page, n: int) -> list[float]:
         page.evaluate("window.__drawn.length = 0")
         told_s = site.run(lambda count: (time.time(), site.desk.change(talking(keying(count))))[0], keys)
         times.append(1e3 * (drawn_at(page, keys) - told_s))
-        time.sleep(rng.uniform(0.02, 0.08))
+        time.sleep(rng.uniform(0.02, 0.08))  # so that no key keeps step with the drawing of the page
         if keys == 15:
             site.show(talking(keying(0)))
             page.wait_for_timeout(100)

@@ -225,5 +225,5 @@ def once(*roles: Role, drafts: bool = False) -> Callable[..., Awaitable[OncePerK
         answers = context.drafts if drafts else context.answers
         return OncePerKey(context, principal, idempotency_key, whole, answers)
 
-    checked.roles = frozenset(roles)  # type: ignore[attr-defined]
+    checked.roles = frozenset(roles)  # type: ignore[attr-defined]  # as in asker: the table of who may what
     return checked

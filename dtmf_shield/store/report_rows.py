@@ -59,7 +59,7 @@ _WANTED: Final = (
 def _count(what: str, joined: str = "", also: str = "", by: str = "1, 2", order: str = "1, 2") -> str:
     """Return the query that counts ``what`` over the captures wanted. Every word in it is this file's own."""
     return (
-        f"SELECT {what} FROM captures c {joined} WHERE {_WANTED} {also}"  # noqa: S608
+        f"SELECT {what} FROM captures c {joined} WHERE {_WANTED} {also}"  # noqa: S608 - own text
         f" GROUP BY {by} ORDER BY {order} LIMIT {CELLS_MAX}"
     )
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import Final
+from typing import Final, TypeVar
 
 import argon2
 
@@ -27,6 +28,9 @@ HASHES_WAITING_MAX: Final = 32
 """One more is answered 503: what an attacker sends must not queue before the people of a shift change."""
 
 
+_Answer = TypeVar("_Answer")
+
+
 class Passwords:
     """Hashes and verifies. Owns its threads."""
 
@@ -37,11 +41,11 @@ class Passwords:
 
     async def hashed(self, password: str) -> str:
         """Return the text to keep. Raises ApiRefusal (503) where too many wait."""
-        return str(await self._run(self._hasher.hash, password))
+        return await self._run(self._hasher.hash, password)
 
     async def right(self, kept: str, password: str) -> bool:
         """Whether ``password`` is that of ``kept``; empty: nobody's, verified all the same. Raises ApiRefusal (503)."""
-        return await self._run(self._verify, kept or self._stand_in, password) is True and bool(kept)
+        return await self._run(self._verify, kept or self._stand_in, password) and bool(kept)
 
     def close(self) -> None:
         """End the threads."""
@@ -61,14 +65,14 @@ class Passwords:
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return False
 
-    async def _run(self, work: object, *texts: str) -> object:
+    async def _run(self, work: Callable[..., _Answer], *texts: str) -> _Answer:
         if self._waiting >= HASHES_WAITING_MAX:
             raise ApiRefusal(
                 503, "too-many-logins", "Too many people sign in just now. Try again in a moment."
             )
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *texts)  # type: ignore[arg-type]
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *texts)
         finally:
             self._waiting -= 1
 

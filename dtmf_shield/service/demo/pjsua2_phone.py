@@ -56,7 +56,7 @@ class PhoneCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
             self._phone.close_files()
             emit("ended", code=int(info.lastStatusCode))
 
-    def onCallMediaState(self, prm: Any) -> None:  # noqa: N802
+    def onCallMediaState(self, prm: Any) -> None:  # noqa: N802 - pjsua2's name
         """Take up the audio once it flows."""
         info = self.getInfo()  # kept: its list of media dies with it
         for index, media in enumerate(info.media):
@@ -66,12 +66,12 @@ class PhoneCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
                     emit("media")
                 self._had_media = True
 
-    def onDtmfDigit(self, prm: Any) -> None:  # noqa: N802
+    def onDtmfDigit(self, prm: Any) -> None:  # noqa: N802 - pjsua2's name
         """A key reached this phone as a telephone event. Only that it did is told; INFO is counted below."""
         if prm.method == pj.PJSUA_DTMF_METHOD_RFC2833:
             emit("digit")
 
-    def onCallTsxState(self, prm: Any) -> None:  # noqa: N802
+    def onCallTsxState(self, prm: Any) -> None:  # noqa: N802 - pjsua2's name
         """Count every INFO that arrives, whatever its body."""
         transaction = prm.e.body.tsxState.tsx
         arrived = transaction.role == pj.PJSIP_ROLE_UAS and transaction.state == pj.PJSIP_TSX_STATE_TRYING
@@ -79,14 +79,14 @@ class PhoneCall(pj.Call):  # type: ignore[misc]  # pjsua2 has no types
             emit("info")
 
 
-class PhoneAccount(pj.Account):  # type: ignore[misc]
+class PhoneAccount(pj.Account):  # type: ignore[misc]  # pjsua2 has no types
     """Answers whoever calls."""
 
     def __init__(self, phone: Phone) -> None:
         super().__init__()
         self._phone = phone
 
-    def onIncomingCall(self, prm: Any) -> None:  # noqa: N802
+    def onIncomingCall(self, prm: Any) -> None:  # noqa: N802 - pjsua2's name
         """Ring shortly, then answer."""
         self._phone.answer(prm.callId)
 

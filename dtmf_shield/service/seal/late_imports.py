@@ -3,7 +3,7 @@
 Importing this module is the whole of it. A late import in a sealed process fails: it can open no file.
 """
 
-# ruff: noqa: F401
+# ruff: noqa: F401 - loaded for later, used by others
 from __future__ import annotations
 
 import _strptime  # type: ignore[import-not-found]  # typeshed leaves it out
