@@ -2,9 +2,10 @@
 import { make, redraw, setWords } from "../shared/elements.js";
 import { clockTime, money, t } from "../shared/i18n.js";
 import { icon } from "../shared/icons.js";
+import { drawOutcome } from "./outcome.js";
 import { atGateway, badgeState, payOf, sayOf, stageShown } from "./state_words.js";
 import { historyOf, running, speaking } from "./store.js";
-import { HINTS, codeWords, endingWords, fieldLabel, reasonWords, resultLook, resultWords } from "./words.js";
+import { HINTS, codeWords, endingWords, fieldLabel, reasonWords, resultWords } from "./words.js";
 
 const at = (id) => document.getElementById(id);
 
@@ -16,7 +17,7 @@ export function drawWork(state, call, act) {
   drawSay(sayOf(state, call));
   drawHint(busy && !fault ? call.capture.hint : null);
   drawFields(state, call, act);
-  drawOutcome(call.capture);
+  drawOutcome(at("outcome"), call.capture?.outcome, "h2", outcomeLines);
   drawActions(state, call);
   drawHistory(historyOf(state));
   setWords(at("told"), state.told);
@@ -76,22 +77,6 @@ function newRows(list, key, fields, act) {
     return make("li", "", row);
   }));
   if (focused) list.querySelector(`[data-field="${focused}"] button`)?.focus({ preventScroll: true });
-}
-
-function drawOutcome(capture) {
-  const outcome = capture?.outcome;
-  at("outcome").hidden = !outcome;
-  if (!outcome) return;
-  const look = resultLook(outcome.result);
-  const title = t(`result.${outcome.result}`);
-  at("outcome").className = `outcome ${look}`;
-  at("outcome").dataset.result = outcome.result;
-  redraw(at("outcome"), JSON.stringify([title, outcome]), () => {
-    const heading = make("h2", "", title);
-    heading.id = "outcome-title";
-    if (outcome.test) heading.append(" ", make("span", "test", t("result.test")));
-    return [icon(look), heading, ...outcomeLines(outcome)];
-  });
 }
 
 function outcomeLines(outcome) {

@@ -1,8 +1,9 @@
 // Draws the call that is looked at: what agents see of its capture, read only, and what a supervisor may do.
 import { drawForm } from "../agent/form.js";
+import { drawOutcome } from "../agent/outcome.js";
 import { stageOf } from "../agent/state_words.js";
 import { running, speaking } from "../agent/store.js";
-import { HINTS, callerWords, codeWords, endingWords, fieldLabel, resultLook, resultWords } from "../agent/words.js";
+import { HINTS, callerWords, codeWords, endingWords, fieldLabel, resultWords } from "../agent/words.js";
 import { make, redraw, setWords } from "../shared/elements.js";
 import { duration, money, t } from "../shared/i18n.js";
 import { icon } from "../shared/icons.js";
@@ -28,7 +29,7 @@ export function drawDetail(state) {
   at("hint").hidden = !hint;
   redraw(at("hint"), hint, () => [icon("hint"), make("span", "", hint)]);
   drawFields(call);
-  drawOutcome(call.capture);
+  drawOutcome(at("outcome"), call.capture?.outcome, "h3", outcomeLines);
   drawActions(state, call);
   drawFacts(state, call);
   drawForm({ ...state, selected: state.chosen }, call);
@@ -66,23 +67,11 @@ function drawFields(call) {
   });
 }
 
-function drawOutcome(capture) {
-  const outcome = capture?.outcome;
-  at("outcome").hidden = !outcome;
-  if (!outcome) return;
-  const look = resultLook(outcome.result);
-  const title = t(`result.${outcome.result}`);
-  at("outcome").className = `outcome ${look}`;
-  at("outcome").dataset.result = outcome.result;
-  redraw(at("outcome"), JSON.stringify([title, outcome]), () => {
-    const heading = make("h3", "", title);
-    heading.id = "outcome-title";
-    if (outcome.test) heading.append(" ", make("span", "test", t("result.test")));
-    const lines = [resultWords(outcome.result)[0]];
-    if (outcome.gateway_code && outcome.result === "declined") lines.push(t("result.reason", { reason: codeWords(outcome.gateway_code) }));
-    if (outcome.last4) lines.push(endingWords(outcome.brand, outcome.last4));
-    return [icon(look), heading, ...lines.map((words) => make("p", "", words))];
-  });
+function outcomeLines(outcome) {
+  const lines = [resultWords(outcome.result)[0]];
+  if (outcome.gateway_code && outcome.result === "declined") lines.push(t("result.reason", { reason: codeWords(outcome.gateway_code) }));
+  if (outcome.last4) lines.push(endingWords(outcome.brand, outcome.last4));
+  return lines.map((words) => make("p", "", words));
 }
 
 function drawActions(state, call) {
