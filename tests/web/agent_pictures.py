@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from dtmf_shield.api.views import CallView, CaptureView, FlowView, ServiceView, ShieldState
 from dtmf_shield.model.capture import CaptureResult, CaptureState, Hint
 from dtmf_shield.model.ids import CallId
-from tests.web.browser import chromium, launch
 from tests.web.desk_site import DeskSite
+from tests.web.picture_run import take
 from tests.web.scenes import CVV, EXPIRY, PAN, WELL, all_valid, confirming, ended, keying, progressed, talking
 
 OUT: Final = Path(__file__).parents[2] / "docs" / "agents"
@@ -63,20 +63,8 @@ def pictures(browser: Browser, site: DeskSite) -> None:
 
 def main() -> int:
     """Write docs/agents/*.png."""
-    path = chromium()
-    if path is None:
-        print("chromium is not installed")  # noqa: T201 - a command
-        return 1
     OUT.mkdir(parents=True, exist_ok=True)
-    site = DeskSite()
-    try:
-        with sync_playwright() as playwright:
-            browser = launch(playwright, path)
-            pictures(browser, site)
-            browser.close()
-    finally:
-        site.close()
-    return 0
+    return take(DeskSite, pictures)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-from tests.web.browser import chromium, launch
 from tests.web.engineer_site import EngineerSite
+from tests.web.picture_run import take
 
 OUT: Final = Path(__file__).parents[2] / "docs" / "operating"
 SCREEN: Final = {"width": 1360, "height": 860}
@@ -44,20 +44,8 @@ def pictures(browser: Browser, site: EngineerSite) -> None:
 
 def main() -> int:
     """Write docs/operating/engineer-*.png."""
-    path = chromium()
-    if path is None:
-        print("chromium is not installed")  # noqa: T201 - a command
-        return 1
     with tempfile.TemporaryDirectory() as directory:
-        site = EngineerSite(Path(directory))
-        try:
-            with sync_playwright() as playwright:
-                browser = launch(playwright, path)
-                pictures(browser, site)
-                browser.close()
-        finally:
-            site.close()
-    return 0
+        return take(lambda: EngineerSite(Path(directory)), pictures)
 
 
 if __name__ == "__main__":

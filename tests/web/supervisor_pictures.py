@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from dtmf_shield.api.views import FlowView
-from tests.web.browser import chromium, launch
 from tests.web.desk_site import DeskSite
+from tests.web.picture_run import take
 from tests.web.supervisor_scenes import house, weeks
 
 OUT: Final = Path(__file__).parents[2] / "docs" / "operating" / "supervisor"
@@ -59,20 +59,8 @@ def pictures(browser: Browser, site: DeskSite) -> None:
 
 def main() -> int:
     """Write docs/operating/supervisor/*.png."""
-    path = chromium()
-    if path is None:
-        print("chromium is not installed")  # noqa: T201 - a command
-        return 1
     OUT.mkdir(parents=True, exist_ok=True)
-    site = DeskSite()
-    try:
-        with sync_playwright() as playwright:
-            browser = launch(playwright, path)
-            pictures(browser, site)
-            browser.close()
-    finally:
-        site.close()
-    return 0
+    return take(DeskSite, pictures)
 
 
 if __name__ == "__main__":
