@@ -21,13 +21,7 @@ from dtmf_shield.api.identity.identity import Identity
 from dtmf_shield.api.identity.principal import Principal, Role
 from dtmf_shield.api.limits import Limits, RateLimit
 from dtmf_shield.api.ports import CallDesk
-from dtmf_shield.api.ports.audit import AuditReader, NoAudit
-from dtmf_shield.api.ports.flow_bench import FlowBench, NoFlowBench
-from dtmf_shield.api.ports.nodes import NodeDesk, NoNodes
-from dtmf_shield.api.ports.payments import NoPayments, PaymentDesk
-from dtmf_shield.api.ports.recordings import NoRecordings, RecordingDesk
-from dtmf_shield.api.ports.reports import NoReports, ReportBook
-from dtmf_shield.api.ports.webhooks import NoWebhooks, WebhookDesk
+from dtmf_shield.api.ports.backing import Backing
 from dtmf_shield.api.problem import ApiRefusal
 from dtmf_shield.api.site import EMBED_COOKIE, Site
 from dtmf_shield.api.tickets import Tickets
@@ -58,13 +52,7 @@ class ApiContext:
     """For event streams."""
     embed_tickets: Tickets
     """For sessions of embedded pages."""
-    payments: PaymentDesk = field(default_factory=NoPayments)
-    recordings: RecordingDesk = field(default_factory=NoRecordings)
-    webhooks: WebhookDesk = field(default_factory=NoWebhooks)
-    nodes: NodeDesk = field(default_factory=NoNodes)
-    audit: AuditReader = field(default_factory=NoAudit)
-    reports: ReportBook = field(default_factory=NoReports)
-    flow_bench: FlowBench = field(default_factory=NoFlowBench)
+    backing: Backing
     denied: dict[tuple[str, str], float] = field(default_factory=dict)
     """When a denial of this person on this route is told again, monotonic seconds."""
 

@@ -20,13 +20,7 @@ from dtmf_shield.api.oidc_pages import oidc_pages
 from dtmf_shield.api.pages import pages
 from dtmf_shield.api.play import PlayPhones, play_pages
 from dtmf_shield.api.ports import CallDesk
-from dtmf_shield.api.ports.audit import AuditReader, NoAudit
-from dtmf_shield.api.ports.flow_bench import FlowBench, NoFlowBench
-from dtmf_shield.api.ports.nodes import NodeDesk, NoNodes
-from dtmf_shield.api.ports.payments import NoPayments, PaymentDesk
-from dtmf_shield.api.ports.recordings import NoRecordings, RecordingDesk
-from dtmf_shield.api.ports.reports import NoReports, ReportBook
-from dtmf_shield.api.ports.webhooks import NoWebhooks, WebhookDesk
+from dtmf_shield.api.ports.backing import Backing
 from dtmf_shield.api.resources import ROUTERS, probes
 from dtmf_shield.api.site import LOOPBACK, Site
 from dtmf_shield.api.tickets import Tickets
@@ -46,13 +40,7 @@ def create_app(
     site: Site = LOOPBACK,
     clock: Clock | None = None,
     heartbeat_s: float = HEARTBEAT_S,
-    payments: PaymentDesk | None = None,
-    recordings: RecordingDesk | None = None,
-    webhooks: WebhookDesk | None = None,
-    nodes: NodeDesk | None = None,
-    audit: AuditReader | None = None,
-    reports: ReportBook | None = None,
-    flow_bench: FlowBench | None = None,
+    backing: Backing | None = None,
     play: PlayPhones | None = None,
 ) -> FastAPI:
     """Return the application over ``desk``, open to whom ``identity`` knows, under the name of ``site``.
@@ -63,8 +51,8 @@ def create_app(
     ring = EventRing(lambda: _snapshot(desk), life=secrets.token_hex(4), heartbeat_s=heartbeat_s)
     desk.subscribe(ring)
     identity.when_revoked(ring.look_again)
-    payments = payments or NoPayments()
-    payments.subscribe(ring.payment_changed)
+    backing = backing or Backing()
+    backing.payments.subscribe(ring.payment_changed)
     app = FastAPI(
         title="dtmf-shield", version=API_VERSION, docs_url=None, redoc_url=None, redirect_slashes=False
     )
@@ -79,13 +67,7 @@ def create_app(
         limits=Limits(clock),
         tickets=Tickets(clock),
         embed_tickets=Tickets(clock),
-        payments=payments,
-        recordings=recordings or NoRecordings(),
-        webhooks=webhooks or NoWebhooks(),
-        nodes=nodes or NoNodes(),
-        audit=audit or NoAudit(),
-        reports=reports or NoReports(),
-        flow_bench=flow_bench or NoFlowBench(),
+        backing=backing,
     )
     for router in ROUTERS:
         app.include_router(router)

@@ -20,7 +20,9 @@ from dtmf_shield.api.app import create_app
 from dtmf_shield.api.identity.identity import Identity
 from dtmf_shield.api.identity.passwords import Passwords
 from dtmf_shield.api.ports import NothingToPay
+from dtmf_shield.api.ports.backing import Backing
 from dtmf_shield.api.server import serve
+from dtmf_shield.api.site import LOOPBACK, Site
 from dtmf_shield.api.views import CallView, FlowView, ServiceView, ShieldState
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.model.ids import CaptureId
@@ -82,8 +84,8 @@ class _Recorder:
 class DeskSite:
     """One site for a whole run; :meth:`reset` gives the next test an empty desk."""
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None, **ports: Any) -> None:
-        """``tls``: of a server by the name localhost. ``ports``: further keywords of create_app, such as ``site``."""
+    def __init__(self, *, tls: ssl.SSLContext | None = None, site: Site = LOOPBACK, **ports: Any) -> None:
+        """``tls``: of a server by the name localhost. ``ports``: what else stands behind the API."""
         self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -99,7 +101,11 @@ class DeskSite:
         self.requests: list[tuple[str, Mapping[str, str]]] = []
         self.reports = StageBook()
         self.app = create_app(
-            self.desk, self.identity, heartbeat_s=HEARTBEAT_S, reports=self.reports, **ports
+            self.desk,
+            self.identity,
+            site=site,
+            heartbeat_s=HEARTBEAT_S,
+            backing=Backing(reports=self.reports, **ports),
         )
         self.app.add_middleware(_Recorder, requests=self.requests)
         self._port = 0

@@ -28,4 +28,4 @@ async def list_audit(
 ) -> AuditPage:
     """List audit rows, newest first, and whether their chain is intact."""
     before = None if cursor is None else int(cursor)
-    return await asyncio.to_thread(context.audit.page, before=before, rows=limit, event=event or "")
+    return await asyncio.to_thread(context.backing.audit.page, before=before, rows=limit, event=event or "")

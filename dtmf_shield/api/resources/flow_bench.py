@@ -55,19 +55,19 @@ class SimulatedDraft(FlowDraft):
 @router.get("/flow-versions")
 async def list_flow_versions(_asker: Engineer, context: Context) -> FlowVersionList:
     """List every flow of the service in its present version, with why one cannot be run here."""
-    return FlowVersionList(flows=tuple(context.flow_bench.versions()))
+    return FlowVersionList(flows=tuple(context.backing.flow_bench.versions()))
 
 
 @router.get("/flows/{flow_id}", responses=documented(404))
 async def get_flow(_asker: Engineer, context: Context, flow_id: FlowId) -> FlowSourceView:
     """Show the text of a flow as calls run it."""
-    return await asyncio.to_thread(context.flow_bench.source, flow_id)
+    return await asyncio.to_thread(context.backing.flow_bench.source, flow_id)
 
 
 @router.get("/flows/{flow_id}/graph", responses=documented(404))
 async def get_flow_graph(_asker: Engineer, context: Context, flow_id: FlowId) -> FlowGraphView:
     """Show the steps of a flow and the ways between them."""
-    return context.flow_bench.graph(flow_id)
+    return context.backing.flow_bench.graph(flow_id)
 
 
 @router.get(
@@ -84,22 +84,24 @@ async def get_flow_graph(_asker: Engineer, context: Context, flow_id: FlowId) ->
 )
 async def get_flow_picture(_asker: Engineer, context: Context, flow_id: FlowId) -> Response:
     """Show the picture of a flow, SVG."""
-    return Response(drawn_picture(context.flow_bench.picture(flow_id)), media_type=SVG)
+    return Response(drawn_picture(context.backing.flow_bench.picture(flow_id)), media_type=SVG)
 
 
 @router.post("/flow-drafts/check", response_model=FlowCheckView, **_DRAFT)
 async def check_draft(draft: FlowDraft, once: Drafter) -> Response:
     """Tell every mistake of a text, with line and column."""
-    return await once.answer_later(200, lambda: once.context.flow_bench.check(draft.text))
+    return await once.answer_later(200, lambda: once.context.backing.flow_bench.check(draft.text))
 
 
 @router.post("/flow-drafts/graph", response_model=FlowDrawingView, **_DRAFT)
 async def draw_draft(draft: FlowDraft, once: Drafter) -> Response:
     """Draw a text: picture, steps and ways; nothing where it has errors."""
-    return await once.answer_later(200, lambda: once.context.flow_bench.draw(draft.text))
+    return await once.answer_later(200, lambda: once.context.backing.flow_bench.draw(draft.text))
 
 
 @router.post("/flow-drafts/simulate", response_model=TranscriptView, **_DRAFT)
 async def simulate_draft(draft: SimulatedDraft, once: Drafter) -> Response:
     """Run a text on virtual time and tell what happens. Test cards only, by name: ``card visa``."""
-    return await once.answer_later(200, lambda: once.context.flow_bench.simulate(draft.text, draft.script))
+    return await once.answer_later(
+        200, lambda: once.context.backing.flow_bench.simulate(draft.text, draft.script)
+    )

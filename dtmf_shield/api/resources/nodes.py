@@ -19,4 +19,4 @@ async def list_nodes(
     _asker: Annotated[Principal, Depends(asker(Role.ENGINEER))], context: Context
 ) -> NodeList:
     """Show processes, limits in use, gateway, certificates, event readers and trunks."""
-    return NodeList(nodes=tuple(await context.nodes.nodes()))
+    return NodeList(nodes=tuple(await context.backing.nodes.nodes()))

@@ -56,13 +56,13 @@ async def list_payments(
         before=None if cursor is None else int(cursor),
         rows=limit,
     )
-    return await asyncio.to_thread(context.payments.page, query)
+    return await asyncio.to_thread(context.backing.payments.page, query)
 
 
 @router.get("/{operation_id}", responses=documented(404))
 async def get_payment(asker: Reader, context: Context, operation_id: Identifier) -> PaymentView:
     """Show one operation: a payment, or what was done with one."""
-    return await asyncio.to_thread(context.payments.payment, OperationId(operation_id))
+    return await asyncio.to_thread(context.backing.payments.payment, OperationId(operation_id))
 
 
 _ANSWERS: Final = documented(403, 404, 409, 413)
@@ -94,7 +94,7 @@ async def _order(once: OncePerKey, parent: str, kind: OperationKind, amount_mino
         amount_minor=amount_minor,
         by=once.principal.name,
     )
-    return await once.answer_later(202, lambda: once.context.payments.order(order))
+    return await once.answer_later(202, lambda: once.context.backing.payments.order(order))
 
 
 def order_id(principal: str, key: str, parent: str, kind: OperationKind) -> OperationId:

@@ -31,13 +31,15 @@ async def list_recordings(
     limit: Annotated[int, Query(ge=1, le=RECORDINGS_PAGE_MAX)] = PAGE_ROWS,
 ) -> RecordingPage:
     """List complete recordings, newest first."""
-    return await asyncio.to_thread(context.recordings.page, before=cursor or "", rows=limit, call=call or "")
+    return await asyncio.to_thread(
+        context.backing.recordings.page, before=cursor or "", rows=limit, call=call or ""
+    )
 
 
 @router.get("/{recording_id}", responses=documented(404))
 async def get_recording(_asker: Supervisor, context: Context, recording_id: Identifier) -> RecordingView:
     """Show one recording."""
-    return await asyncio.to_thread(context.recordings.recording, recording_id)
+    return await asyncio.to_thread(context.backing.recordings.recording, recording_id)
 
 
 @router.get(
@@ -50,6 +52,6 @@ async def get_recording(_asker: Supervisor, context: Context, recording_id: Iden
 )
 async def get_recording_audio(asker: Supervisor, context: Context, recording_id: Identifier) -> FileResponse:
     """Download the audio: WAV, caller left, agent right, keys masked. Who took it is in the audit log."""
-    file = await asyncio.to_thread(context.recordings.file, recording_id)
-    context.recordings.taken(recording_id, asker.name)
+    file = await asyncio.to_thread(context.backing.recordings.file, recording_id)
+    context.backing.recordings.taken(recording_id, asker.name)
     return FileResponse(file, media_type=WAV, filename=f"{recording_id}.wav")

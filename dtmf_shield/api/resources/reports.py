@@ -58,7 +58,7 @@ def report_captures(
     """
     today = datetime.datetime.fromtimestamp(context.clock.wall_s(), datetime.UTC).date()
     first, last = _days(from_day, to_day, today)
-    counts = context.reports.counts(
+    counts = context.backing.reports.counts(
         ReportRange(_second_of(first), _second_of(last + datetime.timedelta(days=1)), flow, agent)
     )
     if format is ReportFormat.CSV:
@@ -69,7 +69,7 @@ def report_captures(
         to_day=last.isoformat(),
         flow=flow,
         agent=agent,
-        lost=context.reports.rows_lost,
+        lost=context.backing.reports.rows_lost,
     )
     return _csv("fields", first, last, _field_lines(report)) if format is ReportFormat.CSV_FIELDS else report
 

@@ -21,7 +21,7 @@ Tester = Annotated[OncePerKey, Depends(once(Role.ENGINEER))]
 @router.get("")
 async def list_webhooks(_asker: Engineer, context: Context) -> WebhookList:
     """List the receivers of events and how their deliveries go."""
-    return WebhookList(webhooks=tuple(context.webhooks.webhooks()))
+    return WebhookList(webhooks=tuple(context.backing.webhooks.webhooks()))
 
 
 @router.post(
@@ -29,4 +29,4 @@ async def list_webhooks(_asker: Engineer, context: Context) -> WebhookList:
 )
 async def test_webhook(name: Identifier, _wanted: NoMembers, once: Tester) -> Response:
     """Queue an event of type ``test`` for a receiver; the list tells whether it arrived."""
-    return once.answer(202, lambda: once.context.webhooks.test(name))
+    return once.answer(202, lambda: once.context.backing.webhooks.test(name))

@@ -281,9 +281,8 @@ class ControlProcess:
             self._identity.identity,
             site=self._identity.site,
             clock=self._clock,
-            reports=self._reports,
+            backing=self._resources.backing(self._reports),
             play=play,
-            **self._resources.ports,
         )
         # The mask of every restored call is on before its first packet is handled.
         records = self._registry.records()

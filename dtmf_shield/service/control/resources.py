@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from dtmf_shield.api.events import SUBSCRIBERS_MAX, EventRing
+from dtmf_shield.api.ports.backing import Backing
+from dtmf_shield.api.ports.reports import ReportBook
 from dtmf_shield.api.views import ReadersView, Snapshot
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.config import Config
@@ -51,17 +53,17 @@ class Resources:
         self.flow_bench = flow_bench
         self.audit = AuditFile(state / AUDIT_FILE)
 
-    @property
-    def ports(self) -> dict[str, Any]:
-        """Keywords of ``create_app``."""
-        return {
-            "payments": self.payments,
-            "webhooks": self.webhooks,
-            "recordings": self.recordings,
-            "nodes": self.nodes,
-            "audit": self.audit,
-            "flow_bench": self.flow_bench,
-        }
+    def backing(self, reports: ReportBook) -> Backing:
+        """Return all of them as the API knows them."""
+        return Backing(
+            payments=self.payments,
+            recordings=self.recordings,
+            webhooks=self.webhooks,
+            nodes=self.nodes,
+            audit=self.audit,
+            reports=reports,
+            flow_bench=self.flow_bench,
+        )
 
     def start(self, ring: EventRing) -> None:
         """Begin to tell events on."""

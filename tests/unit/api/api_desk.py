@@ -13,6 +13,7 @@ from dtmf_shield.api.events import EventRing
 from dtmf_shield.api.identity.identity import Identity
 from dtmf_shield.api.identity.passwords import Passwords
 from dtmf_shield.api.identity.principal import EVERY_ROLE, Principal
+from dtmf_shield.api.play import PlayPhones
 from dtmf_shield.api.ports import (
     NOTHING_GIVEN,
     AmountNeeded,
@@ -27,6 +28,7 @@ from dtmf_shield.api.ports import (
     InputRefused,
     TokenNotThere,
 )
+from dtmf_shield.api.ports.backing import Backing
 from dtmf_shield.api.site import LOOPBACK, Site
 from dtmf_shield.api.views import (
     CallState,
@@ -189,6 +191,7 @@ class ApiHouse:
         api_key: str | None = API_KEY,
         rows: IdentityRows | None = None,
         site: Site = LOOPBACK,
+        play: PlayPhones | None = None,
         **ports: Any,
     ) -> None:
         self.clock, self.site = HandClock(), site
@@ -204,7 +207,13 @@ class ApiHouse:
         )
         self.login = self.identity.login
         self.app = create_app(
-            self.desk, self.identity, site=site, clock=self.clock, heartbeat_s=0.01, **ports
+            self.desk,
+            self.identity,
+            site=site,
+            clock=self.clock,
+            heartbeat_s=0.01,
+            backing=Backing(**ports),
+            play=play,
         )
         self.ring: EventRing = self.app.state.context.ring
 

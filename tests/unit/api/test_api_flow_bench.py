@@ -30,7 +30,7 @@ def house() -> ApiHouse:
 
 
 def bench_of(house: ApiHouse) -> Bench:
-    bench = house.app.state.context.flow_bench
+    bench = house.app.state.context.backing.flow_bench
     assert isinstance(bench, Bench)
     return bench
 

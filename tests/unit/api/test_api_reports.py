@@ -46,10 +46,10 @@ class KeptBook:
 
 @pytest.fixture
 def house(monkeypatch: pytest.MonkeyPatch) -> ApiHouse:
-    house = ApiHouse()
-    house.book = KeptBook()
+    book = KeptBook()
+    house = ApiHouse(reports=book)
+    house.book = book
     house.role = Role.SUPERVISOR
-    object.__setattr__(house.app.state.context, "reports", house.book)
     monkeypatch.setattr(
         access,
         "principal_of",
