@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from dtmf_shield.api.access import Context, asker
 from dtmf_shield.api.identity.principal import Principal, Role
 from dtmf_shield.api.problem import ApiRefusal, documented
-from dtmf_shield.api.resources.bodies import Name
+from dtmf_shield.api.resources.bodies import Day, Name
 from dtmf_shield.api.views.reports import CaptureReport, capture_report
 from dtmf_shield.api.views.words import prose
 from dtmf_shield.model.capture import CaptureResult
@@ -46,8 +46,8 @@ class ReportFormat(enum.StrEnum):
 def report_captures(
     _asker: Annotated[Principal, Depends(asker(Role.SUPERVISOR))],
     context: Context,
-    from_day: Annotated[datetime.date | None, Query(alias="from")] = None,
-    to_day: Annotated[datetime.date | None, Query(alias="to")] = None,
+    from_day: Annotated[Day | None, Query(alias="from")] = None,
+    to_day: Annotated[Day | None, Query(alias="to")] = None,
     flow: Annotated[Name | None, Query()] = None,
     agent: AgentName | None = None,
     format: ReportFormat = ReportFormat.JSON,  # noqa: A002 - the name of the parameter in the address

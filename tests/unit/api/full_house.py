@@ -32,6 +32,7 @@ from dtmf_shield.api.views import (
 )
 from dtmf_shield.model.ids import CallId, OperationId
 from dtmf_shield.model.payment import OperationKind, OperationState
+from dtmf_shield.model.report import FieldCount, OutcomeCount, ReportCounts, ReportRange
 
 MOMENT = datetime.datetime(2026, 3, 29, 9, 12, tzinfo=datetime.UTC)
 PAYMENT = PaymentView(
@@ -163,6 +164,21 @@ class Bench(NoFlowBench):
         return TranscriptView(lines=(TranscriptLineView(at_s=0.5, verb="keys", text="••••"),), ended=True)
 
 
+class Reports:
+    """One capture that came to its good end."""
+
+    rows_lost = 0
+
+    def counts(self, wanted: ReportRange) -> ReportCounts:
+        del wanted
+        return ReportCounts(
+            outcomes=(OutcomeCount("2026-01-30", "card-payment", "ann", "approved", 1, 1),),
+            fields=(FieldCount("pan", "card_number", 1, 2),),
+            seconds=(("pan", 10, 1),),
+            rejects=(("pan", "luhn", 1),),
+        )
+
+
 def full_house() -> ApiHouse:
     """Two calls that talk, the first with a capture; and one of everything else."""
     return ApiHouse(
@@ -172,5 +188,6 @@ def full_house() -> ApiHouse:
         recordings=Recordings(),
         webhooks=Webhooks(),
         audit=Audit(),
+        reports=Reports(),
         flow_bench=Bench(),
     )
