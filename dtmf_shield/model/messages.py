@@ -25,6 +25,7 @@ from dtmf_shield.model.capture import (
 from dtmf_shield.model.gateway import GatewaySettings, VelocityRule
 from dtmf_shield.model.ids import NO_CAPTURE, CallId, CaptureId, LegRole, OperationId
 from dtmf_shield.model.keys import KekSettings
+from dtmf_shield.model.media_health import AskMediaHealth, MediaHealth
 from dtmf_shield.model.payment import OperationKind, OperationState
 from dtmf_shield.model.stream import (
     AS_THE_SERVER_SAYS,
@@ -642,6 +643,7 @@ ControlToMedia = (
     | StartRecording
     | CloseCall
     | AskStatistics
+    | AskMediaHealth
     | LoadPrompts
     | PlayPrompt
     | StopPrompt
@@ -651,6 +653,7 @@ MediaToControl = (
     | StarCodeKeyed
     | RecordingClosed
     | CallStatistics
+    | MediaHealth
     | CallClosed
     | PromptEnded
     | PromptsLoaded

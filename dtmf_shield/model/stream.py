@@ -110,3 +110,8 @@ class LegStatistics(msgspec.Struct, frozen=True, kw_only=True):
     malformed: int = 0
     events_removed: int = 0
     masked_samples: int = 0
+    jitter_us: int = 0
+    """Interarrival jitter of the moment (RFC 3550 section 6.4.1), in microseconds; no counter."""
+    keys_tones: int = 0
+    keys_events: int = 0
+    """Keys registered from this leg, by the door that brought them first: tones, or RFC 4733 events. Counts only."""

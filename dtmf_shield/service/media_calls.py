@@ -24,6 +24,7 @@ from dtmf_shield.media.rtp.clock import SAMPLES_A_MS
 from dtmf_shield.media.session import commands, hints, legs, playing
 from dtmf_shield.model.capture import Hint
 from dtmf_shield.model.ids import CallId, LegRole
+from dtmf_shield.model.media_health import AskMediaHealth, MediaHealth
 from dtmf_shield.model.messages import (
     ArmSlot,
     AskStatistics,
@@ -93,7 +94,7 @@ _HINTS: Final = {
     hints.HINT_WEAK_TONES: Hint.WEAK_TONES,
     hints.HINT_NOISY_LINE: Hint.NOISY_LINE,
 }
-_STATISTICS: Final = LegStatistics.__struct_fields__
+_STATISTICS: Final = tuple(name for name in LegStatistics.__struct_fields__ if name in legs.LEG_DTYPE.names)
 
 _log = get_logger("media")
 
@@ -140,6 +141,9 @@ class MediaCalls:
         """Do what control asks. What is not for a call of ours is logged and dropped."""
         if isinstance(message, LoadPrompts):
             self._to_control(load_prompts(self._pool, message.path))
+            return
+        if isinstance(message, AskMediaHealth):
+            self._to_control(MediaHealth(events_lost=self._shard.events.lost))
             return
         if isinstance(message, OpenCall):
             self._open(message)

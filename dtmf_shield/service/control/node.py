@@ -111,7 +111,8 @@ class NodeMonitor:
         counted = dict(self._media)
         for leg in legs:
             for name, value in msgspec.to_builtins(leg).items():
-                counted[name] += value
+                if name in counted:
+                    counted[name] += value
         self._media = views.MediaCountersView(**counted)
 
     # --- what the API asks ---------------------------------------------------------------------------
