@@ -94,7 +94,9 @@ _HINTS: Final = {
     hints.HINT_WEAK_TONES: Hint.WEAK_TONES,
     hints.HINT_NOISY_LINE: Hint.NOISY_LINE,
 }
-_STATISTICS: Final = tuple(name for name in LegStatistics.__struct_fields__ if name in legs.LEG_DTYPE.names)
+_STATISTICS: Final = tuple(
+    name for name in LegStatistics.__struct_fields__ if name in (legs.LEG_DTYPE.names or ())
+)
 
 _log = get_logger("media")
 
