@@ -1,7 +1,7 @@
-"""docs/integrate.md as a newcomer follows it: its own blocks, against the whole service, a real call and a real browser.
+"""docs/integrate.md as a newcomer follows it: its own blocks, against the whole service, a call and a browser.
 
-Every configuration, command and program here is read out of the document, so that a line of it that does not work fails.
-Where this run has a network of its own, the document's ports are used as they stand; else free ones take their places.
+Every configuration, command and program here is read out of the document, so that a line of it that does not work
+fails. Where this run has a network of its own, the document's ports are used as they stand; else free ones are.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import queue
 import re
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
@@ -140,7 +139,7 @@ def until(lines, wanted, limit_s=LIMIT_S):
 
     try:
         wait_until(look, wanted, limit_s)
-    except BaseException:
+    except pytest.fail.Exception:
         pytest.fail(f"no {wanted!r} in what was printed:\n{''.join(said[-20:])}")
     return said
 
