@@ -23,7 +23,7 @@ from dtmf_shield.service.play.settings import Farewell, PlaySettings, agents_of,
 from dtmf_shield.service.test_gateway.launch import TestGatewayProcess
 
 LISTEN_IP: Final = "127.0.0.1"
-START_LIMIT_S: Final = 30.0
+START_LIMIT_S: Final = 60.0
 """The first start after an update may compile for the phone's ears."""
 STOP_LIMIT_S: Final = 3.0
 KEY_BYTES: Final = 32

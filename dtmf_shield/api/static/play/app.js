@@ -37,8 +37,10 @@ function draw() {
 
 function heardFrom(state) {
   const before = told?.phase;
+  const hanging = document.activeElement === at("hangup");
   told = state;
   draw();
+  if (hanging && at("hangup").hidden) at("call").focus();  // the call ended without this button
   if (before && before !== state.phase) setWords(at("status"), phaseWords(state));
   if (before !== state.phase && state.phase === "talking") setWords(at("alert"), "");
   if (state.phase === "ended" || state.phase === "away") former = true;
@@ -77,7 +79,7 @@ const leadByKey = (event) => {
 };
 
 async function act(path, body) {
-  const word = await phones.send(path, body);
+  const word = told?.phase === "away" ? "away" : await phones.send(path, body);
   setWords(at("alert"), word ? t(`play.problem.${word}`) : "");
   return !word;
 }
