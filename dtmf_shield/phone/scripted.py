@@ -282,6 +282,10 @@ class ScriptedPhone:
         self._ready().hang_up(call.call_id, self._now_s())
         self._flush()
 
+    def farewell(self, call: ScriptedCall) -> tuple[bytes, Address]:
+        """Return a BYE and where to, for who ends `call` when this phone has died."""
+        return self._ready().farewell(call.call_id)
+
     def forget(self, call: ScriptedCall) -> None:
         """Keep nothing of a call that has ended: a phone that runs for days has room for the next one."""
         call.stop()

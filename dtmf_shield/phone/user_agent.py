@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Final
 
@@ -22,6 +22,8 @@ T2_S: Final = 4.0
 GIVE_UP_S: Final = 64 * T1_S
 ANSWERS_KEPT_MAX: Final = 64
 CALLS_MAX: Final = 256
+FAREWELL_STEPS: Final = 100_000
+"""Requests that a call may still send before its farewell: more than any call does."""
 _CONTACT: Final = re.compile(r"<?(sips?:(?:[^@>;]*@)?(\[[0-9A-Fa-f:.]+\]|[^:;>]+)(?::(\d+))?[^>]*)>?")
 
 Address = tuple[str, int]
@@ -240,6 +242,12 @@ class PhoneUserAgent:
             self._send(Request("CANCEL", call.invite.uri, headers), call, now_s)
         elif call.state is _State.RINGING:
             self.refuse(call_id, 486)
+
+    def farewell(self, call_id: str) -> tuple[bytes, Address]:
+        """Return a BYE and where to, for who has to end the call once this phone is there no more. Sends nothing."""
+        call = self._calls[call_id]
+        # RFC 3261 section 12.2.2: its CSeq must be above that of every request before it.
+        return self._request(replace(call, cseq=call.cseq + FAREWELL_STEPS), "BYE").serialize(), call.peer
 
     def forget(self, call_id: str) -> None:
         """Keep nothing of a call that has ended; what still comes for it is answered 481."""

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import enum
 import random
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +18,7 @@ from dtmf_shield.phone.scripted import CALL_LIMIT_S, CallRefusedError, ScriptedC
 from dtmf_shield.phone.voices import Voice, voice
 from dtmf_shield.service.play.caller import CallerKeys, Fingers, Line
 from dtmf_shield.service.play.ear import LiveEar
+from dtmf_shield.service.play.settings import Farewell
 
 CALL_S_MAX: Final = 900.0
 """No call is longer."""
@@ -97,6 +98,8 @@ class Booth:
         self.choices = Choices()
         self.has_agent = False
         """Whether a phone of ours answers for an agent; else somebody's own does, or nobody."""
+        self.on_call: Callable[[Farewell | None], None] = lambda _farewell: None
+        """Told how to end the call that has begun; None: it is over."""
         self._sip, self._agent_addresses = sip, tuple(agents)
         self._caller: ScriptedPhone | None = None
         self._agents: list[ScriptedPhone] = []
@@ -216,6 +219,7 @@ class Booth:
             line=choices.line,
         )
         self.phase = Phase.TALKING
+        self.on_call(Farewell(*phone.farewell(call)))
         pressing = self._spawn(self._keys.run())
         try:
             end = await self._watch(call)
@@ -242,6 +246,7 @@ class Booth:
 
     def _over(self, phone: ScriptedPhone, end: CallEnd) -> None:
         """Keep the counts of the call and nothing else of it."""
+        self.on_call(None)
         self._heard = self.heard
         self._keys = None
         for call in tuple(phone.calls):

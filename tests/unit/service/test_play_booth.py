@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import asynccontextmanager
 
 import pytest
@@ -174,6 +175,29 @@ def test_call_that_nobody_plays_with_or_that_is_too_long_ends(monkeypatch, limit
             return booth.end
 
     assert asyncio.run(played()) is end
+
+
+def test_call_can_be_ended_by_who_was_told_how():
+    """What the service sends once the phones have died: a BYE that the other side takes from anybody's socket."""
+
+    async def played():
+        async with opened() as (booth, other):
+            told = []
+            booth.on_call = told.append
+            await talking(booth, Choices(Door.INFO))
+            booth.press_all("12")
+            await until(lambda: other.calls[0].infos_received == 2)
+            [farewell] = told
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as anybody:
+                anybody.sendto(farewell.datagram, farewell.address)
+            await until(other.calls[0].ended.is_set)
+            await booth.hang_up()
+            return farewell, told[1:]
+
+    farewell, after = asyncio.run(played())
+
+    assert farewell.datagram.startswith(b"BYE ")
+    assert after == [None]
 
 
 def test_end_by_the_other_side_and_a_refusal_are_told():

@@ -8,11 +8,11 @@ import { remember, speak, wantedLanguage } from "../shared/language.js";
 import { pagesOf, whoIsIt } from "../shared/person.js";
 import { openStream } from "../shared/stream.js";
 import { look, wear } from "../shared/theme.js";
-import { drawCall, drawCards, drawChoices, drawHeard, drawNext, drawParts, phaseWords } from "./draw.js";
+import { PLACES, drawCall, drawCards, drawChoices, drawHeard, drawNext, drawParts, nextStep, phaseWords } from "./draw.js";
 import { drawKeypad } from "./keypad.js";
 import { playPhones } from "./phones.js";
 
-const HERE = ["play", "/ui/play/"];
+const LEAD = "F2";
 const at = (id) => document.getElementById(id);
 let desk = emptyState();
 let told = null;
@@ -37,11 +37,13 @@ function draw() {
 
 function heardFrom(state) {
   const before = told?.phase;
+  const hanging = document.activeElement === at("hangup");
   told = state;
   draw();
+  if (hanging && at("hangup").hidden) at("call").focus();  // the call ended without this button
   if (before && before !== state.phase) setWords(at("status"), phaseWords(state));
   if (before !== state.phase && state.phase === "talking") setWords(at("alert"), "");
-  if (state.phase === "ended") former = true;
+  if (state.phase === "ended" || state.phase === "away") former = true;
   if (state.phase === "talking" && former) {
     former = false;
     // The agent page keeps the call before in view until its agent goes on; here both are one person.
@@ -49,8 +51,35 @@ function heardFrom(state) {
   }
 }
 
+// The phones are started again by the service: the call is over, and this page goes on by itself.
+function awayOrBack(away) {
+  if (away) {
+    setWords(at("alert"), t("play.problem.away"));
+    if (told && told.phase !== "away") heardFrom({ ...told, phase: "away", waiting: 0 });
+  } else if (!told || told.phase === "away") {
+    setWords(at("alert"), "");
+  }
+}
+
+// Puts the focus where the next step is: here, or in the agent's page, which stands in a frame of this origin.
+function lead() {
+  if (!told) return;
+  const [first, ...others] = PLACES[nextStep(told, capture())];
+  const inFrame = first === "frame";
+  const page = inFrame ? at("agent").contentDocument : document;
+  const found = (inFrame ? others : [first]).map((one) => page.querySelector(one)).find((one) => one?.checkVisibility());
+  if (inFrame) at("agent").focus();
+  found?.focus();
+}
+
+const leadByKey = (event) => {
+  if (event.key !== LEAD || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  lead();
+};
+
 async function act(path, body) {
-  const word = await phones.send(path, body);
+  const word = told?.phase === "away" ? "away" : await phones.send(path, body);
   setWords(at("alert"), word ? t(`play.problem.${word}`) : "");
   return !word;
 }
@@ -77,7 +106,7 @@ function titles() {
 }
 
 function showMenu(person, language) {
-  at("menu").show({ person, pages: [HERE, ...pagesOf(person)], here: "play", language, mayLeave: false });
+  at("menu").show({ person, pages: pagesOf(person), here: "play", language, mayLeave: false });
 }
 
 async function begin() {
@@ -99,9 +128,14 @@ async function begin() {
   at("call").addEventListener("click", call);
   at("hangup").addEventListener("click", hangUp);
   at("card").addEventListener("change", draw);
+  at("there").addEventListener("click", lead);
+  document.addEventListener("keydown", leadByKey);
+  const inFrame = () => at("agent").contentDocument.addEventListener("keydown", leadByKey);
+  at("agent").addEventListener("load", inFrame);
+  inFrame();
   phones = playPhones({
     onState: heardFrom,
-    onAway: (away) => { if (away) setWords(at("alert"), t("play.problem.away")); },
+    onAway: awayOrBack,
   });
   openStream({
     onEvent: (type, data) => { desk = reduce(desk, type, data, Date.now()); draw(); },
