@@ -4,7 +4,7 @@ the card number.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ _BLOCK_FRAMES: Final = 2_048
 """Frames worked on at a time: 17 MB, however long the call was."""
 
 
-def bins_hz() -> NDArray[np.float64]:
+def bins_hz() -> NDArray[np.floating[Any]]:
     """Return the frequencies of the rows of ``levels_db``, in Hz, lowest first."""
     return _all_bins_hz()[_kept()]
 
@@ -47,8 +47,8 @@ def levels_db(pcm: NDArray[np.int16], step_samples: int) -> NDArray[np.float32]:
     return levels
 
 
-def _all_bins_hz() -> NDArray[np.float64]:
-    return np.arange(FFT_SAMPLES // 2 + 1) * (SAMPLE_RATE_HZ / FFT_SAMPLES)
+def _all_bins_hz() -> NDArray[np.floating[Any]]:
+    return np.fft.rfftfreq(FFT_SAMPLES, 1 / SAMPLE_RATE_HZ)
 
 
 def _kept() -> NDArray[np.bool_]:
