@@ -119,6 +119,8 @@ class TestCallEvidence(View):
     """Whether the call went on after the tape was full."""
     lag_ms: Annotated[int, Field(ge=-10_000, le=10_000)]
     peak_ms: Annotated[int, Field(ge=1, le=10_000)]
+    column_ms: Annotated[int, Field(ge=1, le=10_000)]
+    """What a column of the pictures stands for."""
     sides: Annotated[tuple[TestCallSideView, ...], Field(min_length=1, max_length=2)]
     presses: Annotated[tuple[KeyPressView, ...], Field(max_length=PRESSES_MAX)]
     axis: PictureAxisView = PictureAxisView()

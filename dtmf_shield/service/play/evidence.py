@@ -93,6 +93,7 @@ class Evidence:
     cut: bool
     lag_ms: int
     peak_ms: int
+    column_ms: int
     caller: SideEvidence
     agent: SideEvidence | None
     presses: list[HeardPress] = field(default_factory=list)
@@ -145,6 +146,7 @@ def evidence_of(tape: CallTape, events_at_agent: int, keys_at_agent: int) -> Evi
         cut=tape.caller.cut or tape.agent.cut,
         lag_ms=_ms(lag),
         peak_ms=_ms(_peak_samples(size)),
+        column_ms=_ms(_column_samples(size)),
         caller=shown,
         agent=shown_agent,
         presses=presses,
@@ -201,8 +203,12 @@ def _moved(pcm: Pcm, lag: int) -> Pcm:
 def _side(pcm: Pcm, size: int, heard: _Listened, events: int, tried: AttackResult | None) -> SideEvidence:
     """Draw one side on an axis of ``size`` samples."""
     low, high = _peaks(pcm, size, _peak_samples(size))
-    column = COLUMN_SAMPLES * -(-size // (COLUMN_SAMPLES * COLUMNS_MAX))
-    return SideEvidence(heard.counts, events, tried, low, high, _picture(pcm, size, column))
+    picture = _picture(pcm, size, _column_samples(size))
+    return SideEvidence(heard.counts, events, tried, low, high, picture)
+
+
+def _column_samples(size: int) -> int:
+    return COLUMN_SAMPLES * -(-size // (COLUMN_SAMPLES * COLUMNS_MAX))
 
 
 def _peak_samples(size: int) -> int:

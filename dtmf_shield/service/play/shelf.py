@@ -197,6 +197,7 @@ def evidence_as_json(call: TestCall, evidence: Evidence) -> dict[str, Any]:
         "cut": evidence.cut,
         "lag_ms": evidence.lag_ms,
         "peak_ms": evidence.peak_ms,
+        "column_ms": evidence.column_ms,
         "sides": sides,
         "presses": [
             {

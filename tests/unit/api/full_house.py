@@ -220,6 +220,7 @@ class PlayedCalls:
             cut=False,
             lag_ms=40,
             peak_ms=10,
+            column_ms=10,
             sides=(side,),
             presses=(press,),
         )

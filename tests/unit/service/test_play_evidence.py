@@ -225,7 +225,7 @@ def played(calls, monkeypatch, picture_bytes=10):
     found = evidence_of(CallTape(), 0, 0)
     monkeypatch.setattr(shelf_module, "LATE_PACKETS_S", 0.0)
     side = shelf_module.SideEvidence({}, 0, None, [], [], b"x" * picture_bytes)
-    made = type(found)(Verdict.NO_KEYS, 0, 0, 0, 0, False, 0, 10, side, None)
+    made = type(found)(Verdict.NO_KEYS, 0, 0, 0, 0, False, 0, 10, 10, side, None)
     monkeypatch.setattr(shelf_module, "evidence_of", lambda *_: made)
 
     async def play():
