@@ -95,6 +95,7 @@ def show_running(page, played):
 def show_no_call(page, played):
     show_calls(page, played)
     expect(page.locator("#tests-none")).to_be_visible()
+    expect(page.locator("#place-call a")).to_be_visible()
 
 
 @pytest.mark.parametrize(
@@ -269,7 +270,8 @@ def test_leak_is_said_and_framed_where_it_is(page, engineer_site):
 def test_panels_share_one_axis_and_a_field_fills_the_width(page, engineer_site):
     show_clean(page, engineer_site.played)
     view = page.locator("#evidence .view")
-    places = "(view) => [...view.querySelectorAll('img')].map((one) => one.getBoundingClientRect()).map((box) => [box.left, box.width])"
+    places = """(view) => [...view.querySelectorAll('img')].map((one) => one.getBoundingClientRect())
+      .map((box) => [box.left, box.width])"""
     whole = page.locator("#evidence .tools button", has_text="Whole call")
     whole.click()
     assert view.evaluate("(one) => one.scrollWidth - one.clientWidth") <= 1

@@ -272,6 +272,7 @@ async function begin() {
     drawAll();
   });
   at("menu").addEventListener("leave", leave);
+  tests.plays(pagesOf(person).some(([name]) => name === "agent"));
   fillLines();
   listen();
   view();

@@ -12,7 +12,7 @@ const at = (id) => document.getElementById(id);
 
 // failed(error), say(words), well(): told what comes of asking.
 export function testCalls({ failed, say, well }) {
-  const state = { calls: null, absent: false, wanted: "", shown: null, seen: false };
+  const state = { calls: null, absent: false, wanted: "", shown: null, seen: false, plays: false };
   let drawn = null;
 
   async function ask() {
@@ -43,6 +43,7 @@ export function testCalls({ failed, say, well }) {
   }
 
   function drawList() {
+    at("place-call").hidden = !state.plays || state.absent || !state.calls;
     const none = at("tests-none");
     none.hidden = Boolean(state.calls?.length) || (!state.absent && !state.calls);
     if (!none.hidden) setWords(none, t(state.absent ? "engineer.tests.absent" : "engineer.tests.none"));
@@ -66,6 +67,8 @@ export function testCalls({ failed, say, well }) {
 
   setInterval(ask, LOOK_MS);
   return {
+    // plays: whether this person has the play page too.
+    plays(may) { state.plays = may; },
     look(seen, wanted) {
       Object.assign(state, { seen, wanted });
       drawList();
