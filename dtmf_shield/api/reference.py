@@ -50,11 +50,14 @@ _PLACES: Final = {
     "recording_id": "$RECORDING",
     "flow_id": "card-payment-agent",
     "name": "crm",
+    "test_call_id": "$TEST_CALL",
+    "side": "agent",
 }
 _OPTIONS: Final = {
     "/v1/events": "-N ",
     "/v1/flows/{flow_id}/picture": "-o flow.svg ",
     "/v1/recordings/{recording_id}/audio": "-o call.wav ",
+    "/v1/test-calls/{test_call_id}/evidence/{side}.png": "-o agent.png ",
 }
 _SESSIONS_ALONE: Final = frozenset({"/v1/logout"})
 _KEY: Final = "idempotency-key"

@@ -31,10 +31,11 @@ Address = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class CallIncoming:
-    """Someone calls; it rings until `answer` or `refuse`. `dialled` is the user part of the Request-URI."""
+    """Someone calls; it rings until `answer` or `refuse`. `dialled`, `caller`: user parts of Request-URI and From."""
 
     call_id: str
     dialled: str
+    caller: str
     sdp: bytes
 
 
@@ -390,7 +391,7 @@ class PhoneUserAgent:
         self._calls[call.call_id] = call
         self._respond(call, request, 100)  # stops the caller's repeats, and answers any that come
         user = request.uri.partition(":")[2].partition("@")[0]
-        self._events.append(CallIncoming(call.call_id, user, _bytes(request)))
+        self._events.append(CallIncoming(call.call_id, user, request.from_.uri.user or "", _bytes(request)))
 
     def _take_in_dialog(self, call: _Call, request: Request, now_s: float) -> None:
         match request.method:

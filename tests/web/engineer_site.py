@@ -14,6 +14,7 @@ from dtmf_shield.service.flows import findings
 from dtmf_shield.service.flows.files import shipped_flows
 from dtmf_shield.service.flows.versions import FlowShelf, take_over
 from tests.web.desk_site import LIMIT_S, DeskSite
+from tests.web.played_calls import PlayedCalls
 
 NOW = datetime.datetime(2026, 3, 29, 9, 12, tzinfo=datetime.UTC)
 
@@ -76,7 +77,8 @@ class EngineerSite(DeskSite):
         shelf = FlowShelf(directory, lacking)
         shelf.serve(shelf.read(take_over(directory, sorted(shipped_flows().glob("*.yaml")))))
         self.bench = FlowBench(shelf, lacking)
-        super().__init__(flow_bench=self.bench, nodes=Nodes())
+        self.played = PlayedCalls()
+        super().__init__(flow_bench=self.bench, nodes=Nodes(), test_calls=self.played)
 
     def close(self) -> None:
         asyncio.run_coroutine_threadsafe(self.bench.close(), self._loop).result(LIMIT_S)

@@ -97,6 +97,7 @@ from dtmf_shield.service.control.media_port import MediaRows
 from dtmf_shield.service.control.recordings import file_name
 from dtmf_shield.service.control.reports import CaptureReports
 from dtmf_shield.service.control.resources import Resources
+from dtmf_shield.service.control.test_calls import test_calls_of
 from dtmf_shield.service.flows import findings as flow_findings
 from dtmf_shield.service.flows.versions import VERSIONS_FOLDER, FlowShelf
 from dtmf_shield.service.prompts.check import PROMPTS_FOLDER
@@ -281,7 +282,7 @@ class ControlProcess:
             self._identity.identity,
             site=self._identity.site,
             clock=self._clock,
-            backing=self._resources.backing(self._reports),
+            backing=self._resources.backing(self._reports, test_calls_of(play)),
             play=play,
         )
         # The mask of every restored call is on before its first packet is handled.

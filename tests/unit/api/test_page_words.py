@@ -43,7 +43,8 @@ THE_SAME = {
         "supervisor.column.agent",
         "supervisor.filter.agent",
     },
-    "es": {"admin.of", "kind.iban", "result.test", "history.refused", "alert.field", "result.stored"},
+    "es": {"admin.of", "kind.iban", "result.test", "history.refused", "alert.field", "result.stored"}
+    | {"engineer.column.detector", "engineer.no"},
 }
 """Words that a language writes as English does."""
 NO_WORDS = {CaptureState.WAITING, CaptureState.KEYING, CaptureState.DONE, CaptureState.FAILED}

@@ -15,6 +15,7 @@ from dtmf_shield.phone.voices import Voice, voice
 from dtmf_shield.service.play import caller as caller_module
 from dtmf_shield.service.play.caller import WEAK_DBM0, CallerKeys, Fingers, Line
 from dtmf_shield.service.play.cards import OFFERED, PARTS, offered_cards
+from dtmf_shield.service.play.tape import CallTape
 from dtmf_shield.service.test_gateway.cards import CARDS
 
 
@@ -54,7 +55,13 @@ def played(monkeypatch, keys, *, fingers=Fingers.NORMAL, line=Line.CLEAN, door=D
         stream = Stream(clock)
         call = SimpleNamespace(stream=stream, loses=None, talk=lambda speech: None)
         line_out = CallerKeys(
-            SimpleNamespace(), call, voice(Voice.CALLER), door=door, fingers=fingers, line=line
+            SimpleNamespace(),
+            call,
+            voice(Voice.CALLER),
+            door=door,
+            fingers=fingers,
+            line=line,
+            tape=CallTape(),
         )
         for entry in keys if entries else [keys]:
             if entries:

@@ -8,7 +8,7 @@ import { remember, speak, wantedLanguage } from "../shared/language.js";
 import { pagesOf, whoIsIt } from "../shared/person.js";
 import { openStream } from "../shared/stream.js";
 import { look, wear } from "../shared/theme.js";
-import { PLACES, drawCall, drawCards, drawChoices, drawHeard, drawNext, drawParts, nextStep, phaseWords } from "./draw.js";
+import { PLACES, askedField, drawCall, drawCards, drawChoices, drawEvidence, drawHeard, drawNext, drawParts, nextStep, phaseWords } from "./draw.js";
 import { drawKeypad } from "./keypad.js";
 import { playPhones } from "./phones.js";
 
@@ -18,6 +18,7 @@ let desk = emptyState();
 let told = null;
 let phones = null;
 let former = false;
+let mayEngineer = false;
 
 // What is being taken in the caller's call, or was last; null: nothing yet.
 function capture() {
@@ -32,6 +33,7 @@ function draw() {
   drawParts(keyPart);
   drawChoices(told, choose);
   drawHeard(told);
+  drawEvidence(told, mayEngineer);
   drawNext(told, capture());
 }
 
@@ -93,7 +95,11 @@ async function hangUp() {
   if (await act("/hangup")) at("call").focus();
 }
 
-const press = (key) => act("/press", { key });
+// What is asked for goes along, so that the evidence can say which field a key was for; never which key it was.
+const press = (key) => {
+  const asked = nextStep(told ?? { phase: "idle" }, capture()) === "key" ? askedField(capture()) : null;
+  return act("/press", { key, field: asked?.kind ?? null });
+};
 const keyPart = (part) => act("/card", { name: at("card").value, part });
 
 function choose(name, value) {
@@ -112,6 +118,7 @@ function showMenu(person, language) {
 async function begin() {
   wear(look());
   const person = await whoIsIt();
+  mayEngineer = pagesOf(person).some(([name]) => name === "engineer");
   const language = wantedLanguage(person);
   await speak(language);
   titles();

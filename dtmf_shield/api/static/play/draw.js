@@ -123,6 +123,12 @@ export function drawHeard(told) {
   at("heard-note").classList.toggle("bad", leaked > 0);
 }
 
+// The call that is over, for who is an engineer too.
+export function drawEvidence(told, may) {
+  at("evidence").hidden = !may || !told.test_call || told.phase !== "ended";
+  if (!at("evidence").hidden) at("to-evidence").href = `/ui/engineer/#test-calls/${told.test_call}`;
+}
+
 export function drawChoices(told, choose) {
   redraw(at("choices"), document.documentElement.lang, () => Object.entries(CHOICES).map(([name, values]) => {
     const label = make("label", "", t(`play.${name}`));
