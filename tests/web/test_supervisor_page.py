@@ -12,7 +12,7 @@ from tests.web.accessibility import axe_findings
 from tests.web.layout import cut_off, focused, overflow_px, unmarked_controls
 from tests.web.pictures import page_picture
 from tests.web.scenes import all_valid, at_gateway, keying, talking
-from tests.web.supervisor_scenes import FAULT, SHIELDED, house, of_call, over, weeks
+from tests.web.supervisor_scenes import FAULT, SHIELDED, few, house, of_call, over, weeks
 
 DRAWN_LIMIT_MS = 10_000
 NARROW, WIDE = (320, 700), (1280, 900)
@@ -119,6 +119,49 @@ def test_the_reports_are_accessible_and_fit(site, board):
     page = report(site, board)
 
     assert defects_of(page, "reports") == []
+
+
+@pytest.mark.parametrize("shown", ["none", "few", "many"])
+def test_reports_of_nothing_of_little_and_of_a_year_are_accessible_and_fit(site, board, shown):
+    if shown != "none":
+        site.reports.shown = few() if shown == "few" else weeks(days=365)
+    page = board(path="#reports")
+    page.locator("#quick [data-days='365']").click()
+    expect(page.locator("#report > *").first).to_be_visible()
+
+    assert defects_of(page, f"reports-{shown}") == []
+
+
+def test_what_a_report_has_not_is_said_in_words(site, board):
+    site.reports.shown = few()
+    page = board(path="#reports")
+    expect(page.locator("#chart-days svg.picture")).to_be_visible()
+
+    for words in ("No caller has left", "No field has been asked for", "No entry was refused"):
+        expect(page.locator("#report")).to_contain_text(words)
+    assert page.locator(".numbers tbody:empty").count() == 0
+
+
+def test_an_end_that_nobody_told_has_its_word_its_column_and_its_reason(site, board):
+    page = report(site, board)
+    ends = page.locator(".part-card", has_text="How captures ended").locator("tbody tr")
+
+    expect(ends.last).to_contain_text("End unknown")
+    expect(ends.last).to_contain_text("9")
+    expect(page.locator("#chart-days .legend")).to_contain_text("End unknown")
+    expect(page.locator(".downloads")).to_contain_text("Captures of unknown end: 9.")
+
+
+def test_success_and_abandonment_are_drawn_by_day_and_refusals_by_reason(site, board):
+    page = report(site, board)
+    expect(page.locator("#chart-rate path[class^='line-']")).to_have_count(2)
+    page.locator("#chart-rate summary").click()
+    heads = page.locator("#chart-rate thead th").all_inner_texts()
+    refusals = page.locator(".part-card", has_text="Why entries were refused").locator("tbody tr")
+
+    assert heads == ["Day", "Success rate", "Caller left"]
+    assert refusals.locator("th").all_inner_texts()[:3] == ["check digit", "too short", "no keys"]
+    assert refusals.locator("td:last-child").all_inner_texts()[:3] == ["260", "101", "96"]
 
 
 @pytest.mark.parametrize("language", ["de", "fr", "es"])
@@ -309,9 +352,8 @@ def test_every_result_has_its_line_and_unknown_is_none_of_the_declined(site, boa
     page = report(site, board)
     lines = page.locator(".part-card", has_text="How captures ended").locator("tbody tr")
 
-    assert lines.count() == len(CaptureResult)
     texts = lines.locator("th").all_inner_texts()
-    assert len(set(texts)) == len(CaptureResult)
+    assert len(set(texts)) == len(texts) == len(CaptureResult) + 1  # and those of no known end
     assert "Result unknown, being checked" in texts
 
 

@@ -235,7 +235,7 @@ class ControlProcess:
         os.close(mailbox_fd)
         self._registry = Registry(self._state / "calls.sqlite3")
         self._audit = AuditTrail(self._state, self._config.audit, self._clock)
-        self._reports = CaptureReports(self._state, self._clock)
+        self._reports = CaptureReports(self._state, self._clock, self._config.reports.keep_days)
 
     def _unfit(self, flow: Flow) -> list[str]:
         """Say what this configuration lacks for a flow."""
@@ -297,12 +297,14 @@ class ControlProcess:
         serving = asyncio.create_task(self._serve_http(app))
         beating = asyncio.create_task(self._beat())
         watching = asyncio.create_task(self._identity.watch())
+        tidying = asyncio.create_task(self._reports.keep_tidy())
         self._supervisor.send(ProcessReady(ProcessName.CONTROL, self._weaker))
         try:
             await self._leaving.wait()
         finally:
             beating.cancel()
             watching.cancel()
+            tidying.cancel()
             await self._farewell()
             await serving
             self._identity.close()
