@@ -85,12 +85,14 @@ async def home(request: Request) -> Response:
 
 @pages.get("/ui/{page}/")
 async def index(request: Request, page: str) -> Response:
-    """Show a page to who has its role, to others how to sign in."""
+    """Show a page to who has its role, to strangers how to sign in, to others which pages are theirs."""
     principal = principal_of(request)
     if page not in PAGES:
-        return Response(status_code=404)
-    if principal is None or not principal.has(PAGES[page]):
-        return static_page("signin/index.html", status=401 if principal is None else 403)
+        return static_page("signin/elsewhere.html", status=404)
+    if principal is None:
+        return static_page("signin/index.html", status=401)
+    if not principal.has(PAGES[page]):
+        return static_page("signin/elsewhere.html", status=403)
     return static_page(f"{page}/index.html", status=200)
 
 

@@ -316,6 +316,59 @@ def test_administration_is_accessible_and_fits(people, hired, administrator, loo
     assert_sound(page)
 
 
+@pytest.fixture
+def agent(people, visit):
+    """A browser of somebody who has the agent's page alone."""
+
+    def opened(path, **options):
+        visitor = visit(**options)
+        cookie = people.run(people.identity.sessions.open, "kim", OIDC, (Role.AGENT,))
+        visitor.context.add_cookies([{"name": COOKIE, "value": cookie, "url": people.url}])
+        answer = visitor.page.goto(people.url + path)
+        expect(visitor.page.locator("#page")).to_be_visible()
+        return answer.status, visitor.page
+
+    return opened
+
+
+def test_who_asks_for_a_page_of_another_role_is_told_so_and_led_to_their_own(agent):
+    status, page = agent("/ui/admin/")
+
+    assert status == 403
+    expect(page.locator("#title")).to_have_text("This page is not yours")
+    expect(page.locator("#note")).to_contain_text("kim")
+    assert [link.get_attribute("href") for link in page.locator("#pages a").all()] == ["/ui/agent/"]
+    tab_to(page, "leave")
+    page.keyboard.press("Enter")
+    expect(page.locator("#title")).to_have_text("Sign in")
+
+
+def test_an_address_that_is_no_page_leads_back(agent, visit, people):
+    status, page = agent("/ui/nothing/")
+    stranger = visit().page
+
+    assert (status, stranger.goto(f"{people.url}/ui/nothing/").status) == (404, 404)
+    for one, address in ((page, "/ui/agent/"), (stranger, "/ui/")):
+        expect(one.locator("#title")).to_have_text("There is no such page")
+        assert [link.get_attribute("href") for link in one.locator("#pages a").all()] == [address]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_way_back_is_accessible_and_fits(agent, look):
+    _, page = agent("/ui/admin/", **look_of(look))
+
+    page_picture(page, "elsewhere", look)
+    assert_sound(page)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_way_back_fits_in_other_languages(agent, language):
+    _, page = agent(f"/ui/admin/?lang={language}", **NARROW)
+
+    page_picture(page, f"elsewhere-{language}", "narrow")
+    assert (overflow_px(page), cut_off(page)) == (320, [])
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_longer_words_of_other_languages_fit_a_narrow_window(people, administrator, visit, language):
     stranger = visit(**NARROW).page

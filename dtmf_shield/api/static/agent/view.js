@@ -1,5 +1,5 @@
 // Draws the state into the page; keeps nodes (and with them the focus) where only words change.
-import { make, redraw, setWords } from "../shared/elements.js";
+import { make, redraw, setFixedWord, setWords } from "../shared/elements.js";
 import { duration, money, t } from "../shared/i18n.js";
 import { drawForm } from "./form.js";
 import { drawPhone } from "./phone.js";
@@ -22,6 +22,7 @@ export function draw(state, act) {
   if (at("calls")) drawCalls(state, act);
   drawHead(state, call);
   at("desk-none").hidden = Boolean(call);
+  if (at("calls")) setFixedWord(at("desk-none"), shield === "on" ? "call.none.note" : "call.none.unsure");
   at("work").hidden = !call;
   if (!call) return;
   drawWork(state, call, act);

@@ -141,7 +141,7 @@ function drawAll() {
   if (!state.open) return;
   drawHead();
   drawFindings();
-  drawPicture(state.drawing, toStep);
+  drawPicture(state.drawing, toStep, state.found !== null);
   drawTranscript(state.done);
   drawWrong(state.wrong);
 }

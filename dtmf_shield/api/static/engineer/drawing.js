@@ -7,12 +7,13 @@ let shown = "";
 
 // drawing: {graph, svg} or null where the text has errors (the last picture stays, and that is said).
 // go: told the name of a step that the reader wants to see in the text.
-export function drawPicture(drawing, go) {
+// checked: whether the text has been read; until then nothing is said of mistakes.
+export function drawPicture(drawing, go, checked) {
   const there = Boolean(drawing?.svg);
   const note = at("picture-note");
-  note.hidden = there;
+  note.hidden = there || !checked;
   note.textContent = there ? "" : t(shown ? "engineer.picture.old" : "engineer.picture.none");
-  at("paper").classList.toggle("old", !there);
+  at("paper").classList.toggle("old", !there && checked);
   if (!there) return;
   shown = drawing.svg;
   at("paper").hidden = at("steps-box").hidden = false;
