@@ -2,7 +2,8 @@
 
 The likelihood-ratio attacker is the demo's own (`dtmf_shield.service.witness.attacker`). It is given what the bench
 knows and a real attacker would have to find out: which samples passed. A classifier's features are of the 200 ms around
-the press, whatever is in them. Packet sizes and times are no features: here each packet has 160 samples and leaves on time.
+the press, whatever is in them. Packet sizes and times are no features: here each packet has 160 samples and leaves on
+time.
 """
 
 from dataclasses import dataclass
