@@ -108,8 +108,13 @@ class _Listened:
     counts: dict[str, int]
 
     @property
-    def stretches(self) -> tuple[list[Span], list[Span]]:
-        return self.own, [(key.start, key.end) for key in self.fft]
+    def independent(self) -> list[Span]:
+        """Where the FFT, which shares nothing with ours, hears keys."""
+        return [(key.start, key.end) for key in self.fft]
+
+    def confirms(self, tones: int) -> bool:
+        """Whether another independent detector, which tells no places, hears as many keys as there were tones."""
+        return any(count >= tones for name, count in self.counts.items() if name not in (OWN, FFT))
 
 
 def evidence_of(tape: CallTape, events_at_agent: int, keys_at_agent: int) -> Evidence:
@@ -119,18 +124,18 @@ def evidence_of(tape: CallTape, events_at_agent: int, keys_at_agent: int) -> Evi
     """
     caller = tape.caller.pcm
     sent = _listen(caller)
-    truths = sent.fft[:ATTACKED_MAX] if any(one.door is Door.INBAND for one in tape.presses) else []
+    tones = sum(press.door is Door.INBAND for press in tape.presses)
+    truths = sent.fft[:ATTACKED_MAX] if tones else []
     lag, speech = lag_between(caller[:_SPEECH_SAMPLES], tape.agent.pcm[:_SPEECH_SAMPLES], truths)
     lag = lag if speech >= COMMON_SPEECH_MIN and abs(lag) <= BEHIND_SAMPLES_MAX else 0
     agent = _moved(tape.agent.pcm, lag)
     came = _listen(agent)
-    presses = [_heard(press, sent, came) for press in tape.presses]
+    presses = [_heard(press, tones, sent, came) for press in tape.presses]
     size = max(len(caller), len(agent), 1)
     tried = attack(caller, truths, 0) if truths else None
     # Where even the sent audio beats luck by too little, there are too few keys to judge by.
     tried = tried if tried is not None and tried.beats_luck else None
-    events_sent = sum(press.door is not Door.INBAND for press in tape.presses)
-    shown = _side(caller, size, sent, events_sent, tried)
+    shown = _side(caller, size, sent, len(tape.presses) - tones, tried)
     shown_agent = None
     if tape.agent.samples:
         guessed = attack(agent, truths, 0) if tried is not None else None
@@ -179,15 +184,20 @@ def _verdict(
     return Verdict.CLEAN
 
 
-def _heard(press: Press, caller: _Listened, agent: _Listened) -> HeardPress:
-    """A tone counts at the caller's side where both detectors hear it, at the agent's where one does."""
+def _heard(press: Press, tones: int, caller: _Listened, agent: _Listened) -> HeardPress:
+    """A tone counts at the caller's side where our detector and an independent one hear it, at the agent's where any.
+
+    ``tones``: presses of the call that sound. The FFT tells 40 ms taps that follow each other closely from one another
+    less well than the other two do.
+    """
     told = press.door is not Door.INBAND
+    agreed = caller.confirms(tones) or _within(press, caller.independent)
     return HeardPress(
         press,
         _ms(press.start),
         _ms(press.end),
-        at_caller=told or all(_within(press, spans) for spans in caller.stretches),
-        at_agent=any(_within(press, spans) for spans in agent.stretches),
+        at_caller=told or (agreed and _within(press, caller.own)),
+        at_agent=_within(press, agent.own) or _within(press, agent.independent),
     )
 
 

@@ -130,6 +130,19 @@ def test_a_caller_who_was_not_heard_proves_nothing(sides):
     assert (found.verdict, found.keys_caller) == (Verdict.CALLER_NOT_HEARD, 0)
 
 
+def test_keys_that_our_own_detector_alone_hears_are_no_control(sides, monkeypatch):
+    """A mistake of ours in hearing must not vouch for our silence; another independent detector may."""
+    caller, masked = sides
+    monkeypatch.setattr(evidence_module, "fft_keys", lambda _pcm: [])
+    monkeypatch.setattr(evidence_module, "WITNESSES", {})
+    alone = judged(caller, late(masked))
+    monkeypatch.setattr(evidence_module, "WITNESSES", {"spandsp": lambda _pcm: "•" * 24})
+    confirmed = judged(caller, late(masked))
+
+    assert (alone.verdict, alone.keys_caller) == (Verdict.CALLER_NOT_HEARD, 0)
+    assert confirmed.keys_caller == 24
+
+
 def test_silence_at_the_agents_phone_proves_nothing_where_no_speech_came_either(sides):
     caller, masked = sides
 
