@@ -3,7 +3,7 @@ import { make, redraw, setWords } from "../shared/elements.js";
 import { clockTime, money, t } from "../shared/i18n.js";
 import { icon } from "../shared/icons.js";
 import { drawOutcome } from "./outcome.js";
-import { atGateway, badgeState, payOf, sayOf, stageShown } from "./state_words.js";
+import { atGateway, badgeState, payOf, sayOf, stageShown, standsOf } from "./state_words.js";
 import { historyOf, running, speaking } from "./store.js";
 import { HINTS, codeWords, endingWords, fieldLabel, reasonWords, resultWords } from "./words.js";
 
@@ -59,10 +59,10 @@ function drawFields(state, call, act) {
   const key = call.capture ? `${call.capture.id} ${fields.map((field) => field.field).join(" ")}` : "";
   if (list.dataset.key !== key) newRows(list, key, fields, act);
   const unsure = badgeState(state) !== "on";
-  const paused = busy && call.capture.state === "paused";
+  const stands = standsOf(state, call);
   fields.forEach((field, place) => {
     const now = busy && call.capture.current === field.field && !sending;
-    list.children[place].firstChild.show(field, { now, busy, paused, blocked: sending || unsure, place: place + 1 });
+    list.children[place].firstChild.show(field, { now, busy, stands, blocked: sending || unsure, place: place + 1 });
   });
 }
 

@@ -59,11 +59,12 @@ function drawFields(call) {
     list.dataset.key = key;
     list.replaceChildren(...fields.map(() => make("li", "", make("capture-field", ""))));
   }
-  const paused = running(call) && call.capture.state === "paused";
+  const paused = running(call) && call.capture.state === "paused" ? "paused" : "";
+  const stands = running(call) && call.shield?.state === "fault" ? "fault" : paused;
   fields.forEach((field, place) => {
     const now = running(call) && call.capture.current === field.field && !isSending(call);
     // Not busy: nothing of a field is pressed from here.
-    list.children[place].firstChild.show(field, { now, busy: false, paused, blocked: true, place: place + 1 });
+    list.children[place].firstChild.show(field, { now, busy: false, stands, blocked: true, place: place + 1 });
   });
 }
 
