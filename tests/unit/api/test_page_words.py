@@ -30,6 +30,8 @@ THE_SAME = {
         "signin.name",
         "supervisor.column.agent",
         "supervisor.filter.agent",
+        "supervisor.filter.codec",
+        "engineer.column.thread",
     },
     "fr": {
         "admin.role.agent",
@@ -42,6 +44,7 @@ THE_SAME = {
         "result.test",
         "supervisor.column.agent",
         "supervisor.filter.agent",
+        "supervisor.filter.codec",
     },
     "es": {"admin.of", "kind.iban", "result.test", "history.refused", "alert.field", "result.stored"},
 }
