@@ -86,6 +86,13 @@ def leaking(keys: int) -> views.NodeView:
     return node.model_copy(update={"media": media, "alerts": ("keys_after_mask",)})
 
 
+def deaf() -> views.NodeView:
+    """Return a node whose media has just started: no thread has told anything, and nobody was listened to."""
+    node = a_node()
+    sentinel = views.SentinelView(listened_legs=0, listened_s=0, keys_after_mask=0)
+    return node.model_copy(update={"media": views.MediaView(sentinel=sentinel)})
+
+
 class Nodes:
     """One node."""
 

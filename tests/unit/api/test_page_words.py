@@ -32,6 +32,7 @@ THE_SAME = {
         "supervisor.filter.agent",
         "supervisor.filter.codec",
         "engineer.column.thread",
+        "line.door.info",
     },
     "fr": {
         "admin.role.agent",
@@ -45,8 +46,17 @@ THE_SAME = {
         "supervisor.column.agent",
         "supervisor.filter.agent",
         "supervisor.filter.codec",
+        "line.door.info",
     },
-    "es": {"admin.of", "kind.iban", "result.test", "history.refused", "alert.field", "result.stored"},
+    "es": {
+        "admin.of",
+        "kind.iban",
+        "line.door.info",
+        "result.test",
+        "history.refused",
+        "alert.field",
+        "result.stored",
+    },
 }
 """Words that a language writes as English does."""
 NO_WORDS = {CaptureState.WAITING, CaptureState.KEYING, CaptureState.DONE, CaptureState.FAILED}
