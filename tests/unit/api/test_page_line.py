@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from page_node import a_call, run
+from page_node import a_call, a_state, run
 
 from dtmf_shield.api.views import Door, LegLineView, LineQuality, LineView
 from dtmf_shield.model.stream import Codec
@@ -84,6 +84,16 @@ def test_notices_are_of_what_is_withheld_and_of_nothing_else() -> None:
     assert said("m.noticesOf(x)", {"shield": shield}) == ["notice.caller", "notice.unrecorded"]
     assert said("m.noticesOf(x)", {"shield": {"state": "on"}}) == []
     assert said("m.noticesOf(x)", None) == []
+
+
+def test_what_is_withheld_is_read_aloud_once() -> None:
+    plain, withheld = a_state(a_call()), a_state(a_call(shield={"state": "on", "caller_withheld": True}))
+
+    read = run(
+        "agent/announce.js", f"[m.statusWords({plain}, {withheld}), m.statusWords({withheld}, {withheld})]"
+    )
+
+    assert read == ["Caller’s voice is withheld", ""]
 
 
 CALLS = {

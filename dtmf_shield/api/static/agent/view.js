@@ -119,7 +119,7 @@ function lineFact(line) {
   const look = LINE_LOOKS[quality];
   const shown = make("dd", "line", make("span", `step ${look}`, icon(look), t(`line.quality.${quality}`)), ` · ${pathWords(line.caller)}`);
   const whose = worseOf(line);
-  const figures = figureWords(line[whose]);
+  const figures = quality === "good" ? "" : figureWords(line[whose]);
   if (figures) shown.append(make("small", "figures", `${t(`fact.${whose}_audio`)}: ${figures}`));
   return make("div", "", make("dt", "", t("fact.quality")), shown);
 }
