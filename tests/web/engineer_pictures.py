@@ -21,7 +21,7 @@ CHECKED_MS: Final = 1_500
 
 
 def pictures(browser: Browser, site: EngineerSite) -> None:
-    """Take both."""
+    """Take all of them."""
     page = browser.new_page(viewport=SCREEN, locale="en-GB")
     page.goto(site.login_url())
     page.goto(f"{site.url}/ui/engineer/")
@@ -40,6 +40,9 @@ def pictures(browser: Browser, site: EngineerSite) -> None:
     page.set_viewport_size(TALL)  # the bar stays in sight, and would lie over the card
     page.evaluate("scrollTo(0, 0)")
     page.locator(".simulate").screenshot(path=OUT / "engineer-simulation.png", animations="disabled")
+    page.locator("#to-health").click()
+    card = page.locator(".part", has=page.locator(".sentinel"))
+    card.screenshot(path=OUT / "engineer-media.png", animations="disabled")
 
 
 def main() -> int:
