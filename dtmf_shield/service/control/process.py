@@ -277,13 +277,7 @@ class ControlProcess:
             FlowBench(self._shelf, self._unfit),
             self._weaker,
         )
-        self._watch = MediaWatch(
-            self._rows,
-            self._core.snapshots,
-            self._desk.call_changed,
-            self._resources.nodes.media_health,
-            lambda count: self._audit.note("keys_after_mask", count=count),
-        )
+        self._watch = self._media_watch()
         self._desk.line = self._watch.line
         self._resources.nodes.flow_prompts = lambda: [*map(flow_prompts, self._shelf.flows.values())]
         play = PlayPhones(message.play_url, message.play_key) if message.play_url else None
@@ -318,6 +312,15 @@ class ControlProcess:
             await self._farewell()
             await serving
             self._identity.close()
+
+    def _media_watch(self) -> MediaWatch:
+        return MediaWatch(
+            self._rows,
+            self._core.snapshots,
+            self._desk.call_changed,
+            self._resources.nodes.media_health,
+            lambda count: self._audit.note("keys_after_mask", count=count),
+        )
 
     def _versions(self, records: list[CallRecord]) -> dict[str, Flow]:
         """Return the flows, by fingerprint, that captures which still run have begun with."""
