@@ -41,6 +41,9 @@ def pictures(browser: Browser, site: EngineerSite) -> None:
     page.set_viewport_size(TALL)  # the bar stays in sight, and would lie over the card
     page.evaluate("scrollTo(0, 0)")
     page.locator(".simulate").screenshot(path=OUT / "engineer-simulation.png", animations="disabled")
+    page.locator("#to-health").click()
+    card = page.locator(".part", has=page.locator(".sentinel"))
+    card.screenshot(path=OUT / "engineer-media.png", animations="disabled")
     site.played.show("clean")
     page.set_viewport_size(EVIDENCE)
     page.locator("#to-test-calls").click()

@@ -7,13 +7,23 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
-from dtmf_shield.api.views import CallState, CallView, CaptureView, ShieldState, ShieldView
+from dtmf_shield.api.views import (
+    CallState,
+    CallView,
+    CaptureView,
+    Door,
+    LineQuality,
+    LineView,
+    ShieldState,
+    ShieldView,
+)
 from dtmf_shield.model.capture import CaptureResult, CaptureState, FieldKind, Hint, RejectReason
 from dtmf_shield.model.ids import CallId, CaptureId
 from dtmf_shield.model.report import END_UNKNOWN, FieldCount, OutcomeCount, ReportCounts
-from dtmf_shield.model.stream import ShieldMode
+from dtmf_shield.model.stream import Codec, ShieldMode
 from tests.web.scenes import (
     SHIELDED,
+    a_line,
     all_valid,
     at_gateway,
     begun,
@@ -31,6 +41,15 @@ GUARD = ShieldView(state=ShieldState.ON, caller=ShieldMode.GUARD, agent=ShieldMo
 OFF = ShieldView(state=ShieldState.OFF)
 AGENTS = ("Amara", "Bjorn", "Chloe", "Dmitri", "Esra", "Fabio")
 TRUNKS = ("carrier-a", "carrier-b", "branch-office")
+LINES = (
+    a_line(LineQuality.GOOD, Door.TONES, Door.EVENTS),
+    a_line(LineQuality.GOOD, Door.EVENTS, codec=Codec.PCMA),
+    a_line(LineQuality.GOOD, Door.TONES, telephone_event=False),
+    a_line(LineQuality.FAIR, Door.TONES, Door.EVENTS, Door.INFO),
+    a_line(LineQuality.GOOD, Door.EVENTS, codec=Codec.G722),
+    a_line(LineQuality.POOR, Door.TONES, codec=Codec.PCMA),
+    a_line(LineQuality.GOOD),
+)
 _CAPTURES = (
     None,
     begun(),
@@ -59,6 +78,11 @@ def _call(place: int, count: int) -> CallView:
     alone = place % 11 == 7
     if place % 9 == 5:
         state, capture, alone = CallState.RINGING, None, True
+    line: LineView | None = LINES[place % len(LINES)]
+    if state is CallState.RINGING:
+        line = None
+    elif alone and line is not None:
+        line = line.model_copy(update={"agent": None})
     shield = FAULT if count > 10 and place % 20 == 13 else SHIELDED if capture else GUARD
     return talking(
         id=call_id,
@@ -69,6 +93,7 @@ def _call(place: int, count: int) -> CallView:
         caller_masked=f"••{(37 * place + 11) % 100:02d}" if place % 13 else "anonymous",
         started_at=datetime.now(UTC) - timedelta(seconds=17 + 23 * place),
         shield=shield,
+        line=line,
         capture=None if capture is None else of_call(capture, call_id),
     )
 

@@ -9,7 +9,7 @@ from dtmf_shield.api.ports.test_calls import NoTestCalls
 from dtmf_shield.phone.test_cards import CARDS_BY_NAME
 from tests.web.accessibility import axe_findings
 from tests.web.digit_search import places_with_digits
-from tests.web.engineer_site import EngineerSite
+from tests.web.engineer_site import EngineerSite, a_node, deaf, leaking
 from tests.web.layout import cut_off, focused, overflow_px, unmarked_controls
 from tests.web.pictures import page_picture
 from tests.web.whole_site import request_keys
@@ -61,7 +61,7 @@ def show_wrong(page):
 
 def show_health(page):
     page.locator("#to-health").click()
-    expect(page.locator(".part")).to_have_count(7)
+    expect(page.locator(".part")).to_have_count(8)
 
 
 def show_calls(page, played, *names):
@@ -339,3 +339,35 @@ def test_service_without_play_phones_says_so(page, engineer_site, monkeypatch):
     expect(page.locator("#tests-none")).to_contain_text("demo mode only")
     expect(page.locator("#alert")).to_be_empty()
     expect(page.locator("#evidence")).to_be_hidden()
+
+
+def test_media_shows_its_threads_and_what_the_sentinel_has_heard(page):
+    show_health(page)
+    card = page.locator(".part", has=page.locator(".sentinel"))
+
+    expect(card.locator(".sentinel .chip.good")).to_have_text("OK – no key heard behind the mask")
+    for words in ("1:26:44", "rtp-0", "4,812,330", "0.18 ms · 0.72 ms · 9.10 ms", "21.4%"):
+        expect(card).to_contain_text(words)
+    slow = card.locator("tbody tr", has_text="rtp-1").locator(".chip.warn")
+    assert slow.all_inner_texts() == ["0.21 ms · 24 ms · 61 ms", "8,114", "87.1%"]
+    expect(page.locator("#alert")).to_be_empty()
+
+
+def test_a_key_behind_the_mask_is_an_alert_in_words_and_a_sentinel_that_heard_nothing_is_not_ok(
+    page, engineer_site
+):
+    engineer_site.nodes.shown = leaking(2)
+    try:
+        show_health(page)
+        expect(page.locator(".sentinel .chip.bad")).to_have_text("LEAK – 2 keys heard behind the mask")
+        expect(page.locator("#alert")).to_contain_text("Stop taking card details")
+        assert axe_findings(page) == []
+        page_picture(page, "engineer-leak", "light")
+        engineer_site.nodes.shown = deaf()
+        page.locator("#to-flows").click()
+        show_health(page)
+        expect(page.locator(".sentinel .chip.plain")).to_have_text("Nothing listened to yet")
+        expect(page.locator(".sentinel")).not_to_contain_text("OK")
+        expect(page.locator("#alert")).to_be_empty()
+    finally:
+        engineer_site.nodes.shown = a_node()

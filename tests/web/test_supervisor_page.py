@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from dtmf_shield.api.views import FlowView, ServiceView, ShieldState
+from dtmf_shield.api.views import Door, FlowView, LineQuality, ServiceView, ShieldState
 from dtmf_shield.model.capture import CaptureResult, CaptureState
 from dtmf_shield.model.ids import CallId
 from tests.web.accessibility import axe_findings
 from tests.web.layout import cut_off, focused, overflow_px, unmarked_controls
 from tests.web.pictures import page_picture
-from tests.web.scenes import all_valid, at_gateway, keying, talking
+from tests.web.scenes import a_line, all_valid, at_gateway, keying, talking
 from tests.web.supervisor_scenes import FAULT, SHIELDED, few, house, of_call, over, weeks
 
 DRAWN_LIMIT_MS = 10_000
@@ -365,3 +365,39 @@ def test_an_ended_call_stays_looked_at(site, board):
     expect(page.locator("#outcome")).to_contain_text("Caller has left")
     expect(page.locator("#rows tr")).to_have_count(0)
     assert page.locator("#start").is_hidden()
+
+
+def test_lines_are_shown_in_words_filtered_and_their_figures_read_aloud(board):
+    page = board(*house(14))
+    cells = page.locator("#rows .cell-path")
+    expect(cells.first).to_contain_text("Good")
+    expect(cells.first).to_contain_text("PCMU · tones + events")
+    assert "Caller: 0.0% lost lately, jitter 3 ms; 0.1% of the call" in cells.first.text_content()
+    assert cells.first.get_attribute("title").count("% lost lately") == 2
+
+    page.locator("#by-quality").select_option("poor")
+    assert {text.split()[0] for text in cells.all_inner_texts()} == {"Poor"}
+    page.locator("#by-quality").select_option("")
+    page.locator("#by-codec").select_option("PCMA")
+    assert page.locator("#rows tr").count() > 0
+    assert all("PCMA" in text for text in cells.all_inner_texts())
+    page.locator("#by-codec").select_option("")
+    page.locator("#by-door").select_option("info")
+    assert all("INFO" in text for text in cells.all_inner_texts())
+    page.locator("#by-door").select_option("none")
+    assert all("no keys yet" in text for text in cells.all_inner_texts())
+    page.locator("#by-door").select_option("")
+    page.locator("#head-path button").click()
+    expect(cells.first).to_contain_text("Poor")
+    expect(page.locator("#head-path")).to_have_attribute("aria-sort", "ascending")
+
+
+def test_a_line_that_becomes_bad_is_seen_without_a_reload(site, board):
+    call = talking()
+    page = opened(board(call))
+    expect(page.locator("#facts")).to_contain_text("Good · PCMU · tones + events; events agreed")
+
+    site.show(call.model_copy(update={"line": a_line(LineQuality.POOR, Door.TONES, telephone_event=False)}))
+
+    expect(page.locator("#rows .cell-path .chip.bad")).to_contain_text("Poor")
+    expect(page.locator("#facts")).to_contain_text("Poor · PCMU · tones; no events agreed; 5.8% lost lately")

@@ -30,6 +30,9 @@ THE_SAME = {
         "signin.name",
         "supervisor.column.agent",
         "supervisor.filter.agent",
+        "supervisor.filter.codec",
+        "engineer.column.thread",
+        "line.door.info",
     },
     "fr": {
         "admin.role.agent",
@@ -42,9 +45,20 @@ THE_SAME = {
         "result.test",
         "supervisor.column.agent",
         "supervisor.filter.agent",
+        "supervisor.filter.codec",
+        "line.door.info",
     },
-    "es": {"admin.of", "kind.iban", "result.test", "history.refused", "alert.field", "result.stored"}
-    | {"engineer.column.detector", "engineer.no"},
+    "es": {
+        "admin.of",
+        "kind.iban",
+        "line.door.info",
+        "result.test",
+        "history.refused",
+        "alert.field",
+        "result.stored",
+        "engineer.column.detector",
+        "engineer.no",
+    },
 }
 """Words that a language writes as English does."""
 NO_WORDS = {CaptureState.WAITING, CaptureState.KEYING, CaptureState.DONE, CaptureState.FAILED}

@@ -2,6 +2,7 @@
 import { make, redraw, setWords } from "../shared/elements.js";
 import { clockTime, money, t } from "../shared/i18n.js";
 import { icon } from "../shared/icons.js";
+import { noticesOf } from "../shared/line.js";
 import { drawOutcome } from "./outcome.js";
 import { atGateway, badgeState, payOf, sayOf, stageShown, standsOf } from "./state_words.js";
 import { historyOf, running, speaking } from "./store.js";
@@ -15,6 +16,7 @@ export function drawWork(state, call, act) {
   const held = document.activeElement;
   drawStage(stageShown(state, call));
   drawSay(sayOf(state, call));
+  drawNotices(badgeState(state) === "on" ? noticesOf(call) : []);
   drawHint(busy && !fault ? call.capture.hint : null);
   drawFields(state, call, act);
   drawOutcome(at("outcome"), call.capture?.outcome, "h2", outcomeLines);
@@ -43,6 +45,14 @@ function drawStage(stage) {
 function drawSay(words) {
   at("say").hidden = !words;
   redraw(at("say"), `${t("say")} ${words}`, () => [make("b", "", `${t("say")}: `), words]);
+}
+
+// What the flow wants of the audio now: else a line that says nothing would be taken for a dead one.
+function drawNotices(keys) {
+  at("notices").hidden = keys.length === 0;
+  redraw(at("notices"), `${t("say")} ${keys}`, () => (
+    keys.map((key) => make("li", "chip busy", icon(key === "notice.unrecorded" ? "silent" : "muted"), make("span", "", t(key))))
+  ));
 }
 
 function drawHint(hint) {

@@ -197,7 +197,7 @@ async function health() {
   try {
     const { nodes } = await get("/v1/nodes");
     drawHealth(at("health"), nodes);
-    alarm("");
+    alarm([...new Set(nodes.flatMap((node) => node.alerts))].map((name) => t(`engineer.alert.${name}`)).join(" "));
   } catch (error) {
     failed(error);
   }
