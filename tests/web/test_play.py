@@ -246,6 +246,12 @@ CARDS = {
     "lost-later": ("bad", "Not approved", "the bank declined"),
 }
 """How each ends. The first does not end: its number is refused, and the next card goes on in its place."""
+LINES = {
+    "amex": ("weak", "Key tones are faint"),
+    "no-funds": ("noisy", "The line is noisy"),
+    "expired": ("lossy", "The line is noisy"),
+}
+"""Cards that are keyed over a bad line, and what the agent is told of it."""
 
 
 def start_by_program(service, amount_minor):
@@ -266,13 +272,18 @@ def let_key(page, *parts):
 
 def test_each_card_ends_as_its_name_says(service, newcomer, agent, call):
     page = newcomer.page
+    page.locator("details").evaluate("(one) => { one.open = true }")
     found = {}
     for place, (name, end) in enumerate(CARDS.items()):
         page.locator("#card").select_option(name)
         if name != "visa":
             start_by_program(service, 1_000 + place)
             expect(agent.locator("#outcome")).to_be_hidden(timeout=STEP_MS)
+        line, hint = LINES.get(name, ("clean", ""))
+        page.locator("#choice-line").select_option(line)
         let_key(page, "number")
+        if hint:
+            expect(agent.locator("#hint")).to_contain_text(hint, timeout=STEP_MS)
         if end is None:
             expect(agent.locator("#fields")).to_contain_text("Check digit wrong", timeout=STEP_MS)
             expect(page.locator("#heard-note")).not_to_contain_text("wait", timeout=STEP_MS)
