@@ -87,7 +87,7 @@ class CallerKeys:
         self._phone, self._call, self._speech = phone, call, speech
         self._guard = KeyGuard()
         self._waiting: asyncio.Queue[str] = asyncio.Queue(KEYS_WAITING_MAX)
-        self._talks_at_s = 0.0
+        self._talking = True
         self._noise = _noise()
         call.stream.on_sent = self.ear.hear
         self.set_line(line)
@@ -107,7 +107,7 @@ class CallerKeys:
         self.line = line
         draw = random.Random()  # noqa: S311 - which packets a bad line loses is no secret
         self._call.loses = (lambda: draw.random() < LOST_SHARE) if line is Line.LOSSY else lambda: False
-        self._say(talking=self.waiting == 0)
+        self._say(talking=self._talking)
 
     def begin_entry(self) -> None:
         """What comes now is another field's: no number goes on in it."""
@@ -126,17 +126,14 @@ class CallerKeys:
 
     async def run(self) -> None:
         """Press what waits until cancelled."""
-        talking = False
         while True:
             try:
                 key = await asyncio.wait_for(self._waiting.get(), QUIET_AFTER_KEY_S)
             except TimeoutError:
-                if not talking:
-                    talking = True
+                if not self._talking:
                     self._say(talking=True)
                 continue
-            if talking:
-                talking = False
+            if self._talking:
                 self._say(talking=False)
             await self._touch(key)
 
@@ -161,6 +158,7 @@ class CallerKeys:
             self._phone.info(self._call, "application/dtmf-relay", body)
 
     def _say(self, *, talking: bool) -> None:
+        self._talking = talking
         speech = self._speech if talking else SILENCE
         if self.line is Line.NOISY:
             noise = np.resize(self._noise, len(speech) or len(self._noise)).astype(np.int32)
