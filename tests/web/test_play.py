@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
+import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,7 +18,7 @@ from playwright.sync_api import expect
 
 from dtmf_shield.flow.loader import load_flow
 from tests.interop.beeps import write_beeps
-from tests.interop.running_service import SHIPPED_FLOWS, RunningService, wait_until
+from tests.interop.running_service import CHARGE_FLOW, SHIPPED_FLOWS, RunningService, wait_until
 from tests.leak.memory_scanner import byte_forms, pointer_forms, scan
 from tests.web.accessibility import axe_findings
 from tests.web.browser import Visitor
@@ -34,6 +36,10 @@ WHOLE_FORMS = frozenset(byte_forms(CARD)) - {"first", "middle", "last"} | frozen
 """Eight fives in a row stand in memory for other reasons; the whole number does not."""
 AMOUNT, AMOUNT_MINOR = "42.51", 4_251
 TABS_MAX = 60
+SLOW_PRESSES_S = 3 * 1.5
+"""Between the first of four keys and the last, at slow fingers."""
+SLOW_GATEWAY_S = 3.5
+"""Of its five seconds, less what it takes to be looked at."""
 STEP_MS = 25_000
 _FRAME = """
 () => ({ dom: [...(window.__everShown ?? []), document.documentElement.outerHTML,
@@ -259,6 +265,138 @@ def test_dead_payment_service_is_chosen_and_the_agent_is_told(service, newcomer,
     wait_until(lambda: page.locator("#choice-gateway").input_value() == "up", "the gateway is up again")
 
 
+CARDS = {
+    "mistyped": None,
+    "visa": ("good", "Payment approved", ""),
+    "amex": ("good", "Payment approved", ""),
+    "declined": ("bad", "Not approved", "the bank declined"),
+    "no-funds": ("bad", "Not approved", "not enough money"),
+    "expired": ("bad", "Not approved", "card expired"),
+    "lost-later": ("bad", "Not approved", "the bank declined"),
+}
+"""How each ends. The first does not end: its number is refused, and the next card goes on in its place."""
+LINES = {
+    "amex": ("weak", "Key tones are faint"),
+    "no-funds": ("noisy", "The line is noisy"),
+    "expired": ("lossy", "The line is noisy"),
+}
+"""Cards that are keyed over a bad line, and what the agent is told of it."""
+
+
+def start_by_program(service, amount_minor):
+    """Start a charge in the call that is up; return the call's id."""
+    call_id = service.call_to("desk")["id"]
+    wait_until(
+        lambda: (service.capture(call_id) or {"step": None})["step"] is None, "the flow before is over"
+    )
+    service.start_capture(call_id, CHARGE_FLOW, amount_minor=amount_minor, currency="GBP")
+    return call_id
+
+
+def let_key(page, *parts):
+    for part in parts:
+        asked_for(page, part)
+        page.locator(f"#parts [data-part={part}]").click()
+
+
+def test_each_card_ends_as_its_name_says(service, newcomer, agent, call):
+    page = newcomer.page
+    page.locator("details").evaluate("(one) => { one.open = true }")
+    found = {}
+    for place, (name, end) in enumerate(CARDS.items()):
+        page.locator("#card").select_option(name)
+        if name != "visa":
+            start_by_program(service, 1_000 + place)
+            expect(agent.locator("#outcome")).to_be_hidden(timeout=STEP_MS)
+        line, hint = LINES.get(name, ("clean", ""))
+        page.locator("#choice-line").select_option(line)
+        let_key(page, "number")
+        if hint:
+            expect(agent.locator("#hint")).to_contain_text(hint, timeout=STEP_MS)
+        if end is None:
+            expect(agent.locator("#fields")).to_contain_text("Check digit wrong", timeout=STEP_MS)
+            expect(page.locator("#heard-note")).not_to_contain_text("wait", timeout=STEP_MS)
+            continue
+        let_key(page, "expiry", "code")
+        expect(agent.locator("#outcome.good, #outcome.bad")).to_be_visible(timeout=STEP_MS)
+        words = agent.locator("#outcome").inner_text()
+        look = agent.locator("#outcome").get_attribute("class")
+        found[name] = (end[0] in look, end[1] in words, end[2] in words, (look, words))
+
+    wrong = [(name, *rest) for name, (*right, rest) in found.items() if not all(right)]
+    assert wrong == []
+    assert len(found) == len(CARDS) - 1
+    taken = [
+        one for one in service.gateway("GET", "/book")["operations"] if 1_000 <= one["amount_minor"] < 1_100
+    ]
+    assert len([one for one in taken if one.get("state", "approved") == "approved"]) >= 2
+
+
+def test_doubled_keys_slow_fingers_and_a_slow_payment_service_are_seen_by_the_agent(
+    service, newcomer, agent, call
+):
+    page = newcomer.page
+    page.locator("#card").select_option("visa")
+    page.locator("details").evaluate("(one) => { one.open = true }")
+    page.locator("#choice-fingers").select_option("doubled")
+    page.locator("#choice-gateway").select_option("slow")
+    call_id = start_by_program(service, 2_000)
+
+    let_key(page, "number")
+    expect(agent.locator("#hint")).to_contain_text("Keys arrive twice", timeout=STEP_MS)
+    expect(page.locator("#heard-note")).not_to_contain_text("wait", timeout=STEP_MS)
+    page.locator("#choice-fingers").select_option("normal")
+    service.wait_for_field(call_id, "pan", "invalid", "waiting", "idle")
+    let_key(page, "number")
+    asked_for(page, "expiry")
+    page.locator("#choice-fingers").select_option("slow")
+    slow_at_s = time.monotonic()
+    let_key(page, "expiry")
+    expect(page.locator("#heard-note")).to_contain_text("wait for the fingers")
+    asked_for(page, "code")
+    assert time.monotonic() - slow_at_s > SLOW_PRESSES_S
+    page.locator("#choice-fingers").select_option("normal")
+    let_key(page, "code")
+    expect(agent.locator("#stage-words")).to_contain_text("Sending", timeout=STEP_MS)
+    sent_at_s = time.monotonic()
+    expect(agent.locator("#outcome.good")).to_be_visible(timeout=STEP_MS)
+
+    assert time.monotonic() - sent_at_s > SLOW_GATEWAY_S
+    page.locator("#choice-gateway").select_option("up")
+    wait_until(lambda: page.locator("#choice-gateway").input_value() == "up", "the gateway is quick again")
+
+
+def test_one_key_leads_to_each_next_step(service, newcomer, agent, call):
+    page = newcomer.page
+    expect(page.locator("#next")).to_contain_text("2.")
+    expect(agent.locator("#start-button:not([aria-disabled='true'])")).to_be_visible(timeout=STEP_MS)
+
+    page.keyboard.press("F2")
+    form = agent.evaluate("document.hasFocus() && document.activeElement.closest('#start') !== null")
+    start_by_program(service, 3_000)
+    expect(page.locator("#next")).to_contain_text("3.", timeout=STEP_MS)
+    page.keyboard.press("F2")
+    keypad = page.evaluate("document.activeElement.closest('#keypad') !== null")
+    page.locator("#there").click()
+
+    assert form
+    assert keypad
+    assert page.evaluate("document.activeElement.closest('#keypad') !== null")
+
+
+def test_menus_lead_back_to_the_play_page_but_not_within_it(newcomer, agent):
+    menu = newcomer.context.new_page()
+    menu.goto(agent.url.partition("?")[0])
+    menu.locator("#menu-opener").click()
+    links = "[...document.querySelectorAll('#menu-panel a')].map((one) => [new URL(one.href).pathname, one.target])"
+
+    assert menu.evaluate(links)[:2] == [["/ui/play/", ""], ["/ui/agent/", ""]]
+    menu.locator("#menu-panel a").first.click()
+    expect(menu.locator("#call")).to_be_visible()
+    menu.close()
+    assert agent.evaluate(links)[0] == ["/ui/agent/", "_top"]
+
+
 def test_keys_without_a_call_are_refused_in_words(newcomer, agent):
     page = newcomer.page
     expect(page.locator("#call")).to_be_visible()
@@ -300,3 +438,35 @@ def test_page_is_accessible_and_fits(newcomer, agent, theme):
 
     assert defects == []
     assert page.locator(".rehearsal b").inner_text() == "TEST"
+
+
+def test_phones_that_die_are_started_again_and_the_page_goes_on(service, newcomer, agent):
+    page = newcomer.page
+    page.locator("#number").select_option("desk")
+    page.locator("#call").click()
+    expect(page.locator("#phase.good")).to_be_visible(timeout=STEP_MS)
+    page.locator("details").evaluate("(one) => { one.open = true }")
+    with page.expect_response(lambda answer: answer.url.endswith("/gateway")):
+        page.locator("#choice-gateway").select_option("dead")
+    call_id = service.call_to("desk")["id"]
+    killed_s = time.monotonic()
+
+    os.kill(service.ready["play_pid"], signal.SIGKILL)
+    expect(page.locator("#phase.bad")).to_have_text("No telephone", timeout=STEP_MS)
+    expect(page.locator("#alert")).to_contain_text("They are being started again")
+    expect(page.locator("#next.late")).to_be_visible()
+    defects = axe_findings(page)
+    again = service.wait_for_event("started", since_s=killed_s, limit_s=STEP_MS / 1000)
+    expect(page.locator("#phase")).to_have_text("Not calling", timeout=STEP_MS)
+
+    assert (again["process"], again["pid"] != service.ready["play_pid"]) == ("play", True)
+    expect(page.locator("#alert")).to_have_text("")
+    assert page.locator("#choice-gateway").input_value() == "up"
+    wait_until(
+        lambda: service.get(f"/v1/calls/{call_id}")["state"] == "ended", "the dead phones' call is over"
+    )
+    page.locator("#call").click()
+    expect(page.locator("#phase.good")).to_be_visible(timeout=STEP_MS)
+    page.locator("#hangup").click()
+    expect(page.locator("#call")).to_be_visible()
+    assert defects == []

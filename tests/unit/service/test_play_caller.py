@@ -10,10 +10,10 @@ import pytest
 
 from dtmf_shield.phone.door import Door
 from dtmf_shield.phone.test_cards import TEST_CARDS, passes_check_digit
-from dtmf_shield.phone.tones import LEVEL_DBM0
+from dtmf_shield.phone.tones import LEVEL_DBM0, SAMPLE_RATE_HZ
 from dtmf_shield.phone.voices import Voice, voice
 from dtmf_shield.service.play import caller as caller_module
-from dtmf_shield.service.play.caller import WEAK_DBM0, CallerKeys, Fingers, Line
+from dtmf_shield.service.play.caller import NOISE_S, WEAK_DBM0, CallerKeys, Fingers, Line
 from dtmf_shield.service.play.cards import OFFERED, PARTS, offered_cards
 from dtmf_shield.service.play.tape import CallTape
 from dtmf_shield.service.test_gateway.cards import CARDS
@@ -45,7 +45,9 @@ class Stream:
         self.pressed.append((self._clock.now_ms, key, tone_ms, None))
 
 
-def played(monkeypatch, keys, *, fingers=Fingers.NORMAL, line=Line.CLEAN, door=Door.INBAND, entries=False):
+def played(
+    monkeypatch, keys, *, fingers=Fingers.NORMAL, line=Line.CLEAN, door=Door.INBAND, entries=False, said=None
+):
     """Press ``keys`` and return what left the phone. ``entries``: each of them is a field's."""
 
     async def play():
@@ -53,7 +55,7 @@ def played(monkeypatch, keys, *, fingers=Fingers.NORMAL, line=Line.CLEAN, door=D
         fake = SimpleNamespace(sleep=clock.sleep, Queue=asyncio.Queue, wait_for=asyncio.wait_for)
         monkeypatch.setattr(caller_module, "asyncio", fake)
         stream = Stream(clock)
-        call = SimpleNamespace(stream=stream, loses=None, talk=lambda speech: None)
+        call = SimpleNamespace(stream=stream, loses=None, talk=(said if said is not None else []).append)
         line_out = CallerKeys(
             SimpleNamespace(),
             call,
@@ -110,6 +112,16 @@ def test_only_the_weak_line_takes_from_the_level(monkeypatch, line, level_dbm0):
     pressed, _ = played(monkeypatch, "1", line=line)
 
     assert [level for *_, level in pressed] == [level_dbm0]
+
+
+@pytest.mark.parametrize("line", list(Line))
+def test_caller_who_keys_does_not_talk_even_right_after_the_line_was_chosen(monkeypatch, line):
+    """Or speech would lie over the faint keys, and they would be lost for another reason than their level."""
+    said = []
+    played(monkeypatch, "12", line=line, said=said)
+
+    assert len(said[0]) == len(voice(Voice.CALLER))
+    assert len(said[-1]) == (NOISE_S * SAMPLE_RATE_HZ if line is Line.NOISY else 0)
 
 
 @pytest.mark.parametrize("card", offered_cards(date(2026, 11, 26)), ids=lambda card: card.name)

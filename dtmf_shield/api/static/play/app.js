@@ -8,7 +8,7 @@ import { remember, speak, wantedLanguage } from "../shared/language.js";
 import { pagesOf, whoIsIt } from "../shared/person.js";
 import { openStream } from "../shared/stream.js";
 import { look, wear } from "../shared/theme.js";
-import { PLACES, askedField, drawCall, drawCards, drawChoices, drawEvidence, drawHeard, drawNext, drawParts, nextStep, phaseWords } from "./draw.js";
+import { PLACES, askedField, drawCall, drawCards, drawChoices, drawEvidence, drawHeard, drawNext, drawParts, nextStep, phaseWords, undoChoice } from "./draw.js";
 import { drawKeypad } from "./keypad.js";
 import { playPhones } from "./phones.js";
 
@@ -102,9 +102,9 @@ const press = (key) => {
 };
 const keyPart = (part) => act("/card", { name: at("card").value, part });
 
-function choose(name, value) {
-  if (name === "gateway") act("/gateway", { mode: value });
-  else act("/choose", { ...told.choices, [name]: value });
+async function choose(name, value) {
+  const taken = name === "gateway" ? act("/gateway", { mode: value }) : act("/choose", { ...told.choices, [name]: value });
+  if (!await taken) undoChoice(name);
 }
 
 function titles() {

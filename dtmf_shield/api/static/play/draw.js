@@ -57,7 +57,7 @@ export function nextStep(told, capture) {
 // Where the next step is: one of the ids of this page, or of those of the agent's page in the frame, the first that shows.
 export const PLACES = {
   call: ["#call"], wait: ["#hangup"], away: ["#caller"], over: ["#hangup"], key: ["#keypad [tabindex='0']"],
-  start: ["frame", "#inputs input", "#start-button"], look: ["frame", "#desk"], pay: ["frame", "#pay", "#desk"],
+  start: ["frame", "#inputs input", "#start-button", "#desk"], look: ["frame", "#desk"], pay: ["frame", "#pay", "#desk"],
 };
 
 export const askedField = (capture) => capture?.fields.find((field) => field.field === capture.current) ?? null;
@@ -140,6 +140,13 @@ export function drawChoices(told, choose) {
   const now = { ...told.choices, gateway: told.gateway };
   for (const name of Object.keys(CHOICES)) {
     const select = at(`choice-${name}`);
-    if (document.activeElement !== select) select.value = now[name];
+    // Not under the reader's hand, but where it has become another.
+    if (document.activeElement !== select || select.dataset.told !== now[name]) select.value = now[name];
+    select.dataset.told = now[name];
   }
+}
+
+// A choice that was not taken is none.
+export function undoChoice(name) {
+  at(`choice-${name}`).value = at(`choice-${name}`).dataset.told;
 }
