@@ -41,6 +41,7 @@ BENCHES = (
     Bench("crash_payments", ("--payments", "10000"), ("--payments", "200"), 6, topic="cde"),
     Bench("flow_engine", ("--n", "7"), ("--n", "1", "--calls", "20"), 1, topic="flow"),
     Bench("web", (), ("--n", "5", "--agents", "5", "--held", "20", "--no-calls"), 3, topic="web"),
+    Bench("reports", ("--n", "200"), ("--n", "5", "--captures", "4000"), 5, topic="web"),
     Bench("relay_cpu", (), ("--calls", "2", "--seconds", "0.5"), 1, topic="audio"),
 )
 

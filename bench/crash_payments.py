@@ -156,7 +156,7 @@ async def run(
             lane.probability = 0.0
             lane.replace_spare()
             lane.kill()
-        await settle(lanes, SETTLE_S_MAX)
+        await settle(lanes, given.settle_s)
     codes = [await lane.end() for lane in lanes]
     if any(codes):
         raise OSError(f"cde left with {codes}; see {directory}")
@@ -215,6 +215,9 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print the four numbers alone")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the result")
     parser.add_argument("--kill-chance", type=float, default=KILL_CHANCE, help="at each point")
+    parser.add_argument(
+        "--settle-s", type=float, default=SETTLE_S_MAX, help="for finding out what is unknown"
+    )
     parser.add_argument(
         "--broken", choices=["", "new_key"], default="", help="break the rules, to see it noticed"
     )

@@ -1,8 +1,9 @@
 """What an attacker who knows when each key was pressed has of it: what passed, guesses, what can be learned.
 
-The likelihood-ratio attacker is the demo's own (`dtmf_shield.service.demo.attacker`). It is given what the bench knows
-and a real attacker would have to find out: which samples passed. A classifier's features are of the 200 ms around the
-press, whatever is in them. Packet sizes and times are no features: here each packet has 160 samples and leaves on time.
+The likelihood-ratio attacker is the demo's own (`dtmf_shield.service.witness.attacker`). It is given what the bench
+knows and a real attacker would have to find out: which samples passed. A classifier's features are of the 200 ms around
+the press, whatever is in them. Packet sizes and times are no features: here each packet has 160 samples and leaves on
+time.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dtmf_shield.service.demo.attacker import SPAN_SAMPLES_MAX, explained_energies, guess_key_from_fragments
+from dtmf_shield.service.witness.attacker import (
+    SPAN_SAMPLES_MAX,
+    explained_energies,
+    guess_key_from_fragments,
+)
 from tests.vectors.dtmf_signal import COLUMNS_HZ, KEYS, ROWS_HZ, SAMPLE_RATE_HZ, Stream
 
 ATTACKERS = ("longest run", "all that passed", "the whole press", "any 10 ms around it")

@@ -70,6 +70,13 @@ def test_no_file_is_over_a_megabyte():
     assert [name_of(path) for path in tracked_files() if path.stat().st_size > FILE_BYTES_MAX] == []
 
 
+def test_no_two_test_files_share_a_name():
+    """They have no packages: one run could not collect both."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py") if ".cache" not in path.parts]
+
+    assert [name for name in sorted(set(names)) if names.count(name) > 1] == []
+
+
 def test_no_private_key_is_in_the_repository():
     marker = "PRIVATE " + "KEY-----"
     kinds = {"", ".pem", ".key", ".py", ".md", ".toml", ".yaml"}

@@ -53,6 +53,8 @@ class ApiContext:
     embed_tickets: Tickets
     """For sessions of embedded pages."""
     backing: Backing
+    plays: bool = False
+    """Demo mode: the play page is there."""
     denied: dict[tuple[str, str], float] = field(default_factory=dict)
     """When a denial of this person on this route is told again, monotonic seconds."""
 

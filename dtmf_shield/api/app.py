@@ -68,6 +68,7 @@ def create_app(
         tickets=Tickets(clock),
         embed_tickets=Tickets(clock),
         backing=backing,
+        plays=play is not None,
     )
     for router in ROUTERS:
         app.include_router(router)

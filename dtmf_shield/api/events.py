@@ -56,6 +56,8 @@ def changes(before: CallView | None, after: CallView) -> Iterator[ApiEvent]:
         yield ApiEvent("call", _summary(after))
     if before is None or before.shield != after.shield:
         yield ApiEvent("shield", {"call": after.id, **after.shield.model_dump(mode="json")})
+    if after.line is not None and (before is None or before.line != after.line):
+        yield ApiEvent("line", {"call": after.id, **after.line.model_dump(mode="json")})
     if after.capture is not None:
         same = before is not None and before.capture is not None and before.capture.id == after.capture.id
         yield from _capture_changes(before.capture if before and same else None, after.capture)
@@ -74,7 +76,7 @@ def _capture_changes(before: CaptureView | None, after: CaptureView) -> Iterator
 
 
 def _summary(call: CallView) -> dict[str, Any]:
-    return call.model_dump(mode="json", exclude={"shield", "capture"})
+    return call.model_dump(mode="json", exclude={"shield", "line", "capture"})
 
 
 def _capture_summary(capture: CaptureView) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from dtmf_shield.api.access import Context, address_of, principal_of
 from dtmf_shield.api.identity.cookies import set_session
-from dtmf_shield.api.identity.principal import Role
+from dtmf_shield.api.identity.principal import Principal, Role
 
 MEDIA_TYPES: Final = {
     ".html": "text/html; charset=utf-8",
@@ -30,6 +30,8 @@ PAGES: Final = {
     "admin": Role.ADMIN,
 }
 """Pages in the order in which a person is sent to the first that is theirs, with the role that each is for."""
+PLAY_PAGE: Final = "play"
+"""In demo mode alone (api.play), for agents."""
 TICKET_CHARACTERS_MAX: Final = 128
 
 pages = APIRouter(include_in_schema=False)
@@ -42,6 +44,12 @@ class PageFile:
     body: bytes
     media_type: str
     etag: str
+
+
+def pages_of(principal: Principal, *, plays: bool) -> list[str]:
+    """Return the pages that somebody may open, the one that they are sent to first. ``plays``: in demo mode."""
+    own = [page for page, role in PAGES.items() if principal.has(role)]
+    return [PLAY_PAGE, *own] if plays and principal.has(Role.AGENT) else own
 
 
 @cache

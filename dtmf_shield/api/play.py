@@ -19,7 +19,7 @@ from dtmf_shield.api.headers import CONTENT_SECURITY_POLICY
 from dtmf_shield.api.identity.principal import Principal, Role
 from dtmf_shield.api.pages import page_files
 
-PAGE: Final = "play"
+PAGE: Final = pages.PLAY_PAGE
 
 
 @dataclass(frozen=True, slots=True)

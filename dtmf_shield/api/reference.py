@@ -50,11 +50,14 @@ _PLACES: Final = {
     "recording_id": "$RECORDING",
     "flow_id": "card-payment-agent",
     "name": "crm",
+    "test_call_id": "$TEST_CALL",
+    "side": "agent",
 }
 _OPTIONS: Final = {
     "/v1/events": "-N ",
     "/v1/flows/{flow_id}/picture": "-o flow.svg ",
     "/v1/recordings/{recording_id}/audio": "-o call.wav ",
+    "/v1/test-calls/{test_call_id}/evidence/{side}.png": "-o agent.png ",
 }
 _SESSIONS_ALONE: Final = frozenset({"/v1/logout"})
 _KEY: Final = "idempotency-key"
@@ -97,8 +100,9 @@ ticket, which opens one stream within {TICKET_LIFETIME_S} s. Programs without a 
 
 | event | data |
 |---|---|
-| `call` | a CallView without `shield` and `capture`: it is new or has changed |
+| `call` | a CallView without `shield`, `line` and `capture`: it is new or has changed |
 | `shield` | `call` and a ShieldView; `call` null: `state` holds for all calls |
+| `line` | `call` and a LineView; figures are told again where they have changed noticeably, every few seconds at most |
 | `capture` | a CaptureView without `fields` and `outcome`; `capture` is its id |
 | `field` | `call`, `capture` and a FieldView |
 | `payment` | `call`, `capture` and an OutcomeView; `call` null: `gateway` is up or down, and `operation`, where it is there, a PaymentNews (supervisors) |

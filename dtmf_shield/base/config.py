@@ -450,6 +450,13 @@ class AuditSection(Section):
         return self
 
 
+class ReportsSection(Section):
+    """[reports]: rows of captures that reports are counted of: no caller, no token, no digit."""
+
+    keep_days: Annotated[int, Field(ge=1, le=400)] = 400
+    """Rows of captures that began longer ago are deleted: at the start, at each capture, and every hour."""
+
+
 class StateSection(Section):
     """[state]: where files are kept."""
 
@@ -488,6 +495,7 @@ class Config(Section):
     oidc: OidcSection | None = None
     keys: KeysSection = KeysSection()
     audit: AuditSection = AuditSection()
+    reports: ReportsSection = ReportsSection()
     state: StateSection = StateSection()
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from dtmf_shield.call.events import CallPhase
+from dtmf_shield.call.events import CallPhase, LegLine
 from dtmf_shield.call.onward import Onward
 from dtmf_shield.call.settings import AgentTarget, Trunk
 from dtmf_shield.flow.engine import FlowState, Program
@@ -17,7 +17,14 @@ from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, Hint
 from dtmf_shield.model.ids import NO_CAPTURE, CallId, CaptureId, LegRole
 from dtmf_shield.model.payment import Money
-from dtmf_shield.model.stream import AS_THE_SERVER_SAYS, Codec, MediaPorts, ShieldMode, Strictness
+from dtmf_shield.model.stream import (
+    AS_THE_SERVER_SAYS,
+    TELEPHONE_EVENT_NONE,
+    Codec,
+    MediaPorts,
+    ShieldMode,
+    Strictness,
+)
 from dtmf_shield.sip.dialog import Dialog
 from dtmf_shield.sip.events import TransactionId
 from dtmf_shield.sip.message import Request
@@ -140,6 +147,15 @@ class Leg:
     """RFC 3261 section 15: no BYE before that ACK."""
     answer_in_ack: bool = False
     """That 2xx held an offer of our own."""
+    info: bool = False
+    """SIP INFO has brought keys from it."""
+
+    @property
+    def line(self) -> LegLine:
+        """Return what it has agreed on; before that, what its last answer would make of it."""
+        remote = self.negotiation.agreed_remote or self.negotiation.remote
+        events = remote is not None and remote.telephone_event_payload_type != TELEPHONE_EVENT_NONE
+        return LegLine(self.codec, events, self.info) if self.codec is not None else LegLine()
 
 
 @dataclass(slots=True)

@@ -299,4 +299,5 @@ def _leg_record(leg: Leg) -> LegRecord:
         media_host=leg.media_host,
         codec=leg.codec,
         takes_update=leg.takes_update,
+        info=leg.info,
     )

@@ -320,6 +320,9 @@ class CallCore:
             shield_caller=call.caller.shield_confirmed,
             shield_agent=call.agent.shield_confirmed,
             capture=_capture_snapshot(call.engagement),
+            line_caller=call.caller.line,
+            line_agent=call.agent.line,
+            strictness=call.strictness,
         )
 
     # --- events of the endpoint ---------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureState, Hint
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
 from dtmf_shield.model.payment import NO_MONEY, Money
-from dtmf_shield.model.stream import ShieldMode
+from dtmf_shield.model.stream import AS_THE_SERVER_SAYS, Codec, ShieldMode, Strictness
 
 
 class CallPhase(enum.StrEnum):
@@ -154,6 +154,18 @@ class CaptureSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class LegLine:
+    """What one leg has agreed on. ``codec``: None before that, and where nobody is on it.
+
+    ``telephone_event``: RFC 4733 events may come. ``info``: SIP INFO has brought keys.
+    """
+
+    codec: Codec | None = None
+    telephone_event: bool = False
+    info: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CallSnapshot:
     """One call. ``caller_masked`` holds the last two characters of the caller's user part at most."""
 
@@ -170,6 +182,10 @@ class CallSnapshot:
     shield_caller: ShieldMode
     shield_agent: ShieldMode
     capture: CaptureSnapshot | None = None
+    line_caller: LegLine = LegLine()
+    line_agent: LegLine = LegLine()
+    strictness: tuple[Strictness, Strictness] = (AS_THE_SERVER_SAYS, AS_THE_SERVER_SAYS)
+    """Of caller and agent, as media was last told."""
 
 
 def masked_user(user: str) -> str:

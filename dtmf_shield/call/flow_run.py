@@ -297,7 +297,7 @@ def _show_hint(ctx: Context, _now_s: float, call: Call, engagement: Engagement, 
 
 def _exit(ctx: Context, now_s: float, call: Call, engagement: Engagement, command: Exit) -> None:
     result = result_of(engagement, command)
-    to_another = handed_on.leads_to_another(call, engagement, command)
+    to_another = handed_on.leads_to_another(command, alone=call.alone, handed_over=engagement.handed_over)
     keeps = to_another and handed_on.keeps(result) and not engagement.state.settled
     held = engagement.live and not engagement.sending  # what is at the gateway gets its answer
     if keeps:

@@ -6,6 +6,7 @@ control only cde still knows what was keyed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from dtmf_shield.call.call import Call, Engagement, Timer
@@ -18,11 +19,14 @@ _GROUPS: Final = ("inputs", "fields", "vars")
 """Of a name that stands in several the last counts: what the caller has chosen last."""
 
 
-def leads_to_another(call: Call, engagement: Engagement, way_out: Exit) -> bool:
-    """Whether the caller goes, or has gone, to somebody who was not there when the flow began."""
-    elsewhere = bool(call.alone or way_out.target or way_out.to == "queue")
+def leads_to_another(way_out: Exit, *, alone: bool, handed_over: bool) -> bool:
+    """Whether the caller goes, or has gone, to somebody who was not there when the flow began.
+
+    ``alone``: nobody is on the line with the caller; ``handed_over``: a transfer has worked.
+    """
+    elsewhere = bool(alone or way_out.target or way_out.to == "queue")
     wanted = way_out.to != "hangup" and way_out.cause is not ExitCause.CALLER_GONE
-    return engagement.handed_over or (wanted and elsewhere)
+    return handed_over or (wanted and elsewhere)
 
 
 def keeps(result: CaptureResult) -> bool:
@@ -30,16 +34,21 @@ def keeps(result: CaptureResult) -> bool:
     return result not in (CaptureResult.CANCELLED, CaptureResult.CALLER_GONE, CaptureResult.UNKNOWN)
 
 
+def known_values(values: Mapping[str, str]) -> dict[str, str]:
+    """Return what of a flow's values an input of the next flow may be filled with, by name."""
+    return {
+        path.partition(".")[2]: value
+        for group in _GROUPS
+        for path, value in values.items()
+        if path.partition(".")[0] == group
+    }
+
+
 def remember(now_s: float, call: Call, engagement: Engagement, *, held: bool) -> None:
     """Note what the next flow need not ask. ``held``: cde keeps the fields of the capture that ends."""
     state = engagement.state
     call.kept = engagement.capture_id if held else NO_CAPTURE
-    call.known = {
-        path.partition(".")[2]: value
-        for group in _GROUPS
-        for path, value in state.values.items()
-        if path.partition(".")[0] == group
-    }
+    call.known = known_values(state.values)
     call.language = state.language
     call.deadlines[Timer.KEPT] = now_s + HANDOVER_KEPT_S_MAX
 

@@ -88,6 +88,7 @@ def _receive_info(ctx: Context, now_s: float, call: Call, leg: Leg, event: Reque
     else:
         carried = ctx.capture.opaque_info(call.call_id, call.row, leg.role, body)
         status = 200 if carried else 503
+        leg.info = leg.info or carried
     if isinstance(body, OpaqueBody):
         body.wipe()
     ctx.answer(now_s, event.transaction, request, status, headers=headers)

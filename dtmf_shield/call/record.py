@@ -27,6 +27,7 @@ class LegRecord(msgspec.Struct, kw_only=True):
     media_host: str
     codec: Codec | None = None
     takes_update: bool = False
+    info: bool = False
 
 
 class CallRecord(msgspec.Struct, kw_only=True):

@@ -137,6 +137,7 @@ def _leg(role: LegRole, record: LegRecord) -> Leg:
         shield=record.shield,
         codec=record.codec,
         takes_update=record.takes_update,
+        info=record.info,
     )
 
 

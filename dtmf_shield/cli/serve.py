@@ -57,6 +57,8 @@ def serve(
                 f"[yellow]{details['process']} died (code {details['code']}); starting it again[/yellow]"
             )
 
+    if not as_json:
+        err.print("Starting: some seconds, and some minutes where kernels are not compiled yet.")
     with operator_errors(), ExitStack() as stack:
         try:
             log = stack.enter_context(log_file.open("ab")) if log_file else None

@@ -6,9 +6,14 @@ Times are whole seconds from a field asked to a field accepted: nothing here is 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from dtmf_shield.model.capture import CaptureResult, FieldKind, RejectReason
 from dtmf_shield.model.ids import CaptureId
+
+END_UNKNOWN: Final = "end_unknown"
+"""Stands where a result would: nobody has told the end, and nobody will. No result, for what was paid may be known in
+the ledger; an end that is told after all replaces it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,10 @@ class CaptureEnd:
 
 @dataclass(frozen=True, slots=True)
 class ReportRange:
-    """Captures that began in ``from_s`` <= t < ``to_s`` (seconds since 1970), of one flow or agent where named."""
+    """Captures that began in ``from_s`` <= t < ``to_s`` (seconds since 1970), of one flow or agent where named.
+
+    Counted are whole days, UTC: every day of which the range has a second.
+    """
 
     from_s: int
     to_s: int
@@ -60,14 +68,26 @@ class ReportRange:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeCount:
-    """So many captures of one day (``2026-01-31``, UTC), flow and agent that ended so; ``result`` "": not yet."""
+    """So many captures of one day (``2026-01-31``, UTC), flow or agent that ended so.
+
+    ``result``: a CaptureResult, END_UNKNOWN, or "" while no end is known; ``test``: how many of a test gateway.
+    """
+
+    name: str
+    result: str
+    captures: int
+    test: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeLine:
+    """So many captures of one day, flow and agent that ended so: the finest that is told."""
 
     day: str
     flow: str
     agent: str
     result: str
     captures: int
-    test: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +102,15 @@ class FieldCount:
 
 @dataclass(frozen=True, slots=True)
 class ReportCounts:
-    """A report's raw counts. ``seconds``: (field, whole seconds, captures); ``rejects``: (field, reason, times);
-    ``gone``: (flow, step, callers who left there).
+    """A report's raw counts: the same captures by day, by flow and by agent, and what became of their fields.
+
+    ``seconds``: (field, whole seconds, captures); ``rejects``: (field, reason, times); ``gone``: (flow, step, callers
+    who left there).
     """
 
-    outcomes: tuple[OutcomeCount, ...] = ()
+    days: tuple[OutcomeCount, ...] = ()
+    flows: tuple[OutcomeCount, ...] = ()
+    agents: tuple[OutcomeCount, ...] = ()
     fields: tuple[FieldCount, ...] = ()
     seconds: tuple[tuple[str, int, int], ...] = ()
     rejects: tuple[tuple[str, str, int], ...] = ()

@@ -68,6 +68,8 @@ class ScriptedCall:
         self.call_id = ""
         self.stream = stream
         self.dialled = ""
+        self.caller = ""
+        """Of a call that came in: the user part of its From."""
         self.keys_sent = 0
         self.infos_received = 0
         self.info_statuses: list[int] = []
@@ -282,6 +284,10 @@ class ScriptedPhone:
         self._ready().hang_up(call.call_id, self._now_s())
         self._flush()
 
+    def farewell(self, call: ScriptedCall) -> tuple[bytes, Address]:
+        """Return a BYE and where to, for who ends `call` when this phone has died."""
+        return self._ready().farewell(call.call_id)
+
     def forget(self, call: ScriptedCall) -> None:
         """Keep nothing of a call that has ended: a phone that runs for days has room for the next one."""
         call.stop()
@@ -387,7 +393,7 @@ class ScriptedPhone:
     async def _take_call(self, event: CallIncoming) -> None:
         """Ring, then answer or refuse as this phone was told to."""
         call = await self._new_call()
-        call.call_id, call.dialled = event.call_id, event.dialled
+        call.call_id, call.dialled, call.caller = event.call_id, event.dialled, event.caller
         self._by_id[call.call_id] = call
         agent = self._ready()
         if self._refuse_with:

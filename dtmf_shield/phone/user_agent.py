@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Final
 
@@ -22,6 +22,8 @@ T2_S: Final = 4.0
 GIVE_UP_S: Final = 64 * T1_S
 ANSWERS_KEPT_MAX: Final = 64
 CALLS_MAX: Final = 256
+FAREWELL_STEPS: Final = 100_000
+"""Requests that a call may still send before its farewell: more than any call does."""
 _CONTACT: Final = re.compile(r"<?(sips?:(?:[^@>;]*@)?(\[[0-9A-Fa-f:.]+\]|[^:;>]+)(?::(\d+))?[^>]*)>?")
 
 Address = tuple[str, int]
@@ -29,10 +31,11 @@ Address = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class CallIncoming:
-    """Someone calls; it rings until `answer` or `refuse`. `dialled` is the user part of the Request-URI."""
+    """Someone calls; it rings until `answer` or `refuse`. `dialled`, `caller`: user parts of Request-URI and From."""
 
     call_id: str
     dialled: str
+    caller: str
     sdp: bytes
 
 
@@ -241,6 +244,12 @@ class PhoneUserAgent:
         elif call.state is _State.RINGING:
             self.refuse(call_id, 486)
 
+    def farewell(self, call_id: str) -> tuple[bytes, Address]:
+        """Return a BYE and where to, for who has to end the call once this phone is there no more. Sends nothing."""
+        call = self._calls[call_id]
+        # RFC 3261 section 12.2.2: its CSeq must be above that of every request before it.
+        return self._request(replace(call, cseq=call.cseq + FAREWELL_STEPS), "BYE").serialize(), call.peer
+
     def forget(self, call_id: str) -> None:
         """Keep nothing of a call that has ended; what still comes for it is answered 481."""
         call = self._calls.get(call_id)
@@ -382,7 +391,7 @@ class PhoneUserAgent:
         self._calls[call.call_id] = call
         self._respond(call, request, 100)  # stops the caller's repeats, and answers any that come
         user = request.uri.partition(":")[2].partition("@")[0]
-        self._events.append(CallIncoming(call.call_id, user, _bytes(request)))
+        self._events.append(CallIncoming(call.call_id, user, request.from_.uri.user or "", _bytes(request)))
 
     def _take_in_dialog(self, call: _Call, request: Request, now_s: float) -> None:
         match request.method:

@@ -67,6 +67,13 @@ def keys_heard(samples: NDArray[np.int16], sample_rate_hz: int) -> int:
     return len(_detect_channel(AudioFile(samples[:, np.newaxis], sample_rate_hz, "PCM_16"), 0, reveal=False))
 
 
+def key_spans(samples: NDArray[np.int16]) -> list[tuple[int, int]]:
+    """Return where the live detector hears keys in `samples`, shape (n,), 8 kHz: first and last sample, no names."""
+    digits = _detect_channel(AudioFile(samples[:, np.newaxis], SAMPLE_RATE_HZ, "PCM_16"), 0, reveal=False)
+    per_ms = SAMPLE_RATE_HZ / 1000
+    return [(round(one["start_ms"] * per_ms), round(one["end_ms"] * per_ms)) for one in digits]
+
+
 def mask_file(
     source: str | Path, destination: str | Path, mode: str = "capture", style: str = "noise"
 ) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from dtmf_shield.service.flows.versions import VERSIONS_FOLDER, make_room, take_
 from dtmf_shield.service.gateway_names import GatewayNames
 from dtmf_shield.service.kept_secrets import API_KEY_FILE, CALLER_KEY_FILE, SECRET_BYTES, kept_secret
 from dtmf_shield.service.key_settings import kek_findings, kek_settings
-from dtmf_shield.service.play.launch import PlayProcess, refuse_outside_demo, settings_for
+from dtmf_shield.service.play.launch import PlayKeeper, refuse_outside_demo, settings_for
 from dtmf_shield.service.seal.environment import leaks_of_environment
 from dtmf_shield.service.sockets import HeldSockets, bind_all
 from dtmf_shield.service.state_directory import state_directory_of
@@ -105,7 +105,8 @@ async def serve(
         refuse_outside_demo(config)
     state = state_directory_of(config, base, state_directory)
     sockets = bind_all(config)
-    gateway, phones, lock, names = None, None, -1, None
+    gateway, phones, lock = None, None, -1
+    watching: list[asyncio.Task[None]] = []
     try:
         lock = _hold(state)
         api_settings.require_somebody(config, state)
@@ -142,13 +143,15 @@ async def serve(
                 config, reread or (lambda: (config, base)), state, gateway, scan_mode, play=play
             ),
         )
-        names = asyncio.create_task(
-            GatewayNames(lambda: supervisor.gateways, supervisor.gateway_resolved).watch()
-        )
+        names = GatewayNames(lambda: supervisor.gateways, supervisor.gateway_resolved)
+        watching.append(asyncio.create_task(names.watch()))
+        if phones is not None:
+            watch = phones.watch(lambda name, more: on_status(name, {**details, **more}))
+            watching.append(asyncio.create_task(watch))
         await supervisor.run()
     finally:
-        if names is not None:
-            names.cancel()
+        for task in watching:
+            task.cancel()
         sockets.close()
         if phones is not None:
             await phones.stop()
@@ -160,13 +163,13 @@ async def serve(
 
 async def _play_phones(
     config: Config, sockets: HeldSockets, gateway: TestGatewayProcess, log: IO[bytes] | None
-) -> PlayProcess | None:
+) -> PlayKeeper | None:
     """Start them where there is an API whose page drives them."""
     if sockets.http is None:
         return None
     sip = next(sock for sock in sockets.sip if sock.family == socket.AF_INET)
     addresses = [held.getsockname()[:2] for held in (sip, sockets.http)]
-    return await PlayProcess.start(settings_for(config, addresses[0], addresses[1], gateway), log=log)
+    return await PlayKeeper.start(settings_for(config, addresses[0], addresses[1], gateway), log=log)
 
 
 def _first_flows(state: Path, files: Iterable[Path]) -> tuple[str, ...]:
@@ -224,7 +227,7 @@ def _resolved(config: Config, base: Path) -> dict[str, Any]:
 
 
 def _configure_control(
-    config: Config, base: Path, state: Path, ticket: str, phones: PlayProcess | None
+    config: Config, base: Path, state: Path, ticket: str, phones: PlayKeeper | None
 ) -> ConfigureControl:
     return ConfigureControl(
         config_json=json.dumps(_resolved(config, base)).encode(),

@@ -17,6 +17,7 @@ from bench import (
     leak_attack,
     leak_cells,
     leak_judge,
+    reports,
     talkoff,
     throughput,
     tokenize,
@@ -235,3 +236,25 @@ def test_the_page_is_timed_beside_other_agents_and_streams_are_ramped_up(run_ben
     most = cells_of(results["web"], "10")
     assert most[1] == "0"
     assert float(most[3]) > 0
+
+
+def test_reports_are_timed_beside_a_naive_scan_that_says_the_same(run_bench):
+    results, _ = run_bench(reports, "--n", "4", "--captures", "3000")
+
+    quarter = cells_of(results["reports"], reports.QUARTER)
+    assert 0 < float(quarter[1]) <= float(quarter[2])
+    assert float(quarter[3]) > 0 and float(quarter[4]) > 0
+    assert float(cells_of(results["reports"], "rows of one capture written, begin and end")[1]) > 0
+
+
+def test_the_naive_scan_disagrees_with_counts_that_are_wrong(tmp_path):
+    """The control: a report that lost a day would be noticed."""
+    path = tmp_path / "r.sqlite3"
+    reports.build(path, 200)
+    reports.counted_anew(path)
+    wanted = reports.ReportRange(0, 2**40)
+    agreed = reports.same(path, wanted)
+    with reports.open_reports(path) as database:
+        database.execute("DELETE FROM day_seconds WHERE day = (SELECT min(day) FROM day_seconds)")
+
+    assert (agreed, reports.same(path, wanted)) == (True, False)

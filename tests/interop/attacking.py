@@ -15,7 +15,7 @@ from scipy import signal
 
 from dtmf_shield.media.codecs.g711 import ALAW_DECODE, ULAW_DECODE
 from dtmf_shield.media.rtp.clock import timestamp_distance
-from dtmf_shield.service.demo.independent import HeardKey
+from dtmf_shield.service.witness.independent import HeardKey
 from tests.interop.callers import Material
 from tests.interop.ears import SAMPLE_RATE_HZ
 from tests.interop.key_audio import GAP_MS, SAMPLES_PER_MS

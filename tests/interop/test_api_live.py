@@ -23,6 +23,8 @@ pytestmark = pytest.mark.interop
 VISA = "4242424242424242"
 SECRET = "0123456789abcdef0123456789abcdef"
 PAID_MINOR = 1_234
+LINE_S = 20.0
+"""Three rounds in which control asks media, and then some on a busy machine."""
 
 
 @dataclass
@@ -247,3 +249,39 @@ def test_drafts_of_flows_are_worked_on_in_a_process_of_their_own(site: Site) -> 
     assert (wrong[0]["rule"], wrong[0]["severity"]) == ("unknown-step", "error")
     (node,) = site.service.get("/v1/nodes")["nodes"]
     assert node["prompts"]["pieces"] >= 0
+
+
+@pytest.mark.parametrize(("door", "shown"), [(Door.INBAND, "tones"), (Door.RFC4733, "events")])
+def test_live_call_shows_its_codec_the_door_of_its_keys_and_a_line_that_loses_nothing(
+    site: Site, phones: Phones, door: Door, shown: str
+) -> None:
+    service = site.service
+    caller_phone = phones.open()
+    host, port = service.sip
+    caller = caller_phone.call(f"sip:agent@{host}:{port}")
+    try:
+        caller.call.talk(voice(Voice.CALLER))
+        call_id = str(service.call_to("agent")["id"])
+        service.start_capture(call_id, CHARGE_FLOW, amount_minor=PAID_MINOR, currency="EUR")
+        service.wait_for_field(call_id, "pan", "waiting")
+        phones.run(caller.call.keys(VISA[:4], door))
+
+        def measured() -> dict[str, Any] | None:
+            line = service.get(f"/v1/calls/{call_id}")["line"]
+            return line if line and line["caller"]["doors"] and line["caller"]["quality"] else None
+
+        line = wait_until(measured, "the line is measured and a door is known", limit_s=LINE_S)
+        (node,) = service.get("/v1/nodes")["nodes"]
+    finally:
+        caller_phone.hang_up(caller)
+
+    assert line["caller"]["codec"] in ("PCMU", "PCMA", "G722")
+    assert line["caller"]["telephone_event"] is True
+    assert (line["caller"]["doors"], line["caller"]["loss_permille"]) == ([shown], 0)
+    assert line["agent"]["codec"] == line["caller"]["codec"]
+    events = b"".join(service.said).decode("utf-8", "replace")
+    assert f'event: line\ndata: {{"v":1,"call":"{call_id}"' in events
+    threads, sentinel = node["media"]["threads"], node["media"]["sentinel"]
+    assert sum(thread["packets"] for thread in threads) > 100
+    assert (sentinel["keys_after_mask"], node["alerts"]) == (0, [])
+    assert sentinel["listened_s"] > 0

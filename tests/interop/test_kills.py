@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from dtmf_shield.phone.door import Door
 from dtmf_shield.phone.voices import Voice, voice
-from dtmf_shield.service.demo.attacker import attack
-from dtmf_shield.service.demo.independent import HeardKey
+from dtmf_shield.service.witness.attacker import attack
+from dtmf_shield.service.witness.independent import HeardKey
 from tests.interop.attacking import let_fragments_through, louder_than_noise, on_the_clock, presses_in
 from tests.interop.callers import VISA, Material, card_fields, keying_caller, make_material
 from tests.interop.ears import NOTHING, SAMPLE_RATE_HZ, channels_of, heard_by_all, speech_seconds

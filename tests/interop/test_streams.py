@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from dtmf_shield.service.demo.attacker import attack
+from dtmf_shield.service.witness.attacker import attack
 from tests.interop.attacking import let_fragments_through, louder_than_noise, on_the_clock, presses_in
 from tests.interop.callers import (
     CLOSING_MS,

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from dtmf_shield.audit.chain import verify
 from dtmf_shield.phone.door import Door
-from dtmf_shield.service.demo.attacker import attack
-from dtmf_shield.service.demo.independent import HeardKey
+from dtmf_shield.service.witness.attacker import attack
+from dtmf_shield.service.witness.independent import HeardKey
 from tests.interop.attacking import let_fragments_through, presses_in
 from tests.interop.callers import Material, keying_caller
 from tests.interop.conftest import Exchange

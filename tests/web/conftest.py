@@ -19,13 +19,18 @@ MISSING = (
     "chromium is not installed (apt-get install chromium), so NOTHING of the pages was tested in a browser"
 )
 DRAWN_LIMIT_MS = 10_000
+WHOLE = {"whole_site", "service"}
+"""Fixtures that start the whole service."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here is about a browser."""
+    """Everything here is about a browser; what has the whole service in it waits for calls."""
     for item in items:
         if "/tests/web/" in item.path.as_posix():
             item.add_marker(pytest.mark.browser)
+            if WHOLE & set(getattr(item, "fixturenames", ())):
+                item.add_marker(pytest.mark.interop)
+                item.add_marker(pytest.mark.untimed)
 
 
 @pytest.fixture(scope="session")

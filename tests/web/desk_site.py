@@ -26,7 +26,7 @@ from dtmf_shield.api.site import LOOPBACK, Site
 from dtmf_shield.api.views import CallView, FlowView, ServiceView, ShieldState
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.model.ids import CaptureId
-from dtmf_shield.model.report import ReportCounts, ReportRange
+from dtmf_shield.model.report import OutcomeLine, ReportCounts, ReportRange
 from dtmf_shield.store.identity_rows import IdentityRows
 from tests.unit.api.api_desk import MemoryDesk
 
@@ -66,6 +66,10 @@ class StageBook:
     def counts(self, wanted: ReportRange) -> ReportCounts:
         self.asked.append(wanted)
         return self.shown
+
+    def lines(self, wanted: ReportRange) -> tuple[OutcomeLine, ...]:
+        self.asked.append(wanted)
+        return ()
 
 
 class _Recorder:

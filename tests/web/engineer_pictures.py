@@ -15,13 +15,14 @@ from tests.web.picture_run import take
 OUT: Final = Path(__file__).parents[2] / "docs" / "operating"
 SCREEN: Final = {"width": 1360, "height": 860}
 TALL: Final = {"width": 1360, "height": 2400}
+EVIDENCE: Final = {"width": 1360, "height": 1280}
 FLOW: Final = "card-payment-agent"
 STARTS_MS: Final = 30_000
 CHECKED_MS: Final = 1_500
 
 
 def pictures(browser: Browser, site: EngineerSite) -> None:
-    """Take both."""
+    """Take all."""
     page = browser.new_page(viewport=SCREEN, locale="en-GB")
     page.goto(site.login_url())
     page.goto(f"{site.url}/ui/engineer/")
@@ -40,6 +41,16 @@ def pictures(browser: Browser, site: EngineerSite) -> None:
     page.set_viewport_size(TALL)  # the bar stays in sight, and would lie over the card
     page.evaluate("scrollTo(0, 0)")
     page.locator(".simulate").screenshot(path=OUT / "engineer-simulation.png", animations="disabled")
+    page.locator("#to-health").click()
+    card = page.locator(".part", has=page.locator(".sentinel"))
+    card.screenshot(path=OUT / "engineer-media.png", animations="disabled")
+    site.played.show("clean")
+    page.set_viewport_size(EVIDENCE)
+    page.locator("#to-test-calls").click()
+    page.locator("#evidence .tools button", has_text="Card number").click(timeout=STARTS_MS)
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(CHECKED_MS)
+    page.screenshot(path=OUT / "engineer-evidence.png", animations="disabled")
 
 
 def main() -> int:

@@ -14,8 +14,21 @@ from dtmf_shield.service.flows import findings
 from dtmf_shield.service.flows.files import shipped_flows
 from dtmf_shield.service.flows.versions import FlowShelf, take_over
 from tests.web.desk_site import LIMIT_S, DeskSite
+from tests.web.played_calls import PlayedCalls
 
 NOW = datetime.datetime(2026, 3, 29, 9, 12, tzinfo=datetime.UTC)
+
+
+THREADS = (
+    views.MediaThreadView(
+        name="rtp-0", packets=4_812_330, stay_us_p50=180, stay_us_p99=720, stay_us_max=9_100,
+        deadline_misses=0, busy_permille=214,
+    ),
+    views.MediaThreadView(
+        name="rtp-1", packets=3_990_114, stay_us_p50=210, stay_us_p99=24_000, stay_us_max=61_000,
+        deadline_misses=8_114, busy_permille=871,
+    ),
+)  # fmt: skip
 
 
 def a_node() -> views.NodeView:
@@ -36,7 +49,14 @@ def a_node() -> views.NodeView:
         calls=12,
         calls_max=500,
         captures=3,
-        media=views.MediaCountersView(received=1_204_332, sent=1_203_998, lost=41, late=7),
+        media=views.MediaView(
+            received=1_204_332,
+            sent=1_203_998,
+            lost=41,
+            late=7,
+            threads=THREADS,
+            sentinel=views.SentinelView(listened_legs=3, listened_s=5_204, keys_after_mask=0),
+        ),
         gateway=views.GatewayHealthView(
             name="gateway", state="up", since=NOW, operations=73, latency_ms_p50=212, latency_ms_p99=960
         ),
@@ -59,11 +79,29 @@ def a_node() -> views.NodeView:
     )
 
 
+def leaking(keys: int) -> views.NodeView:
+    """Return a node whose sentinel has heard keys."""
+    node = a_node()
+    sentinel = views.SentinelView(listened_legs=3, listened_s=5_204, keys_after_mask=keys)
+    media = node.media.model_copy(update={"sentinel": sentinel, "events_lost": 2})
+    return node.model_copy(update={"media": media, "alerts": ("keys_after_mask",)})
+
+
+def deaf() -> views.NodeView:
+    """Return a node whose media has just started: no thread has told anything, and nobody was listened to."""
+    node = a_node()
+    sentinel = views.SentinelView(listened_legs=0, listened_s=0, keys_after_mask=0)
+    return node.model_copy(update={"media": views.MediaView(sentinel=sentinel)})
+
+
 class Nodes:
     """One node."""
 
+    def __init__(self) -> None:
+        self.shown = a_node()
+
     async def nodes(self) -> Sequence[views.NodeView]:
-        return (a_node(),)
+        return (self.shown,)
 
 
 class EngineerSite(DeskSite):
@@ -76,7 +114,9 @@ class EngineerSite(DeskSite):
         shelf = FlowShelf(directory, lacking)
         shelf.serve(shelf.read(take_over(directory, sorted(shipped_flows().glob("*.yaml")))))
         self.bench = FlowBench(shelf, lacking)
-        super().__init__(flow_bench=self.bench, nodes=Nodes())
+        self.played = PlayedCalls()
+        self.nodes = Nodes()
+        super().__init__(flow_bench=self.bench, nodes=self.nodes, test_calls=self.played)
 
     def close(self) -> None:
         asyncio.run_coroutine_threadsafe(self.bench.close(), self._loop).result(LIMIT_S)

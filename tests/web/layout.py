@@ -9,11 +9,13 @@ from playwright.sync_api import Page
 _CUT_OFF = """
 () => {
   const found = [];
+  const clipped = (one) => one && (getComputedStyle(one).clipPath !== 'none' || clipped(one.parentElement));
   for (const one of document.querySelectorAll('body *')) {
     const speaks = [...one.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
     if (!speaks || !one.checkVisibility()) continue;
     const style = getComputedStyle(one), box = one.getBoundingClientRect();
-    if (style.clipPath !== 'none') continue;  // hidden from eyes on purpose, for ears
+    if (clipped(one)) continue;  // hidden from eyes on purpose, for ears
+    if (one.closest('[role=region][tabindex="0"]')) continue;  // a panel that scrolls, by keyboard too
     const hides = style.overflowX !== 'visible' && one.scrollWidth > one.clientWidth + 1
       || style.overflowY !== 'visible' && one.scrollHeight > one.clientHeight + 1;
     if (hides || box.right > document.documentElement.clientWidth + 1 || box.left < -1)

@@ -14,8 +14,12 @@ from dtmf_shield.api.views import (
     CallState,
     CallView,
     CaptureView,
+    Door,
     FlowView,
     InputView,
+    LegLineView,
+    LineQuality,
+    LineView,
     ServiceView,
     ShieldState,
     ShieldView,
@@ -34,7 +38,7 @@ from dtmf_shield.model.capture import (
 )
 from dtmf_shield.model.ids import CallId, CaptureId, OperationId, Token
 from dtmf_shield.model.payment import NO_MONEY, Money
-from dtmf_shield.model.stream import ShieldMode
+from dtmf_shield.model.stream import Codec, ShieldMode
 from tests.unit.api.api_desk import FIELDS, a_call
 
 WELL = ServiceView(shield=ShieldState.ON, gateway="up")
@@ -42,6 +46,7 @@ PRICE = Money(4250, "GBP")
 SAY = "Please key in the long number across your card, then press hash. If you slip, press star."
 HELD_LABEL = "A label as long as a telephone engineer may well write it for a field of a flow"
 SHIELDED = ShieldView(state=ShieldState.ON, caller=ShieldMode.CAPTURE, agent=ShieldMode.CAPTURE)
+WITHHELD = SHIELDED.model_copy(update={"caller_withheld": True, "agent_withheld": True, "unrecorded": True})
 PAN, EXPIRY, CVV = "pan", "expiry", "cvv"
 LABELS = {PAN: "Card number", EXPIRY: "Expiry date", CVV: "Security code"}
 
@@ -72,11 +77,39 @@ class Scene:
         return f"{self.page}-{self.name}"
 
 
+def a_leg(quality: LineQuality = LineQuality.GOOD, *doors: Door, **changed: Any) -> LegLineView:
+    """Return a leg's line of that quality, with figures that make it so."""
+    figures = {
+        LineQuality.GOOD: {"recent_loss_permille": 0, "loss_permille": 1, "jitter_ms": 3, "late": 2},
+        LineQuality.FAIR: {"recent_loss_permille": 16, "loss_permille": 6, "jitter_ms": 24, "late": 31},
+        LineQuality.POOR: {"recent_loss_permille": 58, "loss_permille": 21, "jitter_ms": 61, "late": 140},
+    }[quality]
+    return LegLineView(
+        **{
+            "codec": Codec.PCMU,
+            "telephone_event": True,
+            "doors": doors,
+            "quality": quality,
+            **figures,
+            **changed,
+        }
+    )
+
+
+def a_line(quality: LineQuality = LineQuality.GOOD, *doors: Door, **changed: Any) -> LineView:
+    """Return a call's line whose caller's leg is so; the agent's is good."""
+    return LineView(caller=a_leg(quality, *doors, **changed), agent=a_leg())
+
+
+LINE = a_line(LineQuality.GOOD, Door.TONES, Door.EVENTS)
+
+
 def talking(capture: CaptureView | None = None, **changed: Any) -> CallView:
     """Return a connected call, with a capture that shields it."""
     shield = {} if capture is None else {"shield": SHIELDED}
     begun = datetime.now(UTC)
-    return a_call(**{"agent": "desk", "started_at": begun, "capture": capture, **shield, **changed})
+    shown = {"agent": "desk", "started_at": begun, "line": LINE, "capture": capture, **shield, **changed}
+    return a_call(**({**shown, "line": None} if shown.get("state") is CallState.RINGING else shown))
 
 
 def begun(amount: Money = NO_MONEY, labels: dict[str, str] | None = None) -> CaptureView:
@@ -209,6 +242,10 @@ SCENES: tuple[Scene, ...] = (
         Scene(f"hint-{hint.value.replace('_', '-')}", (talking(hinted(hint)),), sees=("#hint",))
         for hint in Hint
     ),
+    Scene("line-poor", (talking(keying(6), line=a_line(LineQuality.POOR, Door.TONES)),), sees=("#facts .line .bad",)),
+    Scene("line-unmeasured", (talking(line=LineView(caller=LegLineView(codec=Codec.G722))),),
+          sees=("#facts .line .plain",)),
+    Scene("withheld", (talking(keying(6), shield=WITHHELD),), sees=("#notices li >> nth=2",)),
     Scene("confirming", (talking(confirming()),), sees=("#pay",)),
     *(
         Scene(
@@ -233,8 +270,8 @@ SCENES: tuple[Scene, ...] = (
     Scene("signed-out", (talking(keying(6)),), connection="signed-out", badge="fault", sees=("#alert",)),
 )  # fmt: skip
 
-MAIN = ("no-call", "talking", "keying", "card-valid", "invalid-luhn", "confirming", "ended-approved", "ended-unknown",
-        "shield-fault", "connection-lost")  # fmt: skip
+MAIN = ("no-call", "talking", "keying", "card-valid", "invalid-luhn", "withheld", "confirming", "ended-approved",
+        "ended-unknown", "shield-fault", "connection-lost")  # fmt: skip
 """Scenes whose accessible tree is kept as a golden file."""
 
 

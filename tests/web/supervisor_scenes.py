@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
-from dtmf_shield.api.views import CallState, CallView, CaptureView, ShieldState, ShieldView
+from dtmf_shield.api.views import (
+    CallState,
+    CallView,
+    CaptureView,
+    Door,
+    LineQuality,
+    LineView,
+    ShieldState,
+    ShieldView,
+)
 from dtmf_shield.model.capture import CaptureResult, CaptureState, FieldKind, Hint, RejectReason
 from dtmf_shield.model.ids import CallId, CaptureId
-from dtmf_shield.model.report import FieldCount, OutcomeCount, ReportCounts
-from dtmf_shield.model.stream import ShieldMode
+from dtmf_shield.model.report import END_UNKNOWN, FieldCount, OutcomeCount, ReportCounts
+from dtmf_shield.model.stream import Codec, ShieldMode
 from tests.web.scenes import (
     SHIELDED,
+    a_line,
     all_valid,
     at_gateway,
     begun,
@@ -29,6 +41,15 @@ GUARD = ShieldView(state=ShieldState.ON, caller=ShieldMode.GUARD, agent=ShieldMo
 OFF = ShieldView(state=ShieldState.OFF)
 AGENTS = ("Amara", "Bjorn", "Chloe", "Dmitri", "Esra", "Fabio")
 TRUNKS = ("carrier-a", "carrier-b", "branch-office")
+LINES = (
+    a_line(LineQuality.GOOD, Door.TONES, Door.EVENTS),
+    a_line(LineQuality.GOOD, Door.EVENTS, codec=Codec.PCMA),
+    a_line(LineQuality.GOOD, Door.TONES, telephone_event=False),
+    a_line(LineQuality.FAIR, Door.TONES, Door.EVENTS, Door.INFO),
+    a_line(LineQuality.GOOD, Door.EVENTS, codec=Codec.G722),
+    a_line(LineQuality.POOR, Door.TONES, codec=Codec.PCMA),
+    a_line(LineQuality.GOOD),
+)
 _CAPTURES = (
     None,
     begun(),
@@ -57,6 +78,11 @@ def _call(place: int, count: int) -> CallView:
     alone = place % 11 == 7
     if place % 9 == 5:
         state, capture, alone = CallState.RINGING, None, True
+    line: LineView | None = LINES[place % len(LINES)]
+    if state is CallState.RINGING:
+        line = None
+    elif alone and line is not None:
+        line = line.model_copy(update={"agent": None})
     shield = FAULT if count > 10 and place % 20 == 13 else SHIELDED if capture else GUARD
     return talking(
         id=call_id,
@@ -67,6 +93,7 @@ def _call(place: int, count: int) -> CallView:
         caller_masked=f"••{(37 * place + 11) % 100:02d}" if place % 13 else "anonymous",
         started_at=datetime.now(UTC) - timedelta(seconds=17 + 23 * place),
         shield=shield,
+        line=line,
         capture=None if capture is None else of_call(capture, call_id),
     )
 
@@ -91,6 +118,29 @@ def over(result: CaptureResult, call_id: str = "c1") -> CallView:
     )
 
 
+Cell = tuple[str, str, str, str]
+"""A day, a flow, an agent, a result."""
+
+
+def few() -> ReportCounts:
+    """Return counts of three captures of one day: one succeeded, one runs, of one nobody told the end; no field."""
+    today = datetime.now(UTC).date().isoformat()
+    results = ("approved", "", END_UNKNOWN)
+    cells = Counter({(today, "card-payment", "Amara", result): 1 for result in results})
+    return ReportCounts(
+        days=_grouped(cells, lambda cell: cell[0]),
+        flows=_grouped(cells, lambda cell: cell[1]),
+        agents=_grouped(cells, lambda cell: cell[2]),
+    )
+
+
+def _grouped(cells: Counter[Cell], name: Callable[[Cell], str]) -> tuple[OutcomeCount, ...]:
+    groups: Counter[tuple[str, str]] = Counter()
+    for cell, captures in cells.items():
+        groups[name(cell), cell[3]] += captures
+    return tuple(OutcomeCount(*group, captures, 0) for group, captures in sorted(groups.items()))
+
+
 def weeks(days: int = 30, until: date | None = None) -> ReportCounts:
     """Return counts of some weeks, the same each time."""
     draw = random.Random(7)
@@ -100,7 +150,7 @@ def weeks(days: int = 30, until: date | None = None) -> ReportCounts:
         CaptureResult.ATTEMPTS_USED: 3, CaptureResult.CANCELLED: 4, CaptureResult.TIMED_OUT: 2,
         CaptureResult.UNKNOWN: 1, CaptureResult.HANDED_OVER: 1,
     }  # fmt: skip
-    cells = []
+    cells: Counter[Cell] = Counter()
     for back in range(days):
         day = last - timedelta(days=back)
         busy = 0.25 if day.weekday() > 4 else 1.0
@@ -109,10 +159,13 @@ def weeks(days: int = 30, until: date | None = None) -> ReportCounts:
                 for result, weight in results.items():
                     many = round(draw.random() * weight * busy * share / 4)
                     if many:
-                        cells.append(OutcomeCount(day.isoformat(), flow, agent, result.value, many, 0))
-    cells.append(OutcomeCount(last.isoformat(), "card-payment", "", "", 4, 0))
+                        cells[day.isoformat(), flow, agent, result.value] += many
+    cells[last.isoformat(), "card-payment", "", ""] += 4
+    cells[(last - timedelta(days=days // 2)).isoformat(), "card-payment", "Amara", END_UNKNOWN] += 9
     return ReportCounts(
-        outcomes=tuple(sorted(cells, key=lambda cell: (cell.day, cell.flow, cell.agent, cell.result))),
+        days=_grouped(cells, lambda cell: cell[0]),
+        flows=_grouped(cells, lambda cell: cell[1]),
+        agents=_grouped(cells, lambda cell: cell[2]),
         fields=(
             FieldCount("pan", FieldKind.CARD_NUMBER.value, 1_800, 2_210),
             FieldCount("expiry", FieldKind.EXPIRY.value, 1_690, 1_760),

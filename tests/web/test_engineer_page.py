@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from dtmf_shield.api.ports.test_calls import NoTestCalls
 from dtmf_shield.phone.test_cards import CARDS_BY_NAME
 from tests.web.accessibility import axe_findings
 from tests.web.digit_search import places_with_digits
-from tests.web.engineer_site import EngineerSite
+from tests.web.engineer_site import EngineerSite, a_node, deaf, leaking
 from tests.web.layout import cut_off, focused, overflow_px, unmarked_controls
 from tests.web.pictures import page_picture
 from tests.web.whole_site import request_keys
@@ -60,12 +61,51 @@ def show_wrong(page):
 
 def show_health(page):
     page.locator("#to-health").click()
-    expect(page.locator(".part")).to_have_count(7)
+    expect(page.locator(".part")).to_have_count(8)
 
 
-@pytest.mark.parametrize("prepare", [simulate, show_wrong, show_health], ids=["flow", "wrong", "health"])
-def test_page_is_accessible_and_fits(page, prepare, request):
-    prepare(page)
+def show_calls(page, played, *names):
+    played.show(*names)
+    page.locator("#to-test-calls").click()
+    if names:
+        expect(page.locator("#evidence-title")).to_be_visible(timeout=LIMIT_MS)
+
+
+def pictures_are_there(page):
+    wide = "(ones) => ones.every((one) => one.complete && one.naturalWidth > 100)"
+    expect(page.locator("#evidence .view img")).to_have_count(2, timeout=LIMIT_MS)
+    page.wait_for_function(f"() => ({wide})([...document.querySelectorAll('#evidence img')])")
+
+
+def show_clean(page, played):
+    show_calls(page, played, "clean", "leaked", "judging")
+    pictures_are_there(page)
+    page.locator("#evidence summary").click()
+
+
+def show_leak(page, played):
+    show_calls(page, played, "leaked", "clean")
+    pictures_are_there(page)
+
+
+def show_running(page, played):
+    show_calls(page, played, "running")
+
+
+def show_no_call(page, played):
+    show_calls(page, played)
+    expect(page.locator("#tests-none")).to_be_visible()
+    expect(page.locator("#place-call a")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [simulate, show_wrong, show_health, show_clean, show_leak, show_running, show_no_call],
+    ids=["flow", "wrong", "health", "evidence", "leak", "running", "no-call"],
+)
+def test_page_is_accessible_and_fits(page, engineer_site, prepare, request):
+    told = (engineer_site.played,) if prepare in (show_clean, show_leak, show_running, show_no_call) else ()
+    prepare(page, *told)
     name = f"engineer-{request.node.callspec.id}"
     defects = []
 
@@ -196,3 +236,138 @@ def test_health_shows_what_is_wrong_in_words(page):
     for words in ("cde", "Down", "9 days left", "Expired 3 days ago", "960 ms", "3 pieces are not built"):
         expect(health).to_contain_text(words)
     assert page.title().startswith("Health")
+
+
+def test_evidence_shows_both_sides_and_what_each_detector_heard(page, engineer_site):
+    show_clean(page, engineer_site.played)
+
+    expect(page.locator("#evidence .verdict")).to_have_text(
+        "Clean: 24 of 24 keys heard at the caller’s phone, 0 at the agent’s."
+    )
+    own = page.locator("#evidence .proofs tr", has_text="dtmf-shield’s own")
+    assert own.locator("td").all_inner_texts() == ["24", "0"]
+    presses = page.locator("#evidence details tbody tr")
+    expect(presses).to_have_count(24)
+    assert presses.nth(17).locator("td").all_inner_texts()[0] == "Expiry date"
+    assert {row.locator("td").last.inner_text() for row in presses.all()} == {"No"}
+    names = page.locator("#evidence .tools button").all_inner_texts()
+    assert [name.split("\n")[-1] for name in names] == [
+        *("All keys", "Card number · 17", "Expiry date · 4", "Security code · 3", "Whole call")
+    ]
+
+
+def test_leak_is_said_and_framed_where_it_is(page, engineer_site):
+    show_leak(page, engineer_site.played)
+
+    expect(page.locator("#evidence .verdict")).to_contain_text("LEAK: 1 of 24 keys reached the agent’s phone")
+    expect(page.locator("#evidence .press.through")).to_have_count(1)
+    expect(page.locator("#evidence .cap")).to_have_count(2 * 24)
+    page.locator("#test-list a").last.click()
+    expect(page.locator("#evidence .verdict")).to_contain_text("Clean")
+    expect(page.locator("#evidence .press.through")).to_have_count(0)
+
+
+def test_panels_share_one_axis_and_a_field_fills_the_width(page, engineer_site):
+    show_clean(page, engineer_site.played)
+    view = page.locator("#evidence .view")
+    places = """(view) => [...view.querySelectorAll('img')].map((one) => one.getBoundingClientRect())
+      .map((box) => [box.left, box.width])"""
+    whole = page.locator("#evidence .tools button", has_text="Whole call")
+    whole.click()
+    assert view.evaluate("(one) => one.scrollWidth - one.clientWidth") <= 1
+    narrow = view.evaluate(places)
+
+    page.locator("#evidence .tools button", has_text="Expiry date").focus()
+    page.keyboard.press("Enter")
+    wide = view.evaluate(places)
+
+    assert narrow[0] == narrow[1]
+    assert wide[0] == wide[1]
+    assert wide[0][1] > 5 * narrow[0][1]
+    expect(whole).to_have_attribute("aria-pressed", "false")
+    bar = view.locator(".bar-mark").nth(1).bounding_box()
+    box = view.bounding_box()
+    assert box["x"] < bar["x"] < bar["x"] + bar["width"] < box["x"] + box["width"]
+    view.focus()
+    before = view.evaluate("(one) => one.scrollLeft")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "([before]) => document.querySelector('#evidence .view').scrollLeft > before", arg=[before]
+    )
+
+
+def test_call_without_an_agent_of_ours_claims_nothing(page, engineer_site):
+    engineer_site.played.show("clean")
+    engineer_site.played.one_sided()
+    page.locator("#to-test-calls").click()
+
+    expect(page.locator("#evidence .verdict")).to_contain_text(
+        "Only the caller’s side is known", timeout=LIMIT_MS
+    )
+    expect(page.locator("#evidence .view img")).to_have_count(1)
+
+
+def test_judged_call_appears_by_itself(page, engineer_site):
+    show_running(page, engineer_site.played)
+    expect(page.locator("#evidence")).to_contain_text("Call goes on")
+    engineer_site.played.calls_kept[0].over = True
+    expect(page.locator("#evidence")).to_contain_text("Making the evidence", timeout=LIMIT_MS)
+
+    engineer_site.played.show("clean")
+
+    expect(page.locator("#evidence .verdict")).to_contain_text("Clean", timeout=LIMIT_MS)
+    expect(page.locator("#status")).to_contain_text("Clean: 24 of 24")
+
+
+def test_silent_play_phones_are_told_in_words(page, engineer_site):
+    engineer_site.played.show("clean")
+    engineer_site.played.silent = True
+    try:
+        page.locator("#to-test-calls").click()
+        expect(page.locator("#alert")).to_contain_text("The play phones do not answer")
+    finally:
+        engineer_site.played.silent = False
+    expect(page.locator("#evidence .verdict")).to_contain_text("Clean", timeout=LIMIT_MS)
+    expect(page.locator("#alert")).to_be_empty()
+
+
+def test_service_without_play_phones_says_so(page, engineer_site, monkeypatch):
+    backing = engineer_site.app.state.context.backing
+    monkeypatch.setattr(backing.test_calls, "calls", NoTestCalls().calls)
+    page.locator("#to-test-calls").click()
+
+    expect(page.locator("#tests-none")).to_contain_text("demo mode only")
+    expect(page.locator("#alert")).to_be_empty()
+    expect(page.locator("#evidence")).to_be_hidden()
+
+
+def test_media_shows_its_threads_and_what_the_sentinel_has_heard(page):
+    show_health(page)
+    card = page.locator(".part", has=page.locator(".sentinel"))
+
+    expect(card.locator(".sentinel .chip.good")).to_have_text("OK – no key heard behind the mask")
+    for words in ("1:26:44", "rtp-0", "4,812,330", "0.18 ms · 0.72 ms · 9.10 ms", "21.4%"):
+        expect(card).to_contain_text(words)
+    slow = card.locator("tbody tr", has_text="rtp-1").locator(".chip.warn")
+    assert slow.all_inner_texts() == ["0.21 ms · 24 ms · 61 ms", "8,114", "87.1%"]
+    expect(page.locator("#alert")).to_be_empty()
+
+
+def test_a_key_behind_the_mask_is_an_alert_in_words_and_a_sentinel_that_heard_nothing_is_not_ok(
+    page, engineer_site
+):
+    engineer_site.nodes.shown = leaking(2)
+    try:
+        show_health(page)
+        expect(page.locator(".sentinel .chip.bad")).to_have_text("LEAK – 2 keys heard behind the mask")
+        expect(page.locator("#alert")).to_contain_text("Stop taking card details")
+        assert axe_findings(page) == []
+        page_picture(page, "engineer-leak", "light")
+        engineer_site.nodes.shown = deaf()
+        page.locator("#to-flows").click()
+        show_health(page)
+        expect(page.locator(".sentinel .chip.plain")).to_have_text("Nothing listened to yet")
+        expect(page.locator(".sentinel")).not_to_contain_text("OK")
+        expect(page.locator("#alert")).to_be_empty()
+    finally:
+        engineer_site.nodes.shown = a_node()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from dtmf_shield.api.views import FlowView, ServiceView, ShieldState
+from dtmf_shield.api.views import Door, FlowView, LineQuality, ServiceView, ShieldState
 from dtmf_shield.model.capture import CaptureResult, CaptureState
 from dtmf_shield.model.ids import CallId
 from tests.web.accessibility import axe_findings
 from tests.web.layout import cut_off, focused, overflow_px, unmarked_controls
 from tests.web.pictures import page_picture
-from tests.web.scenes import all_valid, at_gateway, keying, talking
-from tests.web.supervisor_scenes import FAULT, SHIELDED, house, of_call, over, weeks
+from tests.web.scenes import a_line, all_valid, at_gateway, keying, talking
+from tests.web.supervisor_scenes import FAULT, SHIELDED, few, house, of_call, over, weeks
 
 DRAWN_LIMIT_MS = 10_000
 NARROW, WIDE = (320, 700), (1280, 900)
@@ -119,6 +119,49 @@ def test_the_reports_are_accessible_and_fit(site, board):
     page = report(site, board)
 
     assert defects_of(page, "reports") == []
+
+
+@pytest.mark.parametrize("shown", ["none", "few", "many"])
+def test_reports_of_nothing_of_little_and_of_a_year_are_accessible_and_fit(site, board, shown):
+    if shown != "none":
+        site.reports.shown = few() if shown == "few" else weeks(days=365)
+    page = board(path="#reports")
+    page.locator("#quick [data-days='365']").click()
+    expect(page.locator("#report > *").first).to_be_visible()
+
+    assert defects_of(page, f"reports-{shown}") == []
+
+
+def test_what_a_report_has_not_is_said_in_words(site, board):
+    site.reports.shown = few()
+    page = board(path="#reports")
+    expect(page.locator("#chart-days svg.picture")).to_be_visible()
+
+    for words in ("No caller has left", "No field has been asked for", "No entry was refused"):
+        expect(page.locator("#report")).to_contain_text(words)
+    assert page.locator(".numbers tbody:empty").count() == 0
+
+
+def test_an_end_that_nobody_told_has_its_word_its_column_and_its_reason(site, board):
+    page = report(site, board)
+    ends = page.locator(".part-card", has_text="How captures ended").locator("tbody tr")
+
+    expect(ends.last).to_contain_text("End unknown")
+    expect(ends.last).to_contain_text("9")
+    expect(page.locator("#chart-days .legend")).to_contain_text("End unknown")
+    expect(page.locator(".downloads")).to_contain_text("Captures of unknown end: 9.")
+
+
+def test_success_and_abandonment_are_drawn_by_day_and_refusals_by_reason(site, board):
+    page = report(site, board)
+    expect(page.locator("#chart-rate path[class^='line-']")).to_have_count(2)
+    page.locator("#chart-rate summary").click()
+    heads = page.locator("#chart-rate thead th").all_inner_texts()
+    refusals = page.locator(".part-card", has_text="Why entries were refused").locator("tbody tr")
+
+    assert heads == ["Day", "Success rate", "Caller left"]
+    assert refusals.locator("th").all_inner_texts()[:3] == ["check digit", "too short", "no keys"]
+    assert refusals.locator("td:last-child").all_inner_texts()[:3] == ["260", "101", "96"]
 
 
 @pytest.mark.parametrize("language", ["de", "fr", "es"])
@@ -309,9 +352,8 @@ def test_every_result_has_its_line_and_unknown_is_none_of_the_declined(site, boa
     page = report(site, board)
     lines = page.locator(".part-card", has_text="How captures ended").locator("tbody tr")
 
-    assert lines.count() == len(CaptureResult)
     texts = lines.locator("th").all_inner_texts()
-    assert len(set(texts)) == len(CaptureResult)
+    assert len(set(texts)) == len(texts) == len(CaptureResult) + 1  # and those of no known end
     assert "Result unknown, being checked" in texts
 
 
@@ -323,3 +365,39 @@ def test_an_ended_call_stays_looked_at(site, board):
     expect(page.locator("#outcome")).to_contain_text("Caller has left")
     expect(page.locator("#rows tr")).to_have_count(0)
     assert page.locator("#start").is_hidden()
+
+
+def test_lines_are_shown_in_words_filtered_and_their_figures_read_aloud(board):
+    page = board(*house(14))
+    cells = page.locator("#rows .cell-path")
+    expect(cells.first).to_contain_text("Good")
+    expect(cells.first).to_contain_text("PCMU · tones + events")
+    assert "Caller: 0.0% lost lately, jitter 3 ms; 0.1% of the call" in cells.first.text_content()
+    assert cells.first.get_attribute("title").count("% lost lately") == 2
+
+    page.locator("#by-quality").select_option("poor")
+    assert {text.split()[0] for text in cells.all_inner_texts()} == {"Poor"}
+    page.locator("#by-quality").select_option("")
+    page.locator("#by-codec").select_option("PCMA")
+    assert page.locator("#rows tr").count() > 0
+    assert all("PCMA" in text for text in cells.all_inner_texts())
+    page.locator("#by-codec").select_option("")
+    page.locator("#by-door").select_option("info")
+    assert all("INFO" in text for text in cells.all_inner_texts())
+    page.locator("#by-door").select_option("none")
+    assert all("no keys yet" in text for text in cells.all_inner_texts())
+    page.locator("#by-door").select_option("")
+    page.locator("#head-path button").click()
+    expect(cells.first).to_contain_text("Poor")
+    expect(page.locator("#head-path")).to_have_attribute("aria-sort", "ascending")
+
+
+def test_a_line_that_becomes_bad_is_seen_without_a_reload(site, board):
+    call = talking()
+    page = opened(board(call))
+    expect(page.locator("#facts")).to_contain_text("Good · PCMU · tones + events; events agreed")
+
+    site.show(call.model_copy(update={"line": a_line(LineQuality.POOR, Door.TONES, telephone_event=False)}))
+
+    expect(page.locator("#rows .cell-path .chip.bad")).to_contain_text("Poor")
+    expect(page.locator("#facts")).to_contain_text("Poor · PCMU · tones; no events agreed; 5.8% lost lately")

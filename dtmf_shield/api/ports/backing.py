@@ -10,6 +10,7 @@ from dtmf_shield.api.ports.nodes import NodeDesk, NoNodes
 from dtmf_shield.api.ports.payments import NoPayments, PaymentDesk
 from dtmf_shield.api.ports.recordings import NoRecordings, RecordingDesk
 from dtmf_shield.api.ports.reports import NoReports, ReportBook
+from dtmf_shield.api.ports.test_calls import EvidenceDesk, NoTestCalls
 from dtmf_shield.api.ports.webhooks import NoWebhooks, WebhookDesk
 
 
@@ -24,3 +25,4 @@ class Backing:
     audit: AuditReader = field(default_factory=NoAudit)
     reports: ReportBook = field(default_factory=NoReports)
     flow_bench: FlowBench = field(default_factory=NoFlowBench)
+    test_calls: EvidenceDesk = field(default_factory=NoTestCalls)

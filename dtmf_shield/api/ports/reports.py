@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from dtmf_shield.api.ports.refusals import DeskRefusal
-from dtmf_shield.model.report import ReportCounts, ReportRange
+from dtmf_shield.model.report import OutcomeLine, ReportCounts, ReportRange
 
 
 class ReportsUnavailable(DeskRefusal):
@@ -14,11 +14,24 @@ class ReportsUnavailable(DeskRefusal):
     status, slug, title = 503, "reports-unavailable", "No report can be made just now. Try again in a moment."
 
 
+class ReportTooLong(DeskRefusal):
+    """The finest table would have more lines than one answer should."""
+
+    status, slug, title = (
+        422,
+        "report-too-long",
+        "Too many lines for one file: ask for fewer days, one flow or one agent.",
+    )
+
+
 class ReportBook(Protocol):
     """Counts captures of the past. Called from threads of the server, one report after the other."""
 
     def counts(self, wanted: ReportRange) -> ReportCounts:
         """Count what is asked for; takes as long as the disk does. Raises ReportsUnavailable."""
+
+    def lines(self, wanted: ReportRange) -> tuple[OutcomeLine, ...]:
+        """Return one line a day, flow, agent and result. Raises ReportsUnavailable, ReportTooLong."""
 
     @property
     def rows_lost(self) -> int:
@@ -31,6 +44,11 @@ class NoReports:
     rows_lost = 0
 
     def counts(self, wanted: ReportRange) -> ReportCounts:
+        """Refuse."""
+        del wanted
+        raise ReportsUnavailable
+
+    def lines(self, wanted: ReportRange) -> tuple[OutcomeLine, ...]:
         """Refuse."""
         del wanted
         raise ReportsUnavailable

@@ -16,6 +16,7 @@ from dtmf_shield.api.resources import (
     recordings,
     reports,
     sessions,
+    test_calls,
     users,
     webhooks,
 )
@@ -30,6 +31,7 @@ ROUTERS: Final = tuple(
         reports,
         flows,
         flow_bench,
+        test_calls,
         events,
         me,
         users,

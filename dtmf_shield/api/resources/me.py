@@ -17,7 +17,7 @@ from dtmf_shield.api.identity.cookies import drop_session, set_session
 from dtmf_shield.api.identity.passwords import PASSWORD_CHARACTERS_MAX
 from dtmf_shield.api.identity.principal import Role
 from dtmf_shield.api.identity.secret import SECRET_CHARACTERS_MAX
-from dtmf_shield.api.pages import PAGES
+from dtmf_shield.api.pages import pages_of
 from dtmf_shield.api.problem import ApiRefusal, documented
 from dtmf_shield.api.resources.bodies import NoMembers, RequestBody
 from dtmf_shield.api.views.words import LanguageTag, Prose, View, Word
@@ -77,7 +77,7 @@ async def who_am_i(asker: Asker, context: Context) -> Me:
         roles=sorted(asker.roles),
         language=asker.language or None,
         agents=None if asker.agents is None else sorted(asker.agents),
-        pages=[page for page, role in PAGES.items() if asker.has(role)],
+        pages=pages_of(asker, plays=context.plays),
         idle_limit_s=idle_s,
     )
 

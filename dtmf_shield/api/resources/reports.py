@@ -6,6 +6,7 @@ import csv
 import datetime
 import enum
 import io
+from collections.abc import Iterable
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query
@@ -18,13 +19,13 @@ from dtmf_shield.api.resources.bodies import Day, Name
 from dtmf_shield.api.views.reports import CaptureReport, capture_report
 from dtmf_shield.api.views.words import prose
 from dtmf_shield.model.capture import CaptureResult
-from dtmf_shield.model.report import OutcomeCount, ReportCounts, ReportRange
+from dtmf_shield.model.report import END_UNKNOWN, OutcomeLine, ReportRange
 
 REPORT_DAYS_MAX: Final = 400
 """As long as rows are kept."""
 REPORT_DAYS_DEFAULT: Final = 30
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet would calculate where a cell begins with it."""
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet would calculate where a cell begins with it; the last four are as wide as a Chinese letter."""
 
 router = APIRouter(prefix="/v1/reports", responses=documented())
 AgentName = Annotated[str, Query(pattern=r"^[A-Za-z0-9._@ -]{1,64}$")]
@@ -58,13 +59,11 @@ def report_captures(
     """
     today = datetime.datetime.fromtimestamp(context.clock.wall_s(), datetime.UTC).date()
     first, last = _days(from_day, to_day, today)
-    counts = context.backing.reports.counts(
-        ReportRange(_second_of(first), _second_of(last + datetime.timedelta(days=1)), flow, agent)
-    )
+    wanted = ReportRange(_second_of(first), _second_of(last + datetime.timedelta(days=1)), flow, agent)
     if format is ReportFormat.CSV:
-        return _csv("captures", first, last, _outcome_lines(counts))
+        return _csv("captures", first, last, _outcome_lines(context.backing.reports.lines(wanted)))
     report = capture_report(
-        counts,
+        context.backing.reports.counts(wanted),
         from_day=first.isoformat(),
         to_day=last.isoformat(),
         flow=flow,
@@ -95,12 +94,12 @@ def _second_of(day: datetime.date) -> int:
     return int(datetime.datetime.combine(day, datetime.time(), datetime.UTC).timestamp())
 
 
-def _outcome_lines(counts: ReportCounts) -> list[list[str]]:
+def _outcome_lines(cells: Iterable[OutcomeLine]) -> list[list[str]]:
     """Return a heading, then one line a day, flow and agent: begun, and each result."""
-    words = [result.value for result in CaptureResult]
+    words = [*(result.value for result in CaptureResult), END_UNKNOWN]
     lines: dict[tuple[str, str, str], dict[str, int]] = {}
-    for cell in counts.outcomes:
-        line = lines.setdefault(_group_of(cell), {})
+    for cell in cells:
+        line = lines.setdefault((cell.day, cell.flow, cell.agent), {})
         line["begun"] = line.get("begun", 0) + cell.captures
         line[cell.result] = line.get(cell.result, 0) + cell.captures
     heading = ["day", "flow", "agent", "begun", *words]
@@ -108,10 +107,6 @@ def _outcome_lines(counts: ReportCounts) -> list[list[str]]:
         heading,
         *([*group, *(str(line.get(word, 0)) for word in heading[3:])] for group, line in lines.items()),
     ]
-
-
-def _group_of(cell: OutcomeCount) -> tuple[str, str, str]:
-    return cell.day, cell.flow, cell.agent
 
 
 def _field_lines(report: CaptureReport) -> list[list[str]]:
@@ -134,13 +129,16 @@ def _field_lines(report: CaptureReport) -> list[list[str]]:
     ]
 
 
+def _cell(words: str) -> str:
+    """Return what no spreadsheet calculates: some take away spaces first."""
+    return f"'{words}" if words.lstrip(" ").startswith(_FORMULA) else words
+
+
 def _csv(name: str, first: datetime.date, last: datetime.date, lines: list[list[str]]) -> Response:
     """Return RFC 4180; a cell that a spreadsheet would take for a formula begins with an apostrophe."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerows(
-        [f"'{prose(cell)}" if cell.startswith(_FORMULA) else prose(cell) for cell in line] for line in lines
-    )
+    writer.writerows([_cell(prose(words)) for words in line] for line in lines)
     file = f"{name}-{first.isoformat()}-{last.isoformat()}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{file}"', "Cache-Control": "no-store"}
     return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)

@@ -36,15 +36,19 @@ from dtmf_shield.api.views.flow_bench import (
     flow_source,
 )
 from dtmf_shield.api.views.flows import FlowList, FlowView, InputView
+from dtmf_shield.api.views.lines import Door, LegLineView, LineQuality, LineView
 from dtmf_shield.api.views.nodes import (
     CertificateView,
     GatewayHealthView,
     MediaCountersView,
+    MediaThreadView,
+    MediaView,
     NodeList,
     NodeView,
     ProcessView,
     PromptsView,
     ReadersView,
+    SentinelView,
     TrunkView,
 )
 from dtmf_shield.api.views.payments import PaymentEvent, PaymentNews, PaymentPage, PaymentView
@@ -60,6 +64,7 @@ __all__ = [
     "CallView",
     "CaptureView",
     "CertificateView",
+    "Door",
     "FieldState",
     "FieldView",
     "FindingView",
@@ -73,7 +78,12 @@ __all__ = [
     "FlowView",
     "GatewayHealthView",
     "InputView",
+    "LegLineView",
+    "LineQuality",
+    "LineView",
     "MediaCountersView",
+    "MediaThreadView",
+    "MediaView",
     "NodeList",
     "NodeView",
     "OutcomeView",
@@ -86,6 +96,7 @@ __all__ = [
     "ReadersView",
     "RecordingPage",
     "RecordingView",
+    "SentinelView",
     "ServiceView",
     "ShieldState",
     "ShieldView",

@@ -7,6 +7,7 @@ from typing import Literal
 
 from dtmf_shield.api.views.captures import CaptureView
 from dtmf_shield.api.views.flows import FlowView
+from dtmf_shield.api.views.lines import LineView
 from dtmf_shield.api.views.words import (
     CallerMasked,
     Dialled,
@@ -42,6 +43,12 @@ class ShieldView(View):
     state: ShieldState
     caller: ShieldMode | None = None
     agent: ShieldMode | None = None
+    caller_withheld: bool = False
+    """The agent hears nothing of the caller for now, as the flow wants it."""
+    agent_withheld: bool = False
+    """The caller hears nothing of the agent."""
+    unrecorded: bool = False
+    """The recording holds silence."""
 
 
 class CallView(View):
@@ -56,6 +63,8 @@ class CallView(View):
     state: CallState
     started_at: WholeSecond
     shield: ShieldView
+    line: LineView | None = None
+    """Null until the caller's codec is agreed on."""
     capture: CaptureView | None = None
 
 

@@ -71,6 +71,43 @@ class MediaCountersView(View):
     masked_samples: int = 0
 
 
+class MediaThreadView(View):
+    """One packet thread of media since it has started.
+
+    A packet's stay is the time from its arrival at the socket to the moment its successor has left.
+    """
+
+    name: Prose
+    packets: int
+    stay_us_p50: int
+    stay_us_p99: int
+    stay_us_max: int
+    deadline_misses: int
+    """Packets that stayed longer than 20 ms, the packet time of most calls."""
+    busy_permille: int
+    """Of the last seconds, how much was spent at work and not in waiting."""
+
+
+class SentinelView(View):
+    """The second ear behind the mask, since control has started: it listens to what leaves for agents."""
+
+    listened_legs: int
+    """Callers' legs it listens to now."""
+    listened_s: int
+    """Masked audio it has heard in all."""
+    keys_after_mask: int
+    """Keys it has heard there: must be 0."""
+
+
+class MediaView(MediaCountersView):
+    """Media: packets of calls that have ended, and how the process does. ``sentinel``: null until media has told it."""
+
+    threads: tuple[MediaThreadView, ...] = ()
+    sentinel: SentinelView | None = None
+    events_lost: int = 0
+    """Of the threads' news to the process, what a full ring had no room for."""
+
+
 class PromptsView(View):
     """Prompts as media has them. ``missing``: what served flows would say and nothing has built, in words."""
 
@@ -89,7 +126,7 @@ class NodeView(View):
     calls: int
     calls_max: int
     captures: int
-    media: MediaCountersView
+    media: MediaView
     gateway: GatewayHealthView
     certificates: tuple[CertificateView, ...]
     readers: ReadersView
@@ -97,6 +134,8 @@ class NodeView(View):
     webhooks_waiting: int
     prompts: PromptsView | None = None
     """Null until media has loaded them."""
+    alerts: tuple[Literal["keys_after_mask"], ...] = ()
+    """What somebody must look at now. ``keys_after_mask``: the sentinel has heard keys behind the mask."""
 
 
 class NodeList(View):

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Final
 
 from pydantic import StringConstraints
 
 from dtmf_shield.api.views.words import Prose, View
 from dtmf_shield.model.capture import CaptureResult, FieldKind, RejectReason
-from dtmf_shield.model.report import OutcomeCount, ReportCounts
+from dtmf_shield.model.report import END_UNKNOWN, OutcomeCount, ReportCounts
 
 SUCCEEDED: Final = frozenset({CaptureResult.TOKEN, CaptureResult.APPROVED, CaptureResult.COMPLETED})
 """What the flow was for was done."""
@@ -40,7 +40,10 @@ class ResultCount(View):
 
 
 class GroupView(View):
-    """Captures of one day, flow or agent. ``success_rate``: of those that ended, 0 to 1; null where none has."""
+    """Captures of one day, flow or agent. ``success_rate``: of those that ended, 0 to 1; null where none has.
+
+    What is missing to ``begun`` is open: no end is known yet.
+    """
 
     name: GroupName
     begun: int
@@ -48,6 +51,10 @@ class GroupView(View):
     unknown: int
     failed: int
     """Ended otherwise: neither a success nor unknown."""
+    abandoned: int
+    """Of ``failed``: the caller hung up."""
+    end_unknown: int
+    """Nobody told their end, and nobody will: not counted as ended."""
     success_rate: float | None
 
 
@@ -86,8 +93,10 @@ class StepCount(View):
 class CaptureReport(View):
     """Captures that began from one day to another, both included.
 
-    ``open``: no end is known; most run still. ``lost``: captures whose row could not be written since the service
-    started, which this report lacks. ``test``: how many ended at a test gateway.
+    ``open``: no end is known yet; most run still. ``end_unknown``: nobody told their end, and nobody will: they ran
+    when the service was killed, or began a day ago; what was paid is in the ledger. ``begun`` is ``ended``, ``open``
+    and ``end_unknown`` together. ``lost``: captures whose row could not be written since the service started, which
+    this report lacks. ``test``: how many ended at a test gateway.
     """
 
     from_day: Day
@@ -97,6 +106,7 @@ class CaptureReport(View):
     begun: int
     ended: int
     open: int
+    end_unknown: int
     succeeded: int
     success_rate: float | None
     test: int
@@ -119,10 +129,11 @@ def capture_report(
     lost: int = 0,
 ) -> CaptureReport:
     """Make a report of its counts. Words of another version of the service, which nothing here knows, are left out."""
-    cells = [cell for cell in counts.outcomes if not cell.result or _result(cell.result) is not None]
+    cells = _known(counts.days)
     results = _results(cells)
     begun = sum(cell.captures for cell in cells)
     ended = results.total()
+    end_unknown = _end_unknown(cells)
     succeeded = sum(results[result] for result in SUCCEEDED)
     return CaptureReport(
         from_day=from_day,
@@ -131,7 +142,8 @@ def capture_report(
         agent=agent,
         begun=begun,
         ended=ended,
-        open=begun - ended,
+        open=begun - ended - end_unknown,
+        end_unknown=end_unknown,
         succeeded=succeeded,
         success_rate=share(succeeded, ended),
         test=sum(cell.test for cell in cells),
@@ -142,9 +154,9 @@ def capture_report(
         ),
         fields=_fields(counts),
         abandoned=tuple(StepCount(flow=name, step=step, captures=many) for name, step, many in counts.gone),
-        days=_groups(cells, lambda cell: cell.day),
-        flows=_groups(cells, lambda cell: cell.flow),
-        agents=_groups(cells, lambda cell: cell.agent),
+        days=_groups(counts.days),
+        flows=_groups(counts.flows),
+        agents=_groups(counts.agents),
     )
 
 
@@ -178,10 +190,18 @@ def _results(cells: Iterable[OutcomeCount]) -> Counter[CaptureResult]:
     return results
 
 
-def _groups(cells: Iterable[OutcomeCount], key: Callable[[OutcomeCount], str]) -> tuple[GroupView, ...]:
+def _known(cells: Iterable[OutcomeCount]) -> list[OutcomeCount]:
+    return [cell for cell in cells if cell.result in ("", END_UNKNOWN) or _result(cell.result) is not None]
+
+
+def _end_unknown(cells: Iterable[OutcomeCount]) -> int:
+    return sum(cell.captures for cell in cells if cell.result == END_UNKNOWN)
+
+
+def _groups(cells: Iterable[OutcomeCount]) -> tuple[GroupView, ...]:
     groups: dict[str, list[OutcomeCount]] = {}
-    for cell in cells:
-        groups.setdefault(key(cell), []).append(cell)
+    for cell in _known(cells):
+        groups.setdefault(cell.name, []).append(cell)
     return tuple(_group(name, groups[name]) for name in sorted(groups))
 
 
@@ -196,6 +216,8 @@ def _group(name: str, cells: list[OutcomeCount]) -> GroupView:
         succeeded=succeeded,
         unknown=unknown,
         failed=ended - succeeded - unknown,
+        abandoned=results[CaptureResult.CALLER_GONE],
+        end_unknown=_end_unknown(cells),
         success_rate=share(succeeded, ended),
     )
 

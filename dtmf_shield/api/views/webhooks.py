@@ -22,6 +22,8 @@ class WebhookView(View):
     last_delivered_at: WholeSecond | None = None
     last_error: Word | None = None
     """Of the last attempt; null where it arrived."""
+    last_error_note: Prose | None = None
+    """The same in words."""
     last_status: int | None = None
     """HTTP status of the last attempt; null where none came."""
     next_attempt_at: WholeSecond | None = None

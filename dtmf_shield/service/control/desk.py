@@ -62,6 +62,18 @@ def _inputs_asked(flow: Flow) -> tuple[views.InputView, ...]:
     )
 
 
+def _shield_view(state: views.ShieldState, call: CallSnapshot) -> views.ShieldView:
+    caller, agent = call.strictness
+    return views.ShieldView(
+        state=state,
+        caller=call.shield_caller,
+        agent=call.shield_agent,
+        caller_withheld=caller.withheld,
+        agent_withheld=agent.withheld,
+        unrecorded=caller.unrecorded and agent.unrecorded,
+    )
+
+
 def _caller_shown(masked: str) -> str:
     """Numbers show two digits; what is no number (a name) shows nothing of itself."""
     return masked if masked == "anonymous" or masked.removeprefix("••").isdecimal() else "••"
@@ -84,6 +96,8 @@ class Desk:
         self, core: CallCore, flows: Mapping[str, Flow], clock: Clock, after: Callable[[], None]
     ) -> None:
         self._core, self._flows, self._clock, self._after = core, flows, clock, after
+        self.line: Callable[[CallSnapshot], views.LineView | None] = lambda _call: None
+        """What is known of a call's line."""
         self._listeners: list[ports.DeskListener] = []
         self._captures: OrderedDict[CaptureId, views.CaptureView] = OrderedDict()
         self._sees: dict[CaptureId, Collection[str]] = {}
@@ -292,7 +306,8 @@ class Desk:
             caller_masked=_caller_shown(snapshot.caller_masked),
             state=views.CallState(snapshot.phase.value),
             started_at=datetime.datetime.fromtimestamp(snapshot.started_at_s, datetime.UTC),
-            shield=views.ShieldView(state=shield, caller=snapshot.shield_caller, agent=snapshot.shield_agent),
+            shield=_shield_view(shield, snapshot),
+            line=self.line(snapshot),
             capture=self._capture_view(snapshot.call_id, snapshot.capture) if snapshot.capture else None,
         )
 

@@ -12,7 +12,9 @@ from typing import Final
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.model.ids import CallId, LegRole
+from dtmf_shield.model.media_health import AskMediaHealth
 from dtmf_shield.model.messages import (
+    AskStatistics,
     CloseCall,
     ControlToMedia,
     LoadPrompts,
@@ -100,6 +102,14 @@ class MediaRows:
     def start_recording(self, call_id: CallId, row: int, path: str) -> None:
         """Record the masked conversation."""
         self._send(StartRecording(call_id, row, path))
+
+    def ask_health(self) -> None:
+        """Ask how the packet threads do."""
+        self._send(AskMediaHealth())
+
+    def ask_statistics(self, call_id: CallId, row: int) -> None:
+        """Ask for the counters of a call's legs."""
+        self._send(AskStatistics(call_id, row))
 
     def load_prompts(self, path: str) -> None:
         """Let media take the built prompts of a folder into its pool."""

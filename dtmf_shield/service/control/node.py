@@ -17,6 +17,7 @@ import msgspec
 from dtmf_shield.api import views
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.config import Config
+from dtmf_shield.model.media_health import MediaHealth
 from dtmf_shield.model.messages import PaymentChanged, PromptsLoaded
 from dtmf_shield.model.payment import OperationState
 from dtmf_shield.model.stream import LegStatistics
@@ -58,6 +59,9 @@ class NodeMonitor:
         self._latencies_ms: deque[int] = deque(maxlen=LATENCIES_KEPT)
         self._trunk_seen_s: dict[str, float] = {}
         self._media = views.MediaCountersView()
+        self._health: MediaHealth | None = None
+        self._sentinel_before = MediaHealth()
+        """What the sentinels of media processes that are gone have told last, in all."""
         self._asks: Callable[[], views.Snapshot] | None = None
         self._readers: Callable[[], views.ReadersView] | None = None
         self._waiting: Callable[[], int] = lambda: 0
@@ -106,6 +110,26 @@ class NodeMonitor:
         """Media has read the prompts, or could not."""
         self._prompts = loaded
 
+    def media_health(self, health: MediaHealth | None) -> int:
+        """Take how media's threads do; None where it is away. Returns the keys heard behind the mask in all."""
+        before, last = self._sentinel_before, self._health
+        if health is None and last is not None:
+            # The next process counts anew, and what this one has heard stays heard.
+            self._sentinel_before = MediaHealth(
+                listened_s=before.listened_s + last.listened_s,
+                keys_after_mask=before.keys_after_mask + last.keys_after_mask,
+            )
+        self._health = health
+        return self._sentinel_view().keys_after_mask
+
+    def _sentinel_view(self) -> views.SentinelView:
+        before, now = self._sentinel_before, self._health or MediaHealth()
+        return views.SentinelView(
+            listened_legs=now.listened_legs,
+            listened_s=before.listened_s + now.listened_s,
+            keys_after_mask=before.keys_after_mask + now.keys_after_mask,
+        )
+
     def call_closed(self, legs: Sequence[LegStatistics]) -> None:
         """Add the counters of a call that has ended."""
         counted = dict(self._media)
@@ -145,7 +169,7 @@ class NodeMonitor:
             calls=len(alive),
             calls_max=self._config.media.calls_max,
             captures=len(running),
-            media=self._media,
+            media=self._media_view(),
             gateway=self._gateway_view(whole.service.gateway),
             certificates=certificates,
             readers=readers,
@@ -160,6 +184,19 @@ class NodeMonitor:
             ),
             webhooks_waiting=self._waiting(),
             prompts=prompts,
+            alerts=("keys_after_mask",) if self._sentinel_view().keys_after_mask else (),
+        )
+
+    def _media_view(self) -> views.MediaView:
+        health, sentinel = self._health, self._sentinel_view()
+        return views.MediaView(
+            **dict(self._media),
+            threads=tuple(
+                views.MediaThreadView(**msgspec.to_builtins(one))
+                for one in (health.threads if health else ())
+            ),
+            sentinel=sentinel if health is not None or sentinel.keys_after_mask else None,
+            events_lost=health.events_lost if health else 0,
         )
 
     def _process_view(self, name: Process) -> views.ProcessView:

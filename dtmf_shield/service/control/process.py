@@ -47,9 +47,11 @@ from dtmf_shield.flow.engine.events import HookAnswered
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress
 from dtmf_shield.model.ids import CallId
+from dtmf_shield.model.media_health import MediaHealth
 from dtmf_shield.model.messages import (
     HEARTBEAT_INTERVAL_S,
     CallClosed,
+    CallStatistics,
     CaptureArmed,
     CapturesPaused,
     CdeToControl,
@@ -94,9 +96,11 @@ from dtmf_shield.service.control.hooks import ControlHooks
 from dtmf_shield.service.control.identity import ControlIdentity
 from dtmf_shield.service.control.mailbox import MailboxWriter
 from dtmf_shield.service.control.media_port import MediaRows
+from dtmf_shield.service.control.media_watch import MediaWatch
 from dtmf_shield.service.control.recordings import file_name
 from dtmf_shield.service.control.reports import CaptureReports
 from dtmf_shield.service.control.resources import Resources
+from dtmf_shield.service.control.test_calls import test_calls_of
 from dtmf_shield.service.flows import findings as flow_findings
 from dtmf_shield.service.flows.versions import VERSIONS_FOLDER, FlowShelf
 from dtmf_shield.service.prompts.check import PROMPTS_FOLDER
@@ -234,7 +238,7 @@ class ControlProcess:
         os.close(mailbox_fd)
         self._registry = Registry(self._state / "calls.sqlite3")
         self._audit = AuditTrail(self._state, self._config.audit, self._clock)
-        self._reports = CaptureReports(self._state, self._clock)
+        self._reports = CaptureReports(self._state, self._clock, self._config.reports.keep_days)
 
     def _unfit(self, flow: Flow) -> list[str]:
         """Say what this configuration lacks for a flow."""
@@ -274,6 +278,8 @@ class ControlProcess:
             FlowBench(self._shelf, self._unfit),
             self._weaker,
         )
+        self._watch = self._media_watch()
+        self._desk.line = self._watch.line
         self._resources.nodes.flow_prompts = lambda: [*map(flow_prompts, self._shelf.flows.values())]
         play = PlayPhones(message.play_url, message.play_key) if message.play_url else None
         app = create_app(
@@ -281,7 +287,7 @@ class ControlProcess:
             self._identity.identity,
             site=self._identity.site,
             clock=self._clock,
-            backing=self._resources.backing(self._reports),
+            backing=self._resources.backing(self._reports, test_calls_of(play)),
             play=play,
         )
         # The mask of every restored call is on before its first packet is handled.
@@ -296,15 +302,28 @@ class ControlProcess:
         serving = asyncio.create_task(self._serve_http(app))
         beating = asyncio.create_task(self._beat())
         watching = asyncio.create_task(self._identity.watch())
+        tidying = asyncio.create_task(self._reports.keep_tidy())
+        asking = asyncio.create_task(self._watch.run())
         self._supervisor.send(ProcessReady(ProcessName.CONTROL, self._weaker))
         try:
             await self._leaving.wait()
         finally:
             beating.cancel()
             watching.cancel()
+            tidying.cancel()
+            asking.cancel()
             await self._farewell()
             await serving
             self._identity.close()
+
+    def _media_watch(self) -> MediaWatch:
+        return MediaWatch(
+            self._rows,
+            self._core.snapshots,
+            self._desk.call_changed,
+            self._resources.nodes.media_health,
+            lambda count: self._audit.note("keys_after_mask", count=count),
+        )
 
     def _versions(self, records: list[CallRecord]) -> dict[str, Flow]:
         """Return the flows, by fingerprint, that captures which still run have begun with."""
@@ -399,6 +418,7 @@ class ControlProcess:
 
     def _join_media(self, sock: socket.socket) -> None:
         channel: Channel[MediaToControl] = Channel(sock, MediaToControl)
+        self._watch.media_lost()  # its end may not have been told yet
         self._rows.connect(channel)
         self._rows.load_prompts(str(self._state / PROMPTS_FOLDER))
         channel.attach(
@@ -441,6 +461,7 @@ class ControlProcess:
     def _media_lost(self, channel: Channel[MediaToControl]) -> None:
         if channel is self._media_channel:
             self._rows.connect(None)
+            self._watch.media_lost()
             self._desk.media_changed(up=False)
             self._resources.nodes.process("media", up=False)
             self._supervisor.send(PeerLost(ProcessName.MEDIA))
@@ -470,6 +491,12 @@ class ControlProcess:
                 # Without a path the disk refused: only a part lies there.
                 facts = {"kept": int(bool(path)), "ms": duration_ms, "frames_dropped": dropped}
                 self._audit.note("recording_closed", call=call_id, **facts)
+            case CallStatistics():
+                self._watch.statistics_told(message)
+                return  # it changes nothing about the call
+            case MediaHealth():
+                self._watch.health_told(message)
+                return
             case CallClosed(call_id=call_id, caller=caller, agent=agent):
                 self._log_statistics(call_id, caller, agent)
                 self._resources.nodes.call_closed((caller, agent))

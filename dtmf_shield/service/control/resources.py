@@ -8,6 +8,7 @@ from typing import Final
 from dtmf_shield.api.events import SUBSCRIBERS_MAX, EventRing
 from dtmf_shield.api.ports.backing import Backing
 from dtmf_shield.api.ports.reports import ReportBook
+from dtmf_shield.api.ports.test_calls import EvidenceDesk
 from dtmf_shield.api.views import ReadersView, Snapshot
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.config import Config
@@ -53,7 +54,7 @@ class Resources:
         self.flow_bench = flow_bench
         self.audit = AuditFile(state / AUDIT_FILE)
 
-    def backing(self, reports: ReportBook) -> Backing:
+    def backing(self, reports: ReportBook, test_calls: EvidenceDesk) -> Backing:
         """Return all of them as the API knows them."""
         return Backing(
             payments=self.payments,
@@ -63,6 +64,7 @@ class Resources:
             audit=self.audit,
             reports=reports,
             flow_bench=self.flow_bench,
+            test_calls=test_calls,
         )
 
     def start(self, ring: EventRing) -> None:

@@ -2,7 +2,8 @@
 
 Each receiver has a queue on disk and a task of its own, so that one that is away delays nobody else. An attempt that
 fails is repeated later and later, up to ATTEMPTS_MAX; deliveries may overtake each other and come twice: their ``id``
-tells, and the signed time tells what is old. Bodies are those of the event stream: no digit by type.
+tells what is the same, ``subject`` and ``sequence``, signed with the body, what is older than what a receiver has, and
+the signed time what is recorded. Bodies are those of the event stream: no digit by type.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import hmac
 import json
 import secrets
 import sqlite3
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -33,6 +35,32 @@ RETRY_FIRST_S: Final = 1.0
 RETRY_MAX_S: Final = 3_600.0
 ATTEMPTS_MAX: Final = 30
 """With pauses that double from RETRY_FIRST_S to RETRY_MAX_S: 19 hours. Then the delivery is given up and counted."""
+_CERTIFICATE_WORDS: Final = {
+    10: "certificate_expired",
+    18: "certificate_authority",
+    19: "certificate_authority",
+    20: "certificate_authority",
+    21: "certificate_authority",
+    62: "certificate_name",
+    64: "certificate_name",
+}
+"""By the code of OpenSSL's check (X509_V_ERR, x509_vfy.h): expired, no authority that is known, name, address."""
+ERROR_NOTES: Final = {
+    "no_answer_in_time": "No answer came in time (timeout_s).",
+    "answer_too_long": "The answer is longer than 16 KiB.",
+    "no_http": "What answers there speaks no HTTP.",
+    "certificate": "The receiver's certificate is not valid: nothing was sent.",
+    "certificate_authority": "The receiver's certificate is of an authority that is not known here: nothing was sent. "
+    "Name the authority's file in ca_file.",
+    "certificate_expired": "The receiver's certificate has expired: nothing was sent.",
+    "certificate_name": "The receiver's certificate is for another name than that in url: nothing was sent.",
+    "tls": "No TLS connection came about: nothing was sent.",
+    "name": "The name in url is not known.",
+    "connection": "Nobody listens there, or the connection broke.",
+    "redirect": "The receiver answers with a redirect, which is never followed.",
+    "refused": "The receiver answered with another status than 2xx.",
+}
+"""What the word of a failed attempt means, for the list of webhooks."""
 _LETTERS: Final = str.maketrans("0123456789", "ghijklmnop")
 _log = get_logger("webhooks")
 
@@ -112,10 +140,15 @@ class ControlWebhooks:
         now_s = self._clock.wall_s()
         event_id = _event_id(kind, data)
         created = datetime.datetime.fromtimestamp(now_s, datetime.UTC).isoformat(timespec="seconds")
-        event = {"id": event_id, "type": kind, "created": created, "data": {"v": 1, **data}}
-        body = json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
+        subject = _subject(kind, data)
+
+        def body_of(number: int) -> bytes:
+            event = {"id": event_id, "type": kind, "created": created, "subject": subject, "sequence": number}
+            whole = {**event, "data": {"v": 1, **data}}
+            return json.dumps(whole, separators=(",", ":"), ensure_ascii=False).encode()
+
         try:
-            self._queue.put(hook.name, event_id, body, now_s)
+            self._queue.put(hook.name, event_id, body_of, now_s)
         except sqlite3.Error as error:
             _log.error("webhook_not_queued", webhook=hook.name, error=type(error).__name__)
         self._wakers[hook.name].set()
@@ -206,6 +239,7 @@ class ControlWebhooks:
             failures=course.failures,
             last_delivered_at=_moment(course.last_delivered_s),
             last_error=course.last_error,
+            last_error_note=None if course.last_error is None else ERROR_NOTES[course.last_error],
             last_status=course.last_status,
             next_attempt_at=_moment(next_s),
         )
@@ -225,12 +259,22 @@ def _event_id(kind: str, data: Mapping[str, Any]) -> str:
     return "e-" + name.translate(_LETTERS)
 
 
+def _subject(kind: str, data: Mapping[str, Any]) -> str:
+    """Return what the event is about: of two events of one subject the one with the higher sequence holds."""
+    if data.get("operation"):
+        return f"{kind}:{data['operation']['id']}"
+    if data.get("capture"):
+        return f"{kind}:{data['capture']}" + (f".{data['field']}" if kind == "field" else "")
+    named = data.get("id") or data.get("call")
+    return f"{kind}:{named}" if named else kind
+
+
 def _os_error(error: OSError) -> str:
     """A word for it: texts of TLS and of names tell hosts and files."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _CERTIFICATE_WORDS.get(error.verify_code, "certificate")
     name = type(error).__name__
-    return {"SSLCertVerificationError": "certificate", "SSLError": "tls", "gaierror": "name"}.get(
-        name, "connection"
-    )
+    return {"SSLError": "tls", "gaierror": "name"}.get(name, "connection")
 
 
 def _moment(wall_s: float | None) -> datetime.datetime | None:

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from dtmf_shield.base.errors import OperatorError
 from dtmf_shield.phone.door import Door
-from dtmf_shield.service.demo.attacker import AttackResult, attack, lag_between
 from dtmf_shield.service.demo.evidence import KeyMark
-from dtmf_shield.service.demo.independent import SAMPLE_RATE_HZ, WITNESSES, HeardKey, fft_keys
 from dtmf_shield.service.demo.scenario import SentKey
 from dtmf_shield.service.file_analysis import detect_file
+from dtmf_shield.service.witness.attacker import AttackResult, attack, lag_between
+from dtmf_shield.service.witness.independent import SAMPLE_RATE_HZ, WITNESSES, HeardKey, fft_keys
 
 OWN_DETECTOR: Final = "dtmf-shield"
 

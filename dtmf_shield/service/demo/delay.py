@@ -18,7 +18,7 @@ from dtmf_shield.phone.scripted import CallRefusedError, ScriptedCall, ScriptedP
 from dtmf_shield.phone.stream import PACKET_SAMPLES, Passage
 from dtmf_shield.phone.tones import SAMPLE_RATE_HZ
 from dtmf_shield.phone.voices import Voice, voice
-from dtmf_shield.service.demo.attacker import lag_between
+from dtmf_shield.service.witness.attacker import lag_between
 
 PROBE_AGENT: Final = "delay-probe"
 TALK_S: Final = 4.0

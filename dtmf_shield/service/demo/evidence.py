@@ -12,17 +12,19 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
 
-from dtmf_shield.service.demo.independent import COLUMNS_HZ, ROWS_HZ, SAMPLE_RATE_HZ
+from dtmf_shield.service.witness.independent import COLUMNS_HZ, ROWS_HZ, SAMPLE_RATE_HZ
+from dtmf_shield.service.witness.spectrum import (
+    DB_RANGE,
+    DB_TOP,
+    HZ_MAX,
+    HZ_MIN,
+    WINDOW_SAMPLES,
+    bins_hz,
+    levels_db,
+)
 
-_WINDOW_SAMPLES: Final = 256
-_OVERLAP_SAMPLES: Final = 208
-_FFT_SAMPLES: Final = 1024
-_HZ_MIN, _HZ_MAX = 150.0, 2000.0
-_DB_TOP: Final = 75.0
-"""A key tone at -9 dBm0 in this scaling."""
-_DB_RANGE: Final = 64.0
+_STEP_SAMPLES: Final = 48
 _FIELD_COLOURS: Final = ("#ffb454", "#5ccfe6", "#c3a6ff", "#bae67e")
 _BACKGROUND: Final = "#0f1419"
 _PANEL: Final = "#0b0e13"
@@ -85,30 +87,26 @@ def draw_evidence(picture: Picture, path: Path) -> None:
 def _spectrogram(axes: Any, pcm: NDArray[np.int16], lag: int) -> None:
     """Draw one panel; both share their colour scale, so that levels compare."""
     axes.set_facecolor(_PANEL)
-    padded = np.pad(pcm.astype(np.float64), (0, max(_WINDOW_SAMPLES - len(pcm), 0)))
-    hertz, seconds, power = signal.spectrogram(
-        padded, SAMPLE_RATE_HZ, "hann", _WINDOW_SAMPLES, _OVERLAP_SAMPLES, _FFT_SAMPLES, scaling="spectrum"
-    )
-    level_db = 10 * np.log10(power + 1e-3)
-    keep = (hertz >= _HZ_MIN) & (hertz <= _HZ_MAX)
+    levels, hertz = levels_db(pcm, _STEP_SAMPLES), bins_hz()
+    first_s = WINDOW_SAMPLES / 2 / SAMPLE_RATE_HZ - lag / SAMPLE_RATE_HZ
     axes.imshow(
-        level_db[keep],
+        levels,
         origin="lower",
         aspect="auto",
         cmap="magma",
-        vmin=_DB_TOP - _DB_RANGE,
-        vmax=_DB_TOP,
+        vmin=DB_TOP - DB_RANGE,
+        vmax=DB_TOP,
         interpolation="bilinear",
         extent=(
-            seconds[0] - lag / SAMPLE_RATE_HZ,
-            seconds[-1] - lag / SAMPLE_RATE_HZ,
-            hertz[keep][0],
-            hertz[keep][-1],
+            first_s,
+            first_s + (levels.shape[1] - 1) * _STEP_SAMPLES / SAMPLE_RATE_HZ,
+            hertz[0],
+            hertz[-1],
         ),
     )
     for tone_hz in (*ROWS_HZ, *COLUMNS_HZ[:3]):
         axes.axhline(tone_hz, color=_TEXT, alpha=0.13, linewidth=0.7)
-    axes.set_ylim(_HZ_MIN, _HZ_MAX)
+    axes.set_ylim(HZ_MIN, HZ_MAX)
     axes.set_yticks([500, 1000, 1500, 2000])
     axes.set_ylabel("Hz", color=_FAINT, fontsize=9)
     axes.tick_params(colors=_FAINT, labelsize=8.5, length=3)

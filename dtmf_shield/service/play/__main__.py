@@ -1,13 +1,13 @@
-"""``python -m dtmf_shield.service.play``: the play phones, until standard input closes.
+"""``python -m dtmf_shield.service.play DESCRIPTOR``: the play phones, until standard input closes.
 
-Reads one line of JSON (``settings.py``) and prints one with its port once it listens.
+Reads one line of JSON (``settings.py``), answers on the listening socket of that descriptor, and prints a line of JSON
+once it does and whenever a call begins or is over: how to end that call, for when this process has died.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import socket
 import sys
@@ -15,16 +15,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import uvicorn
 from starlette.applications import Starlette
 
+from dtmf_shield.base.errors import OperatorError, PeerError
 from dtmf_shield.service.play.booth import Booth
 from dtmf_shield.service.play.ear import warm_up
-from dtmf_shield.service.play.gateway_switch import GatewaySwitch
-from dtmf_shield.service.play.settings import PlaySettings, read_settings
+from dtmf_shield.service.play.gateway_switch import GatewayMode, GatewaySwitch
+from dtmf_shield.service.play.settings import Farewell, PlaySettings, read_settings
 from dtmf_shield.service.play.web import PlayWeb
 
-LISTEN_IP: Final = "127.0.0.1"
 CONNECTIONS_MAX: Final = 32
 """One page asks at a time, on a few connections."""
 
@@ -37,24 +38,33 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _run(settings: PlaySettings) -> None:
+async def _run(settings: PlaySettings, listener: socket.socket) -> None:
     warm_up()
     booth = Booth(settings.sip, settings.agents)
+    booth.on_call = _tell_call
     await booth.open()
     switch = GatewaySwitch(
         settings.gateway_port, Path(settings.gateway_ca_file), Path(settings.gateway_user_file)
     )
-    sock = socket.socket()
-    sock.bind((LISTEN_IP, 0))
+    with contextlib.suppress(PeerError):
+        # What phones before these may have chosen, their page does not show any more.
+        await asyncio.to_thread(switch.set, GatewayMode.UP)
     server = _server(PlayWeb(settings, booth, switch).app())
     with contextlib.suppress(OSError, ValueError):
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), lambda: _on_input(server))
-    sock.listen()
-    print(json.dumps({"event": "listening", "port": sock.getsockname()[1]}), flush=True)  # noqa: T201 - the contract
+    _say({"event": "listening", "port": listener.getsockname()[1]})
     try:
-        await server.serve(sockets=[sock])
+        await server.serve(sockets=[listener])
     finally:
         await booth.close()
+
+
+def _tell_call(farewell: Farewell | None) -> None:
+    _say({"event": "call", "farewell": farewell})
+
+
+def _say(line: dict[str, object]) -> None:
+    print(msgspec.json.encode(line).decode(), flush=True)  # noqa: T201 - the contract
 
 
 def _server(app: Starlette) -> uvicorn.Server:
@@ -81,7 +91,10 @@ def _on_input(server: uvicorn.Server) -> None:
 
 def main() -> int:
     """Read what we are told and run."""
-    asyncio.run(_run(read_settings(_first_line())))
+    settings = read_settings(_first_line())
+    if len(sys.argv) != 2 or not sys.argv[1].isdecimal():
+        raise OperatorError("the play phones are started by the service alone: no listening socket")
+    asyncio.run(_run(settings, socket.socket(fileno=int(sys.argv[1]))))
     return 0
 
 

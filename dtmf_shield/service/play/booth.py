@@ -9,15 +9,21 @@ import asyncio
 import contextlib
 import enum
 import random
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from dtmf_shield.model.capture import FieldKind
 from dtmf_shield.phone.door import Door
 from dtmf_shield.phone.scripted import CALL_LIMIT_S, CallRefusedError, ScriptedCall, ScriptedPhone
 from dtmf_shield.phone.voices import Voice, voice
 from dtmf_shield.service.play.caller import CallerKeys, Fingers, Line
 from dtmf_shield.service.play.ear import LiveEar
+from dtmf_shield.service.play.settings import Farewell
+from dtmf_shield.service.play.shelf import CallShelf, TestCall
 
 CALL_S_MAX: Final = 900.0
 """No call is longer."""
@@ -79,11 +85,24 @@ class Heard:
 class _AgentCall:
     call: ScriptedCall
     ear: LiveEar
+    test_call: TestCall | None
+    """The call of ours that it belongs to; None: somebody else's, whose sound is on no tape."""
+
+    def hear(self, audio: NDArray[np.int16]) -> None:
+        """Take the next packet."""
+        self.ear.hear(audio)
+        if self.test_call is not None and self.test_call.tape is not None:
+            self.test_call.tape.heard(audio, asyncio.get_running_loop().time())
 
     @property
     def keys(self) -> int:
         """Whatever of a key got here: tones, telephone events, INFO."""
-        return self.ear.keys_heard + len(self.call.events_received) + self.call.infos_received
+        return self.ear.keys_heard + self.events
+
+    @property
+    def events(self) -> int:
+        """Telephone events and INFO."""
+        return len(self.call.events_received) + self.call.infos_received
 
 
 class Booth:
@@ -97,6 +116,8 @@ class Booth:
         self.choices = Choices()
         self.has_agent = False
         """Whether a phone of ours answers for an agent; else somebody's own does, or nobody."""
+        self.on_call: Callable[[Farewell | None], None] = lambda _farewell: None
+        """Told how to end the call that has begun; None: it is over."""
         self._sip, self._agent_addresses = sip, tuple(agents)
         self._caller: ScriptedPhone | None = None
         self._agents: list[ScriptedPhone] = []
@@ -105,6 +126,11 @@ class Booth:
         """Keys of calls at the agent's phone that are over."""
         self._keys: CallerKeys | None = None
         self._heard = Heard()
+        self.shelf = CallShelf()
+        """This call and those before it, with their evidence."""
+        self._test_call: TestCall | None = None
+        self._number = ""
+        """From which the caller calls: by it the agent's phone knows that a call is ours."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._calling: asyncio.Task[None] | None = None
         self._active_s = 0.0
@@ -153,7 +179,9 @@ class Booth:
         self.phase, self.end, self.status = Phase.CALLING, CallEnd.NONE, 0
         self._heard, self._before, self._leaving = Heard(), 0, False
         self._touched()
-        self._calling = self._spawn(self._place(number))
+        self._number = _fictitious_number()
+        self._test_call = self.shelf.begin(self.choices.door, self.choices.fingers, self.choices.line)
+        self._calling = self._spawn(self._place(number, self._test_call))
 
     async def hang_up(self) -> None:
         """End the call and wait for its end; nothing where there is none."""
@@ -165,17 +193,20 @@ class Booth:
         if task is not None:
             await asyncio.wait({task}, timeout=CALL_LIMIT_S)
 
-    def press(self, key: str) -> None:
-        """Press one key. Raises NoCallError, ValueError, CardNotPublishedError, KeysWaitError."""
-        self._touched()
-        self._in_call().press(key)
+    def press(self, key: str, field: FieldKind | None = None) -> None:
+        """Press one key, for ``field`` as far as the page knows.
 
-    def press_all(self, keys: str) -> None:
+        Raises NoCallError, ValueError, CardNotPublishedError, KeysWaitError.
+        """
+        self._touched()
+        self._in_call().press(key, field)
+
+    def press_all(self, keys: str, field: FieldKind | None = None) -> None:
         """Press the keys of one field one after the other. Raises as ``press`` does."""
         line = self._in_call()
         self._touched()
         line.begin_entry()
-        line.press(keys)
+        line.press(keys, field)
 
     def choose(self, choices: Choices) -> None:
         """Choose for this call, from its next key on, and for the next one."""
@@ -195,14 +226,15 @@ class Booth:
     def _touched(self) -> None:
         self._active_s = asyncio.get_running_loop().time()
 
-    async def _place(self, number: str) -> None:
+    async def _place(self, number: str, test_call: TestCall) -> None:
         phone = self._caller
-        if phone is None:
+        if phone is None or test_call.tape is None:
             return
         uri = f"sip:{number}@{self._sip[0]}:{self._sip[1]}"
         try:
-            call = await phone.call(uri, user=_fictitious_number())
+            call = await phone.call(uri, user=self._number)
         except CallRefusedError as error:
+            self.shelf.forget(test_call)
             self.status = error.status
             self._over(phone, CallEnd.HUNG_UP if self._leaving else CallEnd.REFUSED)
             return
@@ -214,8 +246,10 @@ class Booth:
             door=choices.door,
             fingers=choices.fingers,
             line=choices.line,
+            tape=test_call.tape,
         )
         self.phase = Phase.TALKING
+        self.on_call(Farewell(*phone.farewell(call)))
         pressing = self._spawn(self._keys.run())
         try:
             end = await self._watch(call)
@@ -223,6 +257,7 @@ class Booth:
         finally:
             pressing.cancel()
         self._over(phone, end)
+        self._spawn(self.shelf.judge(test_call, lambda: self._at_agent(test_call)))
 
     async def _watch(self, call: ScriptedCall) -> CallEnd:
         """Return why the call is to end, as soon as it is."""
@@ -242,6 +277,7 @@ class Booth:
 
     def _over(self, phone: ScriptedPhone, end: CallEnd) -> None:
         """Keep the counts of the call and nothing else of it."""
+        self.on_call(None)
         self._heard = self.heard
         self._keys = None
         for call in tuple(phone.calls):
@@ -261,16 +297,27 @@ class Booth:
                 await call.hang_up()
                 phone.forget(call)
                 continue
-            agent_call = _AgentCall(call, LiveEar())
-            call.stream.on_heard = agent_call.ear.hear
+            ours = call.caller == self._number and self.phase in (Phase.CALLING, Phase.TALKING)
+            agent_call = _AgentCall(call, LiveEar(), self._test_call if ours else None)
+            call.stream.on_heard = agent_call.hear
             self._agent_calls.append(agent_call)
             self._spawn(self._listen(phone, agent_call))
 
     async def _listen(self, phone: ScriptedPhone, agent_call: _AgentCall) -> None:
         await agent_call.call.ended.wait()
         self._before += agent_call.keys
+        if agent_call.test_call is not None:
+            agent_call.test_call.add_agent_call(agent_call.events, agent_call.ear.keys_heard)
         self._agent_calls.remove(agent_call)
         phone.forget(agent_call.call)
+
+    def _at_agent(self, test_call: TestCall) -> tuple[int, int]:
+        """Return events with INFO, and tones heard live, of all calls at the agent's phone that belong to this one."""
+        open_ones = [one for one in self._agent_calls if one.test_call is test_call]
+        return (
+            test_call.agent_events + sum(one.events for one in open_ones),
+            test_call.agent_keys + sum(one.ear.keys_heard for one in open_ones),
+        )
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

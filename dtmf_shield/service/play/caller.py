@@ -11,11 +11,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from dtmf_shield.model.capture import FieldKind
 from dtmf_shield.phone.door import Door
 from dtmf_shield.phone.scripted import SILENCE, ScriptedCall, ScriptedPhone
 from dtmf_shield.phone.test_cards import KeyGuard
 from dtmf_shield.phone.tones import LEVEL_DBM0, SAMPLE_RATE_HZ, ZERO_DBM0_PEAK
 from dtmf_shield.service.play.ear import LiveEar
+from dtmf_shield.service.play.tape import CallTape
 
 KEYS_WAITING_MAX: Final = 64
 """Keys that may wait for the fingers; more are refused."""
@@ -61,6 +63,14 @@ _TOUCHES: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class _Pressed:
+    """One key that waits for the fingers, and what it is for."""
+
+    key: str
+    field: FieldKind | None
+
+
 class KeysWaitError(Exception):
     """KEYS_WAITING_MAX keys wait already."""
 
@@ -77,6 +87,7 @@ class CallerKeys:
         door: Door,
         fingers: Fingers,
         line: Line,
+        tape: CallTape,
     ) -> None:
         self.door, self.fingers, self.line = door, fingers, line
         self.sent = 0
@@ -85,10 +96,13 @@ class CallerKeys:
         self._told = 0
         self._phone, self._call, self._speech = phone, call, speech
         self._guard = KeyGuard()
-        self._waiting: asyncio.Queue[str] = asyncio.Queue(KEYS_WAITING_MAX)
+        self._waiting: asyncio.Queue[_Pressed] = asyncio.Queue(KEYS_WAITING_MAX)
+        self._field: FieldKind | None = None
+        """What the last key was for."""
+        self._tape = tape
         self._talks_at_s = 0.0
         self._noise = _noise()
-        call.stream.on_sent = self.ear.hear
+        call.stream.on_sent = self._left
         self.set_line(line)
 
     @property
@@ -112,23 +126,25 @@ class CallerKeys:
         """What comes now is another field's: no number goes on in it."""
         self._guard.new_entry()
 
-    def press(self, keys: str) -> None:
+    def press(self, keys: str, field: FieldKind | None = None) -> None:
         """Let ``keys`` be pressed after those that wait, all of them or none but for a card number cut short.
 
-        Raises ValueError (no key), CardNotPublishedError, KeysWaitError.
+        ``field``: what they are for. Raises ValueError (no key), CardNotPublishedError, KeysWaitError.
         """
         if self.waiting + len(keys) > KEYS_WAITING_MAX:
             raise KeysWaitError
         for key in keys:
             self._guard.admit(key)
-            self._waiting.put_nowait(key)
+            # The hash ends an entry: who knows by now that the next field is asked for still means this one.
+            self._field = self._field if key == "#" else field
+            self._waiting.put_nowait(_Pressed(key, self._field))
 
     async def run(self) -> None:
         """Press what waits until cancelled."""
         talking = False
         while True:
             try:
-                key = await asyncio.wait_for(self._waiting.get(), QUIET_AFTER_KEY_S)
+                pressed = await asyncio.wait_for(self._waiting.get(), QUIET_AFTER_KEY_S)
             except TimeoutError:
                 if not talking:
                     talking = True
@@ -137,17 +153,20 @@ class CallerKeys:
             if talking:
                 talking = False
                 self._say(talking=False)
-            await self._touch(key)
+            await self._touch(pressed)
 
-    async def _touch(self, key: str) -> None:
+    async def _touch(self, pressed: _Pressed) -> None:
         touch = _TOUCHES[self.fingers]
         for _ in range(touch.times):
-            self._send(key, touch.tone_ms)
+            self._send(pressed, touch.tone_ms)
             await asyncio.sleep((touch.tone_ms + touch.pause_ms) / 1000)
         await asyncio.sleep(touch.rest_ms / 1000)
 
-    def _send(self, key: str, tone_ms: int) -> None:
+    def _send(self, pressed: _Pressed, tone_ms: int) -> None:
         self.sent += 1
+        key = pressed.key
+        self._tape.ways.add((str(self.door), str(self.fingers), str(self.line)))
+        self._tape.pressed(pressed.field, self.door, tone_ms)
         if self.door is Door.INBAND:
             level_dbm0 = WEAK_DBM0 if self.line is Line.WEAK else LEVEL_DBM0
             self._call.stream.press_as_tone(key, tone_ms, level_dbm0)
@@ -158,6 +177,11 @@ class CallerKeys:
         else:
             body = f"Signal={key}\r\nDuration={tone_ms}\r\n".encode("ascii")
             self._phone.info(self._call, "application/dtmf-relay", body)
+
+    def _left(self, audio: NDArray[np.int16]) -> None:
+        """A packet leaves the phone."""
+        self.ear.hear(audio)
+        self._tape.sent(audio, asyncio.get_running_loop().time())
 
     def _say(self, *, talking: bool) -> None:
         speech = self._speech if talking else SILENCE

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from dtmf_shield.model.capture import FieldKind
 from dtmf_shield.service.test_gateway.cards import CARDS
 
 OFFERED: Final = {
@@ -19,7 +20,11 @@ OFFERED: Final = {
     "mistyped": "4242424242424241",
 }
 """By the name the page has words for. The last is the first with another check digit: nobody's number."""
-PARTS: Final = ("number", "expiry", "code")
+PARTS: Final = {
+    "number": FieldKind.CARD_NUMBER,
+    "expiry": FieldKind.EXPIRY,
+    "code": FieldKind.SECURITY_CODE,
+}
 
 
 @dataclass(frozen=True, slots=True)

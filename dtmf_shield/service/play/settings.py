@@ -1,4 +1,4 @@
-"""What the play process is told when it starts: one line of JSON on its standard input."""
+"""What the play process is told when it starts, one line of JSON on its standard input; and what it tells of a call."""
 
 from __future__ import annotations
 
@@ -21,6 +21,13 @@ class Dialled(msgspec.Struct, frozen=True):
 
     number: str
     flow: str = ""
+
+
+class Farewell(msgspec.Struct, frozen=True):
+    """A BYE, and where to: what ends the call once the play process has died."""
+
+    datagram: bytes
+    address: tuple[str, int]
 
 
 class PlaySettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,11 +18,12 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dtmf_shield.api.gate import Gate
 from dtmf_shield.base.errors import PeerError
+from dtmf_shield.model.capture import FieldKind
 from dtmf_shield.phone.door import Door
 from dtmf_shield.phone.test_cards import CardNotPublishedError
 from dtmf_shield.service.play.booth import CALL_S_MAX, Booth, CallUpError, Choices, NoCallError
@@ -30,6 +31,7 @@ from dtmf_shield.service.play.caller import Fingers, KeysWaitError, Line
 from dtmf_shield.service.play.cards import PARTS, offered_cards
 from dtmf_shield.service.play.gateway_switch import GatewayMode, GatewaySwitch
 from dtmf_shield.service.play.settings import PlaySettings
+from dtmf_shield.service.play.shelf import evidence_as_json
 
 PREFLIGHT_KEPT_S: Final = 600
 _BEARER: Final = b"Bearer "
@@ -41,6 +43,7 @@ class _Call(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Press(msgspec.Struct, forbid_unknown_fields=True):
     key: str
+    field: FieldKind | None = None
 
 
 class _Card(msgspec.Struct, forbid_unknown_fields=True):
@@ -78,6 +81,12 @@ class PlayWeb:
         }
         routes = [Route(path, self._guarded(act), methods=["POST"]) for path, act in posts.items()]
         routes.append(Route("/state", self._guarded(self._nothing), methods=["GET"]))
+        told: dict[str, Callable[[Request], Response]] = {
+            "/test-calls": self._test_calls,
+            "/test-calls/{id}/evidence": self._evidence,
+            "/test-calls/{id}/{side}.png": self._picture,
+        }
+        routes += [Route(path, self._opened(tell), methods=["GET"]) for path, tell in told.items()]
         cors = Middleware(
             CORSMiddleware,
             allow_origins=self._settings.origins,
@@ -87,12 +96,23 @@ class PlayWeb:
         )
         return Starlette(routes=routes, middleware=[Middleware(Gate), cors])
 
+    def _has_key(self, request: Request) -> bool:
+        given = request.headers.get("authorization", "").encode("latin-1", "replace")
+        return hmac.compare_digest(given, self._authorization)
+
+    def _opened(self, tell: Callable[[Request], Response]) -> Callable[[Request], Any]:
+        """Ask for the key, and tell."""
+
+        async def answered(request: Request) -> Response:
+            return tell(request) if self._has_key(request) else _problem(401, "not_signed_in")
+
+        return answered
+
     def _guarded(self, act: Callable[[Request], Any]) -> Callable[[Request], Any]:
         """Ask for the key, act, and answer with the state, or with the word for what cannot be done."""
 
         async def answered(request: Request) -> JSONResponse:
-            given = request.headers.get("authorization", "").encode("latin-1", "replace")
-            if not hmac.compare_digest(given, self._authorization):
+            if not self._has_key(request):
                 return _problem(401, "not_signed_in")
             try:
                 await act(request)
@@ -120,8 +140,33 @@ class PlayWeb:
             "waiting": booth.waiting,
             "heard": asdict(booth.heard),
             "dialled": [msgspec.to_builtins(one) for one in self._settings.dialled],
+            "test_call": booth.shelf.latest,
             "cards": [asdict(card) for card in offered_cards(date.today())],
         }
+
+    # For the service, which shows it to engineers
+
+    def _test_calls(self, _request: Request) -> Response:
+        return JSONResponse({"calls": self._booth.shelf.rows()})
+
+    def _evidence(self, request: Request) -> Response:
+        call = self._booth.shelf.find(request.path_params["id"])
+        if call is None:
+            return _problem(404, "no_test_call")
+        if call.evidence is None:
+            return _problem(409, call.state)
+        return JSONResponse(evidence_as_json(call, call.evidence))
+
+    def _picture(self, request: Request) -> Response:
+        call = self._booth.shelf.find(request.path_params["id"])
+        evidence = call.evidence if call is not None else None
+        sides = {"caller": evidence.caller, "agent": evidence.agent} if evidence is not None else {}
+        side = sides.get(request.path_params["side"])
+        if side is None:
+            return _problem(404, "no_test_call")
+        return Response(side.picture, media_type="image/png")
+
+    # For the page
 
     async def _nothing(self, _request: Request) -> None:
         """Only the state is asked for."""
@@ -139,14 +184,14 @@ class PlayWeb:
         asked = msgspec.json.decode(await request.body(), type=_Press)
         if len(asked.key) != 1:
             raise ValueError
-        self._booth.press(asked.key)
+        self._booth.press(asked.key, asked.field)
 
     async def _card(self, request: Request) -> None:
         asked = msgspec.json.decode(await request.body(), type=_Card)
         card = next((card for card in offered_cards(date.today()) if card.name == asked.name), None)
         if card is None or asked.part not in PARTS:
             raise ValueError
-        self._booth.press_all(card.keys_of(asked.part))
+        self._booth.press_all(card.keys_of(asked.part), PARTS[asked.part])
 
     async def _choose(self, request: Request) -> None:
         asked = msgspec.json.decode(await request.body(), type=_Choices)

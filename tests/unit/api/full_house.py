@@ -30,6 +30,8 @@ from dtmf_shield.api.views import (
     WebhookView,
     flow_source,
 )
+from dtmf_shield.api.views import test_calls as views
+from dtmf_shield.model.capture import FieldKind
 from dtmf_shield.model.ids import CallId, OperationId
 from dtmf_shield.model.payment import OperationKind, OperationState
 from dtmf_shield.model.report import FieldCount, OutcomeCount, ReportCounts, ReportRange
@@ -179,6 +181,54 @@ class Reports:
         )
 
 
+TEST_CALL = views.TestCallView(
+    id="abcdefgh",
+    started_at=MOMENT,
+    state="ready",
+    door="inband",
+    fingers="normal",
+    line="clean",
+    duration_ms=60_000,
+    keys_sent=24,
+    keys_caller=24,
+    keys_agent=0,
+    verdict="clean",
+)
+
+
+class PlayedCalls:
+    """One call of the play phones."""
+
+    async def calls(self) -> views.TestCallList:
+        return views.TestCallList(calls=(TEST_CALL,))
+
+    async def evidence(self, _call_id: str) -> views.TestCallEvidence:
+        side = views.TestCallSideView(
+            side="caller", keys=(views.DetectorView(detector="FFT", keys=24),), events=0, low=(-3,), high=(4,)
+        )
+        press = views.KeyPressView(
+            field=FieldKind.CARD_NUMBER,
+            door="inband",
+            start_ms=1_000,
+            end_ms=1_100,
+            heard_at_caller=True,
+            heard_at_agent=False,
+        )
+        return views.TestCallEvidence(
+            call=TEST_CALL,
+            duration_ms=60_000,
+            cut=False,
+            lag_ms=40,
+            peak_ms=10,
+            column_ms=10,
+            sides=(side,),
+            presses=(press,),
+        )
+
+    async def picture(self, _call_id: str, _side: str) -> bytes:
+        return b"\x89PNG\r\n\x1a\n"
+
+
 def full_house() -> ApiHouse:
     """Two calls that talk, the first with a capture; and one of everything else."""
     return ApiHouse(
@@ -190,4 +240,5 @@ def full_house() -> ApiHouse:
         audit=Audit(),
         reports=Reports(),
         flow_bench=Bench(),
+        test_calls=PlayedCalls(),
     )

@@ -15,6 +15,10 @@ from dtmf_shield.api.identity.principal import Role
 from dtmf_shield.api.tickets import TICKET_LIFETIME_S
 from dtmf_shield.api.views import (
     CallState,
+    Door,
+    LegLineView,
+    LineQuality,
+    LineView,
     PaymentNews,
     ServiceView,
     ShieldState,
@@ -26,6 +30,7 @@ from dtmf_shield.api.views import (
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState
 from dtmf_shield.model.ids import CaptureId
 from dtmf_shield.model.payment import OperationKind, OperationState
+from dtmf_shield.model.stream import Codec
 
 pytestmark = pytest.mark.anyio
 CAP = CaptureId("cap1")
@@ -85,6 +90,35 @@ def test_only_what_changed_is_told() -> None:
     assert types(a_call(), a_call(shield=fault)) == ["shield"]
     assert types(a_call(), keyed) == ["capture", "field", "field", "field"]
     assert types(keyed, a_call(capture=more)) == ["field"]
+
+
+def test_a_line_has_an_event_of_its_own_so_that_figures_tell_no_call_anew() -> None:
+    leg = LegLineView(codec=Codec.PCMU, doors=(Door.TONES,), quality=LineQuality.GOOD, recent_loss_permille=0)
+    before = a_call(line=LineView(caller=leg))
+    worse = leg.model_copy(update={"quality": LineQuality.POOR, "recent_loss_permille": 58})
+    after = a_call(line=LineView(caller=worse))
+
+    (event,) = changes(before, after)
+
+    assert types(None, before) == ["call", "shield", "line"]
+    assert types(a_call(), before) == ["line"]
+    assert (event.type, event.data["call"], event.data["agent"]) == ("line", "c1", None)
+    assert event.data["caller"]["doors"] == ["tones"]
+    assert (event.data["caller"]["quality"], event.data["caller"]["recent_loss_permille"]) == ("poor", 58)
+    assert list(changes(after, after)) == []
+
+
+def test_what_a_flow_withholds_is_told_with_the_shield() -> None:
+    shield = ShieldView(state=ShieldState.ON, caller_withheld=True, unrecorded=True)
+
+    (event,) = changes(a_call(shield=ShieldView(state=ShieldState.ON)), a_call(shield=shield))
+
+    assert event.type == "shield"
+    assert [event.data[name] for name in ("caller_withheld", "agent_withheld", "unrecorded")] == [
+        True,
+        False,
+        True,
+    ]
 
 
 def test_an_outcome_is_told_once_as_payment() -> None:

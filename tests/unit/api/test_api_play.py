@@ -34,6 +34,11 @@ def test_in_demo_mode_it_is_the_first_page():
     assert asked("/ui/", demo=False).headers["location"] == "/ui/agent/"
 
 
+@pytest.mark.parametrize(("demo", "first"), [(True, ["play", "agent"]), (False, ["agent", "supervisor"])])
+def test_pages_menus_lead_to_it_in_demo_mode_alone(demo, first):
+    assert asked("/v1/me", demo=demo).json()["pages"][:2] == first
+
+
 @pytest.mark.parametrize("path", ["/ui/", *PATHS])
 def test_who_is_not_signed_in_is_told_nothing(path):
     answer = asked(path, demo=True, signed_in=False)

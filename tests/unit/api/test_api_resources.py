@@ -55,7 +55,9 @@ async def test_calls_are_listed_and_shown() -> None:
     assert shown == listed[1]
     assert shown["caller_masked"] == "••12"
     assert shown["started_at"] == "2026-01-02T03:04:05Z"
-    assert shown["shield"] == {"state": "on", "caller": "guard", "agent": "guard"}
+    withheld = {"caller_withheld": False, "agent_withheld": False, "unrecorded": False}
+    assert shown["shield"] == {"state": "on", "caller": "guard", "agent": "guard", **withheld}
+    assert shown["line"] is None
 
 
 async def test_a_capture_starts_and_is_shown() -> None:

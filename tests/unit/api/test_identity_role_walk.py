@@ -40,6 +40,8 @@ NAMES = {
     "operation_id": "charge-1",
     "recording_id": "2026-03-29T09-12-00-c1",
     "name": "somebody",
+    "test_call_id": "abcdefgh",
+    "side": "caller",
 }
 
 

@@ -186,3 +186,20 @@ def test_what_matters_is_read_aloud_once() -> None:
     assert status(valid, {**valid, "state": "paused"}) == "Capture paused"
     assert status(valid, approved) == "Payment approved"
     assert status(approved, {**approved, "step": "receipt"}) == ""
+
+
+@pytest.mark.parametrize(
+    ("call", "more", "stands"),
+    [
+        (a_call(capture=a_capture()), {}, ""),
+        (a_call(capture=a_capture(state="paused")), {}, "paused"),
+        (a_call(capture=a_capture(), shield={"state": "fault"}), {}, "fault"),
+        (a_call(capture=a_capture(state="paused"), shield={"state": "fault"}), {}, "fault"),
+        (a_call(capture=a_capture()), {"service": {"shield": "fault", "gateway": "up"}}, "fault"),
+        (a_call(capture=a_capture(outcome=DECLINED), shield={"state": "fault"}), {}, ""),
+        (a_call(), {"silent": True}, "fault"),
+        (a_call(capture=None), {"silent": True}, ""),
+    ],
+)
+def test_a_capture_stands_still_under_a_fault_and_in_a_pause(call, more, stands) -> None:
+    assert run(STATES, f"((s) => m.standsOf(s, s.calls.get('c1')))({a_state(call, **more)})") == stands

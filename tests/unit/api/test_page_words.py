@@ -30,6 +30,9 @@ THE_SAME = {
         "signin.name",
         "supervisor.column.agent",
         "supervisor.filter.agent",
+        "supervisor.filter.codec",
+        "engineer.column.thread",
+        "line.door.info",
     },
     "fr": {
         "admin.role.agent",
@@ -42,8 +45,20 @@ THE_SAME = {
         "result.test",
         "supervisor.column.agent",
         "supervisor.filter.agent",
+        "supervisor.filter.codec",
+        "line.door.info",
     },
-    "es": {"admin.of", "kind.iban", "result.test", "history.refused", "alert.field", "result.stored"},
+    "es": {
+        "admin.of",
+        "kind.iban",
+        "line.door.info",
+        "result.test",
+        "history.refused",
+        "alert.field",
+        "result.stored",
+        "engineer.column.detector",
+        "engineer.no",
+    },
 }
 """Words that a language writes as English does."""
 NO_WORDS = {CaptureState.WAITING, CaptureState.KEYING, CaptureState.DONE, CaptureState.FAILED}
@@ -211,10 +226,25 @@ def test_a_field_says_where_it_is() -> None:
         ["bad", "Check digit wrong"],
         ["bad", "No keys received, ask again"],
     ]
-    assert run("agent/words.js", f"m.fieldWords({json.dumps(fields[1])}, true)") == [
-        "warn",
-        "Paused at 2 of 3",
-    ]
+
+
+@pytest.mark.parametrize(
+    ("stands", "state", "count", "shown"),
+    [
+        ("paused", "keying", 2, ["warn", "Paused at 2 of 3"]),
+        ("paused", "keying", None, ["warn", "Capture paused"]),
+        ("paused", "waiting", 0, ["warn", "Paused"]),
+        ("paused", "valid", 3, ["good", "Valid"]),
+        ("fault", "keying", 2, ["bad", "Shield fault"]),
+        ("fault", "waiting", 0, ["bad", "Shield fault"]),
+        ("fault", "valid", 3, ["good", "Valid"]),
+        ("", "keying", 2, ["busy", "Keying 2 of 3"]),
+    ],
+)
+def test_a_field_is_not_said_to_be_keyed_where_no_key_counts(stands, state, count, shown) -> None:
+    field = a_field(state=state, count=count, of=None if count is None else 3)
+
+    assert run("agent/words.js", f"m.fieldWords({json.dumps(field)}, {json.dumps(stands)})") == shown
 
 
 def test_the_mask_shows_keys_and_those_to_come_and_last4_once_it_is_given() -> None:

@@ -14,7 +14,7 @@ class Script:
         self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.status, self.content_type, self.headers, self.delay_s = status, content_type, headers, delay_s
         self.raw = b""
-        self.asked, self.heads, self.paths, self.bodies = [], [], [], []
+        self.asked, self.heads, self.paths, self.bodies, self.statuses = [], [], [], [], []
         self.release = threading.Event()
 
 
@@ -26,6 +26,7 @@ class Handler(BaseHTTPRequestHandler):
         script.asked.append(json.loads(script.bodies[-1]))
         script.heads.append(dict(self.headers))
         script.paths.append(self.path)
+        script.statuses.append(script.status)
         script.release.wait(script.delay_s)
         try:
             if script.raw:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import sqlite3
 
 import pytest
 from test_capture_tally import CAP, call, progress
 
-from dtmf_shield.api.ports.reports import ReportsUnavailable
+from dtmf_shield.api.ports.reports import ReportsUnavailable, ReportTooLong
 from dtmf_shield.model.capture import CaptureOutcome, CaptureResult
-from dtmf_shield.model.report import ReportRange
+from dtmf_shield.model.report import END_UNKNOWN, ReportRange
 from dtmf_shield.service.control.reports import REPORTS_FILE, CaptureReports
+from dtmf_shield.store.report_rows import OPEN_MAX_S
 
 ALL = ReportRange(0, 2**40)
 
@@ -30,7 +33,7 @@ def outcome(result: CaptureResult = CaptureResult.APPROVED) -> CaptureOutcome:
 
 
 def results(reports: CaptureReports) -> dict[str, int]:
-    return {cell.result: cell.captures for cell in reports.counts(ALL).outcomes}
+    return {cell.result: cell.captures for cell in reports.counts(ALL).days}
 
 
 def test_a_capture_is_counted_from_begin_to_end(tmp_path):
@@ -66,6 +69,54 @@ def test_a_capture_that_outlives_control_ends_in_its_row(tmp_path):
     assert results(fresh) == {"declined": 1}
 
 
+def test_what_was_open_when_control_was_killed_has_an_unknown_end_until_it_is_heard_of(tmp_path):
+    CaptureReports(tmp_path, StillClock()).capture_changed(call())
+
+    fresh = CaptureReports(tmp_path, StillClock())
+    closed = results(fresh)
+    fresh.capture_changed(call())
+
+    assert (closed, results(fresh)) == ({END_UNKNOWN: 1}, {"": 1})
+
+
+def test_what_is_open_for_a_day_is_closed_while_the_service_runs(tmp_path):
+    clock = StillClock()
+    reports = CaptureReports(tmp_path, clock)
+    reports.capture_changed(call())
+    young = (reports.tidy(), results(reports))
+    clock.wall_s = lambda: StillClock().wall_s() + OPEN_MAX_S + 1
+
+    async def runs_a_moment():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(reports.keep_tidy(), 0.01)
+
+    asyncio.run(runs_a_moment())
+
+    assert young == (False, {"": 1})
+    assert results(reports) == {END_UNKNOWN: 1}
+
+
+def test_days_kept_are_those_of_the_configuration(tmp_path):
+    clock = StillClock()
+    reports = CaptureReports(tmp_path, clock, keep_days=7)
+    reports.capture_changed(call())
+    clock.wall_s = lambda: StillClock().wall_s() + 8 * 86_400
+    reports.tidy()
+
+    assert results(reports) == {}
+
+
+def test_a_table_that_is_too_long_is_refused_and_not_cut(tmp_path, monkeypatch):
+    reports = CaptureReports(tmp_path, StillClock())
+    reports.capture_changed(call())
+    whole = reports.lines(ALL)
+    monkeypatch.setattr("dtmf_shield.store.report_counts.LINES_MAX", 0)
+
+    assert len(whole) == 1
+    with pytest.raises(ReportTooLong):
+        reports.lines(ALL)
+
+
 def test_a_disk_that_fails_is_counted_and_stops_nothing(tmp_path, monkeypatch):
     reports = CaptureReports(tmp_path, StillClock())
 
@@ -74,7 +125,7 @@ def test_a_disk_that_fails_is_counted_and_stops_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(reports._rows, "began", full)
     monkeypatch.setattr(reports._rows, "ended", full)
-    monkeypatch.setattr(reports._rows, "counts", full)
+    monkeypatch.setattr("dtmf_shield.service.control.reports.read_counts", full)
     reports.capture_changed(call())
     reports.ended(outcome())
 
@@ -103,4 +154,4 @@ def test_one_report_at_a_time(tmp_path, monkeypatch):
     with reports._counting, pytest.raises(ReportsUnavailable):
         reports.counts(ALL)
 
-    assert reports.counts(ALL).outcomes == ()
+    assert reports.counts(ALL).days == ()

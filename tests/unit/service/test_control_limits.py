@@ -126,7 +126,7 @@ def test_calls_taken_up_again_are_recorded_again_where_media_died_too(monkeypatc
     process._resources = Mock()
     process._clock, process._core, process._media_channel = HandClock(), core, None
     process._state = Path("state")
-    process._rows = process._desk = process._shell = Mock()
+    process._rows = process._desk = process._shell = process._watch = Mock()
     recorded = []
     monkeypatch.setattr(process, "_record", lambda call_id, _row: recorded.append(call_id))
 

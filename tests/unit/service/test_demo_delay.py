@@ -4,9 +4,9 @@ import numpy as np
 
 from dtmf_shield.phone.stream import Passage
 from dtmf_shield.phone.voices import Voice, voice
-from dtmf_shield.service.demo.attacker import lag_between
 from dtmf_shield.service.demo.delay import median_delay_ms
 from dtmf_shield.service.demo.service_process import configuration
+from dtmf_shield.service.witness.attacker import lag_between
 
 
 def passages(first_s, packets=50):

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from dtmf_shield.api import ports
+from dtmf_shield.api.views import Door, LegLineView, LineView
 from dtmf_shield.call import errors
 from dtmf_shield.call.events import CallPhase, CallSnapshot, CaptureSnapshot
 from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState
 from dtmf_shield.model.ids import CallId, CaptureId, Token
-from dtmf_shield.model.stream import ShieldMode
+from dtmf_shield.model.stream import AS_THE_SERVER_SAYS, Codec, ShieldMode, Strictness
 from dtmf_shield.service.control import desk as desk_module
 from dtmf_shield.service.control.desk import Desk
 
@@ -233,3 +234,34 @@ def test_the_page_is_told_the_reference_of_a_capture():
     desk.call_changed(CALL)
 
     assert [call.capture.reference for call in listener.calls] == ["", "88-1932"]
+
+
+@pytest.mark.parametrize(
+    ("caller", "agent", "told"),
+    [
+        (AS_THE_SERVER_SAYS, AS_THE_SERVER_SAYS, (False, False, False)),
+        (Strictness(withheld=True), Strictness(), (True, False, False)),
+        (Strictness(), Strictness(withheld=True), (False, True, False)),
+        (Strictness(unrecorded=True), Strictness(unrecorded=True), (False, False, True)),
+    ],
+)
+def test_the_page_is_told_what_the_flow_withholds_now(caller, agent, told):
+    core, desk, _ = desk_of(ALL)
+    plain = core.snapshot(CALL)
+    core.snapshot = lambda call_id: replace(plain, strictness=(caller, agent))
+
+    shield = desk.call(CALL).shield
+
+    assert (shield.caller_withheld, shield.agent_withheld, shield.unrecorded) == told
+
+
+def test_a_line_is_shown_and_stays_with_a_call_that_has_ended():
+    core, desk, listener = desk_of(ALL)
+    line = LineView(caller=LegLineView(codec=Codec.PCMA, doors=(Door.INFO,)))
+    desk.line = lambda call: line if call.call_id == CALL else None
+
+    desk.call_changed(CALL)
+    core.snapshot = None
+    desk.ended(CALL)
+
+    assert [call.line for call in listener.calls] == [None, line, line]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from dtmf_shield.api import views
 from dtmf_shield.base.config import Config
 from dtmf_shield.model.ids import CallId, OperationId
+from dtmf_shield.model.media_health import MediaHealth, MediaThread
 from dtmf_shield.model.messages import PaymentChanged, PromptsLoaded
 from dtmf_shield.model.payment import OperationKind, OperationState
 from dtmf_shield.model.prompt import Recording
@@ -147,7 +149,7 @@ async def test_counters_of_ended_calls_are_summed(node: NodeMonitor) -> None:
     for _ in range(2):
         node.call_closed((LegStatistics(received=5, lost=1), LegStatistics(received=7)))
 
-    assert (await shown(node)).media == views.MediaCountersView(received=24, lost=2)
+    assert (await shown(node)).media == views.MediaView(received=24, lost=2)
 
 
 async def test_certificates_tell_how_long_they_last(
@@ -164,3 +166,39 @@ async def test_certificates_tell_how_long_they_last(
     assert [(item.kind, item.findings) for item in fresh] == [("authority", ()), ("server certificate", ())]
     assert all(item.days_left in (89, 90) for item in fresh)
     assert all("expires in" in item.findings[0] for item in late)
+
+
+THREAD = MediaThread(
+    name="rtp-0", packets=1_000, stay_us_p50=200, stay_us_p99=900, stay_us_max=4_000, busy_permille=31
+)
+
+
+async def test_media_tells_its_threads_and_its_sentinel(node: NodeMonitor) -> None:
+    before = (await shown(node)).media
+    node.media_health(MediaHealth(threads=(THREAD,), listened_legs=2, listened_s=60, events_lost=4))
+
+    view = await shown(node)
+
+    assert (before.threads, before.sentinel) == ((), None)
+    assert view.media.threads[0].model_dump() == msgspec.to_builtins(THREAD)
+    assert view.media.sentinel == views.SentinelView(listened_legs=2, listened_s=60, keys_after_mask=0)
+    assert (view.media.events_lost, view.alerts) == (4, ())
+
+
+async def test_what_was_heard_behind_the_mask_stays_heard_when_media_starts_anew(node: NodeMonitor) -> None:
+    heard = [
+        node.media_health(health)
+        for health in (
+            MediaHealth(listened_s=60),
+            MediaHealth(listened_s=90, keys_after_mask=2),
+            None,
+            None,
+            MediaHealth(listened_s=5, keys_after_mask=1),
+        )
+    ]
+
+    view = await shown(node)
+
+    assert heard == [0, 2, 2, 2, 3]
+    assert view.media.sentinel == views.SentinelView(listened_legs=0, listened_s=95, keys_after_mask=3)
+    assert view.alerts == ("keys_after_mask",)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import asynccontextmanager
 
 import pytest
 
+from dtmf_shield.model.capture import FieldKind
 from dtmf_shield.phone.door import Door
 from dtmf_shield.phone.scripted import ScriptedPhone
 from dtmf_shield.phone.test_cards import CardNotPublishedError
@@ -176,6 +178,29 @@ def test_call_that_nobody_plays_with_or_that_is_too_long_ends(monkeypatch, limit
     assert asyncio.run(played()) is end
 
 
+def test_call_can_be_ended_by_who_was_told_how():
+    """What the service sends once the phones have died: a BYE that the other side takes from anybody's socket."""
+
+    async def played():
+        async with opened() as (booth, other):
+            told = []
+            booth.on_call = told.append
+            await talking(booth, Choices(Door.INFO))
+            booth.press_all("12")
+            await until(lambda: other.calls[0].infos_received == 2)
+            [farewell] = told
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as anybody:
+                anybody.sendto(farewell.datagram, farewell.address)
+            await until(other.calls[0].ended.is_set)
+            await booth.hang_up()
+            return farewell, told[1:]
+
+    farewell, after = asyncio.run(played())
+
+    assert farewell.datagram.startswith(b"BYE ")
+    assert after == [None]
+
+
 def test_end_by_the_other_side_and_a_refusal_are_told():
     async def played():
         async with opened() as (booth, other):
@@ -186,9 +211,9 @@ def test_end_by_the_other_side_and_a_refusal_are_told():
         async with opened(refuse_with=486) as (booth, _):
             booth.call("pay")
             await until(lambda: booth.phase is Phase.ENDED)
-            return ended, booth.end, booth.status
+            return ended, booth.end, booth.status, booth.shelf.rows()
 
-    assert asyncio.run(played()) == (CallEnd.OTHER_SIDE, CallEnd.REFUSED, 486)
+    assert asyncio.run(played()) == (CallEnd.OTHER_SIDE, CallEnd.REFUSED, 486, [])
 
 
 def test_ringing_call_can_be_given_up():
@@ -227,18 +252,65 @@ def test_agents_phone_answers_and_is_listened_to():
         booth._sip = ("127.0.0.1", agent.port)
         try:
             await talking(booth)
-            booth.press_all("123")
+            running = booth.shelf.rows()[0]["state"]
+            booth.press_all("123", FieldKind.SECURITY_CODE)
             await until(lambda: booth.heard.agent_side == 3)
             await booth.hang_up()
             await until(lambda: agent.calls == [])
-            return booth.has_agent, booth.heard
+            await until(lambda: booth.shelf.rows()[0]["state"] == "ready", 30.0)
+            return booth.has_agent, booth.heard, running, booth.shelf.find(booth.shelf.latest)
         finally:
             await booth.close()
 
-    has_agent, heard = asyncio.run(played())
+    has_agent, heard, running, call = asyncio.run(played())
+    evidence = call.evidence
 
     assert has_agent
     assert (heard.caller_side, heard.agent_side) == (3, 3)
+    assert (running, evidence.verdict, evidence.keys_sent) == ("running", "leaked", 3)
+    assert min(evidence.keys_caller, evidence.keys_agent) >= 3
+    assert {one.press.field for one in evidence.presses} == {FieldKind.SECURITY_CODE}
+    assert all(one.at_caller and one.at_agent for one in evidence.presses)
+    assert call.tape is None
+
+
+def test_somebody_elses_call_at_the_agents_phone_is_on_no_tape():
+    """A softphone may call the service in demo mode too: what comes of it is no evidence of a call of ours."""
+
+    async def played():
+        booth = Booth(("127.0.0.1", 9), [("127.0.0.1", 0)])
+        await booth.open()
+        stranger = await ScriptedPhone.start(speech=voice(Voice.CALLER))
+        [agent] = booth._agents
+        async with opened() as (_, other):
+            booth._sip = ("127.0.0.1", other.port)
+            try:
+                await talking(booth)
+                await stranger.call(f"sip:pay@127.0.0.1:{agent.port}", user="+447700900999x")
+                await until(lambda: len(booth._agent_calls) == 1)
+                await asyncio.sleep(0.3)
+                tape = booth._test_call.tape
+                return tape.agent.samples, tape.caller.samples
+            finally:
+                await stranger.close()
+                await booth.close()
+
+    at_agent, at_caller = asyncio.run(played())
+
+    assert at_agent == 0 < at_caller
+
+
+def test_hash_belongs_to_the_entry_that_it_ends():
+    async def played():
+        async with opened() as (booth, _):
+            await talking(booth, Choices(door=Door.INFO))
+            booth.press("1", FieldKind.CARD_NUMBER)
+            booth.press("#", FieldKind.EXPIRY)
+            booth.press("2", FieldKind.EXPIRY)
+            await until(lambda: booth.heard.sent == 3)
+            return [press.field for press in booth._test_call.tape.presses]
+
+    assert asyncio.run(played()) == [FieldKind.CARD_NUMBER, FieldKind.CARD_NUMBER, FieldKind.EXPIRY]
 
 
 def test_address_where_somebodys_own_phone_listens_is_left_to_it():

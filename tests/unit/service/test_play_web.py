@@ -82,12 +82,15 @@ def web(switch):
     return Client(app)
 
 
-@pytest.mark.parametrize("path", ["/state", *POSTS])
+GETS = ("/state", "/test-calls", "/test-calls/abcdefgh/evidence", "/test-calls/abcdefgh/caller.png")
+
+
+@pytest.mark.parametrize("path", [*GETS, *POSTS])
 @pytest.mark.parametrize("given", [None, "Bearer " + "x" * 43, KEY, f"Basic {KEY}"])
 def test_nothing_is_told_or_done_without_the_key(web, path, given):
     headers = {"Authorization": given} if given else {}
 
-    answer = web.get(path, headers=headers) if path == "/state" else web.post(path, headers=headers, json={})
+    answer = web.get(path, headers=headers) if path in GETS else web.post(path, headers=headers, json={})
 
     assert (answer.status_code, answer.json()) == (401, {"problem": "not_signed_in"})
 
@@ -117,6 +120,14 @@ def test_state_says_what_can_be_dialled_and_which_cards_are_published(web):
     assert (state["phase"], state["heard"]) == ("idle", {"sent": 0, "caller_side": 0, "agent_side": 0})
 
 
+def test_without_a_call_there_is_no_evidence(web):
+    answers = [web.get(path, headers=SIGNED_IN) for path in GETS[1:]]
+
+    assert [answer.status_code for answer in answers] == [200, 404, 404]
+    assert answers[0].json() == {"calls": []}
+    assert web.get("/state", headers=SIGNED_IN).json()["test_call"] == ""
+
+
 @pytest.mark.parametrize("path", ["/press", "/card"])
 def test_keys_without_a_call_are_refused(web, path):
     answer = web.post(path, headers=SIGNED_IN, json=POSTS[path])
@@ -132,6 +143,7 @@ def test_keys_without_a_call_are_refused(web, path):
         ("/press", {"key": 1}),
         ("/press", {}),
         ("/press", {"key": "1", "more": 1}),
+        ("/press", {"key": "1", "field": "pin"}),
         ("/card", {"name": "nobody", "part": "number"}),
         ("/card", {"name": "visa", "part": "all"}),
         ("/call", {"number": "999"}),

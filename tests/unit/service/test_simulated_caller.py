@@ -44,3 +44,37 @@ def test_star_in_a_menu_has_its_prompt_said_again():
 def test_field_given_up_says_why():
     given_up = verbs("keys 1\n" + "keys 1#\n" * 3, "failed")
     assert given_up == ["account: too_short"]
+
+
+TO_THE_CARD = "hook ok balance=87.20\nkeys 1\nkeys 12345674#\nkeys 1\n"
+
+
+def test_a_hand_over_says_what_the_next_flow_need_not_ask_and_no_digit_of_it():
+    (kept,) = verbs(f"{TO_THE_CARD}card visa\nkeys 1230#\nkeys 0#\n", "kept")
+
+    assert kept == "for the next flow: account, card number, expiry; values account, amount"
+
+
+def test_a_card_half_keyed_is_not_kept():
+    (kept,) = verbs(f"{TO_THE_CARD}keys 4242\nwait 60s\nwait 60s\nwait 60s\n", "kept")
+
+    assert kept == "for the next flow: account; values account, amount"
+
+
+def test_of_a_card_that_was_sent_and_refused_nothing_is_kept_but_values():
+    told = lines(f"gateway declined\n{TO_THE_CARD}card visa\nkeys 1230#\nkeys 123#\nkeys 1\nkeys 0#\n")
+    kept = [text for verb, text in told if verb == "kept"]
+
+    assert ("gateway", "declined") in told
+    assert kept == ["for the next flow: values account, amount"]
+
+
+def test_nothing_is_kept_of_a_caller_who_hangs_up_and_a_flow_that_stays_with_its_agent_says_nothing():
+    agents = load_flow(TEXTS["card-payment-agent"], file="agent.yaml")
+    stays = lines(
+        "input amount=12.50\ninput currency=GBP\ninput reference=A-7\ncard visa\nagent cancel\n", agents
+    )
+
+    assert verbs("keys 1\nhangup\n", "kept") == []
+    assert stays[-1][0] == "exit"
+    assert "kept" not in [verb for verb, _ in stays]

@@ -1,6 +1,7 @@
 """Webhooks against a real receiver on loopback: signed, at least once, bounded, and what is left after a restart."""
 
 import asyncio
+import itertools
 import re
 import sqlite3
 from contextlib import asynccontextmanager
@@ -13,7 +14,9 @@ from dtmf_shield.api.ports.webhooks import WebhookNotFound
 from dtmf_shield.base.config import Config
 from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.base.web_address import web_address
+from dtmf_shield.service.certificates import SERVER_AUTH, host_name, issue_leaf, make_authority
 from dtmf_shield.service.control import webhook_settings, webhooks
+from dtmf_shield.service.control.hook_settings import client_context
 from dtmf_shield.service.control.json_post import Server
 from dtmf_shield.service.control.webhook_settings import webhooks_of
 from dtmf_shield.service.control.webhooks import ControlWebhooks, Webhook, signature
@@ -38,10 +41,15 @@ def quick(monkeypatch):
 
 def documented_verifier():
     """The receiver of the documentation, as a reader would copy it."""
+    return documented("verified")
+
+
+def documented(name):
+    """A function of the documentation's receiver."""
     (code,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
     names = {}
     exec(code, names)  # noqa: S102 - our own page
-    return names["verified"]
+    return names[name]
 
 
 @asynccontextmanager
@@ -217,7 +225,7 @@ async def test_an_event_behind_a_refused_one_does_not_wait_for_it(tmp_path):
     path = tmp_path / "q"
     with serving(script := Script()) as port:
         async with telling(path, port) as told:
-            told._queue.put("crm", "e-poison", b'{"type":"poison"}', SystemClock().wall_s() + 3_600)
+            told._queue.put("crm", "e-poison", lambda _: b'{"type":"poison"}', SystemClock().wall_s() + 3_600)
             told.published("call", CALL)
             await until(lambda: course(told).delivered)
             assert course(told).waiting == 1
@@ -229,7 +237,7 @@ def test_a_file_that_is_no_queue_is_moved_aside(tmp_path):
     path = tmp_path / "webhooks.sqlite3"
     path.write_bytes(b"no database" * 99)
     queue = WebhookQueue(path)
-    queue.put("crm", "e-a", b"{}", 1.0)
+    queue.put("crm", "e-a", lambda _: b"{}", 1.0)
 
     assert queue.counts("crm").waiting == 1
     assert path.with_suffix(".broken").exists()
@@ -282,3 +290,141 @@ def test_a_webhook_whose_secret_is_gone_is_left_out_and_the_others_serve(tmp_pat
 def test_only_https_or_loopback(tmp_path, url):
     with pytest.raises(ValueError, match=r"https"):
         configured(tmp_path, url=url)
+
+
+async def test_a_receiver_that_orders_by_subject_and_sequence_ends_with_the_newest(tmp_path, monkeypatch):
+    """The first event fails and comes last; the documented rule drops it, and nothing else."""
+    monkeypatch.setattr(webhooks, "_pause_s", lambda failures: 0.0 if failures < 2 else 0.2)
+    is_news, script = documented("is_news"), Script(status=500)
+    with serving(script) as port:
+        async with telling(tmp_path / "q", port) as told:
+            told.published("call", {"id": "c1", "state": "ringing"})
+            await until(lambda: course(told).failures >= 2)
+            told._courses["crm"].paused_until_s = 0.0
+            script.status = 200
+            told.published("call", {"id": "c1", "state": "talking"})
+            told.published("call", {"id": "c2", "state": "held"})
+            await until(lambda: course(told).delivered == 3)
+    arrived = [event for event, status in zip(script.asked, script.statuses, strict=True) if status == 200]
+    newest, state = {}, {}
+    for event in arrived:
+        if is_news(newest, event):
+            state[event["subject"]] = event["data"]["state"]
+
+    assert [event["data"]["state"] for event in arrived] == ["talking", "held", "ringing"]
+    assert state == {"call:c1": "talking", "call:c2": "held"}
+    ordered = sorted(event["sequence"] for event in arrived)
+    assert ordered == list(range(ordered[0], ordered[0] + 3))
+
+
+async def test_sequences_go_on_after_a_restart_and_after_the_file_is_lost(tmp_path):
+    script, path = Script(), tmp_path / "q"
+    with serving(script) as port:
+        for lose in (False, False, True):
+            if lose:
+                await asyncio.sleep(0.5)
+                for file in tmp_path.glob("q*"):
+                    file.unlink()
+            async with telling(path, port) as told:
+                told.published("call", CALL)
+                told.published("call", CALL)
+                await until(lambda: course(told).waiting == 0)
+    numbers = [event["sequence"] for event in script.asked]
+
+    assert [after - before for before, after in itertools.pairwise(numbers[:4])] == [1, 1, 1]
+    assert numbers == sorted(set(numbers)) and len(numbers) == 6
+    assert len(str(numbers[0])) == 11  # shorter than a card number
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "subject"),
+    [
+        ("call", CALL, "call:c1"),
+        ("capture", {"call": "c1", "capture": "p1", "state": "keying"}, "capture:p1"),
+        ("field", {"call": "c1", "capture": "p1", "field": "pan"}, "field:p1.pan"),
+        ("shield", {"call": "c1", "state": "on"}, "shield:c1"),
+        ("shield", {"call": None, "state": "on"}, "shield"),
+        ("payment", {"call": "c1", "capture": "p1", "result": "approved"}, "payment:p1"),
+        ("payment", {"call": None, "gateway": "up"}, "payment"),
+        ("payment", REFUND, "payment:o-a"),
+        ("test", {}, "test"),
+    ],
+)
+def test_each_event_says_what_it_is_about(kind, data, subject):
+    assert webhooks._subject(kind, data) == subject
+
+
+def test_what_waits_and_is_told_again_takes_no_number(tmp_path):
+    queue = WebhookQueue(tmp_path / "q")
+    for event_id in ("e-a", "e-a", "e-b"):
+        queue.put("crm", event_id, lambda number: str(number).encode(), 100.0)
+
+    first = queue.next("crm")
+    queue.delivered("crm", first.seq)
+
+    assert (first.body, queue.next("crm").body) == (b"1000", b"1001")
+
+
+@asynccontextmanager
+async def telling_over_tls(path, tmp_path, names, *, other_authority=False):
+    """A receiver with TLS by the development authority, for names; the service believes it, or another."""
+    authority, stranger = make_authority("development"), make_authority("stranger")
+    leaf = issue_leaf(authority, "receiver", [host_name(name) for name in names], (SERVER_AUTH,))
+    files = {
+        "ca": (stranger if other_authority else authority).certificate_pem(),
+        "leaf": leaf.certificate_pem(),
+        "key": leaf.key_pem(),
+    }
+    for name, pem in files.items():
+        (tmp_path / name).write_bytes(pem)
+    script = Script()
+    with serving(script, (tmp_path / "leaf", tmp_path / "key")) as port:
+        url = f"https://127.0.0.1:{port}/told"
+        server = Server(web_address(url), client_context(str(tmp_path / "ca")))
+        hook = Webhook("crm", url, server, SECRET, frozenset({"call"}), 2.0)
+        told = ControlWebhooks({"crm": hook}, WebhookQueue(path), SystemClock())
+        told.start()
+        try:
+            yield told, script
+        finally:
+            await told.close()
+
+
+async def test_a_receiver_with_the_right_certificate_is_told(tmp_path):
+    async with telling_over_tls(tmp_path / "q", tmp_path, ["127.0.0.1"]) as (told, script):
+        told.published("call", CALL)
+        await until(lambda: course(told).delivered == 1)
+
+    assert [event["subject"] for event in script.asked] == ["call:c1"]
+
+
+@pytest.mark.parametrize(
+    ("names", "other_authority", "word", "says"),
+    [
+        (["receiver.example"], False, "certificate_name", "for another name than that in url"),
+        (["127.0.0.2"], False, "certificate_name", "for another name than that in url"),
+        (["127.0.0.1"], True, "certificate_authority", "an authority that is not known here"),
+    ],
+)
+async def test_a_receiver_with_a_wrong_certificate_is_told_nothing_tried_again_and_said(
+    tmp_path, names, other_authority, word, says
+):
+    wrong = telling_over_tls(tmp_path / "q", tmp_path, names, other_authority=other_authority)
+    async with wrong as (told, script):
+        told.published("call", CALL)
+        await until(lambda: course(told).failures >= 2)
+        view = course(told)
+        heard = list(script.asked)
+    # Mended: what waited arrives.
+    async with telling_over_tls(tmp_path / "q", tmp_path, ["127.0.0.1"]) as (told, script):
+        await until(lambda: course(told).delivered == 1)
+
+    assert (heard, view.last_error, view.waiting, view.delivered) == ([], word, 1, 0)
+    assert says in view.last_error_note and "nothing was sent" in view.last_error_note
+    assert view.next_attempt_at is not None
+    assert [event["data"]["id"] for event in script.asked] == ["c1"]
+
+
+@pytest.mark.parametrize("word", sorted(webhooks.ERROR_NOTES))
+def test_every_reason_is_in_the_documentation(word):
+    assert f"`{word}`" in DOCUMENT.read_text("utf-8")

@@ -4,21 +4,48 @@ from __future__ import annotations
 
 import math
 import random
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from dtmf_shield.api.views.reports import SUCCEEDED, capture_report, quantile_s
 from dtmf_shield.model.capture import CaptureResult, FieldKind, RejectReason
 from dtmf_shield.model.ids import CaptureId
-from dtmf_shield.model.report import CaptureBegin, CaptureEnd, FieldTally, ReportRange
-from dtmf_shield.store.report_rows import DAY_S, PRUNED_AT_ONCE, REPORT_DAYS_MAX, ReportRows
+from dtmf_shield.model.report import (
+    END_UNKNOWN,
+    CaptureBegin,
+    CaptureEnd,
+    FieldTally,
+    ReportCounts,
+    ReportRange,
+)
+from dtmf_shield.store import report_counts
+from dtmf_shield.store.report_counts import TooManyLines, read_counts, read_lines
+from dtmf_shield.store.report_rows import OPEN_MAX_S, PRUNED_AT_ONCE, REPORT_DAYS_MAX, ReportRows
+from dtmf_shield.store.report_schema import COUNT_TABLES, DAY_S, rebuild
 
 DAY = 1_767_225_600
 """2026-01-01 00:00 UTC."""
 ALL = ReportRange(0, 2**40)
+DIES = f"""
+import os, signal, sys
+from pathlib import Path
+from dtmf_shield.model.capture import CaptureResult
+from dtmf_shield.model.report import CaptureBegin, CaptureEnd
+from dtmf_shield.store.report_rows import ReportRows
+rows = ReportRows(Path(sys.argv[1]))
+for name in ("lost", "goes-on", "told-late", "ended"):
+    rows.began(CaptureBegin(name, {DAY}, "card", "ann"))
+rows.ended(CaptureEnd("ended", CaptureResult.DECLINED))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+"""A control that is killed while three captures run."""
 FLOWS, AGENTS, STEPS = ("card", "refund"), ("ann", "bob", ""), ("ask_card", "ask_code", "")
 
 
@@ -35,6 +62,22 @@ def begin(name: str, at: int = DAY, flow: str = "card", agent: str = "ann") -> C
 
 def end(name: str, result: CaptureResult = CaptureResult.APPROVED, **facts) -> CaptureEnd:
     return CaptureEnd(CaptureId(name), result, **facts)
+
+
+def counted(rows: ReportRows, wanted: ReportRange = ALL) -> ReportCounts:
+    return read_counts(path_of(rows), wanted)
+
+
+def path_of(rows: ReportRows) -> Path:
+    return Path(rows._database.execute("PRAGMA database_list").fetchone()[2])
+
+
+def kept_counts(rows: ReportRows) -> dict[str, list[tuple]]:
+    """Every count of every day, as it is kept."""
+    return {
+        table: rows._database.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - own names
+        for table in COUNT_TABLES
+    }
 
 
 def result_of(rows: ReportRows, name: str) -> str:
@@ -134,7 +177,7 @@ def test_a_report_is_what_its_slow_twin_says(rows, wanted, seed):
         if ended is not None:
             rows.ended(ended)
 
-    report = capture_report(rows.counts(wanted), from_day="2026-01-01", to_day="2026-01-04")
+    report = capture_report(counted(rows, wanted), from_day="2026-01-01", to_day="2026-01-04")
     slow = obvious(captures, wanted)
 
     assert {name: getattr(report, name) for name in ("begun", "ended", "succeeded", "test")} == {
@@ -182,7 +225,7 @@ def test_unknown_is_neither_success_nor_failure(rows):
         rows.began(begin(name))
         rows.ended(end(name, result))
 
-    (day,) = capture_report(rows.counts(ALL), from_day="2026-01-01", to_day="2026-01-01").days
+    (day,) = capture_report(counted(rows), from_day="2026-01-01", to_day="2026-01-01").days
 
     assert (day.succeeded, day.unknown, day.failed) == (1, 1, 1)
 
@@ -203,7 +246,7 @@ def test_the_truth_replaces_a_guess_and_nothing_replaces_the_truth(rows):
 
 def test_an_end_without_a_begin_is_no_row(rows):
     assert rows.ended(end("nobody")) is False
-    assert rows.counts(ALL).outcomes == ()
+    assert counted(rows).days == ()
 
 
 def test_rows_outlive_the_process_and_a_begin_told_again_changes_nothing(tmp_path):
@@ -217,7 +260,7 @@ def test_rows_outlive_the_process_and_a_begin_told_again_changes_nothing(tmp_pat
     second.began(begin("b", at=DAY + 5))
     second.ended(end("a", CaptureResult.TOKEN))
 
-    assert {(cell.result, cell.captures) for cell in second.counts(ALL).outcomes} == {
+    assert {(cell.result, cell.captures) for cell in counted(second).days} == {
         ("approved", 1),
         ("token", 1),
     }
@@ -231,8 +274,8 @@ def test_the_oldest_go_when_they_are_too_old(rows):
 
     rows.began(begin("new", at=DAY + REPORT_DAYS_MAX * DAY_S + 2))
 
-    counts = rows.counts(ALL)
-    assert sum(cell.captures for cell in counts.outcomes) == 2
+    counts = counted(rows)
+    assert sum(cell.captures for cell in counts.days) == 2
     assert [(one.asked, one.attempts) for one in counts.fields] == [(1, 2)]
     assert counts.rejects == (("pan", "luhn", 1),)
 
@@ -257,7 +300,7 @@ def test_a_limit_that_was_lowered_is_reached_a_little_at_a_time(tmp_path):
     sizes = []
     for place in range(2):
         smaller.began(begin(f"new{place}", at=DAY + 1_000 + place))
-        sizes.append(sum(cell.captures for cell in smaller.counts(ALL).outcomes))
+        sizes.append(sum(cell.captures for cell in counted(smaller).days))
 
     assert sizes == [31, 5]
 
@@ -284,3 +327,129 @@ def test_a_failed_write_leaves_the_rows_as_they_were(rows):
 
     assert result_of(rows, "a") == ""
     assert rows.ended(end("a")) is True
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_counts_of_days_are_what_counting_anew_gives(tmp_path, seed):
+    """Begins, ends, truths after guesses, ends that nobody tells, restarts, rows that go: in any order."""
+    draw = random.Random(seed)
+    rows = ReportRows(tmp_path / "r.sqlite3", captures_max=150)
+    results = (CaptureResult.INTERRUPTED, CaptureResult.CALLER_GONE, CaptureResult.APPROVED)
+    for started, ended in drawn(seed, 300):
+        rows.began(started)
+        if draw.random() < 0.3:
+            rows.ended(end(started.capture_id, draw.choice(results), step=draw.choice(STEPS)))
+        if ended is not None:
+            rows.ended(ended)
+        if draw.random() < 0.05:
+            rows.close_left_open()
+            rows.began(started)
+        if draw.random() < 0.02:
+            rows.tidy(DAY + draw.randrange(2 * DAY_S))
+
+    kept = kept_counts(rows)
+    rebuild(rows._database)
+
+    assert all(kept.values())
+    assert kept == kept_counts(rows)
+
+
+def test_a_file_of_before_counts_were_kept_is_counted_when_it_is_opened(tmp_path):
+    old = ReportRows(tmp_path / "r.sqlite3")
+    for started, ended in drawn(5, 60):
+        old.began(started)
+        if ended is not None:
+            old.ended(ended)
+    before = counted(old)
+    for table in COUNT_TABLES:
+        old._database.execute(f"DROP TABLE {table}")
+    old._database.execute("PRAGMA user_version = 0")
+    old.close()
+
+    assert before.fields and counted(ReportRows(tmp_path / "r.sqlite3")) == before
+
+
+def test_what_was_open_when_control_died_has_an_unknown_end(tmp_path):
+    killed = subprocess.run([sys.executable, "-c", DIES, str(tmp_path / "r.sqlite3")], check=False)
+    assert killed.returncode == -signal.SIGKILL
+
+    second = ReportRows(tmp_path / "r.sqlite3")
+    closed = second.close_left_open()
+    second.began(begin("goes-on", at=DAY + 9))
+    field = FieldTally("pan", FieldKind.CARD_NUMBER, 1, 9)
+    told = second.ended(end("told-late", CaptureResult.APPROVED, step="paid", fields=(field,)))
+    report = capture_report(counted(second), from_day="2026-01-01", to_day="2026-01-01")
+
+    assert (closed, told) == (3, True)
+    assert [result_of(second, name) for name in ("lost", "goes-on", "told-late", "ended")] == [
+        END_UNKNOWN,
+        "",
+        "approved",
+        "declined",
+    ]
+    assert (report.begun, report.ended, report.open, report.end_unknown) == (4, 2, 1, 1)
+    assert report.success_rate == 0.5  # of those that ended: what nobody knows is neither
+    assert [(day.failed, day.end_unknown) for day in report.days] == [(1, 1)]
+    assert [one.accepted for one in report.fields] == [1]
+    assert second.ended(end("ended", CaptureResult.DECLINED)) is False
+
+
+def test_what_is_open_longer_than_any_capture_lasts_is_closed(rows):
+    rows.began(begin("old", at=DAY))
+    rows.began(begin("young", at=DAY + 2))
+
+    more = rows.tidy(DAY + OPEN_MAX_S + 1)
+
+    assert (more, result_of(rows, "old"), result_of(rows, "young")) == (False, END_UNKNOWN, "")
+
+
+def test_tidying_takes_a_little_at_a_time_until_nothing_is_left_to_do(tmp_path):
+    rows = ReportRows(tmp_path / "r.sqlite3", keep_days=10)
+    for place in range(PRUNED_AT_ONCE + 5):
+        rows.began(begin(f"old{place}", at=DAY + place))
+    rows.began(begin("new", at=DAY + 9 * DAY_S))
+
+    steps = [rows.tidy(DAY + 11 * DAY_S) for _ in range(3)]
+
+    assert steps == [True, False, False]
+    assert kept_counts(rows)["day_outcomes"] == [
+        ((DAY + 9 * DAY_S) // DAY_S, "card", "ann", END_UNKNOWN, 1, 0)
+    ]
+
+
+def test_rows_older_than_the_days_kept_go_with_the_next_capture(tmp_path):
+    rows = ReportRows(tmp_path / "r.sqlite3", keep_days=30)
+    rows.began(begin("old", at=DAY))
+    rows.began(begin("edge", at=DAY + DAY_S))
+
+    rows.began(begin("new", at=DAY + 31 * DAY_S))
+
+    assert {row[0] for row in rows._database.execute("SELECT id FROM captures")} == {"edge", "new"}
+
+
+def test_the_finest_table_has_a_line_a_day_flow_agent_and_result_and_a_limit(rows, monkeypatch):
+    for name, at, agent in (("a", DAY, "ann"), ("b", DAY, "ann"), ("c", DAY + DAY_S, "bob")):
+        rows.began(begin(name, at=at, agent=agent))
+    rows.ended(end("a", CaptureResult.TOKEN))
+
+    lines = [(one.day, one.agent, one.result, one.captures) for one in read_lines(path_of(rows), ALL)]
+    monkeypatch.setattr(report_counts, "LINES_MAX", 2)
+
+    assert lines == [
+        ("2026-01-01", "ann", "", 1),
+        ("2026-01-01", "ann", "token", 1),
+        ("2026-01-02", "bob", "", 1),
+    ]
+    with pytest.raises(TooManyLines):
+        read_lines(path_of(rows), ALL)
+
+
+@pytest.mark.parametrize("agent", [None, "ann"])
+def test_no_report_reads_every_capture(rows, agent):
+    """One flow or all: counts of days. One agent: that agent's rows, by their index."""
+    queries = report_counts._OF_ALL if agent is None else report_counts._OF_ONE
+    asked = {"first": 0, "end": 9, "flow": "card", "agent": agent}
+    for query in (report_counts._BY_DAY, report_counts._LINES, *queries):
+        plan = [row[3] for row in rows._database.execute(f"EXPLAIN QUERY PLAN {query}", asked)]
+        assert not [step for step in plan if step.startswith("SCAN")], (query, plan)
+        assert agent is not None or not [step for step in plan if " captures" in step or " c " in step]

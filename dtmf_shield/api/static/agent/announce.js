@@ -1,5 +1,6 @@
 // What is read aloud: states that matter, never each key; held back 400 ms so that only the last of a burst is read.
 import { t } from "../shared/i18n.js";
+import { noticesOf } from "../shared/line.js";
 import { AT_GATEWAY, alertOf, badgeState } from "./state_words.js";
 import { countWords, fieldLabel, fieldWords, reasonWords } from "./words.js";
 
@@ -47,6 +48,8 @@ export function alertWords(state) {
 export function statusWords(before, after) {
   const shield = badgeState(after);
   if (shield !== badgeState(before) && shield === "on" && before.connection !== "connecting") return t("shield.on");
+  const notices = newNotices(before.calls.get(before.selected), after.calls.get(after.selected));
+  if (notices) return notices;
   const was = before.calls.get(before.selected)?.capture;
   const is = after.calls.get(after.selected)?.capture;
   if (!is || was === is) return "";
@@ -58,6 +61,12 @@ export function statusWords(before, after) {
   if (is.can_pay && !(same && was.can_pay)) return t("stage.confirm");
   if (is.hint && !(same && was.hint === is.hint)) return t(`hint.${is.hint}`);
   return fieldNews(same ? was.fields : [], is.fields);
+}
+
+// That a side hears nothing now, and why, is news to who waits for a voice.
+function newNotices(was, is) {
+  const old = noticesOf(was);
+  return noticesOf(is).filter((key) => !old.includes(key)).map((key) => t(key)).join(". ");
 }
 
 function fieldNews(before, after) {

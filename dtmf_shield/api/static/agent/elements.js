@@ -24,8 +24,8 @@ class CaptureField extends HTMLElement {
   }
 
   // place: the field's number from 1, which Alt goes with.
-  show(field, { now, busy, paused, blocked, place }) {
-    const [look, words] = fieldWords(field, paused);
+  show(field, { now, busy, stands, blocked, place }) {
+    const [look, words] = fieldWords(field, stands);
     const label = fieldLabel(field);
     Object.assign(this.dataset, { field: field.field, state: field.state });
     this.row.classList.toggle("now", now);

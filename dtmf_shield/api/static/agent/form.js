@@ -6,6 +6,7 @@ import { mayStart } from "./state_words.js";
 import { running, speaking } from "./store.js";
 
 const at = (id) => document.getElementById(id);
+let askedFlow = new URLSearchParams(location.search).get("flow");  // chosen once; the agent may choose another
 
 export function drawForm(state, call) {
   const flows = state.flows.filter(mayBeStarted);
@@ -46,6 +47,10 @@ function drawFlows(flows) {
   const chosen = at("flow").value;
   redraw(at("flow"), JSON.stringify(flows.map(({ id, title }) => [id, title])), () => flows.map(({ id, title }) => new Option(title, id)));
   if (flows.some(({ id }) => id === chosen)) at("flow").value = chosen;
+  if (flows.some(({ id }) => id === askedFlow)) {
+    at("flow").value = askedFlow;
+    askedFlow = null;
+  }
 }
 
 // Below each field its rule, or what is wrong with it.

@@ -16,6 +16,13 @@ export function badgeState(state) {
 
 export const atGateway = (call) => running(call) && AT_GATEWAY.includes(call.capture.state);
 
+// Why no key of the caller counts now: "fault", "paused", or "" where they do.
+export function standsOf(state, call) {
+  if (!running(call)) return "";
+  if (badgeState(state) === "fault") return "fault";
+  return call.capture.state === "paused" ? "paused" : "";
+}
+
 // In doubt no card is asked for: the call is connected and its shield is known to be on.
 export function mayStart(state, call) {
   return call?.state === "talking" && badgeState(state) === "on";

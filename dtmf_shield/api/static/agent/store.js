@@ -22,6 +22,7 @@ function applied(state, type, data) {
     case "resync": return resync(state, data);
     case "call": return withCall(state, data.id, (call) => ({ ...call, ...pick(data), shield: call.shield ?? {} }));
     case "shield": return shield(state, data);
+    case "line": return withCall(state, data.call, (call) => ({ ...call, line: { caller: data.caller, agent: data.agent } }));
     case "capture": return withCall(state, data.call, (call) => ({ ...call, capture: capture(call.capture, data) }));
     case "field": return withCall(state, data.call, (call) => ({ ...call, capture: field(call.capture, data) }));
     case "payment": return payment(state, data);
@@ -82,8 +83,8 @@ function select(state) {
 
 function shield(state, data) {
   if (data.call === null) return { ...state, service: { ...state.service, shield: data.state } };
-  const { state: now, caller, agent } = data;
-  return withCall(state, data.call, (call) => ({ ...call, shield: { state: now, caller, agent } }));
+  const { v, call: id, ...now } = data;
+  return withCall(state, id, (call) => ({ ...call, shield: now }));
 }
 
 // The call is another agent's now.

@@ -1,6 +1,8 @@
 // Draws the state into the page; keeps nodes (and with them the focus) where only words change.
 import { make, redraw, setFixedWord, setWords } from "../shared/elements.js";
 import { duration, money, t } from "../shared/i18n.js";
+import { icon } from "../shared/icons.js";
+import { LINE_LOOKS, figureWords, pathWords, qualityOf, worseOf } from "../shared/line.js";
 import { drawForm } from "./form.js";
 import { drawPhone } from "./phone.js";
 import { AT_GATEWAY, audioOf, badgeState } from "./state_words.js";
@@ -106,9 +108,21 @@ function drawFacts(state, call) {
     ["fact.caller_audio", audioWords(state, call.shield?.caller)],
     ["fact.agent_audio", audioWords(state, call.shield?.agent)],
   ].filter(([, value]) => value).map(([key, value]) => [t(key), value]);
-  redraw(at("facts"), JSON.stringify(facts), () => (
-    facts.map(([name, value]) => make("div", "", make("dt", "", name), make("dd", "", value)))
-  ));
+  const line = call?.line ?? null;
+  redraw(at("facts"), `${t("fact.quality")} ${JSON.stringify([facts, line])}`, () => [
+    ...facts.map(([name, value]) => make("div", "", make("dt", "", name), make("dd", "", value))),
+    ...(line ? [lineFact(line)] : []),
+  ]);
+}
+
+function lineFact(line) {
+  const quality = qualityOf(line);
+  const look = LINE_LOOKS[quality];
+  const shown = make("dd", "line", make("span", `step ${look}`, icon(look), t(`line.quality.${quality}`)), ` · ${pathWords(line.caller)}`);
+  const whose = worseOf(line);
+  const figures = quality === "good" ? "" : figureWords(line[whose]);
+  if (figures) shown.append(make("small", "figures", `${t(`fact.${whose}_audio`)}: ${figures}`));
+  return make("div", "", make("dt", "", t("fact.quality")), shown);
 }
 
 function audioWords(state, mode) {

@@ -50,9 +50,12 @@ function keyingWords(field) {
 
 export const reasonWords = (reason) => (has(`reason.${reason}`) ? t(`reason.${reason}`) : t("field.invalid"));
 
-// [look, words] of one field. paused: the capture stands still, so nothing is being keyed.
-export function fieldWords(field, paused = false) {
-  if (paused && field.state === "keying") {
+// [look, words] of one field. stands: "paused" or "fault" where the capture stands still, so nothing is being keyed.
+export function fieldWords(field, stands = "") {
+  const open = ["keying", "waiting"].includes(field.state);
+  if (stands === "fault" && open) return ["bad", t("field.stands.fault")];
+  if (stands === "paused" && open) {
+    if (field.state === "waiting") return ["warn", t("field.stands.paused")];
     const [count, of] = [field.count, lengthShown(field)];
     if (count === null) return ["warn", t("call.capture.paused")];
     return ["warn", of ? t("field.paused.of", { count, of }) : t("field.paused", { count })];

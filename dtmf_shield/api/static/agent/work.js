@@ -2,8 +2,9 @@
 import { make, redraw, setWords } from "../shared/elements.js";
 import { clockTime, money, t } from "../shared/i18n.js";
 import { icon } from "../shared/icons.js";
+import { noticesOf } from "../shared/line.js";
 import { drawOutcome } from "./outcome.js";
-import { atGateway, badgeState, payOf, sayOf, stageShown } from "./state_words.js";
+import { atGateway, badgeState, payOf, sayOf, stageShown, standsOf } from "./state_words.js";
 import { historyOf, running, speaking } from "./store.js";
 import { HINTS, codeWords, endingWords, fieldLabel, reasonWords, resultWords } from "./words.js";
 
@@ -15,6 +16,7 @@ export function drawWork(state, call, act) {
   const held = document.activeElement;
   drawStage(stageShown(state, call));
   drawSay(sayOf(state, call));
+  drawNotices(badgeState(state) === "on" ? noticesOf(call) : []);
   drawHint(busy && !fault ? call.capture.hint : null);
   drawFields(state, call, act);
   drawOutcome(at("outcome"), call.capture?.outcome, "h2", outcomeLines);
@@ -45,6 +47,14 @@ function drawSay(words) {
   redraw(at("say"), `${t("say")} ${words}`, () => [make("b", "", `${t("say")}: `), words]);
 }
 
+// What the flow wants of the audio now: else a line that says nothing would be taken for a dead one.
+function drawNotices(keys) {
+  at("notices").hidden = keys.length === 0;
+  redraw(at("notices"), `${t("say")} ${keys}`, () => (
+    keys.map((key) => make("li", "chip busy", icon(key === "notice.unrecorded" ? "silent" : "muted"), make("span", "", t(key))))
+  ));
+}
+
 function drawHint(hint) {
   const words = HINTS.includes(hint) ? t(`hint.${hint}`) : "";
   at("hint").hidden = !words;
@@ -59,10 +69,10 @@ function drawFields(state, call, act) {
   const key = call.capture ? `${call.capture.id} ${fields.map((field) => field.field).join(" ")}` : "";
   if (list.dataset.key !== key) newRows(list, key, fields, act);
   const unsure = badgeState(state) !== "on";
-  const paused = busy && call.capture.state === "paused";
+  const stands = standsOf(state, call);
   fields.forEach((field, place) => {
     const now = busy && call.capture.current === field.field && !sending;
-    list.children[place].firstChild.show(field, { now, busy, paused, blocked: sending || unsure, place: place + 1 });
+    list.children[place].firstChild.show(field, { now, busy, stands, blocked: sending || unsure, place: place + 1 });
   });
 }
 

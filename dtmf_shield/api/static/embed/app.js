@@ -2,7 +2,6 @@
 import "../shared/presence.js";
 import { send } from "../agent/command.js";
 import { beginPanel, listen, now, update } from "../agent/panel.js";
-import { mayBeStarted } from "../agent/inputs.js";
 import { mayStart } from "../agent/state_words.js";
 import { setWords } from "../shared/elements.js";
 import { t, tCount } from "../shared/i18n.js";
@@ -18,7 +17,6 @@ const asked = new URLSearchParams(location.search);
 const host = connectHost({ onWish: follow, onIgnored: tellIgnored });
 let wanted = asked.get("call");
 let begun = false;
-let preset = false;
 
 // The page is for one call: where it is not here, none is shown in its place.
 function pin(state) {
@@ -29,7 +27,6 @@ function pin(state) {
 
 function changed(before, after) {
   drawOwn(after);
-  presetFlow(after);
   for (const message of messagesOf(before, after)) host.tell(message);
 }
 
@@ -41,17 +38,6 @@ function drawOwn(state) {
   if (out || state.selected || wanted === null) return;
   setWords(at("desk-title"), t("embed.waiting"));
   setWords(at("desk-none"), t("embed.waiting.note"));
-}
-
-// ?flow= is chosen once; the agent may choose another.
-function presetFlow(state) {
-  const flow = asked.get("flow");
-  if (preset || !flow || !state.flows.some((one) => one.id === flow && mayBeStarted(one))) return;
-  preset = true;
-  if ([...at("flow").options].some((option) => option.value === flow)) {
-    at("flow").value = flow;
-    update(now());
-  }
 }
 
 function follow(wish) {

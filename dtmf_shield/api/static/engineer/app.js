@@ -9,6 +9,7 @@ import { look, wear } from "../shared/theme.js";
 import { get, post } from "./ask.js";
 import { drawPicture, forgetPicture, save, savePicture } from "./drawing.js";
 import { editor, lineOfStep } from "./editor.js";
+import { testCalls } from "./evidence.js";
 import { drawHealth, kindWords } from "./health.js";
 import { drawTranscript, drawWrong, fillLines, insertLine, suggestScript } from "./simulator.js";
 
@@ -187,6 +188,8 @@ async function run() {
   say(state.done ? at("ending").textContent : state.wrong.join(" "));
 }
 
+const tests = testCalls({ failed, say, well: () => alarm("") });
+
 // --- health --------------------------------------------------------------------------------------------
 
 async function health() {
@@ -194,21 +197,25 @@ async function health() {
   try {
     const { nodes } = await get("/v1/nodes");
     drawHealth(at("health"), nodes);
-    alarm("");
+    alarm([...new Set(nodes.flatMap((node) => node.alerts))].map((name) => t(`engineer.alert.${name}`)).join(" "));
   } catch (error) {
     failed(error);
   }
 }
 
+const VIEWS = { flows: "engineer.flows", "test-calls": "engineer.tests", health: "engineer.health" };
+
 function view() {
-  const wanted = location.hash === "#health" ? "health" : "flows";
-  for (const name of ["flows", "health"]) {
+  const [asked, rest] = location.hash.slice(1).split("/");
+  const wanted = Object.hasOwn(VIEWS, asked) ? asked : "flows";
+  for (const name of Object.keys(VIEWS)) {
     at(name).hidden = name !== wanted;
     if (name === wanted) at(`to-${name}`).setAttribute("aria-current", "page");
     else at(`to-${name}`).removeAttribute("aria-current");
   }
-  document.title = `${t(wanted === "health" ? "engineer.health" : "engineer.flows")} – dtmf-shield`;
+  document.title = `${t(VIEWS[wanted])} – dtmf-shield`;
   health();
+  tests.look(wanted === "test-calls", rest ?? "");
 }
 
 // --- the page ------------------------------------------------------------------------------------------
@@ -265,6 +272,7 @@ async function begin() {
     drawAll();
   });
   at("menu").addEventListener("leave", leave);
+  tests.plays(pagesOf(person).some(([name]) => name === "agent"));
   fillLines();
   listen();
   view();

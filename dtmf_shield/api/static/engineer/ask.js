@@ -1,7 +1,8 @@
 // Asks the service: answers, or a refusal in words that are told to the reader; nothing is asked twice by itself.
 import { has, t } from "../shared/i18n.js";
 
-const PROBLEMS = ["card-number", "body-too-large", "workbench-busy", "workbench-failed", "simulation-refused", "not-signed-in"];
+const PROBLEMS = ["card-number", "body-too-large", "workbench-busy", "workbench-failed", "simulation-refused", "not-signed-in",
+  "play-phones-silent"];
 
 export class Refused extends Error {
   constructor(slug, words, findings = []) {

@@ -1,9 +1,12 @@
 // How the service itself does: processes, load, gateway, media, trunks, certificates, prompts. Nothing of any caller.
 import { make, redraw } from "../shared/elements.js";
-import { has, t } from "../shared/i18n.js";
+import { duration, has, percent, t, tCount } from "../shared/i18n.js";
 import { icon } from "../shared/icons.js";
 
 const SOON_DAYS = 30;
+const PACKET_MS = 20;
+const MISSES_PERMILLE_MAX = 1;  // more late packets than that and somebody hears it
+const BUSY_PERMILLE_MAX = 800;  // above, a burst finds no room
 const LOOKS = { up: "good", down: "bad", unknown: "warn" };
 const STATES = { up: "engineer.up", down: "engineer.down", unknown: "engineer.unknown" };
 const MEDIA = ["received", "sent", "lost", "late", "bad_source", "malformed", "events_removed", "masked_samples"];
@@ -22,6 +25,7 @@ function drawNode(node) {
         ["webhooks", node.webhooks_waiting],
       ]),
     ]),
+    card("wide", t("engineer.threads"), media(node)),
     card("", t("engineer.processes"), [processes(node)]),
     card("", t("engineer.gateway"), [gateway(node.gateway)]),
     card("", t("engineer.trunks"), [trunks(node.trunks)]),
@@ -65,6 +69,48 @@ function table(columns, rows) {
     return shown;
   })));
   return make("table", "stack", make("thead", "", head), make("tbody", "", ...body));
+}
+
+function media(node) {
+  const { sentinel, threads, events_lost: lost } = node.media;
+  const legs = sentinel ? [
+    ["listened_legs", number(sentinel.listened_legs)], ["listened", duration(sentinel.listened_s)],
+    ["keys_after_mask", number(sentinel.keys_after_mask)], ["events_lost", number(lost)],
+  ] : [];
+  return [
+    make("p", "lead sentinel", chip(...sentinelWords(node))),
+    make("p", "quiet", t("engineer.sentinel.note")),
+    facts(legs),
+    threads.length ? table(["thread", "packets", "stay", "misses", "busy"], threads.map(threadRow))
+      : make("p", "quiet", t("engineer.threads.none")),
+  ];
+}
+
+// In doubt not OK: who has listened to nothing has found nothing.
+function sentinelWords({ media: { sentinel }, processes: all }) {
+  if (sentinel?.keys_after_mask) return ["bad", tCount("engineer.sentinel.leak", sentinel.keys_after_mask)];
+  if (!all.some((one) => one.name === "media" && one.up)) return ["bad", t("engineer.sentinel.away")];
+  return sentinel?.listened_s ? ["good", t("engineer.sentinel.ok")] : ["plain", t("engineer.sentinel.idle")];
+}
+
+function threadRow(one) {
+  const slow = one.stay_us_p99 > 1000 * PACKET_MS;
+  const missed = one.deadline_misses * 1000 > one.packets * MISSES_PERMILLE_MAX;
+  const stay = [one.stay_us_p50, one.stay_us_p99, one.stay_us_max].map(milliseconds).join(" · ");
+  return [
+    make("b", "", one.name), number(one.packets),
+    slow ? chip("warn", stay) : stay,
+    missed ? chip("warn", number(one.deadline_misses)) : number(one.deadline_misses),
+    one.busy_permille > BUSY_PERMILLE_MAX ? chip("warn", percent(one.busy_permille)) : percent(one.busy_permille),
+  ];
+}
+
+const number = (value) => value.toLocaleString(document.documentElement.lang);
+
+function milliseconds(us) {
+  const digits = us < 10_000 ? 2 : 0;
+  const shown = (us / 1000).toLocaleString(document.documentElement.lang, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return `${shown} ms`;
 }
 
 function processes(node) {

@@ -8,16 +8,17 @@ import { remember, speak, wantedLanguage } from "../shared/language.js";
 import { pagesOf, whoIsIt } from "../shared/person.js";
 import { openStream } from "../shared/stream.js";
 import { look, wear } from "../shared/theme.js";
-import { drawCall, drawCards, drawChoices, drawHeard, drawNext, drawParts, phaseWords } from "./draw.js";
+import { PLACES, askedField, drawCall, drawCards, drawChoices, drawEvidence, drawHeard, drawNext, drawParts, nextStep, phaseWords } from "./draw.js";
 import { drawKeypad } from "./keypad.js";
 import { playPhones } from "./phones.js";
 
-const HERE = ["play", "/ui/play/"];
+const LEAD = "F2";
 const at = (id) => document.getElementById(id);
 let desk = emptyState();
 let told = null;
 let phones = null;
 let former = false;
+let mayEngineer = false;
 
 // What is being taken in the caller's call, or was last; null: nothing yet.
 function capture() {
@@ -32,16 +33,19 @@ function draw() {
   drawParts(keyPart);
   drawChoices(told, choose);
   drawHeard(told);
+  drawEvidence(told, mayEngineer);
   drawNext(told, capture());
 }
 
 function heardFrom(state) {
   const before = told?.phase;
+  const hanging = document.activeElement === at("hangup");
   told = state;
   draw();
+  if (hanging && at("hangup").hidden) at("call").focus();  // the call ended without this button
   if (before && before !== state.phase) setWords(at("status"), phaseWords(state));
   if (before !== state.phase && state.phase === "talking") setWords(at("alert"), "");
-  if (state.phase === "ended") former = true;
+  if (state.phase === "ended" || state.phase === "away") former = true;
   if (state.phase === "talking" && former) {
     former = false;
     // The agent page keeps the call before in view until its agent goes on; here both are one person.
@@ -49,8 +53,35 @@ function heardFrom(state) {
   }
 }
 
+// The phones are started again by the service: the call is over, and this page goes on by itself.
+function awayOrBack(away) {
+  if (away) {
+    setWords(at("alert"), t("play.problem.away"));
+    if (told && told.phase !== "away") heardFrom({ ...told, phase: "away", waiting: 0 });
+  } else if (!told || told.phase === "away") {
+    setWords(at("alert"), "");
+  }
+}
+
+// Puts the focus where the next step is: here, or in the agent's page, which stands in a frame of this origin.
+function lead() {
+  if (!told) return;
+  const [first, ...others] = PLACES[nextStep(told, capture())];
+  const inFrame = first === "frame";
+  const page = inFrame ? at("agent").contentDocument : document;
+  const found = (inFrame ? others : [first]).map((one) => page.querySelector(one)).find((one) => one?.checkVisibility());
+  if (inFrame) at("agent").focus();
+  found?.focus();
+}
+
+const leadByKey = (event) => {
+  if (event.key !== LEAD || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  lead();
+};
+
 async function act(path, body) {
-  const word = await phones.send(path, body);
+  const word = told?.phase === "away" ? "away" : await phones.send(path, body);
   setWords(at("alert"), word ? t(`play.problem.${word}`) : "");
   return !word;
 }
@@ -64,7 +95,11 @@ async function hangUp() {
   if (await act("/hangup")) at("call").focus();
 }
 
-const press = (key) => act("/press", { key });
+// What is asked for goes along, so that the evidence can say which field a key was for; never which key it was.
+const press = (key) => {
+  const asked = nextStep(told ?? { phase: "idle" }, capture()) === "key" ? askedField(capture()) : null;
+  return act("/press", { key, field: asked?.kind ?? null });
+};
 const keyPart = (part) => act("/card", { name: at("card").value, part });
 
 function choose(name, value) {
@@ -77,12 +112,13 @@ function titles() {
 }
 
 function showMenu(person, language) {
-  at("menu").show({ person, pages: [HERE, ...pagesOf(person)], here: "play", language, mayLeave: false });
+  at("menu").show({ person, pages: pagesOf(person), here: "play", language, mayLeave: false });
 }
 
 async function begin() {
   wear(look());
   const person = await whoIsIt();
+  mayEngineer = pagesOf(person).some(([name]) => name === "engineer");
   const language = wantedLanguage(person);
   await speak(language);
   titles();
@@ -99,9 +135,14 @@ async function begin() {
   at("call").addEventListener("click", call);
   at("hangup").addEventListener("click", hangUp);
   at("card").addEventListener("change", draw);
+  at("there").addEventListener("click", lead);
+  document.addEventListener("keydown", leadByKey);
+  const inFrame = () => at("agent").contentDocument.addEventListener("keydown", leadByKey);
+  at("agent").addEventListener("load", inFrame);
+  inFrame();
   phones = playPhones({
     onState: heardFrom,
-    onAway: (away) => { if (away) setWords(at("alert"), t("play.problem.away")); },
+    onAway: awayOrBack,
   });
   openStream({
     onEvent: (type, data) => { desk = reduce(desk, type, data, Date.now()); draw(); },

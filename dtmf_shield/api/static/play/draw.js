@@ -5,7 +5,7 @@ import { icon } from "../shared/icons.js";
 import { brandName, fieldLabel } from "../agent/words.js";
 
 const at = (id) => document.getElementById(id);
-const PHASES = { idle: "plain", calling: "busy", talking: "good", ended: "plain" };
+const PHASES = { idle: "plain", calling: "busy", talking: "good", ended: "plain", away: "bad" };
 const GROUPS = { amex: [4, 6, 5] };
 const FOURS = [4, 4, 4, 4, 4];
 export const PARTS = { number: "card_number", expiry: "expiry", code: "security_code" };
@@ -45,6 +45,7 @@ function drawNumbers(told, up) {
 
 // capture: what the caller's call is asked for, as events tell; null: nothing was started.
 export function nextStep(told, capture) {
+  if (told.phase === "away") return "away";
   if (told.phase === "calling") return "wait";
   if (told.phase !== "talking") return "call";
   if (!capture) return "start";
@@ -53,13 +54,19 @@ export function nextStep(told, capture) {
   return askedField(capture) ? "key" : "look";
 }
 
+// Where the next step is: one of the ids of this page, or of those of the agent's page in the frame, the first that shows.
+export const PLACES = {
+  call: ["#call"], wait: ["#hangup"], away: ["#caller"], over: ["#hangup"], key: ["#keypad [tabindex='0']"],
+  start: ["frame", "#inputs input", "#start-button"], look: ["frame", "#desk"], pay: ["frame", "#pay", "#desk"],
+};
+
 export const askedField = (capture) => capture?.fields.find((field) => field.field === capture.current) ?? null;
 
 export function drawNext(told, capture) {
   const step = nextStep(told, capture);
   const asked = step === "key" ? askedField(capture) : null;
   setWords(at("next"), t(`play.next.${step}`, { field: asked ? fieldLabel(asked) : "" }));
-  at("next").classList.toggle("now", step === "key");
+  at("next").classList.toggle("late", step === "away");
   for (const button of at("parts").children) {
     button.classList.toggle("primary", PARTS[button.dataset.part] === asked?.kind);
   }
@@ -114,6 +121,12 @@ export function drawHeard(told) {
   const note = !told.has_agent ? t("play.heard.own") : leaked ? t("play.heard.leak") : sent ? t("play.heard.kept") : t("play.heard.none");
   setWords(at("heard-note"), told.waiting ? `${note} ${tCount("play.waiting", told.waiting)}` : note);
   at("heard-note").classList.toggle("bad", leaked > 0);
+}
+
+// The call that is over, for who is an engineer too.
+export function drawEvidence(told, may) {
+  at("evidence").hidden = !may || !told.test_call || told.phase !== "ended";
+  if (!at("evidence").hidden) at("to-evidence").href = `/ui/engineer/#test-calls/${told.test_call}`;
 }
 
 export function drawChoices(told, choose) {

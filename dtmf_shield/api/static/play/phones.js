@@ -1,7 +1,10 @@
 // Speaks to the play phones, on their own origin: what the service itself serves never sees a key.
 const TALKING_MS = 400;
 const QUIET_MS = 1_500;
-const AWAY_MS = 3_000;
+const AWAY_MS = 1_500;
+const LATE_MS = 2_500;  // an answer that does not come by then: the phones are away
+const LOOK_MS = 8_000;
+const SEND_MS = 25_000;  // hanging up waits for the other side
 
 // onState: what the phones say; onAway: whether they answer at all.
 export function playPhones({ onState, onAway }) {
@@ -9,12 +12,12 @@ export function playPhones({ onState, onAway }) {
   let timer = 0;
   let last = Promise.resolve();
 
-  const request = async (path, body) => {
+  const request = async (path, body, limitMs) => {
     where ??= await found();
     const headers = { authorization: `Bearer ${where.key}` };
     if (body !== undefined) headers["content-type"] = "application/json";
     const method = body === undefined ? "GET" : "POST";
-    const answer = await fetch(`${where.url}${path}`, { method, headers, body: body && JSON.stringify(body) });
+    const answer = await fetch(`${where.url}${path}`, { method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(limitMs) });
     if (answer.status === 401) where = null;
     return { ok: answer.ok, told: await answer.json() };
   };
@@ -22,14 +25,17 @@ export function playPhones({ onState, onAway }) {
   const look = async () => {
     clearTimeout(timer);
     let wait = AWAY_MS;
+    const late = setTimeout(() => onAway(true), LATE_MS);
     try {
-      const { ok, told } = await request("/state");
+      const { ok, told } = await request("/state", undefined, LOOK_MS);
+      clearTimeout(late);
       onAway(!ok);
       if (ok) {
         onState(told);
         wait = told.phase === "talking" || told.phase === "calling" ? TALKING_MS : QUIET_MS;
       }
     } catch {
+      clearTimeout(late);
       where = null;
       onAway(true);
     }
@@ -41,7 +47,7 @@ export function playPhones({ onState, onAway }) {
   const send = (path, body = {}) => {
     const sent = last.then(async () => {
       try {
-        const { ok, told } = await request(path, body);
+        const { ok, told } = await request(path, body, SEND_MS);
         if (ok) onState(told);
         return ok ? "" : told.problem ?? "not_understood";
       } catch {

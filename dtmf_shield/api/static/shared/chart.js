@@ -4,7 +4,7 @@ import { make } from "./elements.js";
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT_PX = 190;
 const EDGE = { top: 10, right: 8, bottom: 26, left: 38 };
-const LABEL_PX = 64;  // one day's name needs as much
+const LABEL_PX = 80;  // one day's name needs as much, and the last one stands beside its place
 const GRID_LINES = 4;
 const COLUMN_PX_MAX = 44;
 let patterns = 0;
@@ -25,7 +25,7 @@ export function niceStep(most, lines = GRID_LINES) {
 }
 
 // A figure: {title, labels, series: [{name, look, values}], words(value), kind: "columns" | "line", most, table}.
-// look: good, bad, warn, busy or plain. Columns are stacked; a line has one series, with gaps where values are null.
+// look: good, bad, warn, busy, plain or faint. Columns are stacked; lines have gaps where values are null.
 class ReportChart extends HTMLElement {
   connectedCallback() {
     this.watcher = new ResizeObserver(() => this.#draw());
@@ -79,15 +79,18 @@ function legend(series) {
   }));
 }
 
-// Failures are hatched as well as red: colour alone says nothing to many eyes.
+// Failures are hatched as well as red, the other way what nobody knows: colour alone says nothing to many eyes.
+const HATCHES = { bad: { ink: "bad", turn: 45, gap: 2 }, faint: { ink: "plain", turn: -45, gap: 3 } };
+
 function hatch(id, look) {
-  if (look !== "bad") return [];
-  const box = { id, width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" };
+  if (!HATCHES[look]) return [];
+  const { ink, turn, gap } = HATCHES[look];
+  const box = { id, width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: `rotate(${turn})` };
   return [svg("defs", {}, svg("pattern", box,
-    svg("rect", { width: 6, height: 6, class: "ink-bad" }), svg("rect", { width: 2, height: 6, class: "ink-card" })))];
+    svg("rect", { width: 6, height: 6, class: `ink-${ink}` }), svg("rect", { width: gap, height: 6, class: "ink-card" })))];
 }
 
-const fillOf = (id, look) => (look === "bad" ? { fill: `url(#${id})` } : { class: `ink-${look}` });
+const fillOf = (id, look) => (HATCHES[look] ? { fill: `url(#${id})` } : { class: `ink-${look}` });
 
 export function tableOf({ title, labels, series, words, labelWords, headWords }) {
   const head = make("tr", "", headCell(headWords, "col"), ...series.map(({ name }) => headCell(name, "col")));
@@ -149,8 +152,13 @@ function columns(data, { picture, x, y, pitch }) {
   return picture;
 }
 
-function line(data, { picture, x, y }) {
-  const [{ look, values }] = data.series;
+function line(data, place) {
+  // The first lies on top: it is what the chart is about.
+  for (const series of [...data.series].reverse()) oneLine(data, series, place);
+  return place.picture;
+}
+
+function oneLine(data, { name, look, values }, { picture, x, y }) {
   let path = "";
   values.forEach((value, place) => {
     if (value === null) return;
@@ -160,10 +168,9 @@ function line(data, { picture, x, y }) {
   values.forEach((value, place) => {
     if (value === null) return;
     const point = svg("circle", { cx: x(place), cy: y(value), r: values.length > 60 ? 1.5 : 3.5, class: `ink-${look}` });
-    point.append(svg("title", {}, `${data.labelWords(data.labels[place])}: ${data.words(value)}`));
+    point.append(svg("title", {}, `${data.labelWords(data.labels[place])}\n${name}: ${data.words(value)}`));
     picture.append(point);
   });
-  return picture;
 }
 
 // One bar of a table's row: its cell has the number too.

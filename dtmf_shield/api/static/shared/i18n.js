@@ -45,6 +45,12 @@ export function decimal(value) {
   return new Intl.NumberFormat(locale, { minimumFractionDigits: 2, useGrouping: false }).format(value);
 }
 
+// Thousandths as the reader writes a share: 4 is 0.4 %.
+export function percent(permille) {
+  const format = { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 };
+  return new Intl.NumberFormat(locale, format).format(permille / 1000);
+}
+
 export function clockTime(ms) {
   return new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" }).format(ms);
 }

@@ -33,7 +33,10 @@ class PageMenu extends HTMLElement {
   }
 
   // person: what GET /v1/me says, or null; pages: [[name, address]]; here: the name of this page.
-  show({ person, pages, here, language, mayLeave }) {
+  show({ person, pages: all, here, language, mayLeave }) {
+    // In the play page's frame: a page that is chosen takes the whole window, and the play page is there already.
+    const framed = window.top !== window;
+    const pages = framed ? all.filter(([name]) => name !== "play") : all;
     setWords(this.name, person?.name ?? t("menu"));
     const label = person?.name ? t("menu.of", { name: person.name }) : t("menu");
     this.opener.setAttribute("aria-label", label);
@@ -42,6 +45,7 @@ class PageMenu extends HTMLElement {
     redraw(this.pages, `${language} ${here} ${JSON.stringify(pages)}`, () => pages.map(([name, address]) => {
       const link = make("a", "", t(`page.${name}`));
       link.href = address;
+      if (framed) link.target = "_top";
       if (name === here) link.setAttribute("aria-current", "page");
       return link;
     }));

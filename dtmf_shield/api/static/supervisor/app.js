@@ -95,7 +95,10 @@ function sort(by) {
 }
 
 function filter() {
-  const chosen = { state: at("by-state").value, agent: at("by-agent").value, flow: at("by-flow").value, trouble: at("by-trouble").checked };
+  const chosen = {
+    state: at("by-state").value, agent: at("by-agent").value, flow: at("by-flow").value,
+    quality: at("by-quality").value, codec: at("by-codec").value, door: at("by-door").value, trouble: at("by-trouble").checked,
+  };
   state = { ...state, filter: chosen };
   draw();
   say(at("shown").textContent);

@@ -7,6 +7,7 @@ import { HINTS, callerWords, codeWords, endingWords, fieldLabel, resultWords } f
 import { make, redraw, setWords } from "../shared/elements.js";
 import { duration, money, t } from "../shared/i18n.js";
 import { icon } from "../shared/icons.js";
+import { figureWords, pathWords } from "../shared/line.js";
 import { shieldOf } from "./live.js";
 import { isSending } from "./table.js";
 
@@ -59,11 +60,12 @@ function drawFields(call) {
     list.dataset.key = key;
     list.replaceChildren(...fields.map(() => make("li", "", make("capture-field", ""))));
   }
-  const paused = running(call) && call.capture.state === "paused";
+  const paused = running(call) && call.capture.state === "paused" ? "paused" : "";
+  const stands = running(call) && call.shield?.state === "fault" ? "fault" : paused;
   fields.forEach((field, place) => {
     const now = running(call) && call.capture.current === field.field && !isSending(call);
     // Not busy: nothing of a field is pressed from here.
-    list.children[place].firstChild.show(field, { now, busy: false, paused, blocked: true, place: place + 1 });
+    list.children[place].firstChild.show(field, { now, busy: false, stands, blocked: true, place: place + 1 });
   });
 }
 
@@ -97,10 +99,19 @@ function drawFacts(state, call) {
     ["supervisor.column.agent", call.agent || t("supervisor.agent.none")], ["fact.dialled", call.dialled], ["fact.line", call.trunk],
     ["fact.caller_audio", mode(call.shield?.caller)], ["supervisor.agent_audio", mode(call.shield?.agent)],
     ["supervisor.step", call.capture?.step ?? ""],
+    ["supervisor.line.caller", legWords(call.line?.caller)], ["supervisor.line.agent", legWords(call.line?.agent)],
   ].filter(([, value]) => value).map(([key, value]) => [t(key), value]);
   redraw(at("facts"), JSON.stringify(facts), () => (
     facts.map(([name, value]) => make("div", "", make("dt", "", name), make("dd", "", value)))
   ));
+}
+
+// "Good · PCMU · tones; events agreed; 0.2 % lost lately, ...": all there is of one leg.
+function legWords(leg) {
+  if (!leg) return "";
+  const events = t(leg.telephone_event ? "supervisor.line.events" : "supervisor.line.no_events");
+  const quality = t(`line.quality.${leg.quality ?? "unknown"}`);
+  return [`${quality} · ${pathWords(leg)}`, events, figureWords(leg)].filter(Boolean).join("; ");
 }
 
 export function drawClock(state, nowMs) {

@@ -1,10 +1,14 @@
 // What the supervisor's table shows, worked out of plain data: rows, filters, order, sums. No DOM, no clock of its own.
 import { AT_GATEWAY } from "../agent/state_words.js";
 import { running, speaking } from "../agent/store.js";
+import { DOORS, QUALITIES, qualityOf } from "../shared/line.js";
 
 export const OPEN = "open";
 export const STATES = [OPEN, "ringing", "talking", "held", "ended", "all"];
-export const NO_FILTER = { state: OPEN, agent: "", flow: "", trouble: false };
+export const LINES = ["poor", "fair", "good", "unknown"];
+export const NO_DOOR = "none";
+export const CALLER_DOORS = [...DOORS, NO_DOOR];
+export const NO_FILTER = { state: OPEN, agent: "", flow: "", quality: "", codec: "", door: "", trouble: false };
 export const ALONE = "\u0000alone";  // the filter for calls without an agent: no agent has that name
 
 // In doubt a call is in trouble: a shield that nobody has told of is not on.
@@ -27,7 +31,14 @@ export function isShown(state, call, filter) {
   if (filter.state === OPEN ? phase === "ended" : filter.state !== "all" && phase !== filter.state) return false;
   if (filter.agent && (call.agent || ALONE) !== filter.agent) return false;
   if (filter.flow && call.capture?.flow !== filter.flow) return false;
-  return !filter.trouble || inTrouble(state, call);
+  return fitsLine(call.line, filter) && (!filter.trouble || inTrouble(state, call));
+}
+
+// A call whose line is not agreed on yet fits no codec and no door.
+function fitsLine(line, { quality, codec, door }) {
+  if (quality && qualityOf(line) !== quality) return false;
+  if (codec && line?.caller.codec !== codec) return false;
+  return !door || (line ? (door === NO_DOOR ? line.caller.doors.length === 0 : line.caller.doors.includes(door)) : false);
 }
 
 export const engaged = (call) => running(call) || speaking(call);
@@ -53,6 +64,7 @@ const KEYS = {
   fields: (call) => -(engaged(call) ? (fieldPlace(call)?.done ?? 0) + 1 : 0),
   shield: (call, state) => SHIELDS.indexOf(shieldOf(state, call)),
   line: (call) => (running(call) && call.capture.hint ? 0 : 1),
+  path: (call) => -1 - QUALITIES.indexOf(qualityOf(call.line)),
   age: (call) => -Date.parse(call.started_at),
 };
 export const COLUMNS = Object.keys(KEYS);
@@ -86,7 +98,7 @@ export function sumsOf(state) {
   };
 }
 
-// What the filters offer: [agents, [flow, title] pairs] of calls that are there, and what is chosen already.
+// What the filters offer: agents, [flow, title] pairs and codecs of calls that are there, and what is chosen already.
 export function choicesOf(state, filter) {
   const calls = known(state);
   const agents = new Set(calls.map((call) => call.agent || ALONE));
@@ -94,5 +106,7 @@ export function choicesOf(state, filter) {
   const flows = new Map(state.flows.map((flow) => [flow.id, flow.title]));
   for (const { capture } of calls) if (capture) flows.set(capture.flow, capture.title || flows.get(capture.flow) || capture.flow);
   if (filter.flow && !flows.has(filter.flow)) flows.set(filter.flow, filter.flow);
-  return { agents: [...agents].sort(compare), flows: [...flows].sort((one, other) => compare(one[1], other[1])) };
+  const codecs = new Set(calls.map((call) => call.line?.caller.codec).filter(Boolean));
+  if (filter.codec) codecs.add(filter.codec);
+  return { codecs: [...codecs].sort(compare), agents: [...agents].sort(compare), flows: [...flows].sort((one, other) => compare(one[1], other[1])) };
 }

@@ -107,6 +107,7 @@ function parts(report, query) {
     make("div", "charts even", dayChart(report), rateChart(report)),
     make("div", "charts", outcomes(report), make("div", "stack", groups(report.flows, "flow"), groups(report.agents, "agent"), abandoned(report))),
     fields(report),
+    refused(report),
     downloads(query, report),
   ];
 }
@@ -130,7 +131,7 @@ function tiles(report) {
 function everyDay({ from_day: first, to_day: last, days }) {
   const named = new Map(days.map((day) => [day.name, day]));
   const all = [];
-  for (let ms = Date.parse(first); ms <= Date.parse(last); ms += DAY_MS) all.push(named.get(iso(ms)) ?? { name: iso(ms), begun: 0, succeeded: 0, unknown: 0, failed: 0, success_rate: null });
+  for (let ms = Date.parse(first); ms <= Date.parse(last); ms += DAY_MS) all.push(named.get(iso(ms)) ?? { name: iso(ms), begun: 0, succeeded: 0, unknown: 0, failed: 0, abandoned: 0, end_unknown: 0, success_rate: null });
   return all;
 }
 
@@ -143,19 +144,25 @@ function chart(id, data) {
 
 function dayChart(report) {
   const days = everyDay(report);
-  const running = days.map((day) => day.begun - day.succeeded - day.unknown - day.failed);
+  const running = days.map((day) => day.begun - day.succeeded - day.unknown - day.failed - day.end_unknown);
   const series = [
     { name: t("supervisor.succeeded"), look: "good", values: days.map((day) => day.succeeded) },
     { name: t("supervisor.failed"), look: "bad", values: days.map((day) => day.failed) },
     { name: t("supervisor.unknown"), look: "warn", values: days.map((day) => day.unknown) },
     { name: t("supervisor.open"), look: "plain", values: running },
   ];
+  if (report.end_unknown) series.push({ name: t("supervisor.end_unknown"), look: "faint", values: days.map((day) => day.end_unknown) });
   return chart("chart-days", { title: t("supervisor.chart.days"), labels: days.map(({ name }) => name), series, words: number, kind: "columns" });
 }
 
+// Both of those that ended that day.
 function rateChart(report) {
   const days = everyDay(report);
-  const series = [{ name: t("supervisor.tile.rate"), look: "busy", values: days.map((day) => day.success_rate) }];
+  const left = ({ abandoned, succeeded, unknown, failed }) => (succeeded + unknown + failed ? abandoned / (succeeded + unknown + failed) : null);
+  const series = [
+    { name: t("supervisor.tile.rate"), look: "busy", values: days.map((day) => day.success_rate) },
+    { name: t("supervisor.tile.gone"), look: "warn", values: days.map(left) },
+  ];
   return chart("chart-rate", { title: t("supervisor.chart.rate"), labels: days.map(({ name }) => name), series, words: wholePercent, kind: "line", most: 1 });
 }
 
@@ -193,11 +200,12 @@ function cell(tag, inside, className, scope) {
 const resultName = (result) => (has(`supervisor.result.${result}`) ? t(`supervisor.result.${result}`) : t(`result.${result}`));
 
 function outcomes(report) {
-  const most = Math.max(1, ...report.outcomes.map(({ captures }) => captures));
+  const most = Math.max(1, report.end_unknown, ...report.outcomes.map(({ captures }) => captures));
   const sorted = [...report.outcomes].sort((one, other) => other.captures - one.captures);
   const rows = sorted.map(({ result, captures }) => [
     resultName(result), bar(captures / most, resultLook(result)), number(captures), report.ended ? percent(captures / report.ended) : "–",
   ]);
+  if (report.end_unknown) rows.push([t("supervisor.end_unknown"), bar(report.end_unknown / most, "plain"), number(report.end_unknown), "–"]);
   const title = t("supervisor.chart.outcomes");
   return card(title, table(title, [t("supervisor.cause"), drawnHead(), t("supervisor.captures"), t("supervisor.share")], rows));
 }
@@ -231,6 +239,17 @@ function refusals({ rejects }) {
   return rejects.map(({ reason, times }) => `${t(`supervisor.reason.${reason}`)} ${number(times)}`).join(", ");
 }
 
+// The same refusals of all fields together: what goes wrong most.
+function refused(report) {
+  const title = t("supervisor.chart.refusals");
+  const times = new Map();
+  for (const { rejects } of report.fields) for (const one of rejects) times.set(one.reason, (times.get(one.reason) ?? 0) + one.times);
+  if (times.size === 0) return card(title, make("p", "quiet", t("supervisor.refusals.none")));
+  const sorted = [...times].sort(([, one], [, other]) => other - one);
+  const rows = sorted.map(([reason, many]) => [t(`supervisor.reason.${reason}`), bar(many / sorted[0][1], "bad"), number(many)]);
+  return card(title, table(title, [t("supervisor.refusals.reason"), drawnHead(), t("supervisor.refusals.entries")], rows));
+}
+
 function groups(all, kind) {
   const title = t(`supervisor.chart.${kind}`);
   const sorted = [...all].sort((one, other) => other.begun - one.begun);
@@ -251,6 +270,7 @@ function downloads(query, report) {
   };
   const notes = [t("supervisor.report.utc")];
   if (report.test) notes.push(t("supervisor.report.test", { count: number(report.test) }));
+  if (report.end_unknown) notes.push(t("supervisor.report.end_unknown", { count: number(report.end_unknown) }));
   if (report.lost) notes.push(t("supervisor.report.lost", { count: number(report.lost) }));
   return make("div", "downloads", link("csv", "supervisor.csv"), link("csv_fields", "supervisor.csv.fields"), make("p", "quiet", notes.join(" ")));
 }

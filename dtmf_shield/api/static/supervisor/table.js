@@ -5,7 +5,8 @@ import { HINTS, callerWords, fieldLabel, resultLook } from "../agent/words.js";
 import { make, redraw, setWords } from "../shared/elements.js";
 import { duration, t, tCount } from "../shared/i18n.js";
 import { icon } from "../shared/icons.js";
-import { ALONE, COLUMNS, STATES, choicesOf, engaged, fieldPlace, inTrouble, rowsOf, shieldOf, sumsOf } from "./live.js";
+import { LINE_LOOKS, figureWords, pathWords, qualityOf } from "../shared/line.js";
+import { ALONE, CALLER_DOORS, COLUMNS, LINES, STATES, choicesOf, engaged, fieldPlace, inTrouble, rowsOf, shieldOf, sumsOf } from "./live.js";
 
 const at = (id) => document.getElementById(id);
 const SHIELD_LOOKS = { on: "good", off: "plain", unknown: "warn", fault: "bad" };
@@ -68,11 +69,14 @@ function newTile(name) {
 }
 
 function drawFilters(state) {
-  const { agents, flows } = choicesOf(state, state.filter);
+  const { agents, flows, codecs } = choicesOf(state, state.filter);
   const language = t("supervisor.filter.any");
   options(at("by-state"), STATES.map((name) => [name, t(`supervisor.state.${name}`)]), state.filter.state);
   options(at("by-agent"), [["", language], ...agents.map((name) => [name, name === ALONE ? t("supervisor.agent.none") : name])], state.filter.agent);
   options(at("by-flow"), [["", language], ...flows], state.filter.flow);
+  options(at("by-quality"), [["", language], ...LINES.map((name) => [name, t(`line.quality.${name}`)])], state.filter.quality);
+  options(at("by-codec"), [["", language], ...codecs.map((name) => [name, name])], state.filter.codec);
+  options(at("by-door"), [["", language], ...CALLER_DOORS.map((name) => [name, t(`line.door.${name}`)])], state.filter.door);
   options(at("by-order"), COLUMNS.map((name) => [name, t(`supervisor.column.${name}`)]), state.order.by);
   at("by-trouble").checked = state.filter.trouble;
 }
@@ -148,7 +152,23 @@ function drawRow(row, state, call) {
   const hint = running(call) && HINTS.includes(call.capture.hint) ? call.capture.hint : null;
   if (hint) chip(cells.line, "warn", t(`supervisor.hint.${hint}`), true);
   else redraw(cells.line, t("supervisor.hint.none"), () => [dash(t("supervisor.hint.none"))]);
+  drawPath(cells.path, call);
   return row;
+}
+
+function drawPath(cell, call) {
+  const quality = qualityOf(call.line);
+  const figures = ["caller", "agent"].map((side) => [t(`supervisor.column.${side}`), figureWords(call.line?.[side])])
+    .filter(([, told]) => told).map(([side, told]) => `${side}: ${told}`).join(". ");
+  const words = t(`line.quality.${quality}`);
+  redraw(cell, `${words} ${JSON.stringify(call.line)}`, () => {
+    if (!call.line) return [dash(t("supervisor.line.none"))];
+    const chip_ = make("span", `chip ${LINE_LOOKS[quality]}`, icon(LINE_LOOKS[quality]), words);
+    const told = figures ? [make("span", "unseen", figures)] : [];
+    return [chip_, make("span", "under", pathWords(call.line.caller)), ...told];
+  });
+  if (figures) cell.title = figures;
+  else cell.removeAttribute("title");
 }
 
 function chip(cell, look, words, pictured) {

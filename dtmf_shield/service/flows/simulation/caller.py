@@ -62,6 +62,11 @@ class Caller:
         """When silence means something."""
         return self._capture.next_timer_s if self._capture is not None else None
 
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Names of the fields that cde would hold now, in the order of their acceptance."""
+        return self._capture.progress().accepted if self._capture is not None else ()
+
     def collect(self, command: Collect, now_s: float) -> tuple[Event, ...]:
         """Listen for a field; keys typed ahead may complete it at once."""
         machine = self._machine(now_s)
@@ -83,6 +88,11 @@ class Caller:
         """Listen for an option; a key typed ahead may be it."""
         self._machine(now_s).ask_choice(command.keys, command.patience, now_s)
         return self._news()
+
+    def sent(self) -> None:
+        """Hold nothing more: the gateway has it, and cde wipes its slot. The next field begins another capture."""
+        self._capture = None
+        self._seen = CaptureProgress(capture_id=CAPTURE, state=CaptureState.HELD)
 
     def closed(self) -> None:
         """Listen for nothing: the flow has gone on."""

@@ -6,6 +6,8 @@ import heapq
 from collections import deque
 from typing import Final
 
+from dtmf_shield.call.flow_end import result_of_exit
+from dtmf_shield.call.handed_on import keeps, known_values, leads_to_another
 from dtmf_shield.flow.engine import advance, begin, compile_flow, restore
 from dtmf_shield.flow.engine.commands import (
     CallHook,
@@ -37,7 +39,14 @@ from dtmf_shield.flow.inputs import accept_inputs
 from dtmf_shield.flow.language import Flow
 from dtmf_shield.service.flows.simulation.caller import Caller
 from dtmf_shield.service.flows.simulation.script import AUTH_CODE, Crash, Press, Script, Wait
-from dtmf_shield.service.flows.simulation.transcript import Transcript, of_command, of_event, spoken
+from dtmf_shield.service.flows.simulation.transcript import (
+    Transcript,
+    nothing_kept,
+    of_command,
+    of_event,
+    of_kept,
+    spoken,
+)
 
 KEY_MS: Final = 250
 """From one key to the next."""
@@ -74,6 +83,7 @@ class Simulation:
         self._due: list[tuple[int, int, Event]] = []
         self._prompt: PromptDone | None = None
         self._pending_keys = ""
+        self._handed_over = False
         self.transcript = Transcript()
         self._state, commands = begin(
             self._program, self._inputs, language=script.language, dialled=script.dialled
@@ -235,6 +245,7 @@ class Simulation:
             and event.mark == self._state.visits
         ):
             self._note("silence", "no answer in time")
+        self._handed_over |= isinstance(event, TransferDone)
         step = self._state.step
         try:
             self._state, commands = advance(self._state, event)
@@ -249,8 +260,7 @@ class Simulation:
     def _carry_out(self, commands: tuple[Command, ...]) -> None:
         for command in commands:
             self._happenings += 1
-            if told := of_command(command):
-                self._note(*told)
+            self._note_command(command)
             match command:
                 case Play():
                     self._play(command)
@@ -273,6 +283,24 @@ class Simulation:
                 case Exit():
                     self._prompt = None
 
+    def _note_command(self, command: Command) -> None:
+        if isinstance(command, Exit):
+            self._note_kept(command)
+        if told := of_command(command):
+            self._note(*told)
+
+    def _note_kept(self, way_out: Exit) -> None:
+        """Say what the flow that the next agent starts need not ask, where this one leads to another agent."""
+        alone = self._flow.mode == "self_service"
+        if not leads_to_another(way_out, alone=alone, handed_over=self._handed_over):
+            return
+        if not keeps(result_of_exit(way_out, handed_over=self._handed_over)) or self._state.settled:
+            self._note(*nothing_kept())
+            return
+        kinds = {spec.name: spec.kind for spec in self._flow.capture_spec().fields}
+        fields = [(name, kinds[name]) for name in self._caller.held]
+        self._note(*of_kept(fields, sorted(known_values(self._state.values))))
+
     def _collect(self, command: Collect) -> None:
         for event in self._caller.collect(command, self._now_ms / 1000):
             self._later(0, event)
@@ -288,6 +316,7 @@ class Simulation:
             self._later(words * WORD_MS, self._prompt)
 
     def _answer_charge(self) -> None:
+        self._caller.sent()
         outcome = self._script.gateway.pop(0) if self._script.gateway else ChargeOutcome.APPROVED
         if outcome is ChargeOutcome.UNKNOWN:
             return  # no answer: the flow's own timer says so

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from dtmf_shield.flow.engine import events as ev
 from dtmf_shield.flow.engine.commands import CallHook, Charge, Command, Exit, ShowHint, Transfer
 from dtmf_shield.flow.engine.events import Event
+from dtmf_shield.model.capture import FieldKind
 from dtmf_shield.model.payment import currency_exponent
 from dtmf_shield.model.prompt import Care, Recording, SpokenPiece, Text, Value
+
+_MANY: Final = frozenset({FieldKind.DIGITS, FieldKind.AMOUNT})
+"""Kinds that say less than the field's own name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,22 @@ def of_command(command: Command) -> tuple[str, str] | None:
             cause = "" if command.cause.value == "step" else f", {command.cause.value}"
             return "exit", f"{command.result}, {where}{alert}{cause}"
     return None
+
+
+def of_kept(fields: Sequence[tuple[str, FieldKind]], values: Sequence[str]) -> tuple[str, str]:
+    """Return verb and text of what goes on to the next flow: fields by their kind, values by name, never a digit."""
+    named = [
+        name.replace("_", " ") if kind in _MANY else kind.value.replace("_", " ") for name, kind in fields
+    ]
+    parts = [", ".join(named)] if named else []
+    if values:
+        parts.append(f"values {', '.join(values)}")
+    return ("kept", f"for the next flow: {'; '.join(parts)}") if parts else nothing_kept()
+
+
+def nothing_kept() -> tuple[str, str]:
+    """Return verb and text where nothing goes on: nothing was entered, it was cancelled, or money may have moved."""
+    return "kept", "nothing for the next flow"
 
 
 def _amount(command: Charge) -> str:

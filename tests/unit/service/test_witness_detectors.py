@@ -5,8 +5,8 @@ import pytest
 
 from dtmf_shield.phone.tones import KEYPAD, key_tone, presses
 from dtmf_shield.phone.voices import Voice, voice
-from dtmf_shield.service.demo.attacker import attack, lag_between
-from dtmf_shield.service.demo.independent import WITNESSES, fft_keys
+from dtmf_shield.service.witness.attacker import attack, lag_between
+from dtmf_shield.service.witness.independent import WITNESSES, fft_keys
 
 KEYS = "4242424242424242#1228123"
 

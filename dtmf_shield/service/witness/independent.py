@@ -27,6 +27,8 @@ _WINDOW_SAMPLES: Final = 256
 """32 ms: a Hann window of it separates neighbouring rows (73 Hz)."""
 _STEP_SAMPLES: Final = 40
 _FFT_SAMPLES: Final = 1024
+_BLOCK_WINDOWS: Final = 2_048
+"""Windows worked on at a time: 17 MB, however long the recording is."""
 _BAND_HZ: Final = 28.0
 """Half width of the band taken as one tone; wider than the 1.5 % that ITU-T Q.24 asks receivers to accept."""
 _SHARE_MIN: Final = 0.82
@@ -60,9 +62,13 @@ def fft_keys(pcm: NDArray[np.int16]) -> list[HeardKey]:
     """
     if len(pcm) < _WINDOW_SAMPLES:
         return []
-    windows = np.lib.stride_tricks.sliding_window_view(pcm.astype(np.float64), _WINDOW_SAMPLES)[
-        ::_STEP_SAMPLES
-    ]
+    windows = np.lib.stride_tricks.sliding_window_view(pcm, _WINDOW_SAMPLES)[::_STEP_SAMPLES]
+    blocks = [windows[at : at + _BLOCK_WINDOWS] for at in range(0, len(windows), _BLOCK_WINDOWS)]
+    return _stretches(np.concatenate([_codes(block) for block in blocks]))
+
+
+def _codes(windows: NDArray[np.int16]) -> NDArray[np.int64]:
+    """Return the index of the key that each window holds, -1 for none: shape (n_windows,)."""
     hann = signal.windows.hann(_WINDOW_SAMPLES, sym=False)
     power = np.abs(np.fft.rfft(windows * hann, _FFT_SAMPLES, axis=1)) ** 2
     bins_hz = np.arange(_FFT_SAMPLES // 2 + 1) * (SAMPLE_RATE_HZ / _FFT_SAMPLES)
@@ -73,8 +79,7 @@ def fft_keys(pcm: NDArray[np.int16]) -> list[HeardKey]:
     full = float(np.sum(hann**2)) * _FFT_SAMPLES / 2 * _ZERO_DBM0_PEAK**2 / 2
     loud = np.minimum(row, column) > full * 10.0 ** (_LEVEL_DBM0_MIN / 10.0)
     heard = ((row + column) / speech_band > _SHARE_MIN) & (twist_db < _TWIST_DB_MAX) & loud
-    codes = np.where(heard, rows.argmax(axis=1) * len(COLUMNS_HZ) + columns.argmax(axis=1), -1)
-    return _stretches(codes)
+    return np.where(heard, rows.argmax(axis=1) * len(COLUMNS_HZ) + columns.argmax(axis=1), -1)
 
 
 def _band_powers(

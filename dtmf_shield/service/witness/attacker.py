@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from dtmf_shield.service.demo.independent import COLUMNS_HZ, KEYPAD, ROWS_HZ, SAMPLE_RATE_HZ, HeardKey
+from dtmf_shield.service.witness.independent import COLUMNS_HZ, KEYPAD, ROWS_HZ, SAMPLE_RATE_HZ, HeardKey
 
 FREQUENCY_ERRORS: Final = (-0.012, 0.0, 0.012)
 FINE_FREQUENCY_ERRORS: Final = (-0.012, -0.006, 0.0, 0.006, 0.012)
