@@ -101,7 +101,6 @@ class CallerKeys:
         self._field: FieldKind | None = None
         """What the last key was for."""
         self._tape = tape
-        self._talks_at_s = 0.0
         self._talking = True
         self._noise = _noise()
         call.stream.on_sent = self._left
