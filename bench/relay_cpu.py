@@ -2,7 +2,8 @@
 
 Usage: python -m bench.relay_cpu [--calls 10] [--seconds 3]. The peer is the same loop without a shield: receive, send
 on. CPU is the thread's own, from /proc/self/task/TID/schedstat; loopback charges delivery to the sender, for both
-alike. Runs alternate, all are printed; on a busy machine trust the ratio alone.
+alike. Runs alternate, all are printed; on a busy machine trust the ratio alone. A stay is a packet's from its arrival
+at the socket to the sending of its successor, by the shard's own count (median of the runs).
 """
 
 import argparse
@@ -20,7 +21,8 @@ import numpy as np
 from bench.result import keep, parser
 from dtmf_shield.account_data.slots import REGION_BYTES
 from dtmf_shield.media.codecs.g711 import encode_ulaw
-from dtmf_shield.media.io.libc import MSG_DONTWAIT, MSG_NOSIGNAL, c_epoll_wait, c_recvfrom, c_sendto
+from dtmf_shield.media.io.libc import MSG_DONTWAIT, MSG_NOSIGNAL, c_epoll_wait, c_sendto
+from dtmf_shield.media.io.reception import receive_datagram
 from dtmf_shield.media.io.shard import (
     CONTROL_STOP,
     EPOLL_BATCH,
@@ -33,6 +35,8 @@ from dtmf_shield.media.recorder import make_tap_ring
 from dtmf_shield.media.rtp.kernel import kernel
 from dtmf_shield.media.session import commands
 from dtmf_shield.media.session.legs import Tables, make_tables
+from dtmf_shield.model.media_health import MediaThread
+from dtmf_shield.service.sockets import SO_TIMESTAMPNS
 
 ROUNDS = 3
 FRAME_S = 0.02
@@ -47,15 +51,7 @@ def run_bare(tables: Tables, wires: Wires) -> None:
             data = np.int64(wires.ready[at].data)
             if data >= len(wires.sockets):
                 continue
-            wires.source_bytes[0] = 32
-            size = c_recvfrom(
-                wires.sockets[data],
-                tables.packet.ctypes.data,
-                1500,
-                MSG_DONTWAIT,
-                wires.source.ctypes.data,
-                wires.source_bytes.ctypes.data,
-            )
+            size = receive_datagram(wires.reception, wires.sockets[data])
             if size > 0:
                 index = (data >> 1) ^ 1
                 c_sendto(
@@ -75,6 +71,7 @@ class Result:
     us_a_packet: float
     sent: int
     received: int
+    stay: MediaThread
 
 
 def udp() -> socket.socket:
@@ -111,6 +108,7 @@ def prepare(
         phone, ours = udp(), udp()
         phones.append(phone)
         targets.append(ours.getsockname())
+        ours.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         shard.add_socket(2 * index, ours.detach())
         address = pack_address(*phone.getsockname())
         tables.addresses[index, : len(address)] = np.frombuffer(address, np.uint8)
@@ -166,7 +164,7 @@ def measure(
     thread.join()
     for phone in phones:
         phone.close()
-    return Result(used / 1000 / max(received, 1), sent, received)
+    return Result(used / 1000 / max(received, 1), sent, received, shard.health())
 
 
 def arguments() -> argparse.Namespace:
@@ -196,13 +194,20 @@ def main() -> int:
         f"{given.calls} calls, both sides talking, {given.seconds:g} s a run, {given.n} runs each, 20 ms PCMU.",
         "",
     ]
-    lines += ["| loop | µs a packet, median (runs) | x bare | not back in time |", "|---|---|---|---|"]
+    lines += ["| loop | µs a packet, median (runs) | x bare | not back in time | stay p50 | stay p99 |"]
+    lines += [f"|{'---|' * 6}"]
     bare = float(np.median([result.us_a_packet for result in results["bare loop"]]))
     for name, runs in results.items():
         median = float(np.median([result.us_a_packet for result in runs]))
         each = ", ".join(f"{result.us_a_packet:.1f}" for result in runs)
         late = sum(result.sent - result.received for result in runs)
-        lines.append(f"| {name} | {median:.1f} ({each}) | {median / bare:.2f} | {late} |")
+        stays = " | ".join(
+            f"{np.median([getattr(result.stay, field) for result in runs]):.0f} µs"
+            if runs[0].stay.packets
+            else "-"
+            for field in ("stay_us_p50", "stay_us_p99")
+        )
+        lines.append(f"| {name} | {median:.1f} ({each}) | {median / bare:.2f} | {late} | {stays} |")
     keep(
         "relay_cpu",
         lines,

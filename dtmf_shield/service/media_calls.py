@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from dtmf_shield.account_data.slots import SLOTS_MAX
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.log import get_logger
@@ -20,8 +22,8 @@ from dtmf_shield.media.io.rings import ShardEvent
 from dtmf_shield.media.io.shard import Shard, pack_address
 from dtmf_shield.media.masker import MODE_CAPTURE, MODE_GUARD, MODE_MUTE, STYLES
 from dtmf_shield.media.recorder import RecordingFinished, RecordingWriter
-from dtmf_shield.media.rtp.clock import SAMPLES_A_MS
-from dtmf_shield.media.session import commands, hints, legs, playing
+from dtmf_shield.media.rtp.clock import SAMPLE_RATE_HZ, SAMPLES_A_MS
+from dtmf_shield.media.session import commands, ears, hints, legs, playing
 from dtmf_shield.model.capture import Hint
 from dtmf_shield.model.ids import CallId, LegRole
 from dtmf_shield.model.media_health import AskMediaHealth, MediaHealth
@@ -94,9 +96,7 @@ _HINTS: Final = {
     hints.HINT_WEAK_TONES: Hint.WEAK_TONES,
     hints.HINT_NOISY_LINE: Hint.NOISY_LINE,
 }
-_STATISTICS: Final = tuple(
-    name for name in LegStatistics.__struct_fields__ if name in (legs.LEG_DTYPE.names or ())
-)
+_STATISTICS: Final = LegStatistics.__struct_fields__
 
 _log = get_logger("media")
 
@@ -145,7 +145,7 @@ class MediaCalls:
             self._to_control(load_prompts(self._pool, message.path))
             return
         if isinstance(message, AskMediaHealth):
-            self._to_control(MediaHealth(events_lost=self._shard.events.lost))
+            self._to_control(self._health())
             return
         if isinstance(message, OpenCall):
             self._open(message)
@@ -210,6 +210,8 @@ class MediaCalls:
             self._to_control(StarCodeKeyed(call.call_id, role, first))
         elif event.kind == legs.EVENT_PROMPT_ENDED:
             self._to_control(PromptEnded(call.call_id, role, first, _ENDS[second]))
+        elif event.kind == legs.EVENT_KEY_AFTER_MASK:
+            _log.error("key_after_mask", call_id=call.call_id, role=role.value)
         elif event.kind == legs.EVENT_LINE_HINT:
             self._to_control(LineHinted(call.call_id, role, _HINTS[first]))
         elif event.kind == legs.EVENT_CALL_CLOSED:
@@ -366,6 +368,17 @@ class MediaCalls:
             return LegStatistics(), LegStatistics()
         caller, agent = (LegStatistics(**{name: int(leg[name]) for name in _STATISTICS}) for leg in counted)
         return caller, agent
+
+    def _health(self) -> MediaHealth:
+        """Read what the packet thread and the sentinel have counted."""
+        posts, totals = self._tables.ears.posts, self._tables.ears.totals
+        return MediaHealth(
+            threads=(self._shard.health(),),
+            listened_legs=int(np.count_nonzero(posts["leg"])),
+            listened_s=int(totals[ears.HEARD_TICKS]) // SAMPLE_RATE_HZ,
+            keys_after_mask=int(totals[ears.HEARD_KEYS]),
+            events_lost=self._shard.events.lost,
+        )
 
     def _dropped(self, call: _Call) -> int:
         return sum(int(leg["recording_dropped"]) for leg in self._legs(call))

@@ -5,6 +5,7 @@ It binds and reports; it reads and writes nothing.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ SIP_RECEIVE_BUFFER_BYTES: Final = 1 << 20
 """Holds what arrives while control restarts."""
 RTP_RECEIVE_BUFFER_BYTES: Final = 1 << 16
 """A second of G.711; older audio than that is worth nothing after a restart."""
+SO_TIMESTAMPNS: Final = 35
+"""Asks the kernel to stamp each packet with its arrival (socket(7)); Python does not name it."""
 HTTP_BACKLOG: Final = 128
 """Connections that wait while control restarts."""
 EVEN_PORT_TRIES_MAX: Final = 64
@@ -130,6 +133,8 @@ def _bind_rtp(host: str, candidates: Iterator[int], media: MediaSection) -> sock
                 odd.append(bound)
                 continue
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RTP_RECEIVE_BUFFER_BYTES)
+            with contextlib.suppress(OSError):  # without it, media takes the time at which it woke
+                bound.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             return bound
     finally:
         for unused in odd:

@@ -21,7 +21,7 @@ _size: Any = types.intp
 _function = cast(Callable[[str, Any], Callable[..., int]], types.ExternalFunction)
 
 c_epoll_wait = _function("epoll_wait", _int(_int, _pointer, _int, _int))
-c_recvfrom = _function("recvfrom", _size(_int, _pointer, _size, _int, _pointer, _pointer))
+c_recvmsg = _function("recvmsg", _size(_int, _pointer, _int))
 c_sendto = _function("sendto", _size(_int, _pointer, _size, _int, _pointer, _int))
 c_read = _function("read", _size(_int, _pointer, _size))
 c_write = _function("write", _size(_int, _pointer, _size))
@@ -29,6 +29,11 @@ c_clock_gettime = _function("clock_gettime", _int(_int, _pointer))
 
 MSG_DONTWAIT: Final = 0x40
 MSG_NOSIGNAL: Final = 0x4000
+MSG_CTRUNC: Final = 0x08
+MSG_TRUNC: Final = 0x20
+SOL_SOCKET: Final = 1
+SCM_TIMESTAMPNS: Final = 35
+CLOCK_REALTIME: Final = 0
 CLOCK_MONOTONIC: Final = 1
 EPOLLIN: Final = 0x001
 _EPOLL_CTL_ADD: Final = 1
@@ -41,6 +46,21 @@ EPOLL_EVENT_DTYPE: Final = (
     if _PACKED
     else np.dtype([("events", "<u4"), ("data", "<u8")], align=True)
 )
+IOVEC_DTYPE: Final = np.dtype([("base", np.uint64), ("size", np.uint64)])
+"""struct iovec."""
+MSGHDR_DTYPE: Final = np.dtype(
+    [
+        ("name", np.uint64),
+        ("name_bytes", np.uint32),
+        ("vector", np.uint64),
+        ("vectors", np.uint64),
+        ("control", np.uint64),
+        ("control_bytes", np.uint64),
+        ("flags", np.int32),
+    ],
+    align=True,
+)
+"""struct msghdr of a 64-bit machine (recvmsg(2))."""
 
 
 class _EpollEvent(ctypes.Structure):
@@ -71,4 +91,11 @@ def epoll_remove(epoll_fd: int, fd: int) -> None:
 def monotonic_ns(time: Any) -> Any:
     """Return nanoseconds of the monotonic clock. `time`: int64, shape (2,), work space."""
     c_clock_gettime(CLOCK_MONOTONIC, time.ctypes.data)
+    return time[0] * 1_000_000_000 + time[1]
+
+
+@kernel
+def realtime_ns(time: Any) -> Any:
+    """Return nanoseconds of the clock that may be set. `time`: int64, shape (2,), work space."""
+    c_clock_gettime(CLOCK_REALTIME, time.ctypes.data)
     return time[0] * 1_000_000_000 + time[1]

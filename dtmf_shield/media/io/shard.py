@@ -25,21 +25,29 @@ from dtmf_shield.media.io.libc import (
     MSG_NOSIGNAL,
     c_epoll_wait,
     c_read,
-    c_recvfrom,
     c_sendto,
     c_write,
     epoll_add,
     epoll_remove,
     monotonic_ns,
+    realtime_ns,
+)
+from dtmf_shield.media.io.reception import (
+    Reception,
+    arrival_ns,
+    is_cut,
+    make_reception,
+    receive_datagram,
 )
 from dtmf_shield.media.io.rings import CommandRing, EventReader
+from dtmf_shield.media.io.stay import BUSY_NS, StayBook, ThreadMeter, make_stay_book, note_stay
 from dtmf_shield.media.rtp.clock import NS_A_MS
 from dtmf_shield.media.rtp.kernel import fence, kernel
-from dtmf_shield.media.rtp.packet import PACKET_BYTES_MAX
 from dtmf_shield.media.session.commands import apply_command
-from dtmf_shield.media.session.legs import ADDRESS_BYTES, Tables
+from dtmf_shield.media.session.legs import Tables
 from dtmf_shield.media.session.output import pace_prompt
 from dtmf_shield.media.session.receive import receive_packet, tick
+from dtmf_shield.model.media_health import MediaThread
 from dtmf_shield.model.messages import SOCKETS_PER_ROW
 
 EPOLL_BATCH: Final = 64
@@ -53,7 +61,8 @@ _WAKE: Final = 1 << 32
 
 CONTROL_STOP: Final = 0
 CONTROL_HEARTBEAT: Final = 1
-_AF_INET: Final = int(socket.AF_INET)
+THREAD_NAME: Final = "shard-0"
+"""There is one."""
 
 
 class Wires(NamedTuple):
@@ -70,13 +79,14 @@ class Wires(NamedTuple):
     commands_done: NDArray[np.int64]
     ready: NDArray[Any]
     """Records of EPOLL_EVENT_DTYPE, shape (EPOLL_BATCH,)."""
-    source: NDArray[np.uint8]
-    """sockaddr of the packet in hand, shape (ADDRESS_BYTES,)."""
-    source_bytes: NDArray[np.int32]
+    reception: Reception
+    stays: StayBook
     tally: NDArray[np.int64]
     """Shape (1,): what is read from and written to an eventfd."""
     time: NDArray[np.int64]
     """Shape (2,): struct timespec."""
+    clock_distance_ns: NDArray[np.int64]
+    """Shape (1,): by how much CLOCK_REALTIME was ahead of the monotonic clock when the loop woke."""
 
 
 @kernel
@@ -89,6 +99,7 @@ def run_shard(tables: Tables, wires: Wires) -> None:
         wait_ms = PACE_WAIT_MS if tables.play_count[0] > 0 else TICK_MS
         n_ready = c_epoll_wait(wires.epoll_fd, wires.ready.ctypes.data, EPOLL_BATCH, wait_ms)
         now_ns = monotonic_ns(wires.time)
+        wires.clock_distance_ns[0] = realtime_ns(wires.time) - now_ns
         for at in range(n_ready):
             data = int(np.int64(wires.ready[at].data))
             if data == _WAKE:
@@ -105,6 +116,7 @@ def run_shard(tables: Tables, wires: Wires) -> None:
             wires.tally[0] = tables.event_heads[0] - told
             told = tables.event_heads[0]
             c_write(wires.event_fd, wires.tally.ctypes.data, 8)
+        wires.stays.totals[BUSY_NS] += monotonic_ns(wires.time) - now_ns
         fence()
 
 
@@ -144,30 +156,34 @@ def _serve_socket(tables: Tables, wires: Wires, socket_index: int, now_ns: int) 
     """Receive one packet, have it worked on, send what comes of it, wipe what came."""
     index = socket_index >> 1  # one leg has two sockets, of the two families
     leg = tables.legs[index]
-    wires.source_bytes[0] = ADDRESS_BYTES
-    size = c_recvfrom(
-        wires.sockets[socket_index],
-        tables.packet.ctypes.data,
-        PACKET_BYTES_MAX,
-        MSG_DONTWAIT,
-        wires.source.ctypes.data,
-        wires.source_bytes.ctypes.data,
-    )
+    size = receive_datagram(wires.reception, wires.sockets[socket_index])
     if size < 0:
         return
     if leg.has_stream:
-        if _is_from(wires.source, tables.addresses[index], leg.address_bytes):
-            n_packets = receive_packet(tables, index, size, now_ns)
-            for at in range(n_packets):
-                _send(tables, wires, index ^ 1, at)
-        else:
+        if not _is_from(wires.reception.source, tables.addresses[index], leg.address_bytes):
             leg.bad_source += 1
+        elif is_cut(wires.reception):
+            leg.malformed += 1
+        else:
+            _pass_packet(tables, wires, index, size, now_ns)
     tables.packet[:size] = 0
 
 
 @kernel
-def _send(tables: Tables, wires: Wires, index: int, at: int) -> None:
-    """Send packet `at` to the phone of the leg at `index`."""
+def _pass_packet(tables: Tables, wires: Wires, index: int, size: int, now_ns: int) -> None:
+    """Have a packet from the leg's phone worked on, send what comes of it, and count how long it has stayed."""
+    arrived_ns = arrival_ns(wires.reception, wires.clock_distance_ns[0], now_ns)
+    n_packets = receive_packet(tables, index, size, now_ns, arrived_ns)
+    n_sent = 0
+    for at in range(n_packets):
+        n_sent += _send(tables, wires, index ^ 1, at)
+    if n_sent > 0:
+        note_stay(wires.stays, monotonic_ns(wires.time) - arrived_ns)
+
+
+@kernel
+def _send(tables: Tables, wires: Wires, index: int, at: int) -> int:
+    """Send packet `at` to the phone of the leg at `index`; return how many left, 1 or 0."""
     leg = tables.legs[index]
     size = tables.out_bytes[at]
     sent = c_sendto(
@@ -180,8 +196,9 @@ def _send(tables: Tables, wires: Wires, index: int, at: int) -> None:
     )
     if sent == size:
         leg.sent += 1
-    else:
-        leg.send_failed += 1
+        return 1
+    leg.send_failed += 1
+    return 0
 
 
 def pack_address(host: str, port: int) -> bytes:
@@ -213,14 +230,16 @@ class Shard:
             commands=self.commands.cells,
             commands_done=self.commands.done,
             ready=np.zeros(EPOLL_BATCH, EPOLL_EVENT_DTYPE),
-            source=np.zeros(ADDRESS_BYTES, np.uint8),
-            source_bytes=np.zeros(1, np.int32),
+            reception=make_reception(tables.packet),
+            stays=make_stay_book(),
             tally=np.zeros(1, np.int64),
             time=np.zeros(2, np.int64),
+            clock_distance_ns=np.zeros(1, np.int64),
         )
         epoll_add(self._epoll.fileno(), self.commands.fd, _WAKE)
+        self._meter = ThreadMeter(THREAD_NAME, self._wires.stays)
         self._thread = threading.Thread(
-            target=run_shard, args=(tables, self._wires), name="media-shard", daemon=True
+            target=run_shard, args=(tables, self._wires), name=THREAD_NAME, daemon=True
         )
 
     @property
@@ -232,6 +251,10 @@ class Shard:
     def n_rows(self) -> int:
         """Calls the tables have room for."""
         return len(self._tables.legs) // 2
+
+    def health(self) -> MediaThread:
+        """Return how the thread does, its busyness since last asked."""
+        return self._meter.read()
 
     def compile(self) -> None:
         """Compile the loop or load it from the cache, and return at once."""

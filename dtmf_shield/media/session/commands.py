@@ -24,6 +24,7 @@ from dtmf_shield.media.session.legs import (
     post_event,
 )
 from dtmf_shield.media.session.playing import PROMPT_STOPPED, add_piece, stop_prompt
+from dtmf_shield.media.session.sentinel import let_go
 from dtmf_shield.media.session.source import change_source
 from dtmf_shield.media.session.transcoding import forget_codec
 
@@ -92,6 +93,7 @@ def apply_command(tables: Tables, command: Any, now_ns: int) -> None:
 @kernel
 def _clear(tables: Tables, index: int) -> None:
     """Wipe everything a leg's record and its companions hold."""
+    let_go(tables, index)
     octets = tables.legs[index : index + 1].view(np.uint8)
     octets[:] = 0
     reset_shield(tables.shields, index)
@@ -187,11 +189,13 @@ def _close(tables: Tables, index: int) -> None:
         received, sent, failed, lost, late = leg.received, leg.sent, leg.send_failed, leg.lost, leg.late
         bad_source, malformed = leg.bad_source, leg.malformed
         events, masked = leg.events_removed, leg.masked_samples
+        jitter_us, keys_tones, keys_events = leg.jitter_us, leg.keys_tones, leg.keys_events
         _clear(tables, index + side)
         leg.generation, leg.recording_dropped = generation, dropped
         leg.received, leg.sent, leg.send_failed, leg.lost, leg.late = received, sent, failed, lost, late
         leg.bad_source, leg.malformed = bad_source, malformed
         leg.events_removed, leg.masked_samples = events, masked
+        leg.jitter_us, leg.keys_tones, leg.keys_events = jitter_us, keys_tones, keys_events
 
 
 @kernel

@@ -69,6 +69,10 @@ def take_key(
     leg.key_doors[at] = door
     leg.key_onsets[at] = onset_samples
     leg.key_heard_ns[at] = now_ns
+    if door == DOOR_EVENT:
+        leg.keys_events += 1
+    else:
+        leg.keys_tones += 1
     key_stops_prompt(tables, index)
     if index & 1:
         _match_star_codes(tables, index, code, now_ns)

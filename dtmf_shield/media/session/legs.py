@@ -20,6 +20,7 @@ from dtmf_shield.media.recorder import TapRing
 from dtmf_shield.media.rtp.kernel import fence, kernel
 from dtmf_shield.media.rtp.packet import PACKET_BYTES_MAX
 from dtmf_shield.media.rtp.telephone_event import PRESS_DTYPE, PRESSES_KEPT
+from dtmf_shield.media.session.ears import Ears, make_ears
 
 PACKETS_OUT_MAX: Final = 16
 """Packets one received packet may give: itself and fillers for what is missing before it."""
@@ -47,6 +48,7 @@ EVENT_SLOT_ARMED: Final = 4
 EVENT_CALL_CLOSED: Final = 5
 EVENT_PROMPT_ENDED: Final = 6
 EVENT_LINE_HINT: Final = 7
+EVENT_KEY_AFTER_MASK: Final = 8
 
 PIECES_MAX: Final = 64
 """Pieces of one prompt: a sentence with an amount, a card's last four digits and a reference has some thirty."""
@@ -56,6 +58,8 @@ LEG_DTYPE: Final = np.dtype(
         ("active", np.int64),
         ("generation", np.int64),  # of the call on this row
         ("mode", np.int64),
+        ("ear", np.int64),  # 1 + number of the sentinel's ear on what leaves of it, 0 for none (caller legs)
+        ("closed_until_ns", np.int64),  # nothing but silence leaves of it before
         # Agreed by signalling.
         ("has_stream", np.int64),
         ("direction", np.int64),
@@ -75,6 +79,9 @@ LEG_DTYPE: Final = np.dtype(
         ("event_since_audio", np.int64),
         ("audio_beside_events", np.int64),  # this phone sends audio while it sends events
         ("filled_ns", np.int64),  # when the peer's timeline was last moved on
+        ("jitter_timestamp", np.int64),  # of the audio packet that came last
+        ("jitter_arrived_ns", np.int64),  # and when, 0 for none
+        ("jitter_sixteenths_ns", np.int64),
         ("paced", np.int64),  # by a prompt's frames: the next packet from here is laid on anew
         # Sending.
         ("send_ssrc", np.int64),
@@ -124,6 +131,9 @@ LEG_DTYPE: Final = np.dtype(
         ("malformed", np.int64),
         ("events_removed", np.int64),
         ("masked_samples", np.int64),
+        ("jitter_us", np.int64),  # of the moment; no counter
+        ("keys_tones", np.int64),  # keys by the door that told them first
+        ("keys_events", np.int64),
     ],
     align=True,
 )
@@ -195,6 +205,8 @@ class Tables(NamedTuple):
     """PLAY_DTYPE of what each leg hears, shape (2 * n_rows,)."""
     play_count: NDArray[np.int64]
     """Shape (1,): legs that hear a prompt."""
+    ears: Ears
+    """The sentinel's."""
     prompts: NDArray[np.int16]
     """The pool of prompts, PCM at 8 kHz, shape (n,). Written by the process, read by the shard."""
     prompts_wide: NDArray[np.int16]
@@ -251,6 +263,7 @@ def make_tables(
         taps=taps,
         plays=np.zeros(n_legs, PLAY_DTYPE),
         play_count=np.zeros(1, np.int64),
+        ears=make_ears(take),
         prompts=np.zeros(prompt_samples, np.int16),
         prompts_wide=np.zeros(2 * prompt_samples, np.int16),
     )

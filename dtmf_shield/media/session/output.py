@@ -72,8 +72,13 @@ def _tap(tables: Tables, index: int, timestamp: int, frame: MaskedFrame, now_ns:
 
 @kernel
 def send_frame(tables: Tables, index: int, frame: MaskedFrame, timestamp: int, now_ns: int) -> None:
-    """Queue a frame from the leg at `index` for its peer, in the slot of the peer's timeline at `timestamp`."""
+    """Queue a frame from the leg at `index` for its peer, in the slot of the peer's timeline at `timestamp`.
+
+    A leg that the sentinel has closed sends silence, whatever is in the frame.
+    """
     source, target = tables.legs[index], tables.legs[index ^ 1]
+    if now_ns < source.closed_until_ns:
+        frame.samples[:] = 0
     if index & 1:
         mix_whole(tables, index, frame)  # recorded as the caller hears it: the agent's side and the prompt
     narrow = narrowed(tables, index, frame)

@@ -33,9 +33,11 @@ from dtmf_shield.media.rtp.telephone_event import (
 from dtmf_shield.media.session.echo import hold_echo
 from dtmf_shield.media.session.event_door import EVENT_TAIL_SAMPLES, take_events
 from dtmf_shield.media.session.hints import judge_line
+from dtmf_shield.media.session.jitter import forget_jitter, note_arrival
 from dtmf_shield.media.session.keys import DOOR_INBAND, forget_old_keys, take_key
 from dtmf_shield.media.session.legs import PACKETS_OUT_MAX, Tables
 from dtmf_shield.media.session.output import pass_gap, send_frame
+from dtmf_shield.media.session.sentinel import listen_behind_mask, post_sentinels
 from dtmf_shield.media.session.source import change_source, is_cut_key
 from dtmf_shield.media.session.transcoding import decode_input, samples_a_tick
 
@@ -54,14 +56,14 @@ _DUPLICATE: Final = 2
 
 
 @kernel
-def receive_packet(tables: Tables, index: int, size: int, now_ns: int) -> int:
+def receive_packet(tables: Tables, index: int, size: int, now_ns: int, arrived_ns: int) -> int:
     """Take the packet in ``tables.packet[:size]`` from the leg at `index`; return how many lie in `tables.out`.
 
     The caller has checked that it came from the leg's phone, sends ``out[k, :out_bytes[k]]`` to the peer's and wipes
-    `packet`. `now_ns` is the arrival time on a monotonic clock.
+    `packet`. `now_ns` is the time on a monotonic clock, `arrived_ns` when the packet came, on the same.
     """
     tables.out_bytes[PACKETS_OUT_MAX] = 0
-    leg = tables.legs[index]
+    leg, recorded = tables.legs[index], tables.taps.heads[0]
     header = parse_packet(tables.packet, size)
     if not header.valid:
         leg.malformed += 1
@@ -69,23 +71,26 @@ def receive_packet(tables: Tables, index: int, size: int, now_ns: int) -> int:
     if header.payload_type == leg.event_payload_type:
         _receive_event(tables, index, header, now_ns)
     elif header.payload_type == leg.payload_type:
-        _receive_audio(tables, index, header, now_ns)
+        _receive_audio(tables, index, header, now_ns, arrived_ns)
     elif header.payload_type == COMFORT_NOISE_PAYLOAD_TYPE:
         leg.received += 1
         _follow_sequence(tables, index, header, now_ns)
     else:
         leg.malformed += 1
+    if leg.ear > 0:
+        listen_behind_mask(tables, index, recorded, now_ns)
     return int(tables.out_bytes[PACKETS_OUT_MAX])
 
 
 @kernel
 def tick(tables: Tables, now_ns: int) -> None:
-    """Let time pass for every leg in use: keys are forgotten, lost ends of events noticed."""
+    """Let time pass for every leg in use: keys are forgotten, lost ends of events noticed, sentinels posted."""
     for index in range(len(tables.legs)):
         if tables.legs[index].active:
             forget_old_keys(tables, index, now_ns)
             event_is_open(tables.presses[index], now_ns)
             forget_old_presses(tables.presses[index], now_ns)
+    post_sentinels(tables, now_ns)
 
 
 @kernel
@@ -114,6 +119,7 @@ def _follow_sequence(tables: Tables, index: int, header: RtpHeader, now_ns: int)
     if not leg.started or header.ssrc != leg.ssrc:
         if leg.started:
             change_source(tables, index, _pause_samples(leg, now_ns))
+            forget_jitter(leg)
         leg.started = 1
         leg.ssrc = header.ssrc
         _place(tables, index, header.timestamp, now_ns)
@@ -132,7 +138,7 @@ def _follow_sequence(tables: Tables, index: int, header: RtpHeader, now_ns: int)
 
 
 @kernel
-def _receive_audio(tables: Tables, index: int, header: RtpHeader, now_ns: int) -> None:
+def _receive_audio(tables: Tables, index: int, header: RtpHeader, now_ns: int, arrived_ns: int) -> None:
     leg, target = tables.legs[index], tables.legs[index ^ 1]
     n = header.payload_bytes
     if n < 1 or n > FRAME_MS_MAX * SAMPLES_A_MS:
@@ -140,6 +146,8 @@ def _receive_audio(tables: Tables, index: int, header: RtpHeader, now_ns: int) -
         return
     leg.received += 1
     order = _follow_sequence(tables, index, header, now_ns)
+    if order != _DUPLICATE:
+        note_arrival(leg, header.timestamp, arrived_ns)
     if order == _LATE:
         leg.late += 1
     if order != _IN_ORDER:

@@ -175,7 +175,7 @@ class Call:
 
     def receive(self, leg: int, data: bytes) -> list[Sent]:
         self.tables.packet[: len(data)] = np.frombuffer(data, np.uint8)
-        count = receive_packet(self.tables, 2 + leg, len(data), self.now_ns)
+        count = receive_packet(self.tables, 2 + leg, len(data), self.now_ns, self.now_ns)
         sent = []
         for k in range(count):
             packet = self.tables.out[k, : self.tables.out_bytes[k]].tobytes()

@@ -16,6 +16,7 @@ import soundfile
 from dtmf_shield.account_data import slots as slot_layout
 from dtmf_shield.media.codecs.g711 import decode_ulaw, encode_ulaw
 from dtmf_shield.model.ids import CallId, LegRole
+from dtmf_shield.model.media_health import AskMediaHealth, MediaHealth
 from dtmf_shield.model.messages import (
     ArmSlot,
     AskStatistics,
@@ -47,6 +48,7 @@ from dtmf_shield.model.messages import (
 from dtmf_shield.model.stream import Codec, ShieldMode, StreamParameters
 from dtmf_shield.service.channel import Channel, connect_pair
 from dtmf_shield.service.child import CHANNEL_FD_VARIABLE
+from dtmf_shield.service.sockets import SO_TIMESTAMPNS
 
 ROWS = 16
 EVENT_TYPE = 101
@@ -181,6 +183,7 @@ class Service:
             sock = socket.socket(socket.AF_INET6 if index % 2 else socket.AF_INET, socket.SOCK_DGRAM)
             if index % 2:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             with contextlib.suppress(OSError):  # a machine without IPv6
                 sock.bind(("::1" if index % 2 else "127.0.0.1", 0))
                 self.rtp[index] = sock
@@ -409,6 +412,36 @@ def test_orders_for_unknown_calls_change_nothing(service):
 
     assert service.cde.receive(WAIT_S)[0] == SlotArmed(SLOT, 1, ok=False)
     assert np.max(np.abs(caller.say(chord(1600), agent)[400:])) > 1000
+
+
+def test_it_tells_how_its_thread_does_and_what_the_sentinel_has_heard(own_service):
+    empty = own_service.tell(AskMediaHealth())
+    assert isinstance(empty, MediaHealth)
+    assert (empty.listened_legs, empty.listened_s, empty.keys_after_mask) == (0, 0, 0)
+    assert [(thread.name, thread.packets, thread.stay_us_p99) for thread in empty.threads] == [
+        ("shard-0", 0, 0)
+    ]
+    call_id, caller, agent = own_service.open(0, ShieldMode.CAPTURE)
+    own_service.arm(call_id, 0)
+    caller.say(chord(160), agent)
+    time.sleep(0.2)  # a tick posts the sentinel
+
+    caller.say(key_tones("4242#"), agent)
+    agent.say(chord(1_600), caller)
+
+    assert own_service.keys(5) == b"4242#"
+    health = own_service.tell(AskMediaHealth())
+    (thread,) = health.threads
+    assert thread.packets == 1 + 55 + 10
+    assert 0 < thread.stay_us_p50 <= thread.stay_us_p99
+    assert 0 < thread.stay_us_max < 10_000_000
+    assert 0 < thread.busy_permille < 1_000
+    assert (health.listened_legs, health.listened_s) == (1, 1)
+    assert (health.keys_after_mask, health.events_lost) == (0, 0)
+    statistics = own_service.tell(AskStatistics(call_id, 0))
+    assert (statistics.caller.keys_tones, statistics.caller.keys_events) == (5, 0)
+    # Packets that follow each other at once have the jitter of packets that are 20 ms early.
+    assert 10_000 < statistics.caller.jitter_us < 30_000
 
 
 def test_losing_control_and_cde_changes_no_mask(own_service):

@@ -11,7 +11,12 @@ from dtmf_shield.media.masker import MODE_CAPTURE, SHIELD_STATE_DTYPE, STYLES, s
 from dtmf_shield.media.recorder import RecordingFinished
 from dtmf_shield.media.session.commands import COMMAND_PLAY, COMMAND_RECORD, COMMAND_SHIELD
 from dtmf_shield.media.session.hints import HINT_NOISY_LINE, HINT_SHORT_TONES, HINT_WEAK_TONES
-from dtmf_shield.media.session.legs import EVENT_KEYS_WRITTEN, EVENT_LINE_HINT, LEG_DTYPE
+from dtmf_shield.media.session.legs import (
+    EVENT_KEY_AFTER_MASK,
+    EVENT_KEYS_WRITTEN,
+    EVENT_LINE_HINT,
+    LEG_DTYPE,
+)
 from dtmf_shield.media.session.playing import PLAY_BARGE_IN, PLAY_FIRST, PLAY_LAST
 from dtmf_shield.model.capture import Hint
 from dtmf_shield.model.ids import CallId, LegRole
@@ -29,6 +34,7 @@ from dtmf_shield.model.messages import (
     StartRecording,
 )
 from dtmf_shield.model.stream import MaskStyle, ShieldMode, Strictness
+from dtmf_shield.service import media_calls
 from dtmf_shield.service.media_calls import MediaCalls
 from dtmf_shield.service.prompts.pool import PromptPool
 
@@ -213,3 +219,17 @@ def test_keys_are_told_with_the_time_when_they_were_heard():
     calls.shard_event(ShardEvent(EVENT_KEYS_WRITTEN, 0, 0, False, (3, 9, 1, 0)))
 
     assert told == [KeysWritten(3, 9, 1, heard_s=7.5)]
+
+
+def test_a_key_behind_the_mask_is_an_error_in_the_log_and_names_call_and_role(monkeypatch):
+    _, _, _, told, calls = make_calls()
+    calls.control_message(OpenCall(CallId("a"), 1))
+    lines = []
+    monkeypatch.setattr(
+        media_calls, "_log", SimpleNamespace(error=lambda event, **fields: lines.append((event, fields)))
+    )
+
+    calls.shard_event(ShardEvent(EVENT_KEY_AFTER_MASK, 1, 1, False, (0, 0, 0, 0)))
+
+    assert lines == [("key_after_mask", {"call_id": "a", "role": "caller"})]
+    assert told == []

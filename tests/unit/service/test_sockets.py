@@ -6,7 +6,7 @@ import pytest
 
 from dtmf_shield.base.config import ApiSection, Config, MediaSection, SipSection
 from dtmf_shield.base.errors import OperatorError
-from dtmf_shield.service.sockets import bind_all
+from dtmf_shield.service.sockets import SO_TIMESTAMPNS, bind_all
 
 
 def config(**changed):
@@ -28,6 +28,7 @@ def test_every_row_has_four_sockets_on_even_ports():
             bound = tuple(held.rtp[4 * row.row + at].getsockname()[1] for at in range(4))
             assert found == bound
             assert not any(port % 2 for port in found)
+        assert all(sock.getsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS) for sock in held.rtp.values())
     finally:
         held.close()
 
