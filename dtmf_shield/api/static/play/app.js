@@ -81,7 +81,7 @@ const leadByKey = (event) => {
 };
 
 async function act(path, body) {
-  const word = told?.phase === "away" ? "away" : await phones.send(path, body);
+  const word = await phones.send(path, body);
   setWords(at("alert"), word ? t(`play.problem.${word}`) : "");
   return !word;
 }

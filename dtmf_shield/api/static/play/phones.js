@@ -2,7 +2,7 @@
 const TALKING_MS = 400;
 const QUIET_MS = 1_500;
 const AWAY_MS = 1_500;
-const LATE_MS = 2_500;  // an answer that does not come by then: the phones are away
+const LATE_MS = 4_000;  // an answer that does not come by then: the phones are away
 const LOOK_MS = 8_000;
 const SEND_MS = 25_000;  // hanging up waits for the other side
 
