@@ -104,11 +104,12 @@ def test_a_key_behind_the_mask_is_told_and_the_leg_closed_at_once(codecs):
     assert event[:4] == (EVENT_KEY_AFTER_MASK, 1, 9, CALLER)
     assert not any(event[4:])
     assert call.statistics(CALLER).closed_until_ns > call.now_ns
-    # A key is told when some 35 ms of it have sounded; the packet that completes it has left as silence.
-    rate = rate_hz(codecs[1])
-    loud_ms = np.flatnonzero(np.abs(heard[: rate * 140 // 1_000].astype(int)) > 1_000) * 1_000 / rate
-    assert loud_ms.min() > 75
-    assert loud_ms.max() - loud_ms.min() < 45
+    # A key is told when some 35 ms of it have sounded; the packet that completes it leaves as silence. (What follows is
+    # the prompt again, which is none of the caller's.)
+    n = rate_hz(codecs[1]) // 50
+    packets = np.abs(heard[: len(heard) // n * n].astype(int)).reshape(-1, n)[:, n // 2 :].max(axis=1)
+    assert packets[4] > 1_000
+    assert packets[5] < 100
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -203,7 +204,7 @@ def test_a_recording_before_any_agent_has_come_is_listened_to():
 
 
 @pytest.mark.parametrize("gap_ms", [0, 400])
-def test_two_pieces_with_a_gap_between_make_no_key(gap_ms):
+def test_a_key_is_heard_whole_or_cut_by_a_loss(gap_ms):
     call = listened()
     codes = np.frombuffer(call.agent.encoded(tone("5", 400)), np.uint8)
     packet, timestamp = call.tables.out[0], int(call.statistics(AGENT).send_timestamp)
@@ -215,7 +216,7 @@ def test_two_pieces_with_a_gap_between_make_no_key(gap_ms):
         listen_behind_mask(call.tables, LEG, 0, call.now_ns)
         timestamp = (timestamp + 200 + 8 * gap_ms) % 2**32
 
-    assert heard_keys(call) == int(gap_ms == 0)
+    assert heard_keys(call) == 1  # what is lost of a tone may have been tone
 
 
 def test_what_was_heard_of_a_leg_is_wiped_when_it_is_let_go():

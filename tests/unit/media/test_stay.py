@@ -169,7 +169,8 @@ def test_a_packet_its_source_and_its_stamp_are_received(pair, stamped):
 
 def test_a_packet_too_long_is_seen_to_be_cut(pair):
     ours, theirs = pair
-    reception = make_reception(np.zeros(1_500, np.uint8))
+    packet = np.zeros(1_500, np.uint8)
+    reception = make_reception(packet)
     for size in (1_500, 1_501):
         theirs.sendto(bytes(size), ours.getsockname())
 
