@@ -29,16 +29,16 @@ _ROWS_OF_AGENT: Final = (
 )
 
 
-def _outcomes(name: str, order: str) -> str:
+def _outcomes(name: str, group: str, order: str) -> str:
     return (
         f"SELECT {name}, result, sum(captures), sum(test) FROM day_outcomes WHERE {_DAYS} AND {_OF_AGENT}"  # noqa: S608 - own text
-        f" GROUP BY 1, 2 ORDER BY {order} LIMIT {CELLS_MAX}"
+        f" GROUP BY {group}, result ORDER BY {order} LIMIT {CELLS_MAX}"
     )
 
 
-_BY_DAY: Final = _outcomes(_DATE, "1, 2")
-_BY_FLOW: Final = _outcomes("flow", "3 DESC, 1, 2")
-_BY_AGENT: Final = _outcomes("agent", "3 DESC, 1, 2")
+_BY_DAY: Final = _outcomes(_DATE, "day", "1, 2")
+_BY_FLOW: Final = _outcomes("flow", "flow", "3 DESC, 1, 2")
+_BY_AGENT: Final = _outcomes("agent", "agent", "3 DESC, 1, 2")
 _LINES: Final = (
     f"SELECT {_DATE}, flow, agent, result, captures FROM day_outcomes WHERE {_DAYS} AND {_OF_AGENT}"  # noqa: S608 - own text
     f" ORDER BY day, flow, agent, result LIMIT {LINES_MAX + 1}"
