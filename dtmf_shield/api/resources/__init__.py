@@ -3,6 +3,7 @@
 from typing import Final
 
 from dtmf_shield.api.resources import (
+    account,
     audit,
     calls,
     captures,
@@ -32,6 +33,7 @@ ROUTERS: Final = tuple(
         flow_bench,
         events,
         me,
+        account,
         users,
         sessions,
         keys,
