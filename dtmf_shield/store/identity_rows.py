@@ -1,9 +1,9 @@
 """People, sessions, keys and one-time links of the API: SQLite, one file, mode 0600.
 
 Secrets are here as digests only: passwords as argon2id texts, tokens of sessions, links and keys as SHA-256 of 256
-random bits; but for the secrets of second factors, which come sealed. ``control`` and the command line write at the same
-time; what the command line did waits in ``notes`` until ``control``, the one writer of the audit log, has put it there.
-What roles mean is not known here.
+random bits; but for the secrets of second factors, which come sealed. ``control`` and the command line write at the
+same time; what the command line did waits in ``notes`` until ``control``, the one writer of the audit log, has put it
+there. What roles mean is not known here.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from joserfc.jwk import KeySet
 
 from dtmf_shield.api.identity.id_token import IdTokenError, UnknownKeyError, checked_claims, key_set_of
-from dtmf_shield.api.identity.secret import digest_of, new_secret
+from dtmf_shield.api.identity.secret import digest_of, in_letters, new_secret
 from dtmf_shield.api.ports.provider_web import ProviderUnreachable, ProviderWeb
 from dtmf_shield.api.views.words import prose
 from dtmf_shield.base.clock import Clock
@@ -41,9 +41,6 @@ VALUES_MAX: Final = 256
 """Values of a claim that are looked at."""
 NAME_CHARACTERS_MAX: Final = 64
 AGENTS_MAX: Final = 32
-
-
-_LETTERS: Final = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 
 
 class OidcRefusal(DtmfShieldError):  # noqa: N818 - a refusal is no fault
@@ -237,7 +234,7 @@ class OidcClient:
         """Return letters that always stand for this person (issuer and subject: OpenID Connect Core section 5.7)."""
         of = f"{self.settings.issuer}\0{subject}".encode()
         digest = hmac.new(self._name_key, of, hashlib.sha256).hexdigest()[:OPAQUE_LETTERS]
-        return "person-" + digest.translate(_LETTERS)
+        return "person-" + in_letters(digest)
 
 
 def _may_be_shown(name: str) -> bool:

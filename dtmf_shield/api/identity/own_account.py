@@ -5,26 +5,25 @@ Where a password is asked for again, a wrong one counts as one at the sign-in: a
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from typing import Final
 
 from dtmf_shield.api.identity.factors import Enrolment
 from dtmf_shield.api.identity.identity import Identity
 from dtmf_shield.api.identity.principal import Principal
+from dtmf_shield.api.identity.secret import in_letters
 from dtmf_shield.api.identity.sessions import LOCAL
 from dtmf_shield.api.problem import ApiRefusal
 from dtmf_shield.store.identity_rows import SessionRow
 
-_ID_BYTES: Final = 12
+_ID_LETTERS: Final = 24
 _ASKED_AGAIN: Final = "asked_again"
 """The reason of a failed login that was none: the password of somebody who is signed in."""
 
 
 def session_id(row: SessionRow) -> str:
     """Return what names a session to its owner: it opens nothing."""
-    digest = hashlib.sha256(b"name of a session\0" + row.digest).digest()
-    return base64.urlsafe_b64encode(digest[:_ID_BYTES]).decode("ascii")
+    return in_letters(hashlib.sha256(b"name of a session\0" + row.digest).hexdigest()[:_ID_LETTERS])
 
 
 class OwnAccount:

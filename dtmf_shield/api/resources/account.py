@@ -20,14 +20,14 @@ from dtmf_shield.api.identity.qr_code import qr_rows
 from dtmf_shield.api.problem import ApiRefusal, documented
 from dtmf_shield.api.resources.bodies import RequestBody, TypedCode, TypedPassword
 from dtmf_shield.api.resources.sessions import SessionKind, SessionsEnded, kind_of
-from dtmf_shield.api.views.words import Identifier, Prose, View, WholeSecond, Word, moment_of
+from dtmf_shield.api.views.words import Prose, View, WholeSecond, Word, moment_of
 
 router = APIRouter(prefix="/v1", responses=documented())
 FactorSecret = Annotated[str, StringConstraints(pattern=r"^[A-Z2-7]{32}$")]
 FactorUri = Annotated[str, StringConstraints(pattern=r"^otpauth://totp/")]
 RecoveryCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{4}(-[a-z]{4}){3}$")]
 QrRow = Annotated[str, StringConstraints(pattern=r"^[#.]{21,177}$")]
-SessionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{16}$")]
+SessionName = Annotated[str, StringConstraints(pattern=r"^[a-p]{24}$")]
 Code = Annotated[TypedCode, Field(min_length=1)]
 
 
@@ -44,7 +44,7 @@ class SecondFactorView(View):
 class OwnSessionView(View):
     """One session of one's own."""
 
-    id: Identifier
+    id: SessionName
     kind: SessionKind
     since: WholeSecond
     last_used: WholeSecond

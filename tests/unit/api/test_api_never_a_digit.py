@@ -57,8 +57,6 @@ EXCEPTIONS = {
     "KeyMade.secret": "secret",
     "UserChanged.link": "secret",
     "FactorBegun.secret": "secret",
-    "FactorBegun.uri": "secret",
-    "OwnSessionView.id": "identifier",
     "OwnSessionView.since": "moment",
     "OwnSessionView.last_used": "moment",
     "OwnSessionView.ends_at": "moment",
