@@ -18,7 +18,7 @@ from dtmf_shield.api.identity.login_guard import ATTEMPTS_MAX, LOCK_S
 from dtmf_shield.api.identity.oidc import Person
 from dtmf_shield.api.identity.sessions import IDLE_LIMIT_S
 from dtmf_shield.api.limits import PROVIDER_RATE
-from dtmf_shield.api.site import COOKIE
+from dtmf_shield.api.site import COOKIE, EMBED_COOKIE
 from dtmf_shield.store.identity_rows import IDENTITY_FILE, IdentityRows
 
 pytestmark = pytest.mark.anyio
@@ -205,14 +205,17 @@ async def test_required_means_no_role_before(house: ApiHouse) -> None:
 
 async def panel_of(house: ApiHouse, client: httpx.AsyncClient) -> httpx.AsyncClient:
     ticket = (await client.post("/login/embed/ticket", headers=OURS)).json()["ticket"]
+    async with house.client() as window:
+        opened = await window.post("/login/embed", json={"ticket": ticket}, headers=OURS)
+    assert opened.status_code == 204
     frame = house.client()
-    assert (await frame.post("/login/embed", json={"ticket": ticket}, headers=OURS)).status_code == 204
+    frame.cookies.set(EMBED_COOKIE, opened.cookies[EMBED_COOKIE])
     return frame
 
 
 async def test_signing_out_ends_the_panel_and_its_stream_and_no_other_browser(house: ApiHouse) -> None:
     async with browser(house) as client, browser(house) as other, await panel_of(house, client) as frame:
-        cookie = frame.cookies["dtmf_shield_embedded"]
+        cookie = frame.cookies[EMBED_COOKIE]
         panel = house.identity.sessions.principal(cookie)
         assert panel is not None and panel.panel
         stream = house.ring.stream(None, panel, lambda: house.identity.stands(panel))

@@ -30,7 +30,7 @@ function say({ alert = nothing, status = nothing }, field) {
 async function send(button, path, body) {
   if (button.getAttribute("aria-disabled") === "true") return { refused: nothing, slug: "busy" };
   busy(button, true);
-  const answer = await post(path, body, "account.problem");
+  const answer = await post(path, body, (slug) => `account.problem.${slug}`);
   busy(button, false);
   if (answer.slug === "not-signed-in") location.reload();
   return answer;

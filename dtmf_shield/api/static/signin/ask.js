@@ -3,8 +3,8 @@ import { has, t, tCount } from "../shared/i18n.js";
 
 const MINUTES_FROM_S = 90;
 
-// {made} where it was taken (null without a body), else {refused, slug}. first: words of a page of its own, by their key.
-export async function post(path, body, first = "signin.problem") {
+// {made} where it was taken (null without a body), else {refused, slug}. own: the key of a page's own words for a slug.
+export async function post(path, body, own = () => "") {
   const headers = { "content-type": "application/json" };
   const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) }).catch(() => null);
   if (answer === null) return { refused: () => t("signin.problem.unanswered"), slug: "" };
@@ -12,8 +12,7 @@ export async function post(path, body, first = "signin.problem") {
   const problem = await answer.json().catch(() => ({}));
   const slug = (problem.type ?? "").split(":").at(-1);
   const wait = slug === "too-many-attempts" ? Number(answer.headers.get("retry-after")) : 0;
-  const key = [`${first}.${slug}`, `signin.problem.${slug}`];
-  const words = () => t(key.find(has) ?? "signin.problem.unknown");
+  const words = () => t([own(slug), `signin.problem.${slug}`].find(has) ?? "signin.problem.unknown");
   return { refused: () => (wait ? `${words()} ${span(wait)}` : words()), slug };
 }
 
