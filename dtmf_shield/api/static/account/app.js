@@ -59,6 +59,7 @@ function drawFactor() {
   at("factor-remove").hidden = !on || required;
   setFixedWord(at("factor-begin"), on ? "account.factor.anew" : "account.factor.begin");
   at("begun").hidden = begun === null;
+  at("factor-form").hidden = begun !== null;
   if (begun === null) return;
   at("qr").replaceChildren(qrPicture(begun.qr, t("account.factor.qr")));
 }
