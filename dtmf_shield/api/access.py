@@ -25,6 +25,7 @@ from dtmf_shield.api.ports.backing import Backing
 from dtmf_shield.api.problem import ApiRefusal
 from dtmf_shield.api.site import EMBED_COOKIE, Site
 from dtmf_shield.api.tickets import Tickets
+from dtmf_shield.api.views.words import SecretOnceView
 from dtmf_shield.base.clock import Clock
 
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -89,16 +90,16 @@ async def signed_in(request: Request) -> Principal:
     """Return who asks. Raises ApiRefusal: 401 where nobody is signed in, 429 where that was asked too often."""
     principal, limits = principal_of(request), context_of(request).limits
     if principal is None:
-        _within(limits.strangers, address_of(request))
+        within(limits.strangers, address_of(request))
         raise ApiRefusal(401, "not-signed-in", "Sign in, or send a bearer key.")
-    _within(limits.sessions if principal.by_cookie else limits.keys, principal.name)
+    within(limits.sessions if principal.by_cookie else limits.keys, principal.name)
     return principal
 
 
 async def stranger_within_limits(request: Request) -> None:
     """A dependency for what is open to all. Raises ApiRefusal (429) for an address that asks too often unsigned."""
     if principal_of(request) is None:
-        _within(context_of(request).limits.strangers, address_of(request))
+        within(context_of(request).limits.strangers, address_of(request))
 
 
 def address_of(request: Request) -> str:
@@ -107,7 +108,8 @@ def address_of(request: Request) -> str:
     return context_of(request).site.client(peer, request.headers.get("x-forwarded-for", ""))
 
 
-def _within(limit: RateLimit, name: str) -> None:
+def within(limit: RateLimit, name: str) -> None:
+    """Count a request of ``name``. Raises ApiRefusal: 429 where it asked too often."""
     wait_s = limit.take(name)
     if wait_s:
         raise ApiRefusal(429, "too-many-requests", "Too many requests. Wait a moment.", retry_after_s=wait_s)
@@ -182,9 +184,11 @@ class OncePerKey:
         return Response(stored.body, stored.status, replayed, media_type="application/json")
 
     def _stored(self, status: int, done: BaseModel) -> Response:
-        body = done.model_dump_json().encode()
-        self.answers.store(self.principal.name, self.key, self.request, status, body)
-        return Response(body, status, media_type="application/json")
+        kept = done.again() if isinstance(done, SecretOnceView) else done
+        self.answers.store(
+            self.principal.name, self.key, self.request, status, kept.model_dump_json().encode()
+        )
+        return Response(done.model_dump_json().encode(), status, media_type="application/json")
 
 
 def once(*roles: Role, drafts: bool = False) -> Callable[..., Awaitable[OncePerKey]]:

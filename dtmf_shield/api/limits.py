@@ -28,6 +28,9 @@ KEY_RATE: Final = Rate(per_s=500, burst=1_000)
 """A program: it may stand for hundreds of desktops."""
 STRANGER_RATE: Final = Rate(per_s=50, burst=200)
 """An address without a session, or with a wrong key: sign-in pages, probes, and guesses."""
+PROVIDER_RATE: Final = Rate(per_s=2, burst=60)
+"""An address on its way to the provider: a shift begins at once in one office. It cannot push others out: no more than
+1,260 of the ways that are remembered are one address's."""
 BUCKETS_MAX: Final = 4_096
 """Askers remembered; the longest unheard is forgotten first, and begins with a full bucket again."""
 
@@ -58,3 +61,4 @@ class Limits:
         self.sessions = RateLimit(SESSION_RATE, clock)
         self.keys = RateLimit(KEY_RATE, clock)
         self.strangers = RateLimit(STRANGER_RATE, clock)
+        self.provider = RateLimit(PROVIDER_RATE, clock)

@@ -7,18 +7,19 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from dtmf_shield.api.access import Context, address_of
+from dtmf_shield.api.access import Context, address_of, within
 from dtmf_shield.api.embed_pages import POPUP, popup_headers
 from dtmf_shield.api.identity.cookies import set_session
 from dtmf_shield.api.identity.identity import EMBED
 from dtmf_shield.api.identity.oidc import PENDING_LIFETIME_S, OidcRefusal
+from dtmf_shield.api.pages import LANGUAGE_FORM, AskedLanguage, redirect
 from dtmf_shield.api.problem import ApiRefusal
 
 WAY_COOKIE: Final = "dtmf_shield_way"
 """Binds the way back to the browser that went."""
 CALLBACK: Final = "/login/oidc/callback"
-_EMBED_MARK: Final = "~embed"
-"""Ends the cookie of a way that began in the window of an embedded page; no base64 has it."""
+_MARK: Final = "~"
+"""Parts the cookie: what binds, where the way began (``embed`` or nothing), the language; no base64 has it."""
 ANSWER_CHARACTERS_MAX: Final = 2_048
 
 oidc_pages = APIRouter(include_in_schema=False)
@@ -27,22 +28,25 @@ Given = Annotated[str, Query(max_length=ANSWER_CHARACTERS_MAX)]
 
 @oidc_pages.get("/login/oidc")
 async def go(
-    request: Request, context: Context, back: Annotated[str, Query(alias="from", max_length=16)] = ""
+    request: Request,
+    context: Context,
+    back: Annotated[str, Query(alias="from", max_length=16)] = "",
+    lang: AskedLanguage = "",
 ) -> Response:
     """Send the browser to the provider. ``from=embed``: out of, and back into, the window of an embedded page."""
     if context.identity.oidc is None:
         raise ApiRefusal(404, "not-found", "There is no provider.")
+    within(context.limits.provider, address_of(request))
     origin = context.site.origin_of(request.url.scheme, request.headers.get("host", ""))
     try:
         url, browser = await context.identity.oidc.begin(origin + CALLBACK)
     except OidcRefusal as refusal:
-        return _failed(request, context, refusal)
+        return _failed(request, context, refusal, lang)
     answer = RedirectResponse(url, status_code=303, headers=popup_headers(context.site))
-    if back == EMBED:
-        browser = f"{browser}{_EMBED_MARK}"
+    language = lang if LANGUAGE_FORM.fullmatch(lang) else ""
     answer.set_cookie(
         context.site.cookie(WAY_COOKIE),
-        browser,
+        _MARK.join((browser, EMBED if back == EMBED else "", language)),
         max_age=int(PENDING_LIFETIME_S),
         path="/",
         secure=context.site.secure,
@@ -65,17 +69,15 @@ async def come_back(
     if context.identity.oidc is None:
         raise ApiRefusal(404, "not-found", "There is no provider.")
     way = request.cookies.get(context.site.cookie(WAY_COOKIE), "")
-    browser = way.removesuffix(_EMBED_MARK)
+    browser, began, lang = (*way.split(_MARK), "", "")[:3]
     try:
         _require_code(code, error)
         person = await context.identity.oidc.finish(state, code, iss, browser)
     except OidcRefusal as refusal:
-        return _failed(request, context, refusal)
+        return _failed(request, context, refusal, lang)
     cookie = context.identity.came_back(person, address_of(request))
-    embedded = way.endswith(_EMBED_MARK)
-    answer = RedirectResponse(
-        POPUP if embedded else "/ui/", status_code=303, headers=popup_headers(context.site)
-    )
+    answer = redirect(POPUP if began == EMBED else "/ui/", lang, popup_headers(context.site))
+    context.identity.succeed(request.cookies.get(context.site.cookie(), ""), cookie)
     set_session(answer, context.site, cookie)
     answer.delete_cookie(context.site.cookie(WAY_COOKIE), path="/", secure=context.site.secure, httponly=True)
     return answer
@@ -86,6 +88,7 @@ def _require_code(code: str, error: str) -> None:
         raise OidcRefusal("other", "provider_said_no")
 
 
-def _failed(request: Request, context: Context, refusal: OidcRefusal) -> Response:
+def _failed(request: Request, context: Context, refusal: OidcRefusal, language: str) -> Response:
     context.identity.oidc_failed(refusal.reason, address_of(request))
-    return RedirectResponse(f"/ui/?failed={refusal.slug}", status_code=303)
+    asked = f"&lang={language}" if LANGUAGE_FORM.fullmatch(language) else ""
+    return RedirectResponse(f"/ui/?failed={refusal.slug}{asked}", status_code=303)

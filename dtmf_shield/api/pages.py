@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -32,7 +33,13 @@ PAGES: Final = {
 """Pages in the order in which a person is sent to the first that is theirs, with the role that each is for."""
 PLAY_PAGE: Final = "play"
 """In demo mode alone (api.play), for agents."""
+ACCOUNT: Final = "account"
+"""The page that is everybody's who signs in: password, second factor, sessions."""
+LANGUAGE_FORM: Final = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
+LANGUAGE_CHARACTERS_MAX: Final = 16
 TICKET_CHARACTERS_MAX: Final = 128
+AskedLanguage = Annotated[str, Query(alias="lang", max_length=LANGUAGE_CHARACTERS_MAX)]
+"""Of an address, carried along where it is one."""
 
 pages = APIRouter(include_in_schema=False)
 
@@ -68,19 +75,29 @@ def page_files() -> dict[str, PageFile]:
 
 @pages.get("/")
 @pages.get("/ui")
-async def root() -> Response:
+async def root(lang: AskedLanguage = "") -> Response:
     """Send the browser to the pages."""
-    return RedirectResponse("/ui/", status_code=303)
+    return redirect("/ui/", lang)
 
 
 @pages.get("/ui/")
-async def home(request: Request) -> Response:
-    """Send a person to the page of their role, or show how to sign in."""
+async def home(request: Request, lang: AskedLanguage = "") -> Response:
+    """Send a person to the page of their role, or show how to sign in. Without a page of a role: to their account."""
     principal = principal_of(request)
-    page = next((page for page, role in PAGES.items() if principal is not None and principal.has(role)), None)
-    if page is None:
+    if principal is None or principal.panel:
         return static_page("signin/index.html", status=401)
-    return RedirectResponse(f"/ui/{page}/", status_code=303)
+    return redirect(
+        f"/ui/{next((page for page, role in PAGES.items() if principal.has(role)), ACCOUNT)}/", lang
+    )
+
+
+@pages.get(f"/ui/{ACCOUNT}/")
+async def account(request: Request) -> Response:
+    """Show a person their account, to others how to sign in."""
+    principal = principal_of(request)
+    if principal is None or not principal.by_cookie or principal.panel:
+        return static_page("signin/index.html", status=401)
+    return static_page(f"{ACCOUNT}/index.html", status=200)
 
 
 @pages.get("/ui/{page}/")
@@ -110,14 +127,18 @@ async def asset(request: Request, folder: str, name: str) -> Response:
 
 @pages.get("/login")
 async def login(
-    request: Request, context: Context, ticket: Annotated[str, Query(max_length=TICKET_CHARACTERS_MAX)] = ""
+    request: Request,
+    context: Context,
+    ticket: Annotated[str, Query(max_length=TICKET_CHARACTERS_MAX)] = "",
+    lang: AskedLanguage = "",
 ) -> Response:
     """Spend a ticket: open a session and go to the page. A spent link leads a signed-in browser there too."""
     session = context.identity.redeem(ticket, address_of(request)) if ticket else None
     if session is None and principal_of(request) is None:
         return static_page("signin/index.html", status=401)
-    answer = RedirectResponse("/ui/", status_code=303)
+    answer = redirect("/ui/", lang)
     if session is not None:
+        context.identity.succeed(request.cookies.get(context.site.cookie(), ""), session)
         set_session(answer, context.site, session)
     return answer
 
@@ -126,6 +147,12 @@ async def login(
 async def welcome() -> Response:
     """Show where a password is set. The link's secret stands behind the # of the address, where no server sees it."""
     return static_page("signin/welcome.html", status=200)
+
+
+def redirect(path: str, language: str = "", headers: Mapping[str, str] | None = None) -> Response:
+    """Send the browser to a page of ours; the language that an address asked for goes along."""
+    asked = f"?lang={language}" if LANGUAGE_FORM.fullmatch(language) else ""
+    return RedirectResponse(path + asked, status_code=303, headers=headers)
 
 
 def static_page(name: str, status: int, headers: Mapping[str, str] | None = None) -> Response:

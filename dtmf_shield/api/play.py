@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 from pydantic import BaseModel
 
 from dtmf_shield.api import pages
@@ -45,20 +45,21 @@ def play_pages(phones: PlayPhones) -> APIRouter:
     )
 
     @router.get("/ui/")
-    async def home(request: Request) -> Response:
+    async def home(request: Request, lang: pages.AskedLanguage = "") -> Response:
         """Send who plays the agent to the play page: in demo mode it is the first."""
         principal = principal_of(request)
         if principal is None or not principal.has(Role.AGENT):
-            return await pages.home(request)
-        return RedirectResponse(f"/ui/{PAGE}/", status_code=303)
+            return await pages.home(request, lang)
+        return pages.redirect(f"/ui/{PAGE}/", lang)
 
     @router.get(f"/ui/{PAGE}/")
     async def index(request: Request) -> Response:
         """Show the page, whose script may reach the phones and whose frame may hold our pages."""
         principal = principal_of(request)
-        if principal is None or not principal.has(Role.AGENT):
-            file = page_files()["signin/index.html"]
-            return Response(file.body, 401 if principal is None else 403, media_type=file.media_type)
+        if principal is None:
+            return pages.static_page("signin/index.html", status=401)
+        if not principal.has(Role.AGENT):
+            return pages.static_page("signin/elsewhere.html", status=403)
         file = page_files()[f"{PAGE}/index.html"]
         return Response(file.body, headers={"content-security-policy": policy}, media_type=file.media_type)
 

@@ -70,6 +70,10 @@ class ApiSection(Section):
     """A session without any use ends after it. PCI DSS 8.2.8 says 15 at most."""
     session_limit_hours: Annotated[int, Field(ge=1, le=24)] = 12
     """A session ends after it, whatever happens."""
+    second_factor: Literal["optional", "required"] = "optional"
+    """Whether local users may set up a code of an authenticator app beside their password, or can do nothing before
+    they have. PCI DSS 8.4 asks for one from whoever reaches a cardholder data environment. People of `[oidc]` have
+    that of their provider."""
 
     @property
     def on_loopback(self) -> bool:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from dtmf_shield.service.people import People
 
 app = typer.Typer(
-    help="People who may sign in: add, list, disable, enable, reset; and link.", no_args_is_help=True
+    help="People who may sign in: add, list, disable, enable, reset, reset-second-factor; and link.",
+    no_args_is_help=True,
 )
 keys_app = typer.Typer(help="Keys of programs for the API: add, list, revoke.", no_args_is_help=True)
 
@@ -103,7 +104,11 @@ def list_users(
     """Show everybody."""
     with _people(config, state_directory) as people:
         found = people.users()
-        lines = [f"{row['name']}  {row['state']}  {_rights(row)}" for row in found]
+        lines = [
+            f"{row['name']}  {row['state']}  {_rights(row)}"
+            + ("  with a second factor" if row["second_factor"] else "")
+            for row in found
+        ]
         _say({"users": found}, "\n".join(lines) or "no users", as_json=as_json)
 
 
@@ -135,6 +140,14 @@ def reset(
             f"{name} sets a password here, once, within a day:\n{link}",
             as_json=as_json,
         )
+
+
+@app.command(name="reset-second-factor")
+def reset_second_factor(name: Name, config: ConfigOption = None, state_directory: StateOption = None) -> None:
+    """Forget a lost second factor and end the sessions; the password stays."""
+    with _people(config, state_directory) as people:
+        people.reset_second_factor(name)
+        out.print(escape(f"{name} has no second factor any more"))
 
 
 @app.command()

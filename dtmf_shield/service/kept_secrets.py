@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import secrets
 from pathlib import Path
@@ -11,6 +13,8 @@ from dtmf_shield.base.errors import OperatorError
 
 API_KEY_FILE: Final = "api.key"
 """Bearer key of the API for programs."""
+IDENTITY_KEY_FILE: Final = "identity.key"
+"""Seals second factors in the file of users, and makes names of people whose own may not be shown."""
 CALLER_KEY_FILE: Final = "caller.key"
 """Names callers in the ledger without their numbers."""
 SECRET_BYTES: Final = 32
@@ -33,6 +37,11 @@ def kept_secret(path: Path) -> str:
     if len(secret) < SECRET_CHARACTERS_MIN:
         raise OperatorError(f"{path}: holds no key of this service; remove it and a new one is made")
     return secret
+
+
+def derived_key(secret: str, purpose: str) -> bytes:
+    """Return 32 bytes for one purpose, made of a secret that serves several."""
+    return hmac.new(secret.encode("ascii"), purpose.encode("ascii"), hashlib.sha256).digest()
 
 
 def _make(path: Path) -> None:

@@ -40,7 +40,8 @@ class People:
 
     def users(self) -> list[dict[str, Any]]:
         """Return everybody."""
-        return [_user(user) for user in self._users.all()]
+        with_factor = {factor.name for factor in self._rows.factors()}
+        return [_user(user, second_factor=user.name in with_factor) for user in self._users.all()]
 
     def add(self, name: str, roles: Iterable[str], agents: Iterable[str] | None) -> str:
         """Make a user; return the link that sets their password. Raises OperatorError."""
@@ -70,6 +71,17 @@ class People:
         self._sessions.close_all_of(name)
         self._note("password_reset", user=name)
         return self._welcome(secret)
+
+    def reset_second_factor(self, name: str) -> None:
+        """Forget a lost second factor and end the sessions. Raises OperatorError."""
+        with _mended():
+            if self._users.find(name) is None:
+                raise UserRefusal("user-not-found", "There is no such user.")
+        if name not in {factor.name for factor in self._rows.factors()}:
+            raise OperatorError(f"{name} has no second factor")
+        self._rows.remove_factor(name)
+        self._sessions.close_all_of(name)
+        self._note("second_factor_reset", user=name)
 
     def link(self) -> str:
         """Return a one-time link of the local administrator."""
@@ -123,10 +135,16 @@ def _known(roles: Iterable[str]) -> tuple[str, ...]:
     return given
 
 
-def _user(user: UserRow) -> dict[str, Any]:
+def _user(user: UserRow, *, second_factor: bool) -> dict[str, Any]:
     state = "disabled" if user.disabled else "active" if user.password else "invited"
     agents = None if user.agents is None else list(user.agents)
-    return {"name": user.name, "roles": list(user.roles), "agents": agents, "state": state}
+    return {
+        "name": user.name,
+        "roles": list(user.roles),
+        "agents": agents,
+        "state": state,
+        "second_factor": second_factor,
+    }
 
 
 def _key(key: KeyRow) -> dict[str, Any]:

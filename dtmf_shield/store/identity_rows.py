@@ -1,8 +1,9 @@
 """People, sessions, keys and one-time links of the API: SQLite, one file, mode 0600.
 
 Secrets are here as digests only: passwords as argon2id texts, tokens of sessions, links and keys as SHA-256 of 256
-random bits. ``control`` and the command line write at the same time; what the command line did waits in ``notes`` until
-``control``, the one writer of the audit log, has put it there. What roles mean is not known here.
+random bits; but for the secrets of second factors, which come sealed. ``control`` and the command line write at the
+same time; what the command line did waits in ``notes`` until ``control``, the one writer of the audit log, has put it
+there. What roles mean is not known here.
 """
 
 from __future__ import annotations
@@ -20,10 +21,9 @@ from dtmf_shield.base.errors import OperatorError
 
 IDENTITY_FILE: Final = "identity.sqlite3"
 BUSY_TIMEOUT_MS: Final = 2_000
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
-_SCHEMA: Final = f"""
-BEGIN IMMEDIATE;
+_FIRST: Final = """
 CREATE TABLE IF NOT EXISTS users (name TEXT PRIMARY KEY, roles TEXT NOT NULL, agents TEXT, language TEXT NOT NULL,
   created REAL NOT NULL, password TEXT NOT NULL, disabled REAL NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS links (digest BLOB PRIMARY KEY, purpose TEXT NOT NULL, name TEXT NOT NULL,
@@ -33,9 +33,14 @@ CREATE TABLE IF NOT EXISTS sessions (digest BLOB PRIMARY KEY, name TEXT NOT NULL
 CREATE TABLE IF NOT EXISTS keys (name TEXT PRIMARY KEY, digest BLOB NOT NULL UNIQUE, roles TEXT NOT NULL, agents TEXT,
   created REAL NOT NULL, revoked REAL NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, event TEXT NOT NULL, facts TEXT NOT NULL) STRICT;
-PRAGMA user_version={SCHEMA_VERSION};
-COMMIT;
 """
+_SECOND: Final = """
+ALTER TABLE sessions ADD COLUMN parent BLOB NOT NULL DEFAULT x'';
+CREATE TABLE factors (name TEXT PRIMARY KEY, secret BLOB NOT NULL, since REAL NOT NULL, used_step INTEGER NOT NULL,
+  recovery TEXT NOT NULL) STRICT;
+"""
+_STEPS: Final = (_FIRST, _SECOND)
+"""What brings a file from each schema version to the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,10 @@ class LinkRow:
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """One browser's session. ``kind``: ``local`` (roles are the user's), ``link`` or ``oidc`` (roles are here)."""
+    """One browser's session. ``kind``: ``local`` (roles are the user's), ``link`` or ``oidc`` (roles are here).
+
+    ``parent``: digest of the session that opened this one for an embedded page; empty for a sign-in itself.
+    """
 
     digest: bytes
     name: str
@@ -73,6 +81,19 @@ class SessionRow:
     created: float
     seen: float
     ends: float
+    parent: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class FactorRow:
+    """A user's second factor. ``secret``: sealed; ``used_step``: of the newest code taken; ``recovery``: hex digests
+    of the codes that are left."""
+
+    name: str
+    secret: bytes
+    since: float
+    used_step: int
+    recovery: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +108,15 @@ class KeyRow:
     revoked: float
 
 
-Row = UserRow | LinkRow | SessionRow | KeyRow
-_TABLES: Final = {UserRow: "users", LinkRow: "links", SessionRow: "sessions", KeyRow: "keys"}
-_LISTS: Final = ("roles", "agents")
+Row = UserRow | LinkRow | SessionRow | KeyRow | FactorRow
+_TABLES: Final = {
+    UserRow: "users",
+    LinkRow: "links",
+    SessionRow: "sessions",
+    KeyRow: "keys",
+    FactorRow: "factors",
+}
+_LISTS: Final = ("roles", "agents", "recovery")
 
 
 class IdentityRows:
@@ -110,14 +137,12 @@ class IdentityRows:
             # Commits that must outlive a power cut ask for it: see _durable. Sessions need not.
             for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "temp_store=MEMORY"):
                 self._database.execute(f"PRAGMA {pragma}")
-            version = int(self._database.execute("PRAGMA user_version").fetchone()[0])
-            if version == 0:
-                self._database.executescript(_SCHEMA)
+            version = _brought_up(self._database)
         except (OSError, sqlite3.Error) as error:
             raise OperatorError(
                 f"{path}: cannot open users and sessions ({error}); check the state directory"
             ) from error
-        if version not in (0, SCHEMA_VERSION):
+        if version != SCHEMA_VERSION:
             raise OperatorError(f"{path}: schema {version}, this version reads {SCHEMA_VERSION}")
 
     def changed_elsewhere(self) -> int:
@@ -139,6 +164,15 @@ class IdentityRows:
     def program_keys(self) -> list[KeyRow]:
         """All keys of programs, revoked ones too."""
         return self._all(KeyRow)
+
+    def factors(self) -> list[FactorRow]:
+        """All second factors."""
+        return self._all(FactorRow)
+
+    def remove_factor(self, name: str) -> None:
+        """Forget a second factor."""
+        with self._durable(True):
+            self._database.execute("DELETE FROM factors WHERE name = ?", (name,))
 
     def put(self, row: Row, *, durable: bool = True) -> None:
         """Write or replace one row. ``durable``: it outlives a power cut."""
@@ -205,6 +239,30 @@ class IdentityRows:
             yield
         finally:
             self._database.execute("PRAGMA synchronous=NORMAL")
+
+
+def _version(database: sqlite3.Connection) -> int:
+    return int(database.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _brought_up(database: sqlite3.Connection) -> int:
+    """Bring the file to this version's schema, where it is older; return which it has then."""
+    version = _version(database)
+    if version >= SCHEMA_VERSION:
+        return version
+    database.execute("BEGIN IMMEDIATE")  # the service and a command may both be first
+    try:
+        version = _version(database)
+        for step in _STEPS[version:]:
+            for statement in step.split(";"):
+                database.execute(statement)
+            version += 1
+        database.execute(f"PRAGMA user_version={version}")
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
+    return version
 
 
 def _read(kind: type[Any], values: tuple[Any, ...]) -> dict[str, Any]:

@@ -7,9 +7,11 @@ name that nobody has, for people type passwords into the wrong field.
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Callable
 from typing import Final
 
+from dtmf_shield.api.identity.factors import SecondFactors
 from dtmf_shield.api.identity.keys import Keys
 from dtmf_shield.api.identity.login_guard import LoginGuard
 from dtmf_shield.api.identity.oidc import OidcClient, Person
@@ -25,6 +27,7 @@ from dtmf_shield.store.identity_rows import IdentityRows
 UNKNOWN: Final = "unknown"
 """Stands in the audit log for a name that nobody has."""
 EMBED: Final = "embed"
+FACTOR_KEY_BYTES: Final = 32
 FAILURES_NOTED_MAX: Final = 60
 FAILURES_WINDOW_S: Final = 60.0
 """So many failed logins are told in a window, then one row that there were more: a flood fills no audit log."""
@@ -51,12 +54,22 @@ class Identity:
         passwords: Passwords | None = None,
         note: Note = no_note,
         oidc: OidcClient | None = None,
+        factor_key: bytes | None = None,
+        factor_required: bool = False,
     ) -> None:
-        """``api_key``: the one of the state directory, None for none. ``oidc``: the provider, None for none."""
+        """``api_key``: the one of the state directory, None for none. ``oidc``: the provider, None for none.
+
+        ``factor_key``: 32 bytes that seal second factors, None for one that ends with this object.
+        ``factor_required``: local users do nothing without a second factor.
+        """
         self._rows, self._clock = rows, clock
         self.note, self.oidc = note, oidc
         self.users = Users(rows, clock)
-        self.sessions = Sessions(rows, clock, self.users, limits or SessionLimits())
+        self.factors = SecondFactors(rows, clock, factor_key or secrets.token_bytes(FACTOR_KEY_BYTES))
+        self.factor_required = factor_required
+        self.sessions = Sessions(
+            rows, clock, self.users, limits or SessionLimits(), held_back=self.lacks_factor
+        )
         self.keys = Keys(rows, clock, api_key)
         self.login = OneTimeLogin(rows, clock, self.sessions)
         self.guard = LoginGuard()
@@ -73,6 +86,10 @@ class Identity:
         """Something was taken away: let open streams look again."""
         self._revoked()
 
+    def lacks_factor(self, name: str) -> bool:
+        """Whether a local user must set up a second factor before anything else."""
+        return self.factor_required and self.factors.of(name) is None
+
     def stands(self, principal: Principal) -> bool:
         """Whether ``principal`` may still do what it could when it asked."""
         if self._clock.wall_s() >= principal.ends_s:
@@ -87,6 +104,7 @@ class Identity:
         self._seen_elsewhere = seen
         self._rows.hand_over_notes(self.note)
         self.users.reload()
+        self.factors.reload()
         self.sessions.reload()
         self.keys.reload()
         self.revoked()
@@ -102,10 +120,33 @@ class Identity:
             self.note("login", user=opened.name, how=LINK, address=address)
         return cookie
 
-    async def sign_in(self, name: str, password: str, address: str) -> str:
-        """Return the cookie of a new session. Raises ApiRefusal: 401, the same for every reason, or 429 and when."""
+    async def sign_in(self, name: str, password: str, address: str, code: str = "") -> str:
+        """Return the cookie of a new session. Raises ApiRefusal: 401, or 429 and when.
+
+        A wrong name and a wrong password are told alike; ``code-needed`` and ``code-refused`` come after a right one.
+        """
+        account = name.lower()
+        await self.prove(account, password, address, code)
+        self.note("login", user=account, how=LOCAL, address=address)
+        return self.sessions.open(account, LOCAL)
+
+    async def prove(
+        self,
+        account: str,
+        password: str,
+        address: str,
+        code: str | None = None,
+        *,
+        told: str = "",
+        status: int = 401,
+    ) -> None:
+        """Return where it is the person: by the password, and by a code where there is a second factor.
+
+        ``code``: empty where none was given yet, None where none is asked for. ``told``: what the audit log says of a
+        failure beside its reason. Raises ApiRefusal with ``status``, or 429.
+        """
         self.take_over()
-        now_s, account = self._clock.now_s(), name.lower()
+        now_s = self._clock.now_s()
         wait_s = self.guard.wait_s(account, address, now_s)
         if wait_s > 0:
             raise ApiRefusal(
@@ -116,17 +157,30 @@ class Identity:
             )
         user = self.users.active(account)
         locked = self.guard.tried(account, address, now_s)
+        counted = self.guard.count(account)
         right = await self._passwords.right(
             user.password if user else "", password[: PASSWORD_CHARACTERS_MAX + 1]
         )
         # The time of hashing may have seen the user disabled.
         if not right or self.users.active(account) is None:
-            told = account if self.users.find(account) is not None else UNKNOWN
-            self._note_failed(told, address, locked=int(locked))
-            raise ApiRefusal(401, "login-refused", "Name or password is wrong.")
+            known = account if self.users.find(account) is not None else UNKNOWN
+            self._note_failed(known, address, locked=int(locked), **({"reason": told} if told else {}))
+            raise ApiRefusal(status, "login-refused", "Name or password is wrong.")
+        if code is not None and self.factors.of(account) is not None:
+            if not code.strip():
+                self.guard.take_back(account, address, counted)
+                raise ApiRefusal(status, "code-needed", "A code of the second factor is needed as well.")
+            self._take_code(account, code, address, locked=locked, status=status)
         self.guard.succeeded(account, address)
-        self.note("login", user=account, how=LOCAL, address=address)
-        return self.sessions.open(account, LOCAL)
+
+    def _take_code(self, account: str, code: str, address: str, *, locked: bool, status: int) -> None:
+        taken = self.factors.take(account, code)
+        if taken is None:
+            self._note_failed(account, address, locked=int(locked), reason="code")
+            raise ApiRefusal(status, "code-refused", "The code is wrong, too old, or was used before.")
+        factor = self.factors.of(account)
+        if taken == "recovery" and factor is not None:
+            self.note("recovery_code_used", user=account, address=address, left=len(factor.recovery))
 
     def came_back(self, person: Person, address: str) -> str:
         """Open a session for who came back from the provider; return its cookie."""
@@ -148,14 +202,16 @@ class Identity:
         """Tell that nobody came back, and why, in words of ours."""
         self._note_failed(OIDC, address, reason=reason)
 
-    async def set_password(self, secret: str, password: str, address: str) -> str:
-        """Set the password by a link; return the cookie of a new session. Raises ApiRefusal."""
+    async def set_password(self, secret: str, password: str, address: str) -> str | None:
+        """Set the password by a link; return the cookie of a new session. Raises ApiRefusal.
+
+        None where there is a second factor: a link takes the place of a password, not of a code.
+        """
         self.take_over()
         user = self.users.link_for(secret)
         if user is None:
             raise ApiRefusal(403, "link-spent", "This link was used, or is too old. Ask for a new one.")
-        require_fit(user.name, password)
-        hashed = await self._passwords.hashed(password)
+        hashed = await self.hashed(user.name, password)
         user = self.users.set_password(secret, hashed)
         if user is None:
             raise ApiRefusal(403, "link-spent", "This link was used, or is too old. Ask for a new one.")
@@ -163,7 +219,19 @@ class Identity:
         self.guard.forget(user.name)
         self.revoked()
         self.note("password_set", user=user.name, address=address)
-        return self.sessions.open(user.name, LOCAL)
+        return None if self.factors.of(user.name) else self.sessions.open(user.name, LOCAL)
+
+    async def hashed(self, name: str, password: str) -> str:
+        """Return what is kept of a new password. Raises ApiRefusal (422) where it may not be taken."""
+        require_fit(name, password)
+        return await self._passwords.hashed(password)
+
+    def succeed(self, before: str, after: str) -> None:
+        """A browser has another session now: the one before ends, and so do its panels but for the same person's."""
+        ended = self.sessions.succeed(before, after)
+        if ended is not None:
+            self.note("logout", user=ended.name)
+        self.revoked()
 
     def _note_failed(self, user: str, address: str, **facts: str | int) -> None:
         """Tell of a failed login; of a flood, so many a minute and then how many more."""
@@ -177,8 +245,8 @@ class Identity:
             self.note("login_failures_many", counted=self._failures, window_s=int(FAILURES_WINDOW_S))
 
     def sign_out(self, principal: Principal) -> None:
-        """End the session of ``principal``, streams included."""
-        if self.sessions.close(principal.proof) is not None:
+        """End the sign-in of ``principal``: its session, those of panels that it opened, and their streams."""
+        if self.sessions.close_sign_in(principal.proof) is not None:
             self.note("logout", user=principal.name)
             self.revoked()
 

@@ -31,6 +31,8 @@ class _Failures:
     open_s: float = 0.0
     """No try before; monotonic."""
     last_s: float = 0.0
+    open_before_s: float = 0.0
+    """What ``open_s`` was before the newest try."""
 
 
 class LoginGuard:
@@ -52,6 +54,7 @@ class LoginGuard:
         """
         of_account = _entry(self._accounts, account, now_s, LOCK_S)
         of_account.count += 1
+        of_account.open_before_s = of_account.open_s
         locked = of_account.count >= ATTEMPTS_MAX
         if locked:
             of_account.open_s = now_s + LOCK_S
@@ -62,6 +65,25 @@ class LoginGuard:
         if of_address.count >= ADDRESS_ATTEMPTS_MAX:
             of_address.open_s = now_s + ADDRESS_WINDOW_S
         return locked and of_account.count == ATTEMPTS_MAX
+
+    def count(self, account: str) -> int:
+        """Return how many tries of an account count as wrong."""
+        entry = self._accounts.get(account)
+        return entry.count if entry is not None else 0
+
+    def take_back(self, account: str, address: str, counted: int) -> None:
+        """Count a try neither as wrong nor as right: the password was right, and a code is asked for.
+
+        ``counted``: what :meth:`count` said right after :meth:`tried`. What came in between keeps its wait, and earlier
+        failures stay counted, so that a right password alone opens no further guesses at codes.
+        """
+        of_account, of_address = self._accounts.get(account), self._addresses.get(address)
+        if of_account is not None and of_account.count:
+            if of_account.count == counted:
+                of_account.open_s = of_account.open_before_s
+            of_account.count -= 1
+        if of_address is not None and of_address.count:
+            of_address.count -= 1
 
     def succeeded(self, account: str, address: str) -> None:
         """Forget the account's failures and this try; others of the address stay."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
 import secrets
 from collections import OrderedDict
@@ -20,10 +21,12 @@ from urllib.parse import quote, urlencode, urlsplit
 from joserfc.jwk import KeySet
 
 from dtmf_shield.api.identity.id_token import IdTokenError, UnknownKeyError, checked_claims, key_set_of
-from dtmf_shield.api.identity.secret import digest_of, new_secret
+from dtmf_shield.api.identity.secret import digest_of, in_letters, new_secret
 from dtmf_shield.api.ports.provider_web import ProviderUnreachable, ProviderWeb
+from dtmf_shield.api.views.words import prose
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.errors import DtmfShieldError
+from dtmf_shield.base.log import holds_card_number
 from dtmf_shield.base.web_address import web_address
 
 PENDING_MAX: Final = 4_096
@@ -32,6 +35,8 @@ PENDING_LIFETIME_S: Final = 600.0
 DISCOVERY_LIFETIME_S: Final = 3_600.0
 KEYS_AGAIN_S: Final = 30.0
 """Not sooner are keys asked for again because one is unknown: forged tokens must not make us hammer the provider."""
+OPAQUE_LETTERS: Final = 16
+"""Of a name that stands for one that may not be shown: 64 bits of a keyed hash."""
 VALUES_MAX: Final = 256
 """Values of a claim that are looked at."""
 NAME_CHARACTERS_MAX: Final = 64
@@ -93,8 +98,10 @@ class _Provider:
 class OidcClient:
     """One provider. All methods belong to one event loop."""
 
-    def __init__(self, settings: OidcSettings, web: ProviderWeb, clock: Clock) -> None:
+    def __init__(self, settings: OidcSettings, web: ProviderWeb, clock: Clock, name_key: bytes = b"") -> None:
+        """``name_key``: makes names of people whose own may not be shown; the same key, the same names."""
         self.settings, self._web, self._clock = settings, web, clock
+        self._name_key = name_key
         self._pending: OrderedDict[bytes, _Pending] = OrderedDict()
         self._provider: _Provider | None = None
         self._provider_until_s = 0.0
@@ -218,8 +225,21 @@ class OidcClient:
             raise OidcRefusal("no-role", "no_role")
         named = _values(claims, settings.name_claim) or [str(claims["sub"])]
         name = "".join(character if character.isprintable() else "?" for character in named[0])
+        if not _may_be_shown(name):
+            name = self._opaque(str(claims["sub"]))
         agents = tuple(_values(claims, settings.agent_claim)[:AGENTS_MAX])
         return Person(f"oidc:{name[:NAME_CHARACTERS_MAX]}", frozenset(roles), agents)
+
+    def _opaque(self, subject: str) -> str:
+        """Return letters that always stand for this person (issuer and subject: OpenID Connect Core section 5.7)."""
+        of = f"{self.settings.issuer}\0{subject}".encode()
+        digest = hmac.new(self._name_key, of, hashlib.sha256).hexdigest()[:OPAQUE_LETTERS]
+        return "person-" + in_letters(digest)
+
+
+def _may_be_shown(name: str) -> bool:
+    """Whether no part of a name could be a card number: it would be drawn over, and people be told apart no more."""
+    return prose(name) == name and not any(holds_card_number(text) for text in (name, name.replace("-", "")))
 
 
 def _provider_of(issuer: str, body: bytes) -> _Provider:

@@ -40,7 +40,7 @@ class Principal:
 
     ``agents``: names of agents (``[[agents]]`` or extension) whose calls are this principal's own; None: all of them,
     which holds for the local administrator and for programs with a key. ``proof``: digest of the session or the key
-    that proves all this, empty for the key of the state directory.
+    that proves all this, empty for the key of the state directory. ``panel``: in another site's page.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Principal:
     agents: frozenset[str] | None = None
     language: str = ""
     proof: bytes = b""
+    panel: bool = False
 
     def has(self, *roles: Role) -> bool:
         """Whether any of ``roles`` is held."""

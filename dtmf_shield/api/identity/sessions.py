@@ -7,7 +7,7 @@ always makes a new one: a cookie that somebody planted before is never the signe
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -40,8 +40,18 @@ class SessionLimits:
 class Sessions:
     """All sessions, in memory and in the file."""
 
-    def __init__(self, rows: IdentityRows, clock: Clock, users: Users, limits: SessionLimits) -> None:
+    def __init__(
+        self,
+        rows: IdentityRows,
+        clock: Clock,
+        users: Users,
+        limits: SessionLimits,
+        *,
+        held_back: Callable[[str], bool] = lambda _name: False,
+    ) -> None:
+        """``held_back``: whether a local user may do nothing yet but set up a second factor."""
         self._rows, self._clock, self._users, self.limits = rows, clock, users, limits
+        self._held_back = held_back
         self._sessions: dict[bytes, SessionRow] = {}
         self._written_s: dict[bytes, float] = {}
         self.reload()
@@ -64,10 +74,12 @@ class Sessions:
         roles: Iterable[str] = (),
         agents: Iterable[str] | None = None,
         ends: float = math.inf,
+        parent: bytes = b"",
     ) -> str:
         """Return the cookie of a new session, over at ``ends`` (wall seconds) at the latest.
 
         Where it is local, ``agents`` are those of the user, and so are ``roles``: of those named, where any are.
+        ``parent``: digest of the session of the sign-in that this one belongs to.
         """
         now_s, cookie = self._clock.wall_s(), new_secret()
         row = SessionRow(
@@ -79,6 +91,7 @@ class Sessions:
             created=now_s,
             seen=now_s,
             ends=min(now_s + self.limits.whole_s, ends),
+            parent=parent,
         )
         self._make_room(name)
         self._rows.put(row, durable=False)
@@ -89,12 +102,13 @@ class Sessions:
     def narrowed(self, principal: Principal, roles: Iterable[str]) -> str | None:
         """Return the cookie of a further session of ``principal`` with no role but ``roles``; None where it is over.
 
-        It ends when the first does at the latest: nobody stays longer by opening it.
+        It ends when the first would at the latest: nobody stays longer by opening it. The first may be idle meanwhile.
         """
         first = self._alive(principal.proof)
         if first is None:
             return None
-        return self.open(first.name, first.kind, roles, first.agents, ends=first.ends)
+        parent = first.parent or first.digest
+        return self.open(first.name, first.kind, roles, first.agents, ends=first.ends, parent=parent)
 
     def principal(self, cookie: str, *, active: bool = True) -> Principal | None:
         """Return who has this cookie, or None. ``active``: it counts as use, as a stream that comes back does not."""
@@ -114,16 +128,49 @@ class Sessions:
         return row is not None and self._principal(row) == principal
 
     def close(self, digest: bytes) -> SessionRow | None:
-        """End one session; return what it was."""
+        """End one session and those that it opened; return what it was."""
         row = self._sessions.get(digest)
-        self._forget([digest])
+        self._forget([digest, *(panel.digest for panel in self._panels(digest))])
         return row
 
-    def close_all_of(self, name: str) -> int:
-        """End all sessions of one person; return how many."""
-        digests = [digest for digest, row in self._sessions.items() if row.name == name]
+    def close_sign_in(self, digest: bytes) -> SessionRow | None:
+        """End the whole sign-in that a session belongs to, panels included; return what the session was."""
+        row = self._sessions.get(digest)
+        if row is not None:
+            self.close(row.parent or row.digest)
+        return row
+
+    def succeed(self, before: str, after: str) -> SessionRow | None:
+        """A browser that had the cookie ``before`` has ``after`` now: the old session ends; return it if it went on.
+
+        Its panels, which may be in use long after it was idle, belong to the new sign-in where it is of the same
+        person, and end where it is another's.
+        """
+        old, new = digest_of(before), self._sessions.get(digest_of(after))
+        if not before or len(before) > SECRET_CHARACTERS_MAX or new is None or old == new.digest:
+            return None
+        for panel in self._panels(old):
+            if panel.name == new.name:
+                self._put(replace(panel, parent=new.digest))
+        alive = self._alive(old)
+        self.close(old)
+        return alive
+
+    def close_all_of(self, name: str, but: bytes = b"") -> int:
+        """End all sessions of one person, panels included; return how many. ``but``: a sign-in that goes on."""
+        digests = [
+            row.digest for row in self._sessions.values() if row.name == name and but not in _line(row)
+        ]
         self._forget(digests)
         return len(digests)
+
+    def find(self, digest: bytes) -> SessionRow | None:
+        """Return a session that goes on, or None."""
+        return self._alive(digest)
+
+    def all_of(self, name: str) -> list[SessionRow]:
+        """Return those of one person that go on, by beginning."""
+        return [row for row in self.all() if row.name == name]
 
     def all(self) -> list[SessionRow]:
         """Return those that go on, by name and beginning."""
@@ -140,6 +187,13 @@ class Sessions:
         """Forget those that are over."""
         self._forget([digest for digest in self._sessions if self._alive(digest) is None])
 
+    def _panels(self, digest: bytes) -> list[SessionRow]:
+        return [row for row in self._sessions.values() if row.parent == digest]
+
+    def _put(self, row: SessionRow) -> None:
+        self._rows.put(row, durable=False)
+        self._sessions[row.digest] = row
+
     def _alive(self, digest: bytes) -> SessionRow | None:
         row, now_s = self._sessions.get(digest), self._clock.wall_s()
         if row is None or now_s >= row.ends or now_s >= row.seen + self.limits.idle_s:
@@ -153,6 +207,8 @@ class Sessions:
             if user is None:
                 return None
             roles = tuple(role for role in user.roles if role in row.roles or not row.roles)
+            if self._held_back(row.name):
+                roles = ()
             agents, language = user.agents, user.language
         return Principal(
             row.name,
@@ -162,6 +218,7 @@ class Sessions:
             agents=None if agents is None else frozenset(agents),
             language=language,
             proof=row.digest,
+            panel=bool(row.parent),
         )
 
     def _touch(self, row: SessionRow) -> None:
@@ -185,3 +242,8 @@ class Sessions:
         for digest in digests:
             self._sessions.pop(digest, None)
             self._written_s.pop(digest, None)
+
+
+def _line(row: SessionRow) -> tuple[bytes, bytes]:
+    """Return the digests that a session goes by: its own, and that of its sign-in."""
+    return row.digest, row.parent or row.digest

@@ -132,6 +132,11 @@ class Users:
         user = self._users.get(link.name) if link is not None else None
         return None if user is None else self._put(replace(user, password=hashed))
 
+    def change_password(self, name: str, hashed: str) -> UserRow:
+        """Keep another password's hash; links that would set one are void. Raises UserRefusal."""
+        self._rows.remove_links(name, self._clock.wall_s())
+        return self._put(replace(self._known(name), password=hashed))
+
     def _known(self, name: str) -> UserRow:
         user = self._users.get(name)
         if user is None:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from dtmf_shield.api.resources import (
+    account,
     audit,
     calls,
     captures,
@@ -34,6 +35,7 @@ ROUTERS: Final = tuple(
         test_calls,
         events,
         me,
+        account,
         users,
         sessions,
         keys,

@@ -9,6 +9,8 @@ from typing import Annotated, Final
 from fastapi import Path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
+from dtmf_shield.api.identity.factors import CODE_CHARACTERS_MAX
+from dtmf_shield.api.identity.passwords import PASSWORD_CHARACTERS_MAX
 from dtmf_shield.base.log import holds_card_number
 
 DIGITS_IN_A_ROW_MAX: Final = 11
@@ -38,6 +40,9 @@ InputName = Annotated[
 InputText = Annotated[
     str, StringConstraints(strict=True, min_length=1, max_length=64), AfterValidator(no_card_number)
 ]
+TypedPassword = Annotated[str, StringConstraints(min_length=1, max_length=PASSWORD_CHARACTERS_MAX)]
+TypedCode = Annotated[str, StringConstraints(max_length=CODE_CHARACTERS_MAX)]
+"""Of a second factor, as somebody types it: with spaces, dashes, capitals."""
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
 Day = Annotated[datetime.date, BeforeValidator(_whole_date)]
 """As RFC 3339 writes a full-date; pydantic alone would take a number of seconds as well."""

@@ -14,7 +14,7 @@ from dtmf_shield.api.identity.principal import Principal, Role
 from dtmf_shield.api.problem import documented
 from dtmf_shield.api.resources.bodies import RequestBody, no_card_number
 from dtmf_shield.api.resources.users import Agents, Roles, refused
-from dtmf_shield.api.views.words import Prose, Secret, View
+from dtmf_shield.api.views.words import Prose, Secret, SecretOnceView, View, WholeSecond, moment_of
 from dtmf_shield.store.identity_rows import KeyRow
 
 router = APIRouter(prefix="/v1", responses=documented())
@@ -30,8 +30,7 @@ class KeyView(View):
     roles: list[Role]
     agents: list[Prose] | None
     """Names whose calls it sees as an agent; null: every call."""
-    created_at: float
-    """Seconds since 1970."""
+    created_at: WholeSecond
     revoked: bool
 
 
@@ -49,11 +48,15 @@ class NewKey(RequestBody):
     agents: Agents | None = None
 
 
-class KeyMade(View):
-    """A new key. ``secret`` is sent as ``Authorization: Bearer`` and shown this once."""
+class KeyMade(SecretOnceView):
+    """A new key. ``secret`` is sent as ``Authorization: Bearer`` and shown this once; null in a repeated answer."""
 
     key: KeyView
-    secret: Secret
+    secret: Secret | None
+
+    def again(self) -> KeyMade:
+        """Return it without the secret."""
+        return self.model_copy(update={"secret": None, "already_shown": True})
 
 
 class KeyCommand(enum.StrEnum):
@@ -114,6 +117,6 @@ def _view(key: KeyRow) -> KeyView:
         name=key.name,
         roles=[Role(role) for role in key.roles if role in set(Role)],
         agents=None if key.agents is None else list(key.agents),
-        created_at=round(key.created, 3),
+        created_at=moment_of(key.created),
         revoked=bool(key.revoked),
     )

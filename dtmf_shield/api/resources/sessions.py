@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
@@ -12,22 +13,30 @@ from dtmf_shield.api.access import Context, OncePerKey, asker, once
 from dtmf_shield.api.identity.principal import Principal, Role
 from dtmf_shield.api.problem import documented
 from dtmf_shield.api.resources.bodies import RequestBody, no_card_number
-from dtmf_shield.api.views.words import Prose, View, Word
+from dtmf_shield.api.views.words import Prose, View, WholeSecond, Word, moment_of
+from dtmf_shield.store.identity_rows import SessionRow
 
 router = APIRouter(prefix="/v1", responses=documented())
 Admin = Annotated[OncePerKey, Depends(once(Role.ADMIN))]
 
 
+class SessionKind(enum.StrEnum):
+    """``page``: a sign-in at a page of this service. ``panel``: an embedded one in another site's page."""
+
+    PAGE = "page"
+    PANEL = "panel"
+
+
 class SessionView(View):
-    """One browser that is signed in; its cookie is shown nowhere."""
+    """One session; its cookie is shown nowhere."""
 
     name: Prose
     how: Word
     """``local``, ``oidc`` or ``link``."""
-    since: float
-    """Seconds since 1970, as all times here."""
-    last_used: float
-    ends_at: float
+    kind: SessionKind
+    since: WholeSecond
+    last_used: WholeSecond
+    ends_at: WholeSecond
 
 
 class SessionList(View):
@@ -59,9 +68,10 @@ async def list_sessions(
             SessionView(
                 name=row.name,
                 how=row.kind,
-                since=round(row.created, 3),
-                last_used=round(row.seen, 3),
-                ends_at=round(row.ends, 3),
+                kind=kind_of(row),
+                since=moment_of(row.created),
+                last_used=moment_of(row.seen),
+                ends_at=moment_of(row.ends),
             )
             for row in context.identity.sessions.all()
         ]
@@ -83,3 +93,8 @@ async def end_sessions(wanted: SessionCommandRequest, once: Admin) -> Response:
         return SessionsEnded(ended=ended)
 
     return once.answer(202, carry_out)
+
+
+def kind_of(row: SessionRow) -> SessionKind:
+    """Return whether a session is a page's or a panel's."""
+    return SessionKind.PANEL if row.parent else SessionKind.PAGE

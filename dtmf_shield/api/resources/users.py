@@ -14,7 +14,15 @@ from dtmf_shield.api.identity.principal import Principal, Role
 from dtmf_shield.api.identity.users import AGENTS_OF_A_USER_MAX, UserRefusal
 from dtmf_shield.api.problem import ApiRefusal, documented
 from dtmf_shield.api.resources.bodies import Language, RequestBody, no_card_number
-from dtmf_shield.api.views.words import LanguageTag, Prose, SecretLink, View
+from dtmf_shield.api.views.words import (
+    LanguageTag,
+    Prose,
+    SecretLink,
+    SecretOnceView,
+    View,
+    WholeSecond,
+    moment_of,
+)
 from dtmf_shield.store.identity_rows import UserRow
 
 router = APIRouter(prefix="/v1", responses=documented())
@@ -52,10 +60,11 @@ class UserView(View):
     """Names whose calls are their own; null: every call."""
     language: LanguageTag | None
     state: UserState
-    created_at: float
-    """Seconds since 1970."""
+    created_at: WholeSecond
     sessions: int
-    """Browsers they are signed in with."""
+    """Sessions they have open: browsers, and panels in other sites' pages."""
+    second_factor: bool
+    """Whether a code is asked for beside the password."""
 
 
 class UserList(View):
@@ -64,11 +73,15 @@ class UserList(View):
     users: list[UserView]
 
 
-class UserChanged(View):
+class UserChanged(SecretOnceView):
     """A user after a change. ``link``: where they set their password, once, within a day; shown this once."""
 
     user: UserView
     link: SecretLink | None = None
+
+    def again(self) -> UserChanged:
+        """Return it without the link."""
+        return self.model_copy(update={"link": None, "already_shown": self.link is not None})
 
 
 class NewUser(RequestBody):
@@ -81,11 +94,13 @@ class NewUser(RequestBody):
 
 
 class UserCommand(enum.StrEnum):
-    """``reset`` takes the password away and gives a link; ``sign_out`` ends sessions; ``change`` gives other rights."""
+    """``reset`` takes the password away and gives a link; ``reset_second_factor`` forgets a lost one; ``sign_out`` ends
+    sessions; ``change`` gives other rights."""
 
     DISABLE = "disable"
     ENABLE = "enable"
     RESET = "reset"
+    RESET_SECOND_FACTOR = "reset_second_factor"
     SIGN_OUT = "sign_out"
     CHANGE = "change"
 
@@ -138,7 +153,7 @@ async def make_user(wanted: NewUser, once: Admin) -> Response:
 async def command_user(
     name: Annotated[str, Path(pattern=USER_NAME_FORM)], wanted: UserCommandRequest, once: Admin
 ) -> Response:
-    """Disable (sessions and streams end at once), enable, reset the password, sign out, or change rights."""
+    """Disable (sessions and streams end at once), enable, reset password or second factor, sign out, change rights."""
 
     def carry_out() -> UserChanged:
         with refused():
@@ -176,6 +191,13 @@ def _carry_out(once: OncePerKey, name: str, wanted: UserCommandRequest) -> str |
             identity.sessions.close_all_of(name)
             identity.guard.forget(name)
             _note(once, "password_reset", name)
+        case UserCommand.RESET_SECOND_FACTOR:
+            if identity.users.find(name) is None:
+                raise UserRefusal("user-not-found", "There is no such user.")
+            if not identity.factors.remove(name):
+                raise UserRefusal("factor-off", "There is no second factor.")
+            identity.sessions.close_all_of(name)
+            _note(once, "second_factor_reset", name)
         case UserCommand.SIGN_OUT:
             if identity.users.find(name) is None:
                 raise UserRefusal("user-not-found", "There is no such user.")
@@ -212,6 +234,7 @@ def _view(context: ApiContext, user: UserRow) -> UserView:
         agents=None if user.agents is None else list(user.agents),
         language=user.language or None,
         state=state,
-        created_at=round(user.created, 3),
+        created_at=moment_of(user.created),
         sessions=context.identity.sessions.of(user.name),
+        second_factor=context.identity.factors.of(user.name) is not None,
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
-from typing import Annotated, Final
+from datetime import UTC, datetime
+from typing import Annotated, Final, Self
 
 from pydantic import (
     AfterValidator,
@@ -79,8 +79,24 @@ Cursor = Annotated[str, StringConstraints(pattern=rf"^[0-9]{{1,{DIGITS_IN_A_ROW_
 WholeSecond = Annotated[datetime, AfterValidator(lambda moment: moment.replace(microsecond=0))]
 
 
+def moment_of(wall_s: float) -> datetime:
+    """Return seconds since 1970 as views tell a time."""
+    return datetime.fromtimestamp(wall_s, UTC)
+
+
 class View(BaseModel):
     """A response model: immutable, nothing extra."""
 
     # The texts below the members are the reference page: reference.py writes it.
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class SecretOnceView(View):
+    """A view with a secret in it that is shown once: the same request again is answered without it."""
+
+    already_shown: bool = False
+    """Whether this is a repeated answer: the secret was in the first one and is kept nowhere. Make another."""
+
+    def again(self) -> Self:
+        """Return what is kept to answer the same request again."""
+        raise NotImplementedError

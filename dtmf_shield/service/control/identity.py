@@ -16,6 +16,7 @@ from dtmf_shield.base.config import Config
 from dtmf_shield.base.log import get_logger
 from dtmf_shield.service.api_settings import site_of, tls_context
 from dtmf_shield.service.control.provider_web import oidc_of
+from dtmf_shield.service.kept_secrets import IDENTITY_KEY_FILE, derived_key, kept_secret
 from dtmf_shield.store.identity_rows import IDENTITY_FILE, IdentityRows
 
 TAKE_OVER_INTERVAL_S: Final = 1.0
@@ -32,6 +33,7 @@ class ControlIdentity:
         limits = SessionLimits(
             idle_s=60.0 * config.api.idle_limit_minutes, whole_s=3_600.0 * config.api.session_limit_hours
         )
+        key = kept_secret(state / IDENTITY_KEY_FILE)
         passwords = Passwords()
         passwords.prepare()
         self.identity = Identity(
@@ -41,7 +43,9 @@ class ControlIdentity:
             api_key=api_key,
             passwords=passwords,
             note=note,
-            oidc=oidc_of(config, clock),
+            oidc=oidc_of(config, clock, derived_key(key, "names of people")),
+            factor_key=derived_key(key, "second factors"),
+            factor_required=config.api.second_factor == "required",
         )
         self.site = site_of(config)
         self.tls: ssl.SSLContext | None = tls_context(config.api)

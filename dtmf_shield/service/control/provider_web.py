@@ -78,7 +78,7 @@ class HttpProviderWeb:
         raise ProviderUnreachable(reason)
 
 
-def oidc_of(config: Config, clock: Clock) -> OidcClient | None:
+def oidc_of(config: Config, clock: Clock, name_key: bytes) -> OidcClient | None:
     """Return the client of [oidc], None without. Raises OperatorError where a file cannot be read any more."""
     section = config.oidc
     if section is None:
@@ -88,7 +88,7 @@ def oidc_of(config: Config, clock: Clock) -> OidcClient | None:
         web = HttpProviderWeb(client_context(section.ca_file), section.timeout_s)
     except (OSError, ValueError) as error:
         raise OperatorError(f"[oidc]: {error}; run: dtmf-shield check") from error
-    return OidcClient(_settings(section, secret), web, clock)
+    return OidcClient(_settings(section, secret), web, clock, name_key)
 
 
 def _settings(section: OidcSection, secret: str) -> OidcSettings:

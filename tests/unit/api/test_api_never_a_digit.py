@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 
 from dtmf_shield.api.resources.keys import KeyView
 from dtmf_shield.api.resources.me import Me, Ways
-from dtmf_shield.api.resources.sessions import SessionView
+from dtmf_shield.api.resources.sessions import SessionKind, SessionView
 from dtmf_shield.api.resources.users import UserState, UserView
 from dtmf_shield.api.views import CaptureView, PaymentView
 from dtmf_shield.model.capture import CaptureState
@@ -24,11 +25,12 @@ from dtmf_shield.model.ids import CallId, CaptureId
 from dtmf_shield.model.payment import OperationKind, OperationState
 
 DOCUMENT = json.loads((Path(__file__).parents[2] / "golden" / "openapi.json").read_text("utf-8"))
+MOMENT = datetime(2026, 3, 29, 9, 12, tzinfo=UTC)
 DIGITS = 12
 """The shortest card number still issued (Maestro)."""
 ARGUED = {
     "identifier": "random, made by the service: what was keyed never reaches who makes it",
-    "secret": "random, made by the service, shown once to an administrator: what was keyed never reaches who makes it",
+    "secret": "random, made by the service, shown once to who asked for it: what was keyed never reaches who makes it",
     "digest": "SHA-256 of an audit row, which itself has no room for a card number",
     "token": "for programs with the key alone; a browser session is refused, a gateway chooses its form",
     "dialled": "a telephone number (ITU-T E.164, up to 15 digits); drawn over where its check digit is a card's",
@@ -55,6 +57,16 @@ EXCEPTIONS = {
     "AuditRowView.hash": "digest",
     "KeyMade.secret": "secret",
     "UserChanged.link": "secret",
+    "FactorBegun.secret": "secret",
+    "OwnSessionView.since": "moment",
+    "OwnSessionView.last_used": "moment",
+    "OwnSessionView.ends_at": "moment",
+    "SecondFactorView.since": "moment",
+    "SessionView.since": "moment",
+    "SessionView.last_used": "moment",
+    "SessionView.ends_at": "moment",
+    "UserView.created_at": "moment",
+    "KeyView.created_at": "moment",
     "TokenView.token": "token",
     "CallView.dialled": "dialled",
     "CaptureView.step": "step",
@@ -195,17 +207,28 @@ def test_numbers_hold_no_card_number_either() -> None:
 def test_names_of_people_and_programs_are_drawn_over_in_every_answer_of_identity() -> None:
     """A provider names its people as it likes, and may name one by digits alone."""
     run = "4242424242424242"
-    me = Me(name=f"oidc:{run}", roles=[], language=None, agents=[run], pages=["agent"], idle_limit_s=None)
-    session = SessionView(name=f"oidc:{run}", how="oidc", since=0, last_used=0, ends_at=0)
-    key = KeyView(name=f"k-{run}", roles=[], agents=[f"desk-{run}"], created_at=0, revoked=False)
+    me = Me(
+        name=f"oidc:{run}",
+        roles=[],
+        language=None,
+        agents=[run],
+        pages=["agent"],
+        second_factor_needed=False,
+        idle_limit_s=None,
+    )
+    session = SessionView(
+        name=f"oidc:{run}", how="oidc", kind=SessionKind.PAGE, since=MOMENT, last_used=MOMENT, ends_at=MOMENT
+    )
+    key = KeyView(name=f"k-{run}", roles=[], agents=[f"desk-{run}"], created_at=MOMENT, revoked=False)
     user = UserView(
         name=f"u{run}",
         roles=[],
         agents=[run],
         language=None,
         state=UserState.ACTIVE,
-        created_at=0,
+        created_at=MOMENT,
         sessions=0,
+        second_factor=False,
     )
     for view in (me, session, key, user, Ways(passwords=False, oidc=run)):
         assert "••••" in view.model_dump_json()

@@ -78,11 +78,16 @@ async def test_a_name_is_used_once_and_no_key_administers() -> None:
 
 
 async def test_the_answer_to_a_repeated_request_makes_no_second_key() -> None:
-    async with ApiHouse().browser() as admin:
+    house = ApiHouse()
+    async with house.browser() as admin:
         headers = {"origin": "http://127.0.0.1:8080", "idempotency-key": "the-same-key"}
         body = {"name": "crm", "roles": ["agent"]}
         first = await admin.post("/v1/keys", json=body, headers=headers)
         again = await admin.post("/v1/keys", json=body, headers=headers)
 
-    assert again.json() == first.json()
+    secret = first.json()["secret"]
+    assert again.json() == {**first.json(), "secret": None, "already_shown": True}
+    stored = [answer.body for answer in house.app.state.context.answers._answers.values()]
+    assert len(stored) == 1
+    assert secret.encode() not in stored[0]
     assert again.headers["idempotency-replayed"] == "true"

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -310,6 +311,21 @@ async def test_without_a_role_nobody_is_let_in_and_without_a_name_the_subject_st
 
     assert stranger.slug == "no-role"
     assert nameless == Person("oidc:u-1", frozenset({"agent"}), ())
+
+
+async def test_people_named_by_digits_alone_are_told_apart_by_names_that_stay() -> None:
+    house, later, other_key = House(), House(), House()
+    other_key.client._name_key = b"another key"
+    digits = {"preferred_username": "491701234567"}
+    first, again = await house.way(**digits), await later.way(**digits)
+    second = await house.way(**digits, sub="u-2")
+    elsewhere = await other_key.way(**digits)
+    short = await house.way(preferred_username="49170123456")
+
+    assert re.fullmatch("oidc:person-[a-p]{16}", first.name)
+    assert first == again
+    assert len({first.name, second.name, elsewhere.name}) == 3
+    assert short.name == "oidc:49170123456"
 
 
 def test_no_secret_is_in_a_repr() -> None:

@@ -74,7 +74,12 @@ async def test_an_administrator_makes_a_user_who_sets_a_password_and_signs_in(ho
         me = (await ada.get("/v1/me")).json()
         calls = (await ada.get("/v1/calls")).json()["calls"]
 
-    assert (me["name"], me["roles"], me["agents"], me["pages"]) == ("ada", ["agent"], ["desk-1"], ["agent"])
+    assert (me["name"], me["roles"], me["agents"], me["pages"]) == (
+        "ada",
+        ["agent"],
+        ["desk-1"],
+        ["agent", "account"],
+    )
     assert me["idle_limit_s"] == IDLE_LIMIT_S == 900
     assert [call["id"] for call in calls] == ["c1"]
     assert events(house) == ["user_made", "password_set", "login"]

@@ -33,6 +33,13 @@ FOR_ANYBODY_SIGNED_IN = {
     ("POST", "/v1/events/tickets"),  # a ticket opens the stream as whoever asked for it
     ("GET", "/v1/me"),
     ("POST", "/v1/logout"),
+    # one's own account, whatever one's role
+    ("GET", "/v1/account"),
+    ("POST", "/v1/account/password"),
+    ("POST", "/v1/account/second-factor"),
+    ("POST", "/v1/account/second-factor/confirm"),
+    ("POST", "/v1/account/second-factor/remove"),
+    ("POST", "/v1/account/sessions/commands"),
 }
 NAMES = {
     "call_id": "c1",
@@ -108,6 +115,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/login": {"name": "nobody", "password": "no password 1"},
     "/v1/logout": {},
     "/v1/password": {"link": "none", "password": "no password 1"},
+    "/v1/account/password": {"current": "no password 1", "password": "no password 2"},
+    "/v1/account/second-factor": {"current": "no password 1"},
+    "/v1/account/second-factor/confirm": {"code": "abc"},
+    "/v1/account/second-factor/remove": {"current": "no password 1"},
+    "/v1/account/sessions/commands": {"command": "end_others"},
     "/v1/users": {"name": "a name", "roles": ["agent"]},
     "/v1/users/{name}/commands": {"command": "enable"},
     "/v1/sessions/commands": {"command": "sign_out", "name": "nobody"},

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dtmf_shield.cli.main import app
+from dtmf_shield.store.identity_rows import IDENTITY_FILE, FactorRow, IdentityRows
 
 
 @pytest.fixture
@@ -33,6 +34,23 @@ def test_a_user_is_added_listed_disabled_and_reset(run: Any) -> None:
 
     assert again["link"] != made["link"]
     assert "no users" not in run("users", "list")
+
+
+def test_a_lost_second_factor_is_reset(run: Any, tmp_path: Path) -> None:
+    run("users", "add", "ada", "--role", "agent")
+    rows = IdentityRows(tmp_path / "state" / IDENTITY_FILE)
+    rows.put(FactorRow("ada", b"sealed", 1.0, 1, ()))
+    before = run("users", "list")
+    run("users", "reset-second-factor", "ada")
+    again = run("users", "reset-second-factor", "ada", code=2)
+
+    assert "with a second factor" in before
+    assert "with a second factor" not in run("users", "list")
+    assert "ada has no second factor" in again
+    assert rows.factors() == []
+    told: list[tuple[str, Any]] = []
+    rows.hand_over_notes(lambda event, **facts: told.append((event, facts["user"])))
+    assert told == [("user_made", "ada"), ("second_factor_reset", "ada")]
 
 
 def test_a_link_and_a_key_are_printed_once(run: Any) -> None:

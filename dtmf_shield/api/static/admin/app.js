@@ -39,6 +39,7 @@ function show(title, words, text) {
 }
 
 function showLink(made, name) {
+  if (made.already_shown) say(() => t("admin.already_shown"));
   if (made.link) show(() => t("admin.link", { name }), () => t("admin.link.note"), location.origin + made.link);
 }
 
@@ -100,6 +101,7 @@ async function addKey(event) {
   at("new-key").reset();
   await renew();
   tell(t("admin.added", { name }));
+  if (made.already_shown) return say(() => t("admin.already_shown"));
   return show(() => t("admin.secret", { name }), () => t("admin.secret.note"), made.secret);
 }
 

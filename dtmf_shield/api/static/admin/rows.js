@@ -54,12 +54,16 @@ function whose(agents) {
   return agents.length ? t("admin.calls.of", { agents: agents.join(", ") }) : t("admin.calls.none");
 }
 
-function buttonsOf({ name, state, sessions }, command) {
+function buttonsOf({ name, state, sessions, second_factor: factor }, command) {
   if (state === "disabled") return [button(t("admin.act.enable"), name, () => command("enable"))];
   const reset = () => command("reset");
   const out = button(t("admin.act.sign_out"), name, () => command("sign_out"));
+  const resetFactor = button(
+    t("admin.act.reset_second_factor"), name, () => command("reset_second_factor"), t("admin.sure.reset"),
+  );
   return [
     ...(sessions ? [out] : []),
+    ...(factor ? [resetFactor] : []),
     state === "invited"
       ? button(t("admin.act.link"), name, reset)
       : button(t("admin.act.reset"), name, reset, t("admin.sure.reset")),
@@ -69,7 +73,7 @@ function buttonsOf({ name, state, sessions }, command) {
 
 export function userRow(user, command) {
   const signedIn = user.sessions ? tCount("admin.sessions", user.sessions) : "";
-  return row(user.name, user.state, [...rights(user), signedIn], buttonsOf(user, command));
+  return row(user.name, user.state, [...rights(user), user.second_factor ? t("admin.second_factor") : "", signedIn], buttonsOf(user, command));
 }
 
 export function keyRow(key, revoke) {

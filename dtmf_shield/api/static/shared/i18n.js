@@ -55,6 +55,11 @@ export function clockTime(ms) {
   return new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" }).format(ms);
 }
 
+// Day and time of it, as the reader writes them.
+export function dayTime(ms) {
+  return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(ms);
+}
+
 // Seconds as 03:42, from an hour on as 1:03:42.
 export function duration(seconds) {
   const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, Math.floor(seconds) % 60];

@@ -1,26 +1,34 @@
 // The sign-in page: what there is to sign in with, and name and password sent once.
 import { has, t } from "../shared/i18n.js";
-import { ask, busy } from "./ask.js";
+import { whoIsIt } from "../shared/person.js";
+import { busy, post } from "./ask.js";
 import { speakAsChosen } from "./choices.js";
 
 const at = (id) => document.getElementById(id);
-const failed = new URLSearchParams(location.search).get("failed");
+const asked = new URLSearchParams(location.search);
+const failed = asked.get("failed");
+// The language that the address asks for goes along to wherever signing in leads.
+const language = asked.get("lang") ? `?${new URLSearchParams({ lang: asked.get("lang") })}` : "";
+let coding = false;  // name and password were right: they stay in their fields until the code is there
 let ways = { passwords: true, oidc: null };
 let said = failed ? () => t(has(`signin.failed.${failed}`) ? `signin.failed.${failed}` : "signin.failed.unknown") : null;
 
 // The window of an embedded page comes back to itself, by way of the provider too.
-if (location.pathname === "/ui/embed/login/") at("provider-link").href += "?from=embed";
+const way = new URLSearchParams(language);
+if (location.pathname === "/ui/embed/login/") way.set("from", "embed");
+if (way.size) at("provider-link").href += `?${way}`;
 
 function draw() {
   const linkAlone = !ways.passwords && ways.oidc === null;
-  const title = linkAlone ? t("signin.open_link") : t("signin.title");
+  const title = coding ? t("signin.code.title") : linkAlone ? t("signin.open_link") : t("signin.title");
   at("title").textContent = title;
   document.title = `${title} · dtmf-shield`;
-  at("form").hidden = !ways.passwords;
-  at("provider").hidden = ways.oidc === null;
+  at("form").hidden = coding || !ways.passwords;
+  at("code-form").hidden = !coding;
+  at("provider").hidden = coding || ways.oidc === null;
   at("provider-link").textContent = ways.oidc === null ? "" : t("signin.with", { provider: ways.oidc });
   at("link-title").hidden = linkAlone;
-  at("link-help").hidden = ways.oidc !== null;
+  at("link-help").hidden = coding || ways.oidc !== null;
   at("alert").textContent = said ? said() : "";
 }
 
@@ -32,22 +40,45 @@ function say(words) {
 
 async function submit(event) {
   event.preventDefault();
-  if (at("submit").getAttribute("aria-disabled") === "true") return;
-  busy(at("submit"), true);
+  const button = at(coding ? "code-submit" : "submit");
+  if (button.getAttribute("aria-disabled") === "true") return;
+  busy(button, true);
   say(null);
-  const refused = await ask("/v1/login", { name: at("name").value.trim(), password: at("password").value });
-  busy(at("submit"), false);
-  if (!refused) {
-    location.replace(location.pathname.startsWith("/ui/") ? location.pathname : "/ui/");
-    return;
-  }
-  say(refused);
-  at("password").value = "";
-  at("password").focus();
+  const code = coding ? { code: at("code").value } : {};
+  const { refused, slug } = await post("/v1/login", { name: at("name").value.trim(), password: at("password").value, ...code });
+  busy(button, false);
+  if (!refused) await enter();
+  else if (!coding && slug === "code-needed") step(true);
+  else if (coding && slug !== "login-refused") refuse(refused, at("code"));
+  else { step(false); refuse(refused, at("password")); }
+}
+
+function refuse(words, field) {
+  say(words);
+  field.value = "";
+  field.focus();
+}
+
+function step(on) {
+  coding = on;
+  if (!on) at("password").value = "";
+  at("code").value = "";
+  say(null);
+  draw();
+  at(on ? "code" : "name").focus();
+}
+
+// Whoever must set up a second factor first does it on their account's page, also from the window of an embedded one.
+async function enter() {
+  const person = await whoIsIt();
+  const here = location.pathname.startsWith("/ui/") ? location.pathname : "/ui/";
+  location.replace(`${person?.second_factor_needed ? "/ui/account/" : here}${language}`);
 }
 
 async function begin() {
   at("form").addEventListener("submit", submit);
+  at("code-form").addEventListener("submit", submit);
+  at("code-back").addEventListener("click", () => step(false));
   const answer = await fetch("/v1/login").catch(() => null);
   if (answer?.ok) ways = await answer.json();
   await speakAsChosen(draw);

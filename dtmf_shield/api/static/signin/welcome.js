@@ -31,7 +31,7 @@ async function submit(event) {
   const refused = await ask("/v1/password", { link, password: at("password").value });
   busy(at("submit"), false);
   if (refused) say(refused, at("password"));
-  else location.replace("/ui/");
+  else location.replace(`/ui/${location.search}`);
 }
 
 async function begin() {
