@@ -34,6 +34,7 @@ from dtmf_shield.media.masker import MODE_CAPTURE, MODE_GUARD
 from dtmf_shield.media.recorder import make_tap_ring
 from dtmf_shield.media.rtp.kernel import kernel
 from dtmf_shield.media.session import commands
+from dtmf_shield.media.session.ears import make_ears
 from dtmf_shield.media.session.legs import Tables, make_tables
 from dtmf_shield.model.media_health import MediaThread
 from dtmf_shield.service.sockets import SO_TIMESTAMPNS
@@ -102,7 +103,7 @@ def prepare(
 ) -> tuple[Shard, Tables, list[socket.socket], list[tuple[str, int]]]:
     """Return a shard with `n_calls` open calls, their phones and the addresses these send to."""
     tables = make_tables(n_calls, (), np.zeros(REGION_BYTES, np.uint8), make_tap_ring(4), np.zeros)
-    shard = Shard(tables)
+    shard = Shard(tables, make_ears(np.zeros))
     phones, targets = [], []
     for index in range(2 * n_calls):
         phone, ours = udp(), udp()

@@ -42,6 +42,11 @@ _BODIES: Final = {
     "/v1/sessions/commands": {"command": "sign_out", "name": "ada"},
     "/v1/keys": {"name": "crm", "roles": ["agent", "supervisor"]},
     "/v1/keys/{name}/commands": {"command": "revoke"},
+    "/v1/account/password": {"current": "…", "password": "…"},
+    "/v1/account/second-factor": {"current": "…"},
+    "/v1/account/second-factor/confirm": {"code": "…"},
+    "/v1/account/second-factor/remove": {"current": "…", "code": "…"},
+    "/v1/account/sessions/commands": {"command": "end_others"},
 }
 _PLACES: Final = {
     "call_id": "$CALL",
@@ -59,7 +64,7 @@ _OPTIONS: Final = {
     "/v1/recordings/{recording_id}/audio": "-o call.wav ",
     "/v1/test-calls/{test_call_id}/evidence/{side}.png": "-o agent.png ",
 }
-_SESSIONS_ALONE: Final = frozenset({"/v1/logout"})
+_SESSIONS_ALONE: Final = ("/v1/logout", "/v1/account")
 _KEY: Final = "idempotency-key"
 
 
@@ -80,7 +85,7 @@ administrator: users and keys are a person's matter.
 **Never a digit.** No answer has room for a card number, by type: a field is a count, a mask, a brand, and `last4` once
 a card is accepted. A request that holds a card number is refused with 422, and neither kept nor logged.
 
-**Every POST but login, logout and password needs `Idempotency-Key`**, 8 to 64 of `A-Z a-z 0-9 _ -`, new for each new
+**Every POST but login, logout, password and those of one's own account needs `Idempotency-Key`**, 8 to 64 of `A-Z a-z 0-9 _ -`, new for each new
 request. The same key with the same body gets the answer of before, with `Idempotency-Replayed: true`, for {ANSWER_LIFETIME_S // 3_600} hours;
 with another body 409. The name of a refund, capture or void is made of the key, so that one sent again after a crash
 of either side is done once, at the gateway too.
@@ -203,7 +208,7 @@ def _proof(path: str, method: str) -> str:
     own_page = '-H "Origin: $API" ' if method == "POST" else ""
     if held is None:
         return "-c $SESSION " + own_page if own_page else ""
-    if held == {Role.ADMIN} or path in _SESSIONS_ALONE:
+    if held == {Role.ADMIN} or path.startswith(_SESSIONS_ALONE):
         return "-b $SESSION " + own_page
     return '-H "Authorization: Bearer $KEY" '
 

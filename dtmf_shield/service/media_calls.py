@@ -371,7 +371,7 @@ class MediaCalls:
 
     def _health(self) -> MediaHealth:
         """Read what the packet thread and the sentinel have counted."""
-        posts, totals = self._tables.ears.posts, self._tables.ears.totals
+        posts, totals = self._shard.ears.posts, self._shard.ears.totals
         return MediaHealth(
             threads=(self._shard.health(),),
             listened_legs=int(np.count_nonzero(posts["leg"])),

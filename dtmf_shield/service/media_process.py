@@ -25,6 +25,7 @@ from dtmf_shield.media.io.arena import Arena, ArenaMeasure
 from dtmf_shield.media.io.shard import Shard
 from dtmf_shield.media.recorder import RecordingFinished, RecordingWriter, make_tap_ring
 from dtmf_shield.media.rtp.clock import SAMPLES_A_MS
+from dtmf_shield.media.session.ears import make_ears
 from dtmf_shield.media.session.legs import Tables, make_tables
 from dtmf_shield.model.messages import (
     HEARTBEAT_INTERVAL_S,
@@ -184,11 +185,12 @@ def build_shard(configure: ConfigureMedia, slots: Region) -> tuple[Arena, Tables
     taps = make_tap_ring()
     measure = ArenaMeasure()
     make_tables(configure.calls_max, configure.star_codes, view, taps, measure.take)
+    make_ears(measure.take)
     arena = Arena(measure.size_bytes)
     tables = make_tables(configure.calls_max, configure.star_codes, view, taps, arena.take, POOL_SAMPLES)
     masker.set_style(tables.shields, configure.mask_style, configure.mask_level_dbm0)
     masker.set_echo_hold(tables.shields, configure.echo_hold_ms * SAMPLES_A_MS)
-    shard = Shard(tables)
+    shard = Shard(tables, make_ears(arena.take))
     shard.compile()
     return arena, tables, shard
 

@@ -44,6 +44,7 @@ from dtmf_shield.media.io.stay import BUSY_NS, StayBook, ThreadMeter, make_stay_
 from dtmf_shield.media.rtp.clock import NS_A_MS
 from dtmf_shield.media.rtp.kernel import fence, kernel
 from dtmf_shield.media.session.commands import apply_command
+from dtmf_shield.media.session.ears import Ears
 from dtmf_shield.media.session.legs import Tables
 from dtmf_shield.media.session.output import pace_prompt
 from dtmf_shield.media.session.receive import receive_packet, tick
@@ -90,7 +91,7 @@ class Wires(NamedTuple):
 
 
 @kernel
-def run_shard(tables: Tables, wires: Wires) -> None:
+def run_shard(tables: Tables, ears: Ears, wires: Wires) -> None:
     """Serve until told to stop. Raises nothing, allocates nothing."""
     told = tables.event_heads[0]
     ticked_ns = np.int64(0)
@@ -103,13 +104,13 @@ def run_shard(tables: Tables, wires: Wires) -> None:
         for at in range(n_ready):
             data = int(np.int64(wires.ready[at].data))
             if data == _WAKE:
-                _take_commands(tables, wires, now_ns)
+                _take_commands(tables, ears, wires, now_ns)
             else:
-                _serve_socket(tables, wires, data, now_ns)
+                _serve_socket(tables, ears, wires, data, now_ns)
         if tables.play_count[0] > 0:
-            _pace_prompts(tables, wires, now_ns)
+            _pace_prompts(tables, wires.sockets, now_ns)
         if now_ns - ticked_ns >= TICK_MS * NS_A_MS:
-            tick(tables, now_ns)
+            tick(tables, ears, now_ns)
             ticked_ns = now_ns
             wires.control[CONTROL_HEARTBEAT] += 1
         if tables.event_heads[0] != told:
@@ -121,21 +122,21 @@ def run_shard(tables: Tables, wires: Wires) -> None:
 
 
 @kernel
-def _pace_prompts(tables: Tables, wires: Wires, now_ns: int) -> None:
+def _pace_prompts(tables: Tables, sockets: NDArray[np.int32], now_ns: int) -> None:
     """Send what is due of prompts that no peer's packets carry."""
     for index in range(len(tables.legs)):
         if tables.plays[index].playing:
             for at in range(pace_prompt(tables, index, now_ns)):
-                _send(tables, wires, index, at)
+                _send(tables, sockets, index, at)
 
 
 @kernel
-def _take_commands(tables: Tables, wires: Wires, now_ns: int) -> None:
+def _take_commands(tables: Tables, ears: Ears, wires: Wires, now_ns: int) -> None:
     """Apply as many commands as the eventfd counts."""
     if c_read(wires.command_fd, wires.tally.ctypes.data, 8) != 8:
         return
     for _ in range(wires.tally[0]):
-        apply_command(tables, wires.commands[wires.commands_done[0] % len(wires.commands)], now_ns)
+        apply_command(tables, ears, wires.commands[wires.commands_done[0] % len(wires.commands)], now_ns)
         wires.commands_done[0] += 1
 
 
@@ -152,7 +153,7 @@ def _is_from(source: NDArray[np.uint8], expected: NDArray[np.uint8], address_byt
 
 
 @kernel
-def _serve_socket(tables: Tables, wires: Wires, socket_index: int, now_ns: int) -> None:
+def _serve_socket(tables: Tables, ears: Ears, wires: Wires, socket_index: int, now_ns: int) -> None:
     """Receive one packet, have it worked on, send what comes of it, wipe what came."""
     index = socket_index >> 1  # one leg has two sockets, of the two families
     leg = tables.legs[index]
@@ -165,29 +166,29 @@ def _serve_socket(tables: Tables, wires: Wires, socket_index: int, now_ns: int) 
         elif is_cut(wires.reception):
             leg.malformed += 1
         else:
-            _pass_packet(tables, wires, index, size, now_ns)
+            _pass_packet(tables, ears, wires, index, size, now_ns)
     tables.packet[:size] = 0
 
 
 @kernel
-def _pass_packet(tables: Tables, wires: Wires, index: int, size: int, now_ns: int) -> None:
+def _pass_packet(tables: Tables, ears: Ears, wires: Wires, index: int, size: int, now_ns: int) -> None:
     """Have a packet from the leg's phone worked on, send what comes of it, and count how long it has stayed."""
     arrived_ns = arrival_ns(wires.reception, wires.clock_distance_ns[0], now_ns)
-    n_packets = receive_packet(tables, index, size, now_ns, arrived_ns)
+    n_packets = receive_packet(tables, ears, index, size, now_ns, arrived_ns)
     n_sent = 0
     for at in range(n_packets):
-        n_sent += _send(tables, wires, index ^ 1, at)
+        n_sent += _send(tables, wires.sockets, index ^ 1, at)
     if n_sent > 0:
         note_stay(wires.stays, monotonic_ns(wires.time) - arrived_ns)
 
 
 @kernel
-def _send(tables: Tables, wires: Wires, index: int, at: int) -> int:
+def _send(tables: Tables, sockets: NDArray[np.int32], index: int, at: int) -> int:
     """Send packet `at` to the phone of the leg at `index`; return how many left, 1 or 0."""
     leg = tables.legs[index]
     size = tables.out_bytes[at]
     sent = c_sendto(
-        wires.sockets[leg.socket_index],
+        sockets[leg.socket_index],
         tables.out[at].ctypes.data,
         size,
         MSG_DONTWAIT | MSG_NOSIGNAL,
@@ -214,9 +215,9 @@ def pack_address(host: str, port: int) -> bytes:
 class Shard:
     """The thread and its wires. All methods are for the process's one loop thread."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, ears: Ears) -> None:
         """Make the wires; `start` lets the thread run."""
-        self._tables = tables
+        self._tables, self.ears = tables, ears
         self.commands = CommandRing()
         self.events = EventReader(tables)
         self._epoll = select.epoll()
@@ -239,7 +240,7 @@ class Shard:
         epoll_add(self._epoll.fileno(), self.commands.fd, _WAKE)
         self._meter = ThreadMeter(THREAD_NAME, self._wires.stays)
         self._thread = threading.Thread(
-            target=run_shard, args=(tables, self._wires), name=THREAD_NAME, daemon=True
+            target=run_shard, args=(tables, ears, self._wires), name=THREAD_NAME, daemon=True
         )
 
     @property
@@ -259,7 +260,7 @@ class Shard:
     def compile(self) -> None:
         """Compile the loop or load it from the cache, and return at once."""
         self._wires.control[CONTROL_STOP] = 1
-        run_shard(self._tables, self._wires)
+        run_shard(self._tables, self.ears, self._wires)
         self._wires.control[CONTROL_STOP] = 0
 
     def start(self) -> None:

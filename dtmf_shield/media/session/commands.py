@@ -13,6 +13,7 @@ from dtmf_shield.media.masker import MODE_MUTE, force_mute, reset_shield
 from dtmf_shield.media.rtp.clock import SAMPLES_A_MS
 from dtmf_shield.media.rtp.kernel import kernel
 from dtmf_shield.media.rtp.telephone_event import forget_presses
+from dtmf_shield.media.session.ears import Ears
 from dtmf_shield.media.session.hints import forget_hints
 from dtmf_shield.media.session.legs import (
     ADDRESS_BYTES,
@@ -57,8 +58,8 @@ COMMAND_DTYPE: Final = np.dtype(
 
 
 @kernel
-def apply_command(tables: Tables, command: Any, now_ns: int) -> None:
-    """Apply one command record (COMMAND_DTYPE) to the tables."""
+def apply_command(tables: Tables, ears: Ears, command: Any, now_ns: int) -> None:
+    """Apply one command record (COMMAND_DTYPE) to the tables; the sentinel's ears leave a leg with its call."""
     kind, index = command.kind, command.leg
     if kind == COMMAND_DISARM_ALL:
         _disarm_all(tables)
@@ -67,6 +68,7 @@ def apply_command(tables: Tables, command: Any, now_ns: int) -> None:
         _disarm(tables, command.numbers[0], command.numbers[1])
         return
     if kind == COMMAND_OPEN:
+        let_go(tables, ears, index)
         _open(tables, index, command.generation, command.numbers)
         return
     leg = tables.legs[index]
@@ -87,13 +89,13 @@ def apply_command(tables: Tables, command: Any, now_ns: int) -> None:
         if command.numbers[0] == tables.plays[index].play_id:
             stop_prompt(tables, index, PROMPT_STOPPED)
     elif kind == COMMAND_CLOSE:
+        let_go(tables, ears, index)
         _close(tables, index)
 
 
 @kernel
 def _clear(tables: Tables, index: int) -> None:
     """Wipe everything a leg's record and its companions hold."""
-    let_go(tables, index)
     octets = tables.legs[index : index + 1].view(np.uint8)
     octets[:] = 0
     reset_shield(tables.shields, index)

@@ -20,7 +20,6 @@ from dtmf_shield.media.recorder import TapRing
 from dtmf_shield.media.rtp.kernel import fence, kernel
 from dtmf_shield.media.rtp.packet import PACKET_BYTES_MAX
 from dtmf_shield.media.rtp.telephone_event import PRESS_DTYPE, PRESSES_KEPT
-from dtmf_shield.media.session.ears import Ears, make_ears
 
 PACKETS_OUT_MAX: Final = 16
 """Packets one received packet may give: itself and fillers for what is missing before it."""
@@ -205,8 +204,6 @@ class Tables(NamedTuple):
     """PLAY_DTYPE of what each leg hears, shape (2 * n_rows,)."""
     play_count: NDArray[np.int64]
     """Shape (1,): legs that hear a prompt."""
-    ears: Ears
-    """The sentinel's."""
     prompts: NDArray[np.int16]
     """The pool of prompts, PCM at 8 kHz, shape (n,). Written by the process, read by the shard."""
     prompts_wide: NDArray[np.int16]
@@ -263,7 +260,6 @@ def make_tables(
         taps=taps,
         plays=np.zeros(n_legs, PLAY_DTYPE),
         play_count=np.zeros(1, np.int64),
-        ears=make_ears(take),
         prompts=np.zeros(prompt_samples, np.int16),
         prompts_wide=np.zeros(2 * prompt_samples, np.int16),
     )

@@ -74,10 +74,11 @@ def _tap(tables: Tables, index: int, timestamp: int, frame: MaskedFrame, now_ns:
 def send_frame(tables: Tables, index: int, frame: MaskedFrame, timestamp: int, now_ns: int) -> None:
     """Queue a frame from the leg at `index` for its peer, in the slot of the peer's timeline at `timestamp`.
 
-    A leg that the sentinel has closed sends silence, whatever is in the frame.
+    Of a leg that the sentinel has closed silence leaves, whatever is in the frame or would be mixed into it.
     """
     source, target = tables.legs[index], tables.legs[index ^ 1]
-    if now_ns < source.closed_until_ns:
+    closed = now_ns < source.closed_until_ns
+    if closed:
         frame.samples[:] = 0
     if index & 1:
         mix_whole(tables, index, frame)  # recorded as the caller hears it: the agent's side and the prompt
@@ -93,6 +94,10 @@ def send_frame(tables: Tables, index: int, frame: MaskedFrame, timestamp: int, n
         mix_encoded(
             tables, index, frame, narrow
         )  # the agent's hearing of it stands in the other channel already
+    if closed:
+        # A prompt has gone on, unheard: who waits for its end does not wait for ever.
+        frame.samples[:] = 0
+        narrow.samples[:] = 0
     count = tables.out_bytes[PACKETS_OUT_MAX]
     if count >= PACKETS_OUT_MAX or not _may_send(tables, index):
         target.send_marker = 1

@@ -30,6 +30,7 @@ from dtmf_shield.media.rtp.telephone_event import (
     event_is_open,
     forget_old_presses,
 )
+from dtmf_shield.media.session.ears import Ears
 from dtmf_shield.media.session.echo import hold_echo
 from dtmf_shield.media.session.event_door import EVENT_TAIL_SAMPLES, take_events
 from dtmf_shield.media.session.hints import judge_line
@@ -56,7 +57,7 @@ _DUPLICATE: Final = 2
 
 
 @kernel
-def receive_packet(tables: Tables, index: int, size: int, now_ns: int, arrived_ns: int) -> int:
+def receive_packet(tables: Tables, ears: Ears, index: int, size: int, now_ns: int, arrived_ns: int) -> int:
     """Take the packet in ``tables.packet[:size]`` from the leg at `index`; return how many lie in `tables.out`.
 
     The caller has checked that it came from the leg's phone, sends ``out[k, :out_bytes[k]]`` to the peer's and wipes
@@ -78,19 +79,19 @@ def receive_packet(tables: Tables, index: int, size: int, now_ns: int, arrived_n
     else:
         leg.malformed += 1
     if leg.ear > 0:
-        listen_behind_mask(tables, index, recorded, now_ns)
+        listen_behind_mask(tables, ears, index, recorded, now_ns)
     return int(tables.out_bytes[PACKETS_OUT_MAX])
 
 
 @kernel
-def tick(tables: Tables, now_ns: int) -> None:
+def tick(tables: Tables, ears: Ears, now_ns: int) -> None:
     """Let time pass for every leg in use: keys are forgotten, lost ends of events noticed, sentinels posted."""
     for index in range(len(tables.legs)):
         if tables.legs[index].active:
             forget_old_keys(tables, index, now_ns)
             event_is_open(tables.presses[index], now_ns)
             forget_old_presses(tables.presses[index], now_ns)
-    post_sentinels(tables, now_ns)
+    post_sentinels(tables, ears, now_ns)
 
 
 @kernel

@@ -20,7 +20,7 @@ from dtmf_shield.media.masker import MODE_CAPTURE
 from dtmf_shield.media.rtp.clock import NS_A_MS, TIMESTAMP_MODULUS
 from dtmf_shield.media.rtp.kernel import kernel
 from dtmf_shield.media.rtp.packet import HEADER_BYTES, parse_packet
-from dtmf_shield.media.session.ears import HEARD_KEYS, NEXT_ROW, begin_frame, wipe_ear
+from dtmf_shield.media.session.ears import HEARD_KEYS, NEXT_ROW, Ears, begin_frame, wipe_ear
 from dtmf_shield.media.session.legs import (
     CODEC_G722,
     CODEC_PCMU,
@@ -37,7 +37,7 @@ CLOSED_NS: Final = 30_000 * NS_A_MS
 
 
 @kernel
-def listen_behind_mask(tables: Tables, index: int, first_tap: int, now_ns: int) -> None:
+def listen_behind_mask(tables: Tables, ears: Ears, index: int, first_tap: int, now_ns: int) -> None:
     """Listen to what was made of a packet from the leg at `index`, which has an ear, before anything of it is sent.
 
     `first_tap`: cells that the recorder's ring had been given before. Where a key is heard, silence takes the place of
@@ -46,12 +46,12 @@ def listen_behind_mask(tables: Tables, index: int, first_tap: int, now_ns: int) 
     n_packets = tables.out_bytes[PACKETS_OUT_MAX]
     n_keys = 0
     for at in range(n_packets):
-        n_keys += _hear_packet(tables, index, tables.out[at], tables.out_bytes[at])
+        n_keys += _hear_packet(tables, ears, index, tables.out[at], tables.out_bytes[at])
     if n_packets == 0:
         for cell in range(first_tap, tables.taps.heads[0]):
-            n_keys += _hear_recorded(tables, index, cell % len(tables.taps.cells))
+            n_keys += _hear_recorded(tables, ears, index, cell % len(tables.taps.cells))
     if n_keys > 0:
-        tables.ears.totals[HEARD_KEYS] += n_keys
+        ears.totals[HEARD_KEYS] += n_keys
         tables.legs[index].closed_until_ns = now_ns + CLOSED_NS
         post_event(tables, EVENT_KEY_AFTER_MASK, index, 0, 0, 0, 0)
         for at in range(n_packets):
@@ -59,9 +59,9 @@ def listen_behind_mask(tables: Tables, index: int, first_tap: int, now_ns: int) 
 
 
 @kernel
-def _hear_packet(tables: Tables, index: int, packet: NDArray[np.uint8], size: int) -> int:
+def _hear_packet(tables: Tables, ears: Ears, index: int, packet: NDArray[np.uint8], size: int) -> int:
     """Listen to the audio of a packet to the phone of the leg's peer; return how many keys registered, all wiped."""
-    ears, at, codec = tables.ears, tables.legs[index].ear - 1, tables.legs[index ^ 1].codec
+    at, codec = tables.legs[index].ear - 1, tables.legs[index ^ 1].codec
     header = parse_packet(packet, size)
     codes = packet[header.payload_at : header.payload_at + header.payload_bytes]
     n = len(codes)
@@ -81,9 +81,9 @@ def _hear_packet(tables: Tables, index: int, packet: NDArray[np.uint8], size: in
 
 
 @kernel
-def _hear_recorded(tables: Tables, index: int, at_cell: int) -> int:
+def _hear_recorded(tables: Tables, ears: Ears, index: int, at_cell: int) -> int:
     """Listen to a cell of the recorder's ring; return how many keys registered, all wiped."""
-    ears, at, cell = tables.ears, tables.legs[index].ear - 1, tables.taps.cells[at_cell]
+    at, cell = tables.legs[index].ear - 1, tables.taps.cells[at_cell]
     n = int(np.int64(cell.n_samples))
     begin_frame(ears, at, CODEC_PCMU, cell.position_samples % TIMESTAMP_MODULUS, n)
     heard = tables.wide[:n]
@@ -110,48 +110,48 @@ def _silence(tables: Tables, target: int, codes: NDArray[np.uint8]) -> None:
 
 
 @kernel
-def post_sentinels(tables: Tables, now_ns: int) -> None:
+def post_sentinels(tables: Tables, ears: Ears, now_ns: int) -> None:
     """Choose the callers' legs to listen to: those in a capture at once, of the others each in turn."""
-    posts = tables.ears.posts
+    posts = ears.posts
     for at in range(len(posts)):
         leg = posts[at].leg - 1
         if leg >= 0 and tables.legs[leg].mode != MODE_CAPTURE and now_ns - posts[at].since_ns >= TURN_NS:
-            let_go(tables, leg)
+            let_go(tables, ears, leg)
     for index in range(0, len(tables.legs), 2):
         leg = tables.legs[index]
         if leg.active and leg.mode == MODE_CAPTURE and leg.ear == 0:
-            _take(tables, index, _ear_for_capture(tables, now_ns), now_ns)
-    _give_turns(tables, now_ns)
+            _take(tables, ears, index, _ear_for_capture(tables, ears, now_ns), now_ns)
+    _give_turns(tables, ears, now_ns)
 
 
 @kernel
-def let_go(tables: Tables, index: int) -> None:
+def let_go(tables: Tables, ears: Ears, index: int) -> None:
     """Listen no more to the leg at `index`, if anybody did, and wipe what was heard of it."""
     leg = tables.legs[index]
     if leg.ear > 0:
-        wipe_ear(tables.ears, leg.ear - 1)
+        wipe_ear(ears, leg.ear - 1)
         leg.ear = 0
 
 
 @kernel
-def _take(tables: Tables, index: int, at: int, now_ns: int) -> None:
+def _take(tables: Tables, ears: Ears, index: int, at: int, now_ns: int) -> None:
     """Let the ear `at` listen to the leg at `index` from now on; -1: there is none."""
     if at < 0:
         return
-    post = tables.ears.posts[at]
+    post = ears.posts[at]
     if post.leg > 0:
-        let_go(tables, post.leg - 1)
+        let_go(tables, ears, post.leg - 1)
     post.leg = index + 1
     post.since_ns = now_ns
     tables.legs[index].ear = at + 1
 
 
 @kernel
-def _ear_for_capture(tables: Tables, now_ns: int) -> int:
+def _ear_for_capture(tables: Tables, ears: Ears, now_ns: int) -> int:
     """Return a free ear, else the longest one on a leg in no capture, else on one whose turn is over, else -1."""
     best, best_rank, best_ns = -1, 0, 0
-    for at in range(len(tables.ears.posts)):
-        post = tables.ears.posts[at]
+    for at in range(len(ears.posts)):
+        post = ears.posts[at]
         if post.leg == 0:
             return at
         spent_ns = now_ns - post.since_ns
@@ -166,9 +166,9 @@ def _ear_for_capture(tables: Tables, now_ns: int) -> int:
 
 
 @kernel
-def _give_turns(tables: Tables, now_ns: int) -> None:
+def _give_turns(tables: Tables, ears: Ears, now_ns: int) -> None:
     """Give free ears to the next legs that have been heard of and have none."""
-    posts, totals = tables.ears.posts, tables.ears.totals
+    posts, totals = ears.posts, ears.totals
     n_rows = len(tables.legs) // 2
     first = totals[NEXT_ROW]
     at = 0
@@ -180,5 +180,5 @@ def _give_turns(tables: Tables, now_ns: int) -> None:
         row = (first + step) % n_rows
         leg = tables.legs[2 * row]
         if leg.active and leg.started and leg.ear == 0:
-            _take(tables, 2 * row, at, now_ns)
+            _take(tables, ears, 2 * row, at, now_ns)
             totals[NEXT_ROW] = (row + 1) % n_rows

@@ -34,7 +34,7 @@ from dtmf_shield.api.views import test_calls as views
 from dtmf_shield.model.capture import FieldKind
 from dtmf_shield.model.ids import CallId, OperationId
 from dtmf_shield.model.payment import OperationKind, OperationState
-from dtmf_shield.model.report import FieldCount, OutcomeCount, ReportCounts, ReportRange
+from dtmf_shield.model.report import FieldCount, OutcomeCount, OutcomeLine, ReportCounts, ReportRange
 
 MOMENT = datetime.datetime(2026, 3, 29, 9, 12, tzinfo=datetime.UTC)
 PAYMENT = PaymentView(
@@ -174,11 +174,17 @@ class Reports:
     def counts(self, wanted: ReportRange) -> ReportCounts:
         del wanted
         return ReportCounts(
-            outcomes=(OutcomeCount("2026-01-30", "card-payment", "ann", "approved", 1, 1),),
+            days=(OutcomeCount("2026-01-30", "approved", 1, 1),),
+            flows=(OutcomeCount("card-payment", "approved", 1, 1),),
+            agents=(OutcomeCount("ann", "approved", 1, 1),),
             fields=(FieldCount("pan", "card_number", 1, 2),),
             seconds=(("pan", 10, 1),),
             rejects=(("pan", "luhn", 1),),
         )
+
+    def lines(self, wanted: ReportRange) -> tuple[OutcomeLine, ...]:
+        del wanted
+        return (OutcomeLine("2026-01-30", "card-payment", "ann", "approved", 1),)
 
 
 TEST_CALL = views.TestCallView(

@@ -19,6 +19,7 @@ from dtmf_shield.media.session.commands import (
     COMMAND_STREAM,
     apply_command,
 )
+from dtmf_shield.media.session.ears import make_ears
 from dtmf_shield.media.session.legs import (
     DIRECTION_SENDRECV,
     EVENT_CELLS,
@@ -149,6 +150,7 @@ class Call:
     def __init__(self, mode: int = MODE_GUARD, codecs=("PCMU", "PCMU"), star_codes=("*1",)) -> None:
         self.slots = np.zeros(slot_layout.REGION_BYTES, np.uint8)
         self.tables = make_tables(2, star_codes, self.slots, make_tap_ring(64), np.zeros)
+        self.ears = make_ears(np.zeros)
         self.now_ns = 10**12
         self.caller, self.agent = Phone(self, CALLER, 0xAAAA), Phone(self, AGENT, 0xBBBB)
         self.command(COMMAND_OPEN, CALLER, [0x11111111, 100, 5000, 0x22222222, 65_530, 2**32 - 320])
@@ -161,7 +163,7 @@ class Call:
         record = np.zeros(1, COMMAND_DTYPE)
         record[0]["kind"], record[0]["leg"], record[0]["generation"] = kind, 2 + leg, generation
         record[0]["numbers"][: len(numbers)] = numbers
-        apply_command(self.tables, record[0], self.now_ns)
+        apply_command(self.tables, self.ears, record[0], self.now_ns)
 
     def stream(self, phone: Phone, direction: int = DIRECTION_SENDRECV, codec: str = "") -> None:
         """Agree on a stream, over another codec if one is named."""
@@ -175,7 +177,7 @@ class Call:
 
     def receive(self, leg: int, data: bytes) -> list[Sent]:
         self.tables.packet[: len(data)] = np.frombuffer(data, np.uint8)
-        count = receive_packet(self.tables, 2 + leg, len(data), self.now_ns, self.now_ns)
+        count = receive_packet(self.tables, self.ears, 2 + leg, len(data), self.now_ns, self.now_ns)
         sent = []
         for k in range(count):
             packet = self.tables.out[k, : self.tables.out_bytes[k]].tobytes()

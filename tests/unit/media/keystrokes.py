@@ -245,7 +245,7 @@ def play(call: Call, line: Line) -> Outcome:
     for packet in line.packets:
         while call.now_ns + 20 * MS < origin + packet.arrives_ns:
             call.now_ns += 20 * MS
-            tick(call.tables, call.now_ns)
+            tick(call.tables, call.ears, call.now_ns)
         call.now_ns = origin + packet.arrives_ns
         outcome.sent += call.receive(CALLER, packet.data)
         keys = call.keys()

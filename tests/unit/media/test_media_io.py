@@ -13,6 +13,7 @@ from dtmf_shield.media.io.arena import Arena, ArenaMeasure
 from dtmf_shield.media.io.rings import CommandRing, EventReader
 from dtmf_shield.media.io.shard import Shard, pack_address
 from dtmf_shield.media.recorder import make_tap_ring
+from dtmf_shield.media.session.ears import make_ears
 from dtmf_shield.media.session.legs import EVENT_CELLS, EVENT_SLOT_ARMED, make_tables, post_event
 
 
@@ -113,7 +114,7 @@ def test_a_socket_outside_the_tables_is_refused_and_closed():
     fd = sock.detach()
 
     with pytest.raises(InvariantError):
-        Shard(tables()).add_socket(8, fd)
+        Shard(tables(), make_ears(np.zeros)).add_socket(8, fd)
 
     with pytest.raises(OSError, match="Bad file descriptor"):
         rings.os.fstat(fd)

@@ -257,7 +257,7 @@ def test_heard_keys_are_forgotten_in_time():
     call.agent.press(10)
     call.wait(40_000)
 
-    tick(call.tables, call.now_ns)
+    tick(call.tables, call.ears, call.now_ns)
 
     for leg in (CALLER, AGENT):
         assert not call.statistics(leg)["key_codes"].any()
