@@ -65,8 +65,9 @@ test: install packages  ## All tests: calls, and beside them in the idle class w
 	@$(MAKE) --no-print-directory -j 2 test-calls test-computing
 
 test-calls: setup
-	@$(BIN)/python $(TOGETHER) -m "interop and untimed" tests/leak tests/web tests/interop
-	@$(BIN)/python -m pytest -m "interop and not untimed" tests/interop
+	@$(BIN)/python $(TOGETHER) -m "interop and untimed" tests/leak tests/interop
+	@$(BIN)/python -m pytest -m "interop and not untimed" tests/leak tests/interop
+	@$(BIN)/python -m pytest -m interop tests/web
 
 test-computing: install
 	@echo "[test] what only computes runs beside the calls; see it go on: tail -f $(COMPUTED)"

@@ -31,7 +31,7 @@ from tests.interop.sipp import SippCaller
 sys.path.insert(0, str(Path(__file__).parent))
 from memory_scanner import Finding, byte_forms, scan, writable_mappings
 
-pytestmark = [pytest.mark.interop, pytest.mark.untimed]
+pytestmark = pytest.mark.interop
 
 CANARY = "6011000990139424"
 ENDS = ("token", "timeout", "hangup", "declined")

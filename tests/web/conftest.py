@@ -19,7 +19,7 @@ MISSING = (
     "chromium is not installed (apt-get install chromium), so NOTHING of the pages was tested in a browser"
 )
 DRAWN_LIMIT_MS = 10_000
-WHOLE = {"whole_site", "service"}
+WHOLE = {"whole_site", "service", "newcomer"}
 """Fixtures that start the whole service."""
 
 
@@ -30,7 +30,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
             if WHOLE & set(getattr(item, "fixturenames", ())):
                 item.add_marker(pytest.mark.interop)
-                item.add_marker(pytest.mark.untimed)
 
 
 @pytest.fixture(scope="session")

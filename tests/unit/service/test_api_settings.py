@@ -181,5 +181,5 @@ def test_a_file_of_a_later_version_is_refused(tmp_path: Path) -> None:
     rows._database.execute("PRAGMA user_version=9")
     rows.close()
 
-    with pytest.raises(OperatorError, match="schema 9, this version reads 1"):
+    with pytest.raises(OperatorError, match="schema 9, this version reads 2"):
         IdentityRows(tmp_path / IDENTITY_FILE)
