@@ -1,7 +1,8 @@
 """Claim: talk makes no keys and is left alone. Prints false keys an hour (ours, spandsp) and what is muted of speech.
 
 Usage: python -m bench.talkoff [--n 14] ; n = altered copies of every file besides the original (14: seven speeds,
-each backwards too, at -16 dBm0, through A-law). They are not independent speech. Audio: bench/public_audio.py, about
+each backwards too, at -16 dBm0, through A-law). They are not independent speech. Behind the mask: keys that the
+detector hears in what either mode lets out, which would be false alarms of the sentinel. Audio: bench/public_audio.py, about
 3 h; with --synthetic espeak-ng's, where no package can be fetched.
 """
 
@@ -50,6 +51,8 @@ class Tally:
     samples: int = 0
     ours: list[str] = field(default_factory=list)
     theirs: list[str] = field(default_factory=list)
+    behind: list[str] = field(default_factory=list)
+    """Keys heard in what either mode lets out, A-law, by the detector of the sentinel: false alarms all."""
     active: int = 0
     muted: Counter[str] = field(default_factory=Counter)
     bursts: Counter[str] = field(default_factory=Counter)
@@ -109,6 +112,9 @@ def measure_batch(job: tuple[list[Recording], int]) -> Tallies:
             tally.ours += [f"{heard.key} in {where}" for heard in run(pcm, MODE_CAPTURE).heard]
             if peer:
                 tally.theirs += [f"{key} in {where}" for key, _ in peer.events(pcm, len(pcm))]
+            for mode in MODES.values():
+                out = _ALAW[run(pcm, mode).out.astype(np.int32) + 32768]
+                tally.behind += [f"{heard.key} in {where}" for heard in run(out, MODE_CAPTURE).heard]
             if is_original:
                 tally_mute(tally, pcm)
     return dict(found)
@@ -150,6 +156,7 @@ def joined(tallies: list[Tally]) -> Tally:
         total.samples += tally.samples
         total.ours += tally.ours
         total.theirs += tally.theirs
+        total.behind += tally.behind
         total.active += tally.active
         total.muted += tally.muted
         total.bursts += tally.bursts
@@ -163,6 +170,7 @@ def key_row(name: str, tally: Tally, peer: bool) -> str:
     for keys in (tally.ours, tally.theirs) if peer else (tally.ours,):
         low, high = rate_bounds(len(keys), hours)
         cells.append(f"{len(keys)} | {len(keys) / hours:.2f} ({low:.2f} to {high:.2f})")
+    cells.append(str(len(tally.behind)))
     return f"| {' | '.join(cells)} |"
 
 
@@ -184,6 +192,7 @@ def key_lines(title: str, tallies: dict[str, Tally], peer: bool) -> list[str]:
     """Return the table of false keys, speech in sum, and where each was."""
     columns = ["material", "hours", "ours", "ours an hour (95 %)"]
     columns += ["spandsp", "spandsp an hour (95 %)"] if peer else []
+    columns += ["ours, behind the mask"]
     lines = ["", f"## {title}", "", f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     lines += [key_row(kind, tally, peer) for kind, tally in tallies.items()]
     lines.append(
@@ -192,7 +201,7 @@ def key_lines(title: str, tallies: dict[str, Tally], peer: bool) -> list[str]:
     places = [
         f"- {who}: {times} x {place}"
         for tally in tallies.values()
-        for who, keys in (("ours", tally.ours), ("spandsp", tally.theirs))
+        for who, keys in (("ours", tally.ours), ("spandsp", tally.theirs), ("behind the mask", tally.behind))
         for place, times in Counter(keys).items()
     ]
     return [*lines, *([""] if places else []), *places]
@@ -226,6 +235,7 @@ def verdict(originals: dict[str, Tally], changed: dict[str, Tally], peer: bool) 
     }
     if peer:
         goals[f"no more than spandsp ({len(every.theirs)})"] = len(every.ours) <= len(every.theirs)
+    goals[f"no key heard behind the mask, in either mode ({len(every.behind)})"] = not every.behind
     for mode, limit in MUTE_PERCENT_MAX.items():
         share = 100 * own.muted[mode] / max(own.active, 1)
         goals[f"{mode}: at most {limit:g} % of active speech replaced ({share:.3f} %)"] = share <= limit

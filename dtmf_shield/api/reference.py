@@ -114,6 +114,8 @@ ticket, which opens one stream within {TICKET_LIFETIME_S} s. Programs without a 
 | `gone` | `call` is another agent's now |
 | `resync` | a Snapshot: forget what you have |
 
+**Kept free.** `/v1/webrtc/` is for the telephone in the browser, an SDP offer in and an answer out; nothing answers there yet.
+
 The examples below need:
 
 ```sh
