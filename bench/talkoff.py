@@ -2,8 +2,8 @@
 
 Usage: python -m bench.talkoff [--n 14] ; n = altered copies of every file besides the original (14: seven speeds,
 each backwards too, at -16 dBm0, through A-law). They are not independent speech. Behind the mask: keys that the
-detector hears in what either mode lets out, which would be false alarms of the sentinel. Audio: bench/public_audio.py, about
-3 h; with --synthetic espeak-ng's, where no package can be fetched.
+detector hears in what either mode lets out, which would be false alarms of the sentinel. Audio:
+bench/public_audio.py, about 3 h; with --synthetic espeak-ng's, where no package can be fetched.
 """
 
 import argparse
