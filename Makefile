@@ -11,7 +11,7 @@ BENCH ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install setup demo serve test test-calls test-computing test-pages check bench bench-dtmf bench-cde format packages bench-packages
+.PHONY: help install setup demo serve test test-without-kernels check bench bench-dtmf bench-cde format packages bench-packages
 
 help:  ## Show this list
 	@echo "make demo     real calls through the service: a card keyed by each door, an agent who hears none of it"
@@ -55,33 +55,19 @@ serve: setup  ## Run the service
 packages:
 	@sh tests/packages.sh
 
-# Calls wait for the clock and leave the processor idle; what only computes takes what is left, in the idle class. Browsers
-# would not stay there: they set the priority of their own threads.
-IDLE := $(shell command -v chrt >/dev/null 2>&1 && echo chrt --idle 0 || echo nice -n 19)
-TOGETHER := -m pytest -n 2 --dist loadfile
+TEST := $(BIN)/python -m pytest
 NO_KERNELS := $(addprefix tests/unit/,account_data api audit base call flow model signalling sip store) tests/spec
-COMPUTED := $(VENV)/computed.log
 
-test: install packages  ## All tests: calls, and beside them in the idle class what waits for no clock; then the pages
-	@$(MAKE) --no-print-directory -j 2 test-calls test-computing
-	@$(MAKE) --no-print-directory test-pages
+test: packages  ## All tests: what computes and what only waits on two cores at once, then calls that time what they do, one by one
+	@$(MAKE) --no-print-directory -j 2 setup test-without-kernels
+	@$(TEST) -n 2 --dist loadfile tests/leak tests/bench tests/unit tests/test_tidy.py $(addprefix --ignore=,$(NO_KERNELS))
+	@$(TEST) -n 2 --dist loadfile -m untimed tests/interop
+	@$(TEST) -m "not untimed" tests/interop
+	@$(TEST) -n 2 --dist loadgroup -m "not interop" tests/web
+	@$(TEST) -m interop tests/web
 
-test-calls: setup
-	@$(BIN)/python $(TOGETHER) -m "interop and untimed" tests/leak tests/interop
-	@$(BIN)/python -m pytest -m "interop and not untimed" tests/leak tests/interop
-
-test-computing: install
-	@echo "[test] what only computes runs beside the calls; see it go on: tail -f $(COMPUTED)"
-	@{ $(IDLE) $(BIN)/python $(TOGETHER) $(NO_KERNELS) && \
-	  $(MAKE) --no-print-directory setup && \
-	  $(IDLE) $(BIN)/python $(TOGETHER) -m "not interop" tests/leak tests/bench tests/unit tests/interop tests/test_tidy.py \
-	    $(addprefix --ignore=,$(NO_KERNELS)); \
-	} >$(COMPUTED) 2>&1 || { cat $(COMPUTED); exit 1; }
-	@cat $(COMPUTED)
-
-test-pages: setup
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not interop" tests/web
-	@$(BIN)/python -m pytest -m interop tests/web
+test-without-kernels: install
+	@$(TEST) -n 2 --dist loadfile $(NO_KERNELS)
 
 check: install  ## Style, types, import contracts, shipped configuration and flows
 	@$(BIN)/ruff format --check .

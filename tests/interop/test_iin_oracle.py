@@ -16,6 +16,8 @@ import pytest
 
 from dtmf_shield.cde.card import IinTable
 
+pytestmark = pytest.mark.untimed
+
 HERE = Path(__file__).parent
 NODE_MODULES = HERE.parent / ".cache" / "credit-card-type"
 ORACLE = "credit-card-type@10.3.0"

@@ -27,7 +27,7 @@ from tests.leak.memory_scanner import byte_forms, pointer_forms, scan, scan_for
 from tests.leak.whole_service import DOORS, ENDS, RESULTS, Scanned, WholeService, random_canary
 from tests.vectors.dtmf_signal import Recipe, tone_pair
 
-pytestmark = [pytest.mark.interop, pytest.mark.untimed]
+pytestmark = pytest.mark.interop
 
 ALLOCATOR = Path(__file__).parent / "never_reusing_allocator.c"
 SLOTS = "/memfd:dtmf-shield-slots (deleted)"
