@@ -70,10 +70,10 @@ NAIVE = {
     "flows": f"SELECT flow, {_GROUPS}",
     "agents": f"SELECT agent, {_GROUPS}",
     "fields": f"SELECT f.field, max(f.kind), count(*), sum(f.attempts) FROM {_JOIN} WHERE {_WANTED} GROUP BY 1",  # noqa: S608 - own text
-    "seconds": f"SELECT f.field, f.seconds, count(*) FROM {_JOIN} WHERE {_WANTED} AND f.seconds NOT NULL GROUP BY 1, 2",  # noqa: S608
-    "rejects": "SELECT r.field, r.reason, sum(r.times) FROM captures c JOIN rejects r ON r.capture = c.id"  # noqa: S608
+    "seconds": f"SELECT f.field, f.seconds, count(*) FROM {_JOIN} WHERE {_WANTED} AND f.seconds NOT NULL GROUP BY 1, 2",  # noqa: S608 - own text
+    "rejects": "SELECT r.field, r.reason, sum(r.times) FROM captures c JOIN rejects r ON r.capture = c.id"  # noqa: S608 - own text
     f" WHERE {_WANTED} GROUP BY 1, 2",
-    "gone": f"SELECT flow, step, count(*) FROM captures c WHERE {_WANTED} AND result = 'caller_gone' GROUP BY 1, 2",  # noqa: S608
+    "gone": f"SELECT flow, step, count(*) FROM captures c WHERE {_WANTED} AND result = 'caller_gone' GROUP BY 1, 2",  # noqa: S608 - own text
 }
 
 

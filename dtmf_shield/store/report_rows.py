@@ -184,7 +184,7 @@ class ReportRows:
         )
         if change < 0:
             self._database.execute(
-                f"DELETE FROM {table} WHERE (day, flow, {keys}) = ({marks}) AND {counted} = 0",  # noqa: S608
+                f"DELETE FROM {table} WHERE (day, flow, {keys}) = ({marks}) AND {counted} = 0",  # noqa: S608 - names of ours
                 key,
             )
 

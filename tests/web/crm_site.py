@@ -49,7 +49,7 @@ class CrmSite:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def looks_at(self, service: str) -> None:
-        self.handler.service = service  # type: ignore[attr-defined]
+        self.handler.service = service  # type: ignore[attr-defined]  # the handler is made by the server
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dtmf_shield.api import views
 from dtmf_shield.base.config import Config
+from dtmf_shield.flow.language import Flow
 from dtmf_shield.service.control.flow_bench import FlowBench
 from dtmf_shield.service.flows import findings
 from dtmf_shield.service.flows.files import shipped_flows
@@ -108,8 +109,8 @@ class EngineerSite(DeskSite):
     """A site with flows and nodes behind it. ``directory``: where copies of the flows may lie."""
 
     def __init__(self, directory: Path) -> None:
-        def lacking(flow: object) -> list[str]:
-            return findings.findings(flow, Config())  # type: ignore[arg-type]
+        def lacking(flow: Flow) -> list[str]:
+            return findings.findings(flow, Config())
 
         shelf = FlowShelf(directory, lacking)
         shelf.serve(shelf.read(take_over(directory, sorted(shipped_flows().glob("*.yaml")))))

@@ -114,7 +114,7 @@ class PlayedCalls:
         """As after a self-service call: nobody's phone of ours received anything."""
         [call] = self.calls_kept
         if call.evidence is not None:
-            call.evidence = dataclasses.replace(call.evidence, agent=None, verdict="one_sided")  # type: ignore[arg-type]
+            call.evidence = dataclasses.replace(call.evidence, agent=None, verdict="one_sided")  # type: ignore[arg-type]  # a word of the view
 
     def _find(self, call_id: str) -> TestCall:
         for call in self.calls_kept:

@@ -281,15 +281,7 @@ class ControlProcess:
         self._watch = self._media_watch()
         self._desk.line = self._watch.line
         self._resources.nodes.flow_prompts = lambda: [*map(flow_prompts, self._shelf.flows.values())]
-        play = PlayPhones(message.play_url, message.play_key) if message.play_url else None
-        app = create_app(
-            self._desk,
-            self._identity.identity,
-            site=self._identity.site,
-            clock=self._clock,
-            backing=self._resources.backing(self._reports, test_calls_of(play)),
-            play=play,
-        )
+        app = self._app(PlayPhones(message.play_url, message.play_key) if message.play_url else None)
         # The mask of every restored call is on before its first packet is handled.
         records = self._registry.records()
         restored = self._core.restore(self._clock.now_s(), records, self._versions(records))
@@ -300,21 +292,27 @@ class ControlProcess:
         self._resources.start(event_ring(app))
         self._audit.note("control_started", restored=restored)
         serving = asyncio.create_task(self._serve_http(app))
-        beating = asyncio.create_task(self._beat())
-        watching = asyncio.create_task(self._identity.watch())
-        tidying = asyncio.create_task(self._reports.keep_tidy())
-        asking = asyncio.create_task(self._watch.run())
+        works = (self._beat(), self._identity.watch(), self._reports.keep_tidy(), self._watch.run())
+        beside = [asyncio.create_task(work) for work in works]
         self._supervisor.send(ProcessReady(ProcessName.CONTROL, self._weaker))
         try:
             await self._leaving.wait()
         finally:
-            beating.cancel()
-            watching.cancel()
-            tidying.cancel()
-            asking.cancel()
+            for task in beside:
+                task.cancel()
             await self._farewell()
             await serving
             self._identity.close()
+
+    def _app(self, play: PlayPhones | None) -> FastAPI:
+        return create_app(
+            self._desk,
+            self._identity.identity,
+            site=self._identity.site,
+            clock=self._clock,
+            backing=self._resources.backing(self._reports, test_calls_of(play)),
+            play=play,
+        )
 
     def _media_watch(self) -> MediaWatch:
         return MediaWatch(

@@ -221,7 +221,7 @@ class ProviderThatKnowsAda:
 @pytest.mark.parametrize(("query", "back"), [("?from=embed", "/ui/embed/login/"), ("", "/ui/")])
 async def test_the_way_by_the_provider_leads_back_into_the_window_it_began_in(query: str, back: str) -> None:
     house, provider = ApiHouse(a_call(), site=SECURE), ProviderThatKnowsAda()
-    house.identity.oidc = provider  # type: ignore[assignment]
+    house.identity.oidc = provider  # type: ignore[assignment]  # a double
     async with house.client(host="pay.test") as browser:
         gone = await browser.get(f"/login/oidc{query}")
         way = gone.headers["set-cookie"].partition(";")[0]

@@ -275,7 +275,7 @@ class Provider:
 
 
 async def test_the_language_goes_the_whole_way_by_the_provider(house: ApiHouse) -> None:
-    house.identity.oidc = Provider()  # type: ignore[assignment]
+    house.identity.oidc = Provider()  # type: ignore[assignment]  # a double
     found = {}
     async with house.client() as client:
         for asked in ("de", "evil%0d%0a"):
@@ -288,7 +288,7 @@ async def test_the_language_goes_the_whole_way_by_the_provider(house: ApiHouse) 
 
 
 async def test_the_way_to_the_provider_is_limited_by_address(house: ApiHouse) -> None:
-    house.identity.oidc = Provider()  # type: ignore[assignment]
+    house.identity.oidc = Provider()  # type: ignore[assignment]  # a double
     async with house.client() as client:
         answers = [(await client.get("/login/oidc")).status_code for _ in range(PROVIDER_RATE.burst + 1)]
         house.clock.seconds += 1

@@ -39,7 +39,7 @@ def call(capture_id: str = "cap1", step: str = "ask_card", **changed) -> CallSna
         flow_id="card",
         state=CaptureState.WAITING,
         step=step,
-        flow=FLOW,  # type: ignore[arg-type]
+        flow=FLOW,  # type: ignore[arg-type]  # a double
         **changed,
     )
     mode = ShieldMode.CAPTURE

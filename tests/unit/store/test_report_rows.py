@@ -320,7 +320,7 @@ def test_the_file_is_for_its_owner_alone(rows, tmp_path):
 
 def test_a_failed_write_leaves_the_rows_as_they_were(rows):
     rows.began(begin("a"))
-    twice = FieldTally("pan", FieldKind.CARD_NUMBER, None, 9)  # type: ignore[arg-type]
+    twice = FieldTally("pan", FieldKind.CARD_NUMBER, None, 9)  # type: ignore[arg-type]  # what the file must refuse
 
     with pytest.raises(sqlite3.IntegrityError):
         rows.ended(end("a", fields=(twice,)))
