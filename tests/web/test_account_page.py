@@ -6,7 +6,6 @@ import base64
 import time
 
 import pytest
-from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from playwright.sync_api import expect
@@ -15,35 +14,16 @@ from dtmf_shield.api.identity.factors import RECOVERY_CODES, STEP_S
 from dtmf_shield.api.identity.principal import Role
 from dtmf_shield.api.identity.sessions import LOCAL, OIDC
 from dtmf_shield.api.site import COOKIE
-from tests.web.accessibility import axe_findings
-from tests.web.desk_site import DeskSite
-from tests.web.layout import cut_off, focused, overflow_px, unmarked_controls
+from tests.web.layout import cut_off, overflow_px
+from tests.web.people_site import NARROW, OTHER_PASSWORD, PASSWORD, PeopleSite, assert_sound, look_of, tab_to
 from tests.web.pictures import LOOKS, page_picture
-
-PASSWORD = "seven green kites 4"
-OTHER = "nine brown otters 2"
-NARROW = {"viewport": {"width": 320, "height": 700}}
-TABS_MAX = 30
 
 
 @pytest.fixture(scope="module")
 def people(own_network):
-    site = DeskSite()
+    site = PeopleSite()
     yield site
     site.close()
-
-
-@pytest.fixture
-def hire(people):
-    """Make a user with a password, and return the cookie of a session."""
-
-    def hired(name, *roles):
-        hashed = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
-        secret = people.run(people.identity.users.make, name, roles, None)
-        assert people.run(people.identity.users.set_password, secret, hashed) is not None
-        return people.run(people.identity.sessions.open, name, LOCAL)
-
-    return hired
 
 
 @pytest.fixture
@@ -58,28 +38,6 @@ def account(people, visit):
         return visitor.page
 
     return opened
-
-
-def look_of(look):
-    return {"color_scheme": "dark" if look == "dark" else "light", **(NARROW if look == "narrow" else {})}
-
-
-def assert_sound(page):
-    assert axe_findings(page) == []
-    assert overflow_px(page) <= page.viewport_size["width"]
-    assert cut_off(page) == []
-    assert unmarked_controls(page) == []
-
-
-def tab_to(page, name):
-    for _ in range(TABS_MAX):
-        stop = focused(page)
-        if stop is not None:
-            assert stop["outlined"] and stop["inside"] and not stop["covered"], stop
-            if stop["name"] == name:
-                return
-        page.keyboard.press("Tab")
-    raise AssertionError(f"Tab does not lead to {name}")
 
 
 def code_of(text, steps=0):
@@ -102,8 +60,8 @@ def set_up(page):
     return secret, page.locator("#codes code").all_inner_texts()
 
 
-def test_second_factor_is_set_up_by_keyboard_and_asked_for_at_the_sign_in(people, hire, account, visitor):
-    page = account(hire("ada", Role.SUPERVISOR))
+def test_second_factor_is_set_up_by_keyboard_and_asked_for_at_the_sign_in(people, account, visitor):
+    page = account(people.hire("ada", Role.SUPERVISOR))
     secret, codes = set_up(page)
     assert len(set(codes)) == RECOVERY_CODES
     page.locator("#recovery-done").click()
@@ -126,8 +84,8 @@ def test_second_factor_is_set_up_by_keyboard_and_asked_for_at_the_sign_in(people
     other.wait_for_url(f"{people.url}/ui/supervisor/?lang=de")
 
 
-def test_recovery_code_opens_in_place_of_the_phone_once(people, hire, account, visit):
-    _, codes = set_up(account(hire("bea", Role.SUPERVISOR)))
+def test_recovery_code_opens_in_place_of_the_phone_once(people, account, visit):
+    _, codes = set_up(account(people.hire("bea", Role.SUPERVISOR)))
     first, second = (typed_in(people, visit().page, "bea", codes[0].upper()) for _ in range(2))
 
     first.wait_for_url(f"{people.url}/ui/supervisor/")
@@ -144,12 +102,12 @@ def typed_in(people, page, name, code):
     return page
 
 
-def test_password_is_changed_and_other_browsers_are_out(people, hire, account):
-    cookie = hire("cleo", Role.SUPERVISOR)
+def test_password_is_changed_and_other_browsers_are_out(people, account):
+    cookie = people.hire("cleo", Role.SUPERVISOR)
     other = account(people.run(people.identity.sessions.open, "cleo", LOCAL))
     page = account(cookie)
     expect(page.locator("#sessions li")).to_have_count(2)
-    for field, text in (("current", OTHER), ("password", OTHER), ("again", OTHER)):
+    for field, text in (("current", OTHER_PASSWORD), ("password", OTHER_PASSWORD), ("again", OTHER_PASSWORD)):
         page.locator(f"#{field}").fill(text)
     page.locator("#change").click()
     expect(page.get_by_role("alert")).to_have_text("Your current password is wrong.")
@@ -165,8 +123,8 @@ def test_password_is_changed_and_other_browsers_are_out(people, hire, account):
     expect(other.locator("#sessions")).to_have_count(0)
 
 
-def test_a_session_elsewhere_is_ended(people, hire, account):
-    cookie = hire("dan", Role.AUDITOR)
+def test_a_session_elsewhere_is_ended(people, account):
+    cookie = people.hire("dan", Role.AUDITOR)
     people.run(people.identity.sessions.open, "dan", LOCAL)
     page = account(cookie)
 
@@ -189,10 +147,10 @@ def test_who_has_no_page_of_a_role_is_led_to_the_account_and_the_provider_keeps_
     expect(visitor.page.locator("#factor")).to_be_hidden()
 
 
-def test_where_it_is_required_nothing_is_open_before(people, hire, account, visitor):
+def test_where_it_is_required_nothing_is_open_before(people, account, visitor):
     people.run(setattr, people.identity, "factor_required", True)
     try:
-        cookie = hire("finn", Role.SUPERVISOR)
+        cookie = people.hire("finn", Role.SUPERVISOR)
         visitor.context.add_cookies([{"name": COOKIE, "value": cookie, "url": people.url}])
         visitor.page.goto(f"{people.url}/ui/")
         visitor.page.wait_for_url(f"{people.url}/ui/account/")
@@ -207,9 +165,9 @@ def test_where_it_is_required_nothing_is_open_before(people, hire, account, visi
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_account_and_code_step_are_accessible_and_fit(people, hire, account, visit, look):
+def test_account_and_code_step_are_accessible_and_fit(people, account, visit, look):
     name = f"gil-{look}"
-    page = account(hire(name, Role.AGENT, Role.SUPERVISOR), **look_of(look))
+    page = account(people.hire(name, Role.AGENT, Role.SUPERVISOR), **look_of(look))
     page_picture(page, "account", look)
     assert_sound(page)
     page.locator("#factor-current").fill(PASSWORD)
@@ -234,7 +192,7 @@ def test_account_and_code_step_are_accessible_and_fit(people, hire, account, vis
 
 
 @pytest.mark.parametrize("language", ["de", "fr", "es"])
-def test_longer_words_fit_a_narrow_window(hire, account, language):
-    page = account(hire(f"hal-{language}", Role.AGENT), f"?lang={language}", **NARROW)
+def test_longer_words_fit_a_narrow_window(people, account, language):
+    page = account(people.hire(f"hal-{language}", Role.AGENT), f"?lang={language}", **NARROW)
 
     assert (overflow_px(page), cut_off(page)) == (320, [])

@@ -6,21 +6,15 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
-from argon2 import PasswordHasher
 from playwright.sync_api import expect
 
 from dtmf_shield.api.identity.principal import Role
-from dtmf_shield.api.identity.sessions import LOCAL, OIDC
+from dtmf_shield.api.identity.sessions import OIDC
 from dtmf_shield.api.site import COOKIE
-from tests.web.accessibility import axe_findings
-from tests.web.desk_site import DeskSite
-from tests.web.layout import cut_off, focused, overflow_px, unmarked_controls
+from tests.web.layout import cut_off, overflow_px
+from tests.web.people_site import NARROW, OTHER_PASSWORD, PASSWORD, PeopleSite, assert_sound, look_of, tab_to
 from tests.web.pictures import LOOKS, page_picture
 
-PASSWORD = "seven green kites 4"
-WRONG = "nine brown otters 2"
-TABS_MAX = 30
-NARROW = {"viewport": {"width": 320, "height": 700}}
 LANGUAGES = {"de": "Deutsch", "fr": "Français", "es": "Español"}
 REFUSED = {
     "en": "Name or password is wrong.",
@@ -32,23 +26,9 @@ REFUSED = {
 
 @pytest.fixture(scope="module")
 def people(own_network):
-    """A site of its own: users stay, and other tests' sign-in page is that of a service without any."""
-    site = DeskSite()
+    site = PeopleSite()
     yield site
     site.close()
-
-
-@pytest.fixture
-def hired(people):
-    """Make a user who has set the password and is signed in with some browser."""
-
-    def hire(name, *roles):
-        hashed = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
-        secret = people.run(people.identity.users.make, name, roles, None)
-        assert people.run(people.identity.users.set_password, secret, hashed) is not None
-        people.run(people.identity.sessions.open, name, LOCAL, roles)
-
-    return hire
 
 
 @pytest.fixture
@@ -66,32 +46,8 @@ def administrator(people, visit):
     return opened
 
 
-def tab_to(page, name):
-    """Press Tab until the control of that id has the focus; each stop on the way is seen."""
-    for _ in range(TABS_MAX):
-        stop = focused(page)
-        if stop is not None:
-            assert stop["outlined"] and stop["inside"] and not stop["covered"], stop
-            if stop["name"] == name:
-                return
-        page.keyboard.press("Tab")
-    raise AssertionError(f"Tab does not lead to {name}")
-
-
-def look_of(look):
-    return {"color_scheme": "dark" if look == "dark" else "light", **(NARROW if look == "narrow" else {})}
-
-
-def assert_sound(page):
-    assert axe_findings(page) == []
-    assert overflow_px(page) <= page.viewport_size["width"]
-    assert cut_off(page) == []
-    # Tick boxes, which have no id, are drawn by the browser, with an edge of its own.
-    assert [one for one in unmarked_controls(page) if one != "input "] == []
-
-
-def test_name_and_password_by_keyboard_alone(people, hired, visitor):
-    hired("kay", Role.SUPERVISOR)
+def test_name_and_password_by_keyboard_alone(people, visitor):
+    people.hire("kay", Role.SUPERVISOR)
     page = visitor.page
     page.goto(f"{people.url}/ui/")
     expect(page.locator("#name")).to_be_focused()
@@ -106,13 +62,13 @@ def test_name_and_password_by_keyboard_alone(people, hired, visitor):
 
 
 @pytest.mark.parametrize("language", REFUSED)
-def test_wrong_password_is_said_in_words(people, hired, visitor, language):
+def test_wrong_password_is_said_in_words(people, visitor, language):
     name = f"wren-{language}"
-    hired(name, Role.AGENT)
+    people.hire(name, Role.AGENT)
     page = visitor.page
     page.goto(f"{people.url}/ui/?lang={language}")
     page.locator("#name").fill(name)
-    page.locator("#password").fill(WRONG)
+    page.locator("#password").fill(OTHER_PASSWORD)
     expect(page.locator("#alert")).to_be_empty()
 
     page.keyboard.press("Enter")
@@ -123,12 +79,12 @@ def test_wrong_password_is_said_in_words(people, hired, visitor, language):
     assert visitor.context.cookies() == []
 
 
-def test_what_was_refused_is_said_anew_in_the_language_chosen(people, hired, visitor):
-    hired("lin", Role.AGENT)
+def test_what_was_refused_is_said_anew_in_the_language_chosen(people, visitor):
+    people.hire("lin", Role.AGENT)
     page = visitor.page
     page.goto(f"{people.url}/ui/")
     page.locator("#name").fill("lin")
-    page.locator("#password").fill(WRONG)
+    page.locator("#password").fill(OTHER_PASSWORD)
     page.keyboard.press("Enter")
     expect(page.locator("#alert")).to_have_text(REFUSED["en"])
 
@@ -140,8 +96,8 @@ def test_what_was_refused_is_said_anew_in_the_language_chosen(people, hired, vis
     expect(page.locator("html")).to_have_attribute("lang", "es")
 
 
-def test_browsers_language_is_spoken_where_none_is_chosen(people, hired, visit):
-    hired("fay", Role.AGENT)
+def test_browsers_language_is_spoken_where_none_is_chosen(people, visit):
+    people.hire("fay", Role.AGENT)
     page = visit(locale="fr-CA").page
     page.goto(f"{people.url}/ui/")
 
@@ -193,7 +149,7 @@ def test_new_user_gets_a_link_once_sets_a_password_and_lands_on_their_page(peopl
     second = visit().page
     second.goto(link)
     for field in ("#password", "#again"):
-        second.locator(field).fill(WRONG)
+        second.locator(field).fill(OTHER_PASSWORD)
     second.keyboard.press("Enter")
     expect(second.get_by_role("alert")).to_contain_text("This link was used")
 
@@ -204,8 +160,8 @@ def test_welcome_without_a_link_says_so(people, visitor):
     expect(visitor.page.get_by_role("alert")).to_contain_text("This link is not whole")
 
 
-def test_what_takes_something_away_is_asked_once_more(people, administrator, hired):
-    hired("olaf", Role.AGENT)
+def test_what_takes_something_away_is_asked_once_more(people, administrator):
+    people.hire("olaf", Role.AGENT)
     page = administrator()
     row = page.locator("#users li", has_text="olaf")
 
@@ -235,8 +191,8 @@ def test_key_of_a_program_is_shown_once(people, administrator):
     assert secret not in page.content()
 
 
-def test_menu_leads_to_the_pages_of_the_person_and_out(people, administrator, hired):
-    hired("gus", Role.AGENT)
+def test_menu_leads_to_the_pages_of_the_person_and_out(people, administrator):
+    people.hire("gus", Role.AGENT)
     page = administrator()
     page.locator("#menu-opener").click()
     expect(page.locator("#menu-opener")).to_contain_text("chief")
@@ -264,8 +220,8 @@ def test_who_has_every_role_finds_administration_in_the_menu(people, visitor):
     expect(page.locator("#menu .pages a[aria-current=page]")).to_have_attribute("href", "/ui/admin/")
 
 
-def test_german_where_the_address_asks_for_it(people, administrator, hired, visitor):
-    hired("dora", Role.AGENT)
+def test_german_where_the_address_asks_for_it(people, administrator, visitor):
+    people.hire("dora", Role.AGENT)
     page = visitor.page
     page.goto(f"{people.url}/ui/?lang=de")
     expect(page.locator("#title")).to_have_text("Anmelden")
@@ -280,12 +236,12 @@ def test_german_where_the_address_asks_for_it(people, administrator, hired, visi
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_sign_in_with_a_refusal_is_accessible_and_fits(people, hired, visit, look):
-    hired(f"sam-{look}", Role.AGENT)
+def test_sign_in_with_a_refusal_is_accessible_and_fits(people, visit, look):
+    people.hire(f"sam-{look}", Role.AGENT)
     page = visit(**look_of(look)).page
     page.goto(f"{people.url}/ui/")
     page.locator("#name").fill(f"sam-{look}")
-    page.locator("#password").fill(WRONG)
+    page.locator("#password").fill(OTHER_PASSWORD)
     page.keyboard.press("Enter")
     expect(page.locator("#alert")).not_to_be_empty()
 
@@ -304,8 +260,8 @@ def test_welcome_is_accessible_and_fits(people, visit, look):
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_administration_is_accessible_and_fits(people, hired, administrator, look):
-    hired(f"a-long-name-of-somebody.at.work@{look}", Role.AGENT, Role.ENGINEER)
+def test_administration_is_accessible_and_fits(people, administrator, look):
+    people.hire(f"a-long-name-of-somebody.at.work@{look}", Role.AGENT, Role.ENGINEER)
     page = administrator(**look_of(look))
     page.locator("#user-name").fill(f"pat-{look}")
     page.locator("#user-roles input[value=agent]").check()
