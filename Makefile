@@ -41,7 +41,7 @@ $(PACKAGES): pyproject.toml constraints.txt Makefile
 $(STAMP): $(PACKAGES)
 	@flock $(VENV) sh -ec '\
 	  if [ $(STAMP) -nt $(PACKAGES) ]; then exit 0; fi; \
-	  echo "[setup 3/3] compiling the media kernels, once (two to four minutes)"; \
+	  echo "[setup 3/3] compiling the media kernels, once (three to five minutes)"; \
 	  $(BIN)/python -m dtmf_shield.service.warm_cache; \
 	  touch $(STAMP); \
 	  echo "[setup] done"'
