@@ -171,6 +171,7 @@ def driven(request: pytest.FixtureRequest, house: House) -> Driven:
         house.caller.hang_up(caller)
         if agent is not None:
             house.agent.wait_for_end(agent)
+    wait_until(lambda: house.rows(call_id, "call_ended"), f"the audit log tells the end of {flow.id}'s call")
     recording = house.service.recording_of(call_id)
     results = [str(row["result"]) for row in house.rows(call_id, "capture_ended")]
     reasons = [str(row["reason"]) for row in house.rows(call_id, "call_ended")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -327,6 +329,7 @@ def test_a_report_asks_for_what_is_chosen_and_its_tables_say_what_is_drawn(site,
     expect(page.locator("#quick [data-days='7']")).to_have_attribute("aria-pressed", "true")
     page.locator("#of-flow").select_option("card-on-file")
     page.locator("#of-agent").select_option("Bjorn")
+    expect(page.locator(".download").first).to_have_attribute("href", re.compile("agent=Bjorn"))
     page.locator("#chart-days summary").click()
 
     expect(page.locator("#chart-days tbody tr")).to_have_count(7)
