@@ -20,9 +20,7 @@ DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 OPENAPI: dict[str, Any] = json.loads(openapi_text())
 NAMED = re.compile(r"`(GET|POST|PUT|DELETE|PATCH) (/v1/[^`\s]*)[^`]*`")
 """A route named in a sentence."""
-WITH_BODY = re.compile(
-    r"`POST (/v1/[^`\s]*)`[^`{]*((?:(?:,|and|takes|with|\s|\(|\)|[a-z ,;])*`\{[^`]*\}`)+)", re.DOTALL
-)
+WITH_BODY = re.compile(r"`POST (/v1/[^`\s]*)`[^`{]*((?:[a-z\s,;()]*`\{[^`]*\}`)+)")
 """A route named in a sentence that goes on with bodies."""
 
 
