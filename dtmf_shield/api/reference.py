@@ -110,7 +110,7 @@ ticket, which opens one stream within {TICKET_LIFETIME_S} s. Programs without a 
 | `line` | `call` and a LineView; figures are told again where they have changed noticeably, every few seconds at most |
 | `capture` | a CaptureView without `fields` and `outcome`; `capture` is its id |
 | `field` | `call`, `capture` and a FieldView |
-| `payment` | `call`, `capture` and an OutcomeView; `call` null: `gateway` is up or down, and `operation`, where it is there, a PaymentNews (supervisors) |
+| `payment` | `call`, `capture` and an OutcomeView; `call` null: `gateway` is up, partly (one of two), down or unknown, and `operation`, where it is there, a PaymentNews (supervisors) |
 | `gone` | `call` is another agent's now |
 | `resync` | a Snapshot: forget what you have |
 

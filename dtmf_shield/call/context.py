@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -56,7 +57,8 @@ class Context:
     tokens: TokenSource
     hooks: HookPort | None = None
     """None: every look-up ends as an error."""
-    gateway_up: bool = True
+    gateways: Mapping[str, bool] = field(default_factory=dict)
+    """Whether each gateway answers, by name, as far as cde has told."""
     calls: dict[CallId, Call] = field(default_factory=dict)
     dialogs: dict[DialogKey, tuple[CallId, LegRole]] = field(default_factory=dict)
     servers: dict[TransactionId, tuple[CallId, LegRole]] = field(default_factory=dict)

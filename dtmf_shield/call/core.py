@@ -176,9 +176,9 @@ class CallCore:
             flow_run.happen(self._ctx, now_s, call, QualityHinted(message.hint))
             self._settle(now_s)
 
-    def gateway_changed(self, now_s: float, *, up: bool) -> None:
-        """The gateway answers, or not."""
-        capturing.gateway_changed(self._ctx, now_s, up=up)
+    def gateways_changed(self, now_s: float, answers: Mapping[str, bool]) -> None:
+        """Which gateways answer, by name."""
+        capturing.gateways_changed(self._ctx, now_s, answers)
         self._settle(now_s)
 
     def hook_answered(self, now_s: float, call_id: CallId, mark: int, answer: HookAnswered) -> None:
@@ -486,6 +486,7 @@ def _capture_snapshot(engagement: Engagement | None) -> CaptureSnapshot | None:
         flow=engagement.flow,
         flow_fingerprint=engagement.state.program.fingerprint,
         reference=_reference(engagement),
+        gateway_down=not engagement.state.gateway_up,
     )
 
 

@@ -52,6 +52,7 @@ from dtmf_shield.flow.engine.events import (
 )
 from dtmf_shield.flow.engine.state import EventRefusedError
 from dtmf_shield.flow.language import Flow
+from dtmf_shield.flow.language.steps import DEFAULT_GATEWAY
 from dtmf_shield.model.capture import CaptureOutcome, CaptureResult
 from dtmf_shield.model.ids import CallId, CaptureId, LegRole
 from dtmf_shield.model.messages import PauseCapture, ResumeCapture
@@ -156,7 +157,7 @@ def _begin(ctx: Context, now_s: float, call: Call, engagement: Engagement) -> No
     state, commands = begin(
         engagement.program, engagement.inputs, language=engagement.language, dialled=call.dialled
     )
-    if not ctx.gateway_up:
+    if not _answers(ctx, engagement.flow):
         timers = commands[: len(commands) - len(begin_again(state)[1])]
         state, again = begin_again(replace(state, gateway_up=False))
         commands = (*timers, *again)
@@ -278,12 +279,23 @@ def caller_gone(ctx: Context, now_s: float, call: Call) -> None:
         over(ctx, now_s, call, engagement)
 
 
-def gateway_changed(ctx: Context, now_s: float, *, up: bool) -> None:
-    """The gateway answers, or not: flows that run and those that begin know it."""
-    ctx.gateway_up = up
+def gateways_changed(ctx: Context, now_s: float, answers: Mapping[str, bool]) -> None:
+    """Which gateways answer, by name: flows that ask them know it, those that run and those that begin."""
+    ctx.gateways = answers
     for call in list(ctx.calls.values()):
-        if call.engagement is not None and call.engagement.begun:
-            happen(ctx, now_s, call, GatewayChanged(up))
+        engagement = call.engagement
+        if engagement is not None and engagement.begun:
+            up = _answers(ctx, engagement.flow)
+            if up != engagement.state.gateway_up:
+                happen(ctx, now_s, call, GatewayChanged(up))
+                ctx.events.append(CaptureChanged(call.call_id, engagement.capture_id))
+
+
+def _answers(ctx: Context, flow: Flow) -> bool:
+    """Whether a gateway that the flow asks answers, as far as is known. A step that names none asks them in turn."""
+    asked = {step.gateway for step in flow.money_steps}
+    known = [up for name, up in ctx.gateways.items() if name in asked or DEFAULT_GATEWAY in asked]
+    return any(known) or not known
 
 
 def timer_fired(ctx: Context, now_s: float, call: Call, timer: Timer) -> None:

@@ -134,7 +134,8 @@ class CaptureSnapshot:
 
     ``step``: where the flow is, empty once it is over; it may go on after the capture's ``outcome``. ``can_pay``: the
     flow waits at the menu whose choice the agent may take. ``hint``: what is wrong with how the keys arrive.
-    ``reference``: the merchant's own name for the payment, where one was said.
+    ``reference``: the merchant's own name for the payment, where one was said. ``gateway_down``: no gateway that the
+    flow asks answers.
     """
 
     capture_id: CaptureId
@@ -151,6 +152,7 @@ class CaptureSnapshot:
     """The version that runs, which may be no more the one that a capture would begin with now."""
     flow_fingerprint: str = ""
     reference: str = ""
+    gateway_down: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,18 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     parameters: tuple[tuple[str, str], ...] = ()
 
 
+class GatewayFound(msgspec.Struct, frozen=True):
+    """How a gateway was found when it was tried last; ``reason`` from a closed set: ok, refused, timeout, tls, pin."""
+
+    name: str
+    reason: str
+
+    @property
+    def up(self) -> bool:
+        """Whether it answers."""
+        return self.reason == "ok"
+
+
 class VelocityRule(msgspec.Struct, frozen=True, kw_only=True):
     """At most ``limit`` attempts or declines for one caller, agent, flow or BIN within ``window_s``."""
 

@@ -22,7 +22,7 @@ from dtmf_shield.model.capture import (
     Patience,
     RejectReason,
 )
-from dtmf_shield.model.gateway import GatewaySettings, VelocityRule
+from dtmf_shield.model.gateway import GatewayFound, GatewaySettings, VelocityRule
 from dtmf_shield.model.ids import NO_CAPTURE, CallId, CaptureId, LegRole, OperationId
 from dtmf_shield.model.keys import KekSettings
 from dtmf_shield.model.media_health import AskMediaHealth, MediaHealth
@@ -582,10 +582,9 @@ class CapturesPaused(msgspec.Struct, frozen=True, tag=True):
 
 
 class GatewayHealth(msgspec.Struct, frozen=True, tag=True):
-    """Whether the gateway answers; ``reason`` from a closed set: ok, refused, timeout, tls, pin."""
+    """How each gateway of cde was found last, the primary first: the whole list, at each change."""
 
-    up: bool
-    reason: str
+    gateways: tuple[GatewayFound, ...]
 
 
 # --- cde -> media -----------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from dtmf_shield.cde.submission import Submission
 from dtmf_shield.cde.take_back import TakeBack
 from dtmf_shield.cde.velocity import Counted, Per, Rule, Velocity
 from dtmf_shield.model.capture import CaptureOutcome
-from dtmf_shield.model.gateway import GatewaySettings, VelocityRule
+from dtmf_shield.model.gateway import GatewayFound, GatewaySettings, VelocityRule
 from dtmf_shield.model.ids import CallId, CaptureId
 from dtmf_shield.model.messages import CdeToControl, ConfigureCde, GatewayResolved, OrderPayment, StartCapture
 from dtmf_shield.store.ledger_rows import LedgerRows
@@ -139,10 +139,9 @@ class CdePayments:
     # --- life ---------------------------------------------------------------------------------------------
 
     @property
-    def health(self) -> str:
-        """``ok`` where one gateway answers, else why the primary does not."""
-        reasons = [sender.health for sender in self._senders]
-        return "ok" if "ok" in reasons else reasons[0]
+    def health(self) -> tuple[GatewayFound, ...]:
+        """How each gateway was found last, the primary first."""
+        return tuple(GatewayFound(sender.name, sender.health) for sender in self._senders)
 
     @property
     def idle(self) -> bool:
@@ -150,9 +149,8 @@ class CdePayments:
         return not self._tasks
 
     async def probe(self) -> None:
-        """See whether the gateways can be reached."""
-        for sender in self._senders:
-            await sender.probe()
+        """See whether the gateways can be reached; one that hangs keeps no other waiting."""
+        await asyncio.gather(*(sender.probe() for sender in self._senders))
 
     async def reconcile(self) -> None:
         """Follow unknown operations until cancelled."""

@@ -88,7 +88,6 @@ class CdeProcess:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._leave = asyncio.Event()
-        self._health = GatewayHealth(up=True, reason="ok")
         self._payments = CdePayments(configure, page, clock, self, self.to_control, self._exchanged)
         self._captures = Captures(
             slots,
@@ -103,6 +102,7 @@ class CdeProcess:
             test=configure.test,
             earlier=self._payments.earlier,
         )
+        self._found = self._payments.health
 
     async def run(self, weaker: tuple[str, ...]) -> None:
         """Serve until told to leave or the supervisor is gone."""
@@ -222,7 +222,7 @@ class CdeProcess:
         channel: Channel[ControlToCde] = Channel(sock, ControlToCde)
         self._control = channel
         channel.attach(self._loop, self._control_message, lambda: None)
-        self.to_control(self._health)
+        self.to_control(GatewayHealth(self._found))
         if self._captures.draining:
             self.to_control(CapturesPaused())
         self._captures.control_connected()
@@ -282,12 +282,12 @@ class CdeProcess:
         self._loop.call_soon(self._tell_if_drained)
 
     def _tell_health(self) -> None:
-        reason = self._payments.health
-        health = GatewayHealth(up=reason == "ok", reason=reason)
-        if health != self._health:
-            self._health = health
-            _log.info("gateway_health", up=health.up, reason=reason)
-            self.to_control(health)
+        before, self._found = self._found, self._payments.health
+        for found in self._found:
+            if found not in before:
+                _log.info("gateway_health", gateway=found.name, up=found.up, reason=found.reason)
+        if self._found != before:
+            self.to_control(GatewayHealth(self._found))
 
 
 def _configuration(supervisor: Channel[SupervisorToCde]) -> tuple[ConfigureCde, int, int]:

@@ -58,8 +58,17 @@ def a_node() -> views.NodeView:
             threads=THREADS,
             sentinel=views.SentinelView(listened_legs=3, listened_s=5_204, keys_after_mask=0),
         ),
-        gateway=views.GatewayHealthView(
-            name="gateway", state="up", since=NOW, operations=73, latency_ms_p50=212, latency_ms_p99=960
+        gateways=(
+            views.GatewayHealthView(
+                name="acquirer",
+                use="primary",
+                state="up",
+                since=NOW,
+                operations=73,
+                latency_ms_p50=212,
+                latency_ms_p99=960,
+            ),
+            views.GatewayHealthView(name="second", use="fallback", state="down", reason="tls", since=NOW),
         ),
         certificates=(
             certificate,

@@ -263,6 +263,10 @@ SCENES: tuple[Scene, ...] = (
     Scene("call-over", (ended(CaptureResult.APPROVED),), badge="off", sees=("#outcome",), later=ended(
         CaptureResult.APPROVED, state=CallState.ENDED, shield=ShieldView(state=ShieldState.OFF))),
     Scene("gateway-down", (talking(),), ServiceView(shield=ShieldState.ON, gateway="down"), sees=("#alert",)),
+    Scene("gateway-of-flow-down", (talking(keying(6).model_copy(update={"gateway_down": True})),),
+          ServiceView(shield=ShieldState.ON, gateway="partly"), sees=("#alert",)),
+    Scene("other-gateway-down", (talking(keying(6)),), ServiceView(shield=ShieldState.ON, gateway="partly"),
+          misses=("#alert",)),
     Scene("shield-fault", (talking(keying(6)),), ServiceView(shield=ShieldState.FAULT, gateway="up"),
           badge="fault", sees=("#alert",)),
     Scene("shield-fault-of-call", (talking(keying(6), shield=_FAULT),), badge="fault", sees=("#alert",)),

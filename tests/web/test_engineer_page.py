@@ -233,7 +233,8 @@ def test_health_shows_what_is_wrong_in_words(page):
     show_health(page)
 
     health = page.locator("#health")
-    for words in ("cde", "Down", "9 days left", "Expired 3 days ago", "960 ms", "3 pieces are not built"):
+    shown = ("cde", "Down", "9 days left", "Expired 3 days ago", "960 ms", "3 pieces are not built")
+    for words in (*shown, "Fallback", "Its TLS certificate is not accepted."):
         expect(health).to_contain_text(words)
     assert page.title().startswith("Health")
 

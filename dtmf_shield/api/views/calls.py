@@ -9,6 +9,7 @@ from dtmf_shield.api.views.captures import CaptureView
 from dtmf_shield.api.views.flows import FlowView
 from dtmf_shield.api.views.lines import LineView
 from dtmf_shield.api.views.words import (
+    Answering,
     CallerMasked,
     Dialled,
     Prose,
@@ -69,10 +70,10 @@ class CallView(View):
 
 
 class ServiceView(View):
-    """What holds for every call: whether media shields, whether the payment service answers."""
+    """What holds for every call: whether media shields, whether the payment services answer."""
 
     shield: ShieldState
-    gateway: Literal["up", "down", "unknown"] = "unknown"
+    gateway: Answering = "unknown"
 
 
 class CallList(View):

@@ -133,7 +133,8 @@ class CaptureView(View):
     ``step``: where its flow is, null once that is over; it may go on after the outcome, to say the receipt or to ask
     for another card in a new capture. ``can_pay``: the caller is asked to confirm, which the agent may do instead.
     ``hint``: what is wrong with how the keys arrive. ``amount_minor`` and ``currency`` where the flow charges or
-    authorizes. ``reference``: the merchant's own name for it, where one was said.
+    authorizes. ``reference``: the merchant's own name for it, where one was said. ``gateway_down``: no payment service
+    that its flow asks answers just now.
     """
 
     id: CaptureId
@@ -151,6 +152,7 @@ class CaptureView(View):
     can_pay: bool = False
     hint: Hint | None = None
     reference: Prose = ""
+    gateway_down: bool = False
 
 
 class TokenView(View):
@@ -276,12 +278,16 @@ def capture_after_outcome(view: CaptureView, outcome: CaptureOutcome) -> Capture
     )
 
 
-def capture_in_flow(view: CaptureView, step: str, hint: Hint | None, *, can_pay: bool) -> CaptureView:
+def capture_in_flow(
+    view: CaptureView, step: str, hint: Hint | None, *, can_pay: bool, gateway_down: bool = False
+) -> CaptureView:
     """Show where the flow is; a name that is none of a flow file's is not shown."""
     shown = step if _STEP.fullmatch(step) else None
-    if (view.step, view.hint, view.can_pay) == (shown, hint, can_pay):
+    if (view.step, view.hint, view.can_pay, view.gateway_down) == (shown, hint, can_pay, gateway_down):
         return view
-    return view.model_copy(update={"step": shown, "hint": hint, "can_pay": can_pay})
+    return view.model_copy(
+        update={"step": shown, "hint": hint, "can_pay": can_pay, "gateway_down": gateway_down}
+    )
 
 
 def _field_after(field: FieldView, progress: CaptureProgress) -> FieldView:

@@ -19,10 +19,16 @@ class ProcessView(View):
 
 
 class GatewayHealthView(View):
-    """The gateway: whether it answers, and how long it takes (from the intent on disk to the outcome)."""
+    """A gateway: whether it answers, and how long it takes (from the intent on disk to the outcome).
+
+    ``use``: what is asked of no gateway by name goes to the primary, then to the fallback. ``state``: as the last
+    exchange or probe found it (each 30 s); unknown while cde is away. ``reason``: why it does not answer.
+    """
 
     name: Prose
+    use: Literal["primary", "fallback"]
     state: Literal["up", "down", "unknown"]
+    reason: Literal["refused", "timeout", "tls", "pin"] | None = None
     since: WholeSecond | None = None
     operations: int = 0
     """Timed lately; the two times are of these, null without any."""
@@ -127,7 +133,8 @@ class NodeView(View):
     calls_max: int
     captures: int
     media: MediaView
-    gateway: GatewayHealthView
+    gateways: tuple[GatewayHealthView, ...]
+    """The primary first; empty until cde has told of them."""
     certificates: tuple[CertificateView, ...]
     readers: ReadersView
     trunks: tuple[TrunkView, ...]

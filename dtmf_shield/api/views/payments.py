@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from dtmf_shield.api.views.words import (
+    Answering,
     Currency,
     Cursor,
     Identifier,
@@ -67,5 +68,5 @@ class PaymentEvent(View):
 
     v: Literal[1] = 1
     call: None = None
-    gateway: Literal["up", "down", "unknown"]
+    gateway: Answering
     operation: PaymentNews

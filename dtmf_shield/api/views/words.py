@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -44,6 +44,8 @@ def _dialled_shown(dialled: str) -> str:
     return FILLED * 4 if holds_card_number(dialled) else dialled[:NAME_CHARACTERS_MAX]
 
 
+Answering = Literal["up", "partly", "down", "unknown"]
+"""Whether the payment services answer. ``partly``: one of two, which takes what is asked of neither by name."""
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]
 """From a closed list: no digit fits."""
 Step = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]

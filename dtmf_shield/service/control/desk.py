@@ -6,10 +6,11 @@ import datetime
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final, Literal
+from typing import Final
 
 from dtmf_shield.api import ports, views
 from dtmf_shield.api.agent_sees import shown
+from dtmf_shield.api.views.words import Answering
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.call import errors
 from dtmf_shield.call.core import CallCore
@@ -107,7 +108,7 @@ class Desk:
         self._tokens: OrderedDict[CaptureId, Token] = OrderedDict()
         self._media_up = False
         self._paused = False
-        self._gateway: Literal["up", "down", "unknown"] = "unknown"
+        self._gateway: Answering = "unknown"
 
     # --- what the API asks ---------------------------------------------------------------------------
 
@@ -234,9 +235,9 @@ class Desk:
         """Cde is being replaced and takes no new capture, or a fresh one is there."""
         self._paused = paused
 
-    def gateway_changed(self, *, up: bool) -> None:
-        """The gateway answers, or not."""
-        state: Literal["up", "down"] = "up" if up else "down"
+    def gateways_changed(self, up: Sequence[bool]) -> None:
+        """Which gateways answer."""
+        state: Answering = "up" if all(up) else "partly" if any(up) else "down"
         if self._gateway != state:
             self._gateway = state
             self._tell_service()
@@ -334,7 +335,9 @@ class Desk:
             view = views.capture_after_progress(view, capture.progress)
         if isinstance(capture.outcome, CaptureOutcome):
             view = views.capture_after_outcome(view, capture.outcome)
-        view = views.capture_in_flow(view, capture.step, capture.hint, can_pay=capture.can_pay)
+        view = views.capture_in_flow(
+            view, capture.step, capture.hint, can_pay=capture.can_pay, gateway_down=capture.gateway_down
+        )
         view = self._keep(view)
         while len(self._captures) > CAPTURES_KEPT_MAX:
             self._sees.pop(self._captures.popitem(last=False)[0], None)

@@ -6,7 +6,7 @@ import asyncio
 import datetime
 import platform
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +17,7 @@ import msgspec
 from dtmf_shield.api import views
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.base.config import Config
+from dtmf_shield.model.gateway import GatewayFound
 from dtmf_shield.model.media_health import MediaHealth
 from dtmf_shield.model.messages import PaymentChanged, PromptsLoaded
 from dtmf_shield.model.payment import OperationState
@@ -41,6 +42,14 @@ class _Course:
     joins: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """How a gateway was found, and since when."""
+
+    gateway: GatewayFound
+    since_s: float
+
+
 class NodeMonitor:
     """Implements ``api.ports.NodeDesk``; the process tells it what happens, and the desk, whose listener it is."""
 
@@ -53,10 +62,9 @@ class NodeMonitor:
             "media": _Course(False, now_s),
             "cde": _Course(False, now_s),
         }
-        self._gateway = "unknown"
-        self._gateway_since_s: float | None = None
+        self._gateways: tuple[_Found, ...] = ()
         self._intents: OrderedDict[str, float] = OrderedDict()
-        self._latencies_ms: deque[int] = deque(maxlen=LATENCIES_KEPT)
+        self._latencies_ms: dict[str, deque[int]] = {}
         self._trunk_seen_s: dict[str, float] = {}
         self._media = views.MediaCountersView()
         self._health: MediaHealth | None = None
@@ -85,10 +93,16 @@ class NodeMonitor:
         course = self._processes[name]
         course.up, course.since_s, course.joins = up, self._clock.wall_s(), course.joins + up
 
+    def gateways_found(self, found: Sequence[GatewayFound]) -> None:
+        """Cde has tried its gateways, the primary first."""
+        now_s = self._clock.wall_s()
+        before = {each.gateway: each for each in self._gateways}
+        self._gateways = tuple(before.get(each) or _Found(each, now_s) for each in found)
+        timed = self._latencies_ms
+        self._latencies_ms = {each.name: timed.get(each.name, deque(maxlen=LATENCIES_KEPT)) for each in found}
+
     def service_changed(self, service: views.ServiceView) -> None:
-        """The gateway answers, or not, from now on."""
-        if service.gateway != self._gateway:
-            self._gateway, self._gateway_since_s = service.gateway, self._clock.wall_s()
+        """Nothing: processes and gateways tell of themselves."""
 
     def call_changed(self, call: views.CallView) -> None:
         """A trunk has brought a call."""
@@ -103,8 +117,9 @@ class NodeMonitor:
                 self._intents.popitem(last=False)
             return
         begun_s = self._intents.pop(change.operation_id, None)
-        if begun_s is not None and change.state is not OperationState.UNKNOWN:
-            self._latencies_ms.append(round(1_000 * (self._clock.now_s() - begun_s)))
+        timed = self._latencies_ms.get(change.gateway)
+        if begun_s is not None and timed is not None and change.state is not OperationState.UNKNOWN:
+            timed.append(round(1_000 * (self._clock.now_s() - begun_s)))
 
     def prompts_loaded(self, loaded: PromptsLoaded) -> None:
         """Media has read the prompts, or could not."""
@@ -170,7 +185,7 @@ class NodeMonitor:
             calls_max=self._config.media.calls_max,
             captures=len(running),
             media=self._media_view(),
-            gateway=self._gateway_view(whole.service.gateway),
+            gateways=tuple(self._gateway_views()),
             certificates=certificates,
             readers=readers,
             trunks=tuple(
@@ -209,16 +224,20 @@ class NodeMonitor:
             weaker=self._weaker if name == "control" else (),
         )
 
-    def _gateway_view(self, state: Literal["up", "down", "unknown"]) -> views.GatewayHealthView:
-        timed = sorted(self._latencies_ms)
-        return views.GatewayHealthView(
-            name=self._config.gateway.label,
-            state=state,
-            since=None if self._gateway_since_s is None else _moment(self._gateway_since_s),
-            operations=len(timed),
-            latency_ms_p50=timed[len(timed) // 2] if timed else None,
-            latency_ms_p99=timed[min(len(timed) * 99 // 100, len(timed) - 1)] if timed else None,
-        )
+    def _gateway_views(self) -> Iterator[views.GatewayHealthView]:
+        sure = self._processes["cde"].up
+        for place, found in enumerate(self._gateways):
+            timed = sorted(self._latencies_ms[found.gateway.name])
+            yield views.GatewayHealthView(
+                name=found.gateway.name,
+                use="fallback" if place else "primary",
+                state="unknown" if not sure else "up" if found.gateway.up else "down",
+                reason=found.gateway.reason if sure and not found.gateway.up else None,
+                since=_moment(found.since_s) if sure else None,
+                operations=len(timed),
+                latency_ms_p50=timed[len(timed) // 2] if timed else None,
+                latency_ms_p99=timed[min(len(timed) * 99 // 100, len(timed) - 1)] if timed else None,
+            )
 
     def _prompts_view(self, loaded: PromptsLoaded | None) -> views.PromptsView | None:
         if loaded is None:

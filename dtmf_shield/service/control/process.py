@@ -531,9 +531,10 @@ class ControlProcess:
             case VelocityStopped(capture_id=capture_id, rule=rule):
                 self._audit.note("velocity_stopped", capture=capture_id, rule=rule)
                 _log.warning("velocity_stopped", capture_id=capture_id, rule=rule)
-            case GatewayHealth(up=up):
-                self._desk.gateway_changed(up=up)
-                self._core.gateway_changed(now_s, up=up)
+            case GatewayHealth(gateways=found):
+                self._resources.nodes.gateways_found(found)
+                self._desk.gateways_changed([each.up for each in found])
+                self._core.gateways_changed(now_s, {each.name: each.up for each in found})
         self._shell.settle()
 
     def _prompt_ended(self, now_s: float, message: PromptEnded) -> None:

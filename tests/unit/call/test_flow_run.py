@@ -10,7 +10,11 @@ from dtmf_shield.model.ids import LegRole
 from dtmf_shield.model.messages import ChoiceMade, CollectField, KeysHinted, LineHinted, PromptEnd
 from dtmf_shield.model.payment import NO_MONEY
 from dtmf_shield.model.stream import ShieldMode
-from tests.unit.call.flow_house import FlowHouse, flow
+from tests.unit.call.flow_house import SHIPPED, FlowHouse, flow
+
+PAYING = SHIPPED.steps["pay"].model_copy(update={"gateway": "second"})
+NAMED = SHIPPED.model_copy(update={"steps": {**SHIPPED.steps, "pay": PAYING}})
+"""The shipped flow, which asks the gateway ``second`` and no other."""
 
 
 def at_confirm(**options):
@@ -325,7 +329,36 @@ def test_the_longest_duration_hands_back_and_closes_what_is_open():
 
 def test_a_gateway_that_is_down_is_known_before_a_card_is_asked_for():
     house = FlowHouse(speaks=False)
-    house.core.gateway_changed(house.now_s, up=False)
+    house.core.gateways_changed(house.now_s, {"first": False, "second": False})
+    house.start()
+    house.confirm_shield(house.call_id, ShieldMode.CAPTURE)
+
+    assert (house.result, house.asked()) == (CaptureResult.HANDED_OVER, [])
+
+
+def test_one_gateway_of_two_is_enough_for_a_flow_that_names_none():
+    house = FlowHouse(speaks=False).begin()
+
+    house.core.gateways_changed(house.now_s, {"first": False, "second": True})
+    assert not house.shown.gateway_down
+    house.core.gateways_changed(house.now_s, {"first": False, "second": False})
+    assert house.shown.gateway_down
+    house.core.gateways_changed(house.now_s, {"first": True, "second": False})
+    assert not house.shown.gateway_down
+
+
+def test_a_flow_that_names_a_gateway_is_told_of_that_one_alone():
+    house = FlowHouse(NAMED, speaks=False).begin()
+
+    house.core.gateways_changed(house.now_s, {"first": False, "second": True})
+    assert not house.shown.gateway_down
+    house.core.gateways_changed(house.now_s, {"first": True, "second": False})
+    assert house.shown.gateway_down
+
+
+def test_a_card_is_not_asked_for_where_the_gateway_that_the_flow_names_is_down():
+    house = FlowHouse(NAMED, speaks=False)
+    house.core.gateways_changed(house.now_s, {"first": True, "second": False})
     house.start()
     house.confirm_shield(house.call_id, ShieldMode.CAPTURE)
 

@@ -130,6 +130,7 @@ class CdeDriver:
         environment: dict[str, str] | None = None,
         idempotency: str = "replay",
         gateway_port: int | None = None,
+        fallback_port: int | None = None,
         ca_file: Path | None = None,
         scan_mode: bool = True,
         require: tuple[str, ...] = (),
@@ -154,6 +155,9 @@ class CdeDriver:
         configure = self._configure(
             state_directory, gateway, gateway_port or gateway.port, ca_file, idempotency, scan_mode, test
         )
+        if fallback_port is not None:
+            fallback = replace(configure.gateways[0], name="fallback", port=fallback_port)
+            configure = replace(configure, gateways=(*configure.gateways, fallback))
         self.supervisor.send(
             replace(configure, require=require, rehearsal=rehearsal, velocity=velocity),
             (slots_fd, mailbox_fd),

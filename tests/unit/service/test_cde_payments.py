@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,11 @@ from typing import Any
 import pytest
 
 from dtmf_shield.model.capture import CaptureOutcome, CaptureResult
-from dtmf_shield.model.gateway import VelocityRule
+from dtmf_shield.model.gateway import GatewayFound, VelocityRule
 from dtmf_shield.model.ids import CaptureId, OperationId
 from dtmf_shield.model.messages import (
     CancelCapture,
+    GatewayHealth,
     OrderPayment,
     PaymentChanged,
     SubmitCapture,
@@ -75,6 +78,28 @@ def test_card_is_charged_by_its_token_and_refunded_by_order(cde: CdeDriver, gate
     assert (change.state, change.parent_id, change.amount_minor) == (S.APPROVED, outcome.operation_id, 400)
     (charged,) = booked(gateway, method="charge", amount_minor=1_001)
     assert charged["refunded_minor"] == 400
+
+
+def test_each_gateway_is_tried_and_told_of_by_name(tmp_path: Path, gateway: Gateway) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        cde = CdeDriver(tmp_path, gateway, fallback_port=nobody.getsockname()[1])
+        try:
+            found = cde.wait_for(GatewayHealth).gateways
+            while found[1].up:  # not tried yet
+                found = cde.wait_for(GatewayHealth).gateways
+            again = cde.connect_control().receive(15)[0]
+        finally:
+            log = cde.log()
+            cde.close()
+
+    assert found == (GatewayFound("embedded", "ok"), GatewayFound("fallback", "refused"))
+    assert again == GatewayHealth(found), "a fresh control is told at once"
+    assert [
+        (row["gateway"], row["reason"])
+        for row in map(json.loads, log.splitlines())
+        if row["event"] == "gateway_health"
+    ] == [("fallback", "refused")]
 
 
 def test_order_beyond_the_charge_is_refused_before_it_is_sent(cde: CdeDriver, gateway: Gateway) -> None:

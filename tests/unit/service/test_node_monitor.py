@@ -10,6 +10,7 @@ import pytest
 
 from dtmf_shield.api import views
 from dtmf_shield.base.config import Config
+from dtmf_shield.model.gateway import GatewayFound
 from dtmf_shield.model.ids import CallId, OperationId
 from dtmf_shield.model.media_health import MediaHealth, MediaThread
 from dtmf_shield.model.messages import PaymentChanged, PromptsLoaded
@@ -114,35 +115,62 @@ async def test_limits_in_use_count_what_goes_on_now(node: NodeMonitor) -> None:
     assert (view.readers.streams, view.readers.lag_events, view.webhooks_waiting) == (3, 2, 5)
 
 
-async def test_the_gateway_is_timed_from_intent_to_outcome_and_the_unknown_is_not(
+def found(node: NodeMonitor, **reasons: str) -> None:
+    node.gateways_found([GatewayFound(name, reason) for name, reason in reasons.items()])
+
+
+async def test_each_gateway_is_timed_from_intent_to_outcome_and_the_unknown_is_not(
     node: NodeMonitor, clock: HandClock
 ) -> None:
-    for number, (took_s, state) in enumerate(
-        [(0.1, OperationState.APPROVED), (0.3, OperationState.DECLINED), (9.0, OperationState.UNKNOWN)]
+    found(node, first="ok", second="ok")
+    for number, (gateway, took_s, state) in enumerate(
+        [
+            ("first", 0.1, OperationState.APPROVED),
+            ("second", 2.0, OperationState.APPROVED),
+            ("first", 0.3, OperationState.DECLINED),
+            ("first", 9.0, OperationState.UNKNOWN),
+            ("gone", 1.0, OperationState.APPROVED),
+        ]
     ):
         for told in (OperationState.INTENT, state):
             change = PaymentChanged(
-                operation_id=OperationId(f"o{number}"), kind=OperationKind.CHARGE, state=told
+                operation_id=OperationId(f"o{number}"),
+                kind=OperationKind.CHARGE,
+                state=told,
+                gateway=gateway,
             )
             node.payment_changed(change)
             clock.seconds += took_s
-    gateway = (await shown(node)).gateway
+    first, second = (await shown(node)).gateways
 
-    assert (gateway.operations, gateway.latency_ms_p50, gateway.latency_ms_p99) == (2, 300, 300)
-    assert (gateway.state, gateway.name) == ("down", "embedded")
+    assert (first.operations, first.latency_ms_p50, first.latency_ms_p99) == (2, 300, 300)
+    assert (second.operations, second.latency_ms_p50) == (1, 2_000)
+    assert (first.use, second.use) == ("primary", "fallback")
 
 
-async def test_an_untimed_gateway_has_no_latency_and_tells_since_when_it_is_away(
-    node: NodeMonitor, clock: HandClock
-) -> None:
+async def test_a_gateway_that_is_away_tells_why_and_since_when(node: NodeMonitor, clock: HandClock) -> None:
+    node.process("cde", up=True)
+    found(node, first="ok", second="ok")
     clock.seconds += 4
     for _ in range(2):
-        node.service_changed(views.ServiceView(shield=views.ShieldState.ON, gateway="down"))
+        found(node, first="ok", second="pin")
         clock.seconds += 1
-    gateway = (await shown(node)).gateway
+    first, second = (await shown(node)).gateways
 
-    assert (gateway.latency_ms_p50, gateway.operations) == (None, 0)
-    assert gateway.since == datetime.fromtimestamp(START_S + 4, UTC)
+    assert (first.state, first.reason, first.since) == ("up", None, datetime.fromtimestamp(START_S, UTC))
+    assert (second.state, second.reason) == ("down", "pin")
+    assert second.since == datetime.fromtimestamp(START_S + 4, UTC)
+    assert (second.latency_ms_p50, second.operations) == (None, 0)
+
+
+async def test_nothing_is_known_of_gateways_while_cde_is_away(node: NodeMonitor) -> None:
+    assert (await shown(node)).gateways == ()
+    node.process("cde", up=True)
+    found(node, first="refused")
+    node.process("cde", up=False)
+    (first,) = (await shown(node)).gateways
+
+    assert (first.state, first.reason, first.since) == ("unknown", None, None)
 
 
 async def test_counters_of_ended_calls_are_summed(node: NodeMonitor) -> None:

@@ -87,6 +87,7 @@ export function alertOf(state) {
   const refused = call?.capture?.fields.find((field) => ["invalid", "timeout"].includes(field.state));
   if (refused && running(call)) return ["alert.field", refused];
   if (state.service.gateway === "down") return ["alert.gateway_down", null];
+  if (call?.capture?.gateway_down && running(call)) return ["alert.gateway_down.here", null];
   return null;
 }
 

@@ -27,7 +27,7 @@ function drawNode(node) {
     ]),
     card("wide", t("engineer.threads"), media(node)),
     card("", t("engineer.processes"), [processes(node)]),
-    card("", t("engineer.gateway"), [gateway(node.gateway)]),
+    card("", tCount("engineer.gateways", node.gateways.length), gateways(node.gateways)),
     card("", t("engineer.trunks"), [trunks(node.trunks)]),
     card("", t("engineer.certificates"), [certificates(node.certificates)]),
     card("", t("engineer.prompts"), prompts(node.prompts)),
@@ -122,10 +122,17 @@ function processes(node) {
   ]));
 }
 
-function gateway(one) {
+function gateways(all) {
+  if (!all.length) return [make("p", "quiet", t("engineer.gateways.none"))];
+  return all.map((one) => gateway(one, all.length > 1));
+}
+
+function gateway(one, several) {
   const ms = (value) => (value === null ? "–" : `${value} ms`);
   const state = make("p", "lead", make("b", "", one.name), chip(LOOKS[one.state], t(STATES[one.state])));
-  return make("div", "", state, facts([
+  if (several) state.append(make("small", "quiet", t(`engineer.gateway.${one.use}`)));
+  const why = one.reason ? [make("p", "weaker", t(`engineer.gateway.${one.reason}`))] : [];
+  return make("div", "gateway", state, ...why, facts([
     ["since", one.since ? moment(one.since) : "–"], ["p50", ms(one.latency_ms_p50)], ["p99", ms(one.latency_ms_p99)],
     ["operations", one.operations],
   ]));

@@ -40,7 +40,7 @@ function drawSums(state, act) {
   const sums = sumsOf(state);
   const sure = state.connection === "live" && state.service.shield === "on";
   const shield = sums.trouble || !sure ? (state.service.shield === "fault" || sums.trouble ? "bad" : "warn") : "good";
-  const gateway = { up: "good", down: "bad" }[state.service.gateway] ?? "warn";
+  const gateway = { up: "good", partly: "warn", down: "bad" }[state.service.gateway] ?? "warn";
   const tiles = [
     ["calls", String(sums.open), t("supervisor.sum.talking", { count: sums.talking }), ""],
     ["captures", String(sums.captures), t("supervisor.sum.sending", { count: sums.sending }), ""],
