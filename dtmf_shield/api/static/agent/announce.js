@@ -2,7 +2,7 @@
 import { t } from "../shared/i18n.js";
 import { noticesOf } from "../shared/line.js";
 import { AT_GATEWAY, alertOf, badgeState } from "./state_words.js";
-import { countWords, fieldLabel, fieldWords, reasonWords } from "./words.js";
+import { callerWords, countWords, fieldLabel, fieldWords, reasonWords } from "./words.js";
 
 const HOLD_MS = 400;
 const KEYS_PER_READING = 4;
@@ -47,7 +47,10 @@ export function alertWords(state) {
 // "" where nothing is worth a word.
 export function statusWords(before, after) {
   const shield = badgeState(after);
-  if (shield !== badgeState(before) && shield === "on" && before.connection !== "connecting") return t("shield.on");
+  const entered = before.connection === "connecting";  // what is there already is read as the page is
+  const opened = entered ? "" : openedWords(before, after);
+  const on = shield !== badgeState(before) && shield === "on" && !entered ? t("shield.on") : "";
+  if (opened || on) return [opened, on].filter(Boolean).join(". ");
   const notices = newNotices(before.calls.get(before.selected), after.calls.get(after.selected));
   if (notices) return notices;
   const was = before.calls.get(before.selected)?.capture;
@@ -61,6 +64,13 @@ export function statusWords(before, after) {
   if (is.can_pay && !(same && was.can_pay)) return t("stage.confirm");
   if (is.hint && !(same && was.hint === is.hint)) return t(`hint.${is.hint}`);
   return fieldNews(same ? was.fields : [], is.fields);
+}
+
+// Nobody pressed anything, and another call stands on the page.
+function openedWords(before, after) {
+  const call = after.calls.get(after.opened);
+  if (!call?.state || after.opened === before.opened || after.selected !== after.opened) return "";
+  return t("call.opened", { call: callerWords(call), state: t(`call.${call.state}`) });
 }
 
 // That a side hears nothing now, and why, is news to who waits for a voice.

@@ -1,20 +1,23 @@
 // Puts the panel in a frame together: the panel of the agent page for one call, and messages to the page around.
 import "../shared/presence.js";
-import { send } from "../agent/command.js";
-import { beginPanel, listen, now, update } from "../agent/panel.js";
+import { beginPanel, listen, now, once, tell, update } from "../agent/panel.js";
 import { mayStart } from "../agent/state_words.js";
+import { choose, opened } from "../agent/store.js";
 import { setWords } from "../shared/elements.js";
 import { t, tCount } from "../shared/i18n.js";
 import { speak, wantedLanguage } from "../shared/language.js";
 import { whoIsIt } from "../shared/person.js";
 import { look, wear } from "../shared/theme.js";
 import { connectHost } from "./host.js";
-import { messagesOf, readyMessage, resizeMessage, stateMessage } from "./messages.js";
+import { isResult, messagesOf, readyMessage, resizeMessage, stateMessage } from "./messages.js";
+import { drawOthers, othersOf } from "./others.js";
 import { signInByWindow } from "./signin.js";
 
+const TOLD_MAX = 50;
 const at = (id) => document.getElementById(id);
 const asked = new URLSearchParams(location.search);
 const host = connectHost({ onWish: follow, onIgnored: tellIgnored });
+const told = new Map();  // results that the page around knows, by capture
 let wanted = asked.get("call");
 let begun = false;
 
@@ -22,12 +25,24 @@ let begun = false;
 function pin(state) {
   if (wanted === null) return state;
   const selected = state.calls.has(wanted) ? wanted : null;
-  return selected === state.selected ? state : { ...state, selected, confirming: null, told: "" };
+  return selected === state.selected ? state : opened(state, selected);
 }
 
 function changed(before, after) {
   drawOwn(after);
-  for (const message of messagesOf(before, after)) host.tell(message);
+  drawOthers(at("others"), wanted === null && !at("desk").hidden ? othersOf(after) : [], (id) => update(choose(now(), id)));
+  for (const message of messagesOf(before, after)) if (isNews(message)) host.tell(message);
+}
+
+// The agent's own look back at a call is no news of its end: the page around may have written it down.
+function isNews(message) {
+  if (!isResult(message) || wanted !== null) return true;
+  const words = JSON.stringify(message);
+  const news = told.get(message.capture) !== words;
+  told.delete(message.capture);
+  told.set(message.capture, words);
+  if (told.size > TOLD_MAX) told.delete(told.keys().next().value);
+  return news;
 }
 
 function drawOwn(state) {
@@ -40,11 +55,14 @@ function drawOwn(state) {
   setWords(at("desk-none"), t("embed.waiting.note"));
 }
 
+// Before anybody is signed in, too: a call that is asked for then is the one that is shown afterwards.
 function follow(wish) {
-  if (!begun) return;
-  if (wish.ask === "focus") at("desk").focus();
-  else if (wish.ask === "call") { wanted = wish.id; update(now()); }
-  else start(wish);
+  if (wish.ask === "focus") at(begun ? "desk" : "signin-go").focus();
+  else if (wish.ask === "start") start(wish);
+  else {
+    wanted = wish.id;
+    if (begun) update(now());
+  }
 }
 
 // Refusals go back in a word; the agent reads the service's own words.
@@ -52,9 +70,9 @@ async function start({ flow, inputs }) {
   const state = now();
   const call = state.calls.get(state.selected);
   if (!mayStart(state, call)) { host.tell(stateMessage(state, "not_ready")); return; }
-  const words = await send(`/v1/calls/${call.id}/captures`, { flow, inputs });
-  update({ ...now(), told: words });
-  host.tell(stateMessage(now(), words ? "refused" : "started"));
+  const answer = await once(call, "start", `/v1/calls/${call.id}/captures`, { flow, inputs });
+  if (now().selected === call.id) tell(answer.words);
+  host.tell(stateMessage(now(), answer.words ? "refused" : "started"));
 }
 
 function tellIgnored(count) {
