@@ -12,7 +12,7 @@ from cryptography import x509
 from playwright.sync_api import expect
 
 from dtmf_shield.api.site import Site
-from dtmf_shield.api.views import FlowView, InputView
+from dtmf_shield.api.views import CallState, FlowView, InputView
 from dtmf_shield.model.capture import CaptureResult
 from dtmf_shield.model.payment import Money
 from dtmf_shield.service.certificates import SERVER_AUTH, issue_leaf, make_authority
@@ -191,6 +191,78 @@ def test_the_page_chooses_the_call(desk, opened):
     assert visitor.page.evaluate("document.activeElement.tagName") == "IFRAME"
 
 
+def test_the_next_call_opens_by_itself_and_what_became_of_the_last_is_a_press_away(desk, opened):
+    """The call in hand stays while it goes on, and while its result may be read and the next one only rings."""
+    visitor, frame = opened(talking(begun(PRICE), caller_masked="••11"))
+    page, title = visitor.page, frame.locator("#desk-title")
+    over = ended(CaptureResult.APPROVED, caller_masked="••11")
+    desk.show(talking(id="c2", caller_masked="••22", state=CallState.RINGING))
+    expect(frame.locator("#others button")).to_have_text(re.compile("••22.*Ringing"))
+    desk.show(over.model_copy(update={"state": CallState.ENDED}))
+    expect(frame.locator("#outcome")).to_be_visible()
+    expect(frame.locator("#clock")).to_have_text("Ended")
+    expect(title).to_have_text("Card payment")
+
+    desk.show(talking(id="c2", caller_masked="••22"))
+    expect(title).to_have_text("Caller ••22")
+    expect(frame.locator("#status")).to_contain_text("Now on this page: Caller ••22, Talking. Shield ON")
+    expect(frame.locator("#alert")).to_be_empty()
+    wait_for(page, "state", call="c2", state="talking", capture=None)
+    results = len(heard(page, "result"))
+
+    former = frame.get_by_role("navigation", name="Your other calls").get_by_role("button")
+    expect(former).to_have_text(re.compile("••11.*Payment approved"))
+    former.press("Enter")
+    expect(frame.locator("#outcome")).to_contain_text("Payment approved")
+    wait_for(page, "state", call="c1", state="ended")
+    assert len(heard(page, "result")) == results
+    former.press("Enter")
+    expect(title).to_have_text("Caller ••22")
+
+
+def test_a_call_asked_for_before_anybody_is_signed_in_is_the_one_that_is_shown(desk, crm, visit):
+    """Nor is a wish to start lost without an answer."""
+    desk.show(talking(caller_masked="••11"))
+    desk.show(talking(id="c2", caller_masked="••22"))
+    visitor = visit()
+    visitor.context.add_init_script(HEAR)
+    page = visitor.page
+    page.goto(f"{crm.url}/")
+    frame = page.frame_locator("iframe")
+    expect(frame.locator("#signin-go")).to_be_visible()
+    page.evaluate("capture.start({ reference: 'R-1' })")
+    assert wait_for(page, "state", start="not_ready")["connection"] == "connecting"
+    page.evaluate("capture.setAttribute('call', 'c1')")
+    page.evaluate("capture.focusPanel()")
+    expect(frame.locator("#signin-go")).to_be_focused()
+
+    with page.expect_popup() as caught:
+        page.evaluate("(address) => { window.open(address) }", desk.login_url())
+    caught.value.wait_for_load_state()
+    with page.expect_popup() as window:
+        frame.locator("#signin-go").click()
+    window.value.wait_for_event("close") if not window.value.is_closed() else None
+    expect(frame.locator("#desk-title")).to_have_text("Caller ••11")
+    assert wait_for(page, "ready", signed_in=True)["call"] == "c1"
+
+
+def test_a_call_asked_for_while_the_panel_loads_is_shown_once_it_stands(desk, opened):
+    """The address of the frame is made before; what is posted into an empty frame reaches nobody."""
+    visitor, _frame = opened(talking(caller_masked="••11"))
+    page = visitor.page
+    desk.show(talking(id="c2", caller_masked="••22"))
+    page.evaluate(
+        "() => { const one = capture.cloneNode(false); one.id = 'second'; capture.replaceWith(one);"
+        " one.start({ reference: 'R-1' }); one.showCall('c1'); }"
+    )
+    frame = page.frame_locator("#second iframe")
+
+    expect(frame.locator("#desk-title")).to_have_text("Caller ••11")
+    page.wait_for_function("fired.some((one) => one.start === 'not_ready')")
+    assert [line for line in visitor.console if "postMessage" in line] == []
+    assert desk.desk.asked == []
+
+
 SPEAK = "(message) => opener.frames[0].postMessage(message, '*')"
 
 
@@ -324,6 +396,10 @@ def test_another_site_signs_in_by_a_window_and_has_a_session_of_its_own(
 
 
 STATES = ("talking", "keying", "card-valid", "invalid-luhn", "confirming", "ended-approved", "shield-fault")
+OTHERS = (
+    ended(CaptureResult.UNKNOWN, id="c3", caller_masked="••33", state=CallState.ENDED),
+    talking(id="c2", caller_masked="••22", state=CallState.HELD),
+)
 
 
 def test_the_panel_is_accessible_and_fits_where_it_is_narrow(desk, visit):

@@ -30,7 +30,7 @@ function pin(state) {
 
 function changed(before, after) {
   drawOwn(after);
-  drawOthers(at("others"), wanted === null && !at("desk").hidden ? othersOf(after) : [], (id) => update(choose(now(), id)));
+  drawOthers(wanted === null && !at("desk").hidden ? othersOf(after) : [], (id) => update(choose(now(), id)));
   for (const message of messagesOf(before, after)) if (isNews(message)) host.tell(message);
 }
 

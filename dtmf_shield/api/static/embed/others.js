@@ -6,6 +6,7 @@ import { running } from "../agent/store.js";
 import { callerWords, resultLook } from "../agent/words.js";
 
 const OTHERS_MAX = 4;
+const at = (id) => document.getElementById(id);
 
 // The newest first; the ended one last.
 export function othersOf(state) {
@@ -15,22 +16,23 @@ export function othersOf(state) {
   return over ? [...open, over] : open;
 }
 
-export function drawOthers(box, calls, choose) {
-  box.hidden = calls.length === 0;
+export function drawOthers(calls, choose) {
+  at("others").hidden = calls.length === 0;
+  const list = at("others-calls");
   const words = calls.map((call) => [call.id, callerWords(call), t(`call.${call.state}`), ...becomeOf(call)]);
   const focused = document.activeElement?.dataset.call;
-  redraw(box, JSON.stringify(words), () => words.map(([id, caller, state, look, became]) => {
+  redraw(list, JSON.stringify(words), () => words.map(([id, caller, state, look, became]) => {
     const chip = make("span", `chip ${look}`.trim(), ...(look ? [icon(look)] : []), became || state);
     const button = make("button", "other", make("b", "", caller), chip);
     button.type = "button";
     button.dataset.call = id;
     button.addEventListener("click", () => {
       choose(id);
-      document.getElementById("desk").focus({ preventScroll: true });
+      at("desk").focus({ preventScroll: true });
     });
-    return button;
+    return make("li", "", button);
   }));
-  if (focused) box.querySelector(`[data-call="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  if (focused) list.querySelector(`[data-call="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 }
 
 // [look, words]: what is being taken in it, or became of it.
