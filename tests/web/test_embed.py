@@ -413,14 +413,68 @@ def test_the_panel_is_accessible_and_fits_where_it_is_narrow(desk, visit):
             desk.show(call)
         page.goto(f"{desk.url}/ui/embed/?call=c1")
         expect(page.locator("#badge")).to_have_attribute("data-state", shown.badge)
-        for theme in ("light", "dark"):
-            page.emulate_media(color_scheme=theme)
-            found += [f"{name}, {theme}: {finding}" for finding in axe_findings(page)]
-        page_picture(page, f"embed-{name}", "narrow")
-        found += [f"{name}: {overflow_px(page)} px wide"] * (overflow_px(page) > 320)
-        found += [f"{name}: cut off: {text}" for text in cut_off(page)]
+        found += defects_of(page, name)
 
     assert found == []
+
+
+def defects_of(page, name):
+    """Return what is wrong with a narrow panel as it is; keep its pictures."""
+    found = []
+    for theme in ("dark", "light"):
+        page.emulate_media(color_scheme=theme)
+        found += [f"{name}, {theme}: {finding}" for finding in axe_findings(page)]
+        page_picture(page, f"embed-{name}", "narrow" if theme == "light" else "narrow-dark")
+    found += [f"{name}: {overflow_px(page)} px wide"] * (overflow_px(page) > 320)
+    return found + [f"{name}: cut off: {text}" for text in cut_off(page)]
+
+
+def test_the_panel_without_its_call_its_service_or_its_session_is_accessible_and_fits(desk, visit):
+    visitor = visit(viewport={"width": 320, "height": 700})
+    page = visitor.page
+    page.goto(desk.login_url())
+    desk.show(talking(keying(6)))
+    page.goto(f"{desk.url}/ui/embed/?call=c9&lang=de")
+    expect(page.locator("#desk-title")).to_have_text("Dieser Anruf ist noch nicht da")
+    found = defects_of(page, "not-here")
+
+    page.goto(f"{desk.url}/ui/embed/")
+    for call in OTHERS:
+        desk.show(call)
+    expect(page.locator("#others button")).to_have_text(
+        [re.compile("••22.*On hold"), re.compile("••33.*unknown")]
+    )
+    found += defects_of(page, "others")
+
+    desk.down()
+    try:
+        expect(page.locator("#alert")).to_contain_text("Connection lost")
+        expect(page.locator("#desk")).to_be_visible()
+        found += defects_of(page, "lost")
+    finally:
+        desk.up()
+    expect(page.locator("#badge")).to_have_attribute("data-state", "on", timeout=15_000)
+
+    visitor.context.clear_cookies()
+    desk.cut_streams()
+    expect(page.locator("#signin-go")).to_be_visible(timeout=15_000)
+    expect(page.locator("#alert")).to_contain_text("Your session has ended")
+    expect(page.locator("#others")).to_be_hidden()
+    found += defects_of(page, "signed-out")
+
+    assert found == []
+
+
+def test_the_window_that_signs_in_speaks_the_panels_language(desk, visit):
+    """Opened by nobody it hands nothing over, and says what to do."""
+    page = visit(viewport={"width": 320, "height": 480}, locale="fr-FR").page
+    page.goto(desk.login_url())
+    page.goto(f"{desk.url}/ui/embed/login/?lang=es")
+    expect(page.locator("#words")).to_have_text(re.compile("^Cierre esta ventana"))
+    expect(page.get_by_role("heading")).to_have_text("Ha iniciado sesión")
+    assert page.evaluate("document.documentElement.lang") == "es"
+
+    assert defects_of(page, "window") == []
 
 
 @pytest.mark.parametrize("state", ["signed-out", "talking", "keying", "approved"])
