@@ -1,4 +1,4 @@
-"""From one call to the next on the agent's page: which one opens, whose form is typed into, one wish for two presses."""
+"""From one call to the next on the agent's page: which one opens, whose form is typed into; two presses are one wish."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from dtmf_shield.api.views import CallState, FlowView, InputView
-from dtmf_shield.model.capture import CaptureResult
+from dtmf_shield.model.capture import CaptureResult, CaptureState
 from tests.web.scenes import Scene, confirming, ended, scene, talking
 
 CHARGE = FlowView(
@@ -66,7 +66,7 @@ def test_two_presses_are_one_wish_and_nothing_is_refused(site, play, late):
     page.locator("#pay").click(force=True)
     expect(page.locator("#status")).to_have_text("The payment is on its way.")
 
-    site.show(talking(confirming().model_copy(update={"can_pay": False, "state": "paying"})))
+    site.show(talking(confirming().model_copy(update={"can_pay": False, "state": CaptureState.PAYING})))
     expect(page.locator("#pay")).to_have_attribute("aria-disabled", "true")
     expect(page.locator("#told")).to_be_hidden()
     assert [one for one in site.desk.asked if one[0] == "pay"] == [("pay", "cap1")]
