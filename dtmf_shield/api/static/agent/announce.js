@@ -1,7 +1,7 @@
 // What is read aloud: states that matter, never each key; held back 400 ms so that only the last of a burst is read.
 import { t } from "../shared/i18n.js";
 import { noticesOf } from "../shared/line.js";
-import { AT_GATEWAY, alertOf, badgeState } from "./state_words.js";
+import { ALERT_RESULTS, AT_GATEWAY, alertOf, badgeState } from "./state_words.js";
 import { callerWords, countWords, fieldLabel, fieldWords, reasonWords } from "./words.js";
 
 const HOLD_MS = 400;
@@ -57,7 +57,8 @@ export function statusWords(before, after) {
   const is = after.calls.get(after.selected)?.capture;
   if (!is || was === is) return "";
   const same = was?.id === is.id;
-  if (is.outcome && !(same && was.outcome?.result === is.outcome.result)) return t(`result.${is.outcome.result}`);
+  const ended = is.outcome && !(same && was.outcome?.result === is.outcome.result);
+  if (ended && !ALERT_RESULTS.includes(is.outcome.result)) return t(`result.${is.outcome.result}`);
   if (is.outcome) return "";
   if (AT_GATEWAY.includes(is.state) && was?.state !== is.state) return t(`stage.${is.state}`);
   if (is.state === "paused" && was?.state !== "paused") return t("call.capture.paused");
@@ -83,7 +84,8 @@ function fieldNews(before, after) {
   for (const field of after) {
     const old = before.find((one) => one.field === field.field);
     if (field.state === "valid" && old?.state !== "valid") return `${fieldLabel(field)}: ${fieldWords(field)[1]}`;
-    const more = field.count !== old?.count && field.count > 0 && field.count % KEYS_PER_READING === 0;
+    const readings = (one) => Math.floor((one?.count ?? 0) / KEYS_PER_READING);  // several keys may come at once
+    const more = readings(field) > readings(old);
     if (field.state === "keying" && more) return `${fieldLabel(field)}: ${countWords(field)}`;
   }
   return "";

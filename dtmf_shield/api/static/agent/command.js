@@ -2,6 +2,7 @@
 import { t } from "../shared/i18n.js";
 import { problemWords } from "./words.js";
 
+const ANSWER_MS = 10_000;
 const INPUT_NAMED = /^input ([a-z][a-z0-9_]{0,31}):/;  // how a finding of the service begins that is about one input
 
 // "" where the service did it, else words for the agent.
@@ -10,7 +11,8 @@ export const send = async (path, body) => (await ask(path, body)).words;
 // {words, inputs}: the words "" where the service did it; inputs: names of those that it did not take.
 export async function ask(path, body) {
   const headers = { "content-type": "application/json", "idempotency-key": crypto.randomUUID() };
-  const request = () => fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
+  const once = () => ({ method: "POST", headers, body: JSON.stringify(body), signal: AbortSignal.timeout(ANSWER_MS) });
+  const request = () => fetch(path, once());
   const answer = await request().catch(() => request()).catch(() => null);
   if (answer === null) return { words: t("problem.unanswered"), inputs: [] };
   if (answer.ok) return { words: "", inputs: [] };

@@ -60,10 +60,11 @@ export function opened(state, id) {
   return { ...state, selected: id, opened: id };
 }
 
-// What was asked and told of one call is not said of another.
+// What was asked and told of one call is not said of another, nor of a capture that has ended since.
 export function kept(before, state) {
-  if (before.selected === state.selected) return state;
-  return { ...state, confirming: null, told: "", problem: NO_PROBLEM };
+  if (before.selected !== state.selected) return { ...state, confirming: null, told: "", problem: NO_PROBLEM };
+  const result = (one) => one.calls.get(one.selected)?.capture?.outcome?.result;
+  return state.told === before.told && result(before) !== result(state) ? { ...state, told: "" } : state;
 }
 
 // The agent's own wish, which no event tells.

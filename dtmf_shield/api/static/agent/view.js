@@ -24,7 +24,7 @@ export function draw(state, act) {
   if (at("calls")) drawCalls(state, act);
   drawHead(state, call);
   at("desk-none").hidden = Boolean(call);
-  if (at("calls")) setFixedWord(at("desk-none"), shield === "on" ? "call.none.note" : "call.none.unsure");
+  setFixedWord(at("desk-none"), shield === "on" ? "call.none.note" : "call.none.unsure");
   at("work").hidden = !call;
   if (!call) return;
   drawWork(state, call, act);

@@ -3,7 +3,7 @@ import "../shared/presence.js";
 import { beginPanel, listen, now, once, tell, update } from "../agent/panel.js";
 import { mayStart } from "../agent/state_words.js";
 import { choose, opened } from "../agent/store.js";
-import { setWords } from "../shared/elements.js";
+import { setFixedWord, setWords } from "../shared/elements.js";
 import { t, tCount } from "../shared/i18n.js";
 import { speak, wantedLanguage } from "../shared/language.js";
 import { whoIsIt } from "../shared/person.js";
@@ -20,6 +20,7 @@ const host = connectHost({ onWish: follow, onIgnored: tellIgnored });
 const told = new Map();  // results that the page around knows, by capture
 let wanted = asked.get("call");
 let begun = false;
+let signing = false;
 
 // The page is for one call: where it is not here, none is shown in its place.
 function pin(state) {
@@ -52,7 +53,7 @@ function drawOwn(state) {
   at("signin-again").hidden = true;
   if (out || state.selected || wanted === null) return;
   setWords(at("desk-title"), t("embed.waiting"));
-  setWords(at("desk-none"), t("embed.waiting.note"));
+  setFixedWord(at("desk-none"), "embed.waiting.note");
 }
 
 // Before anybody is signed in, too: a call that is asked for then is the one that is shown afterwards.
@@ -82,8 +83,16 @@ function tellIgnored(count) {
 }
 
 async function signIn() {
+  if (signing) return;
+  signing = true;
+  at("signin-go").setAttribute("aria-disabled", "true");
   setWords(at("signin-told"), "");
-  const wrong = await signInByWindow();
+  await signedIn(await signInByWindow());
+  signing = false;
+  at("signin-go").setAttribute("aria-disabled", "false");
+}
+
+async function signedIn(wrong) {
   const person = wrong ? null : await whoIsIt();
   if (!wrong && person) { enter(person); return; }
   // The window may have signed in where this page sees it too: a page of the same site.
@@ -95,6 +104,7 @@ async function signIn() {
 function enter(person) {
   if (!person.roles.includes("agent")) { setWords(at("signin-told"), t("embed.signin.role")); return; }
   if (begun) {
+    if (now().connection !== "signed-out") return;
     update({ ...now(), connection: "connecting", silent: false });
     listen();
   } else {
