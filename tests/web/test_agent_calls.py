@@ -1,4 +1,4 @@
-"""From one call to the next on the agent's page: which one opens, whose form is typed into; two presses are one wish."""
+"""From one call to the next on the agent page: which one opens, whose form is typed into; two presses are one wish."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from playwright.sync_api import expect
 
 from dtmf_shield.api.views import CallState, FlowView, InputView
 from dtmf_shield.model.capture import CaptureResult, CaptureState
+from tests.web.accessibility import axe_findings
+from tests.web.layout import cut_off, overflow_px
+from tests.web.pictures import page_picture
 from tests.web.scenes import Scene, confirming, ended, scene, talking
 
 CHARGE = FlowView(
@@ -107,3 +110,47 @@ def test_a_value_that_the_flow_does_not_take_is_marked_in_the_pages_language(sit
         "Customer: nicht angenommen. Nie eine Kartennummer, in der Form [A-Z]{3}."
     )
     expect(amount).to_have_attribute("aria-invalid", "false")
+
+
+def test_a_session_that_nobody_uses_is_warned_before_its_end_and_kept_by_a_press(site, visitor):
+    """Found in both looks, by keyboard, and gone with the first key."""
+    page = visitor.page
+    page.clock.install()
+    site.show(talking())
+    page.goto(site.login_url())
+    expect(page.locator("#badge")).to_have_attribute("data-state", "on")
+    page.clock.fast_forward(12 * 60_000)
+    expect(page.locator("#idle")).to_be_hidden()
+    page.clock.fast_forward(90_000)
+    expect(page.get_by_role("alert").filter(has_text="signed out in a minute")).to_be_visible()
+    expect(page.locator("#badge")).to_have_attribute("data-state", "on")
+
+    page.set_viewport_size({"width": 320, "height": 700})
+    found = []
+    for theme in ("dark", "light"):
+        page.emulate_media(color_scheme=theme)
+        found += axe_findings(page)
+        page_picture(page, "agent-idle", f"narrow-{theme}")
+    assert found == []
+    assert (overflow_px(page) <= 320, cut_off(page)) == (True, [])
+
+    site.requests.clear()
+    page.locator("#idle-stay").press("Enter")
+    expect(page.locator("#idle")).to_be_hidden()
+    assert "/v1/me" in [path for path, _ in site.requests]
+
+
+def test_the_focus_goes_to_the_call_where_what_had_it_is_gone(site, play):
+    page = play(scene("keying"))
+    page.locator("#pause").focus()
+    site.show(talking(id="c2"))
+    expect(page.locator("#calls li")).to_have_count(2)
+    site.show(ended(CaptureResult.CANCELLED))
+    expect(page.locator("#outcome")).to_be_focused()
+
+
+@pytest.mark.parametrize("control", ["#cancel", "#pause", "#fields button"])
+def test_what_is_blocked_while_the_card_is_sent_says_why(play, control):
+    page = play(scene("sending"))
+    page.locator(control).first.press("Enter")
+    expect(page.locator("#status")).to_have_text("Nothing can be changed until the result is here.")

@@ -84,3 +84,13 @@ def test_who_is_signed_out_is_asked_nothing_more() -> None:
 
     assert told == [["lost", None], ["signed-out", True]]
     assert streams == 1
+
+
+def test_the_end_of_a_session_is_warned_of_in_time_however_short_it_is() -> None:
+    assert run("shared/idle.js", "[900, 60, 200, null, undefined].map(m.warnAfterS)") == [
+        780,
+        30,
+        100,
+        None,
+        None,
+    ]

@@ -2,6 +2,7 @@
 // frame in other pages (embed/app.js).
 import "./elements.js";
 import { t } from "../shared/i18n.js";
+import { watchIdle } from "../shared/idle.js";
 import { openStream } from "../shared/stream.js";
 import { announcer } from "./announce.js";
 import { ask } from "./command.js";
@@ -31,10 +32,9 @@ export function update(next) {
   whole.changed(before, state);
 }
 
-// What the agent is told of a command that was not carried out: shown until the next one, and read aloud.
+// What the agent is told of a command that was not carried out: shown until the next one, in a live region of its own.
 export function tell(words) {
   update({ ...state, told: words });
-  if (words) announce.say(words);
 }
 
 // field: the one that is wrong; none where it is the whole.
@@ -58,7 +58,8 @@ export async function once(call, what, path, body) {
 // true: the service took it.
 async function command(body, path = "commands") {
   const call = shown();
-  if (!(running(call) || speaking(call)) || atGateway(call)) return false;
+  if (!(running(call) || speaking(call))) return false;
+  if (atGateway(call)) { announce.say(t("note.sending")); return false; }
   tell("");
   const what = path === "commands" ? commandOf(body) : path;
   const answer = await once(call, what, `/v1/captures/${call.capture.id}/${path}`, body);
@@ -81,12 +82,13 @@ function pay() {
 
 function pause() {
   if (!blocked("pause")) command({ command: shown()?.capture?.state === "paused" ? "resume" : "pause" });
+  else announce.say(at("actions-note").textContent);
 }
 
 // Asked once more, in place; prompts after the end are stopped at once: nothing is lost by it.
 function cancel() {
   const call = shown();
-  if (atGateway(call)) return;
+  if (atGateway(call)) { announce.say(t("note.sending")); return; }
   if (speaking(call)) { command({ command: "cancel" }); return; }
   update({ ...state, confirming: call.capture.id });
   at("confirm-no").focus();
@@ -147,6 +149,7 @@ export function beginPanel(own = {}) {
   setInterval(() => drawClocks(state, Date.now()), 1000);
   update(state);
   listen();
+  watchIdle();
 }
 
 // Also anew, where somebody has signed in again without leaving the page.

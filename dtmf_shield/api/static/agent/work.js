@@ -14,7 +14,6 @@ const at = (id) => document.getElementById(id);
 export function drawWork(state, call, act) {
   const busy = running(call);
   const fault = badgeState(state) === "fault";
-  const held = document.activeElement;
   drawStage(stageShown(state, call));
   drawSay(sayOf(state, call));
   drawNotices(badgeState(state) === "on" ? noticesOf(call) : []);
@@ -25,13 +24,6 @@ export function drawWork(state, call, act) {
   drawHistory(historyOf(state));
   setWords(at("told"), state.told);
   at("told").hidden = !state.told;
-  afterFocus(held, call);
-}
-
-// What had the focus is gone (a button of a capture that has ended): the result takes it, so that Tab goes on from there.
-function afterFocus(held, call) {
-  const gone = held && held !== document.body && at("work").contains(held) && held.closest("[hidden]");
-  if (gone) (call.capture?.outcome ? at("outcome") : at("desk")).focus({ preventScroll: true });
 }
 
 function drawStage(stage) {
