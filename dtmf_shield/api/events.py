@@ -204,7 +204,7 @@ class EventRing:
         self._readers.add(reader)
         try:
             yield f"retry: {RETRY_MS}\n\n".encode()
-            told = False  # who comes back and has missed nothing is told so at once, not with the next heartbeat
+            told = False  # who comes back and missed nothing hears so at once, not with the next heartbeat
             while still_allowed():
                 chunk = self._due(reader)
                 if chunk:
