@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from dtmf_shield.api.identity.principal import Principal, Role
+from dtmf_shield.api.identity.secret import in_letters
 from dtmf_shield.api.views import (
     CallView,
     CaptureView,
@@ -47,7 +48,6 @@ FLOWS_FOR: Final = frozenset({Role.AGENT, Role.SUPERVISOR, Role.ENGINEER})
 EVENT_ID_CHARACTERS_MAX: Final = 64
 MARK_BYTES: Final = 8
 """Of the mark of rights in an id: too short to say anything, too long to be another's by chance."""
-_LETTERS: Final = str.maketrans("0123456789", "ghijklmnop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,8 +268,7 @@ class EventRing:
         """
         agents = None if principal.agents is None else sorted(principal.agents)
         rights = json.dumps([principal.name, sorted(principal.roles), agents]).encode()
-        digest = hashlib.blake2b(rights, key=self._mark_key, digest_size=MARK_BYTES).hexdigest()
-        return digest.translate(_LETTERS)
+        return in_letters(hashlib.blake2b(rights, key=self._mark_key, digest_size=MARK_BYTES).hexdigest())
 
     def _publish(
         self, event: ApiEvent, call: CallView | None = None, roles: frozenset[Role] = frozenset()
