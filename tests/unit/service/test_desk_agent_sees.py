@@ -278,7 +278,9 @@ def test_listeners_are_told_of_flows_that_an_agent_sees_differently_and_of_no_ot
 
     desk.flows_changed(again)
     desk.flows_changed(renamed)
-    desk.flows_changed(renamed | {"dialled": flow.model_copy(update={"id": "dialled", "mode": "self_service"})})
+    desk.flows_changed(
+        renamed | {"dialled": flow.model_copy(update={"id": "dialled", "mode": "self_service"})}
+    )
     desk.flows_changed({})
 
     assert listener.flows == [["Another title"], []]

@@ -62,7 +62,8 @@ function drawFlows(flows) {
     at("flow").value = askedFlow;
     askedFlow = null;
   }
-  at("flow-ask").hidden = flows.length < 2 && !choiceWords();
+  const choosing = choiceWords() || document.activeElement === at("flow");
+  at("flow-ask").hidden = flows.length < 2 && !choosing;
 }
 
 // Below each field its rule, or what is wrong with it.
