@@ -71,7 +71,7 @@ def test_flow_that_is_gone_starts_no_other_one_until_the_agent_chooses(site, typ
     typing.keyboard.press("Enter")
     expect(typing.locator("#flow")).to_be_focused()
     assert site.desk.asked == []
-    assert looks_right(typing) == []
+    assert looks_right(typing, "agent-flow-gone") == []
 
     typing.locator("#flow").select_option("card-payment")
     expect(typing.locator("#start-note")).to_be_empty()
@@ -81,17 +81,17 @@ def test_flow_that_is_gone_starts_no_other_one_until_the_agent_chooses(site, typ
     assert site.desk.asked == [("start", "c1", "card-payment", "A-7")]
 
 
-def looks_right(page):
+def looks_right(page, name):
     """What is wrong with the page as it is: axe in both themes, and a telephone's width."""
     defects = []
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)
         defects += [f"{theme}: {finding}" for finding in axe_findings(page)]
-        page_picture(page, "agent-flow-gone", theme)
+        page_picture(page, name, theme)
     page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
     defects += [f"{overflow_px(page)} px wide"] * (overflow_px(page) > NARROW[0])
     defects += [f"cut off: {text}" for text in cut_off(page)]
-    page_picture(page, "agent-flow-gone", "narrow")
+    page_picture(page, name, "narrow")
     page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
     return defects
 
@@ -116,3 +116,4 @@ def test_supervisor_is_offered_the_new_flow_and_told_of_one_that_is_gone(site, v
     page.keyboard.press("Enter")
     expect(page.locator("#flow")).to_be_focused()
     assert site.desk.asked == []
+    assert looks_right(page, "supervisor-flow-gone") == []

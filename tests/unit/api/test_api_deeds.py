@@ -10,6 +10,7 @@ from full_house import full_house
 
 from dtmf_shield.api import deeds
 from dtmf_shield.api.identity.principal import EVERY_ROLE, Principal
+from dtmf_shield.api.identity.users import UserRefusal
 from dtmf_shield.api.site import COOKIE
 from dtmf_shield.api.views import OutcomeView
 from dtmf_shield.base.log import holds_card_number
@@ -189,3 +190,11 @@ def test_a_program_in_a_loop_fills_no_log_and_what_is_told_once_comes_back() -> 
     rows.call_denied(somebody, a_call("c0"))
 
     assert len(noted) == deeds.SELDOM_KEPT_MAX + 1
+
+
+async def test_nobody_has_the_name_by_which_rows_know_the_key_of_the_state_directory() -> None:
+    house = ApiHouse()
+    house.identity.users.make("keyes", ["agent"], None)
+
+    with pytest.raises(UserRefusal, match="'key'"):
+        house.identity.users.make("key", ["agent"], None)
