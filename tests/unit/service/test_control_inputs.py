@@ -36,7 +36,7 @@ def test_a_flow_that_a_route_could_not_begin_is_one_line_in_the_log():
 
 
 def test_a_name_of_ours_is_never_taken_for_a_card_number(monkeypatch):
-    """One in a thousand names of hexadecimal digits was: its call could not be asked for, and was scrubbed in rows."""
+    """One in 270 names of hexadecimal digits was: its call could not be asked for, and was scrubbed in rows."""
     hexadecimal = "77fa18391c84126257386119"
     assert holds_card_number(hexadecimal)
     monkeypatch.setattr("secrets.token_hex", lambda count: hexadecimal if count == NAME_BYTES else "")
