@@ -167,8 +167,14 @@ class DeskSite:
         self.run(change)
 
     def offer(self, *flows: FlowView) -> None:
-        """Set the flows an agent may start; a page sees them with its next snapshot."""
-        self.run(setattr, self.desk, "offered", flows)
+        """Set the flows an agent may start, and tell of it, as a reload does."""
+
+        def change() -> None:
+            self.desk.offered = flows
+            if self.desk.listener is not None:
+                self.desk.listener.flows_changed(flows)
+
+        self.run(change)
 
     @property
     def is_down(self) -> bool:

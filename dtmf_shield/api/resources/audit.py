@@ -20,12 +20,13 @@ router = APIRouter(prefix="/v1/audit", responses=documented(403))
 
 @router.get("")
 async def list_audit(
-    _asker: Annotated[Principal, Depends(asker(Role.AUDITOR))],
+    asker: Annotated[Principal, Depends(asker(Role.AUDITOR))],
     context: Context,
     event: Annotated[Word | None, Query(description="Rows of this event alone.")] = None,
     cursor: Annotated[Cursor | None, Query(description="next_cursor of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=AUDIT_ROWS_MAX)] = PAGE_ROWS,
 ) -> AuditPage:
-    """List audit rows, newest first, and whether their chain is intact."""
+    """List audit rows, newest first, and whether their chain is intact. Who reads is a row too."""
+    context.deeds.audit_read(asker)
     before = None if cursor is None else int(cursor)
     return await asyncio.to_thread(context.backing.audit.page, before=before, rows=limit, event=event or "")

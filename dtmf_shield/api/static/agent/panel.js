@@ -5,7 +5,7 @@ import { t } from "../shared/i18n.js";
 import { openStream } from "../shared/stream.js";
 import { announcer } from "./announce.js";
 import { looksLikeCard, send } from "./command.js";
-import { fillAgain } from "./form.js";
+import { choiceNews, choiceWords, fillAgain } from "./form.js";
 import { askedInputs, labelOf, needsReference, toldInputs } from "./inputs.js";
 import { atGateway, badgeState, mayStart, payOf } from "./state_words.js";
 import { choose, emptyState, reduce, running, speaking, withReset } from "./store.js";
@@ -91,6 +91,10 @@ function typed(call) {
   const reference = at("reference").value.trim();
   const fields = [...at("inputs").querySelectorAll("[data-input]")];
   const flow = state.flows.find((one) => one.id === at("flow").value);
+  if (!flow) {
+    problem(choiceWords(), at("flow"));
+    return null;
+  }
   const card = [at("reference"), ...fields].find((field) => looksLikeCard(field.value));
   if (card) {
     card.value = "";
@@ -162,7 +166,11 @@ export function beginPanel(own = {}) {
 // Also anew, where somebody has signed in again without leaving the page.
 export function listen() {
   openStream({
-    onEvent: (type, data) => update(reduce(state, type, data, Date.now())),
+    onEvent: (type, data) => {
+      update(reduce(state, type, data, Date.now()));
+      const lost = choiceNews(type);
+      if (lost) announce.say(lost);
+    },
     onConnection: (connection, silent) => {
       const quiet = silent ?? state.silent;
       if (connection !== state.connection || quiet !== state.silent) update({ ...state, connection, silent: quiet });

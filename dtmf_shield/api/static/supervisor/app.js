@@ -2,7 +2,7 @@
 import "../agent/elements.js";
 import "../shared/menu.js";
 import { send } from "../agent/command.js";
-import { fillAgain } from "../agent/form.js";
+import { choiceNews, fillAgain } from "../agent/form.js";
 import { mayStart } from "../agent/state_words.js";
 import { emptyState, reduce, running, speaking } from "../agent/store.js";
 import { make, redraw, setWords } from "../shared/elements.js";
@@ -220,7 +220,13 @@ async function begin() {
   showView();
   setInterval(tick, 1000);
   openStream({
-    onEvent: (type, data) => update(reduce(state, type, data, Date.now())),
+    onEvent: (type, data) => {
+      update(reduce(state, type, data, Date.now()));
+      if (type !== "flows") return;
+      draw();
+      const lost = choiceNews(type);
+      if (lost) say(lost);
+    },
     onConnection: (connection, silent) => {
       const quiet = silent ?? state.silent;
       if (connection !== state.connection || quiet !== state.silent) update({ ...state, connection, silent: quiet });

@@ -1,5 +1,6 @@
 // What is typed into the form that starts a flow, checked before it leaves the page.
 import { looksLikeCard } from "../agent/command.js";
+import { choiceWords } from "../agent/form.js";
 import { askedInputs, labelOf, needsReference, toldInputs } from "../agent/inputs.js";
 import { t } from "../shared/i18n.js";
 
@@ -10,6 +11,7 @@ export function typed(state, call) {
   const reference = at("reference").value.trim();
   const fields = [...at("inputs").querySelectorAll("[data-input]")];
   const flow = state.flows.find((one) => one.id === at("flow").value);
+  if (!flow) return { problem: choiceWords(), field: at("flow") };
   const card = [at("reference"), ...fields].find((field) => looksLikeCard(field.value));
   if (card) {
     card.value = "";
