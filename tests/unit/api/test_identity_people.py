@@ -319,6 +319,45 @@ async def test_a_session_ends_when_idle_or_old_and_a_stream_keeps_none_alive(hou
         assert (await ada.get("/v1/me")).status_code == 401
 
 
+LOOKS_OF_PAGES = [
+    "/v1/nodes",
+    "/v1/test-calls",
+    "/v1/calls",
+    "/v1/flows",
+    "/v1/audit",
+    "/v1/sessions",
+    "/ui/agent/",
+]
+
+
+@pytest.mark.parametrize("path", LOOKS_OF_PAGES)
+async def test_what_a_page_reads_by_itself_is_nobodys_use(house: ApiHouse, path: str) -> None:
+    """PCI DSS 8.2.8: a page that looks every few seconds is as idle as whoever left it open."""
+    async with house.browser() as page:
+        for _ in range(3):
+            house.clock.seconds += IDLE_LIMIT_S * 0.3
+            assert (await page.get(path)).status_code < 500
+        house.clock.seconds += IDLE_LIMIT_S * 0.2
+
+        assert (await page.get("/v1/me")).status_code == 401
+
+
+@pytest.mark.parametrize("use", ["presence", "change"])
+async def test_a_key_or_a_click_and_a_change_are_use(house: ApiHouse, use: str) -> None:
+    await hired(house, "ada", "agent")
+    async with house.browser() as page:
+        house.clock.seconds += IDLE_LIMIT_S * 0.8
+        answer = await (
+            page.get("/v1/me")
+            if use == "presence"
+            else post(page, "/v1/users/ada/commands", command="sign_out")
+        )
+        assert answer.status_code in (200, 202)
+        house.clock.seconds += IDLE_LIMIT_S * 0.8
+
+        assert (await page.get("/v1/me")).status_code == 200
+
+
 async def test_sessions_outlive_a_restart_of_control_and_are_bounded(tmp_path: Path) -> None:
     before = ApiHouse(rows=IdentityRows(tmp_path / IDENTITY_FILE))
     await hired(before, "ada", "agent")

@@ -1,6 +1,5 @@
 // Users and keys of programs: two lists, two forms, and a secret that is shown once.
 import "../shared/menu.js";
-import "../shared/presence.js";
 import { setFixedWord, setWords } from "../shared/elements.js";
 import { t } from "../shared/i18n.js";
 import { remember, speak, wantedLanguage } from "../shared/language.js";
@@ -110,12 +109,6 @@ async function copy() {
   setFixedWord(at("copy"), done ? "admin.copied" : "admin.copy.failed");
 }
 
-async function leave() {
-  const { refused } = await change("/v1/logout", {});
-  if (refused) say(refused);
-  else location.replace("/ui/");
-}
-
 function hideSecret() {
   at("secret").hidden = true;
   at("secret-text").textContent = "";
@@ -123,7 +116,7 @@ function hideSecret() {
 }
 
 function showMenu(person, language) {
-  at("menu").show({ person, pages: pagesOf(person), here: "admin", language, mayLeave: Boolean(person) });
+  at("menu").show({ person, pages: pagesOf(person), here: "admin", language });
 }
 
 async function begin() {
@@ -140,7 +133,6 @@ async function begin() {
     showMenu(person, event.detail);
     draw();
   });
-  at("menu").addEventListener("leave", leave);
   at("new-user").addEventListener("submit", addUser);
   at("new-key").addEventListener("submit", addKey);
   at("copy").addEventListener("click", copy);
