@@ -1,4 +1,4 @@
-"""What every page of a signed-in person has: a menu that signs out, and a word to the service that somebody is at it."""
+"""What every page of a signed-in person has: a menu that signs out, and a word to the service that one is there."""
 
 from __future__ import annotations
 

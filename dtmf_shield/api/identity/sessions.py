@@ -111,7 +111,7 @@ class Sessions:
         return self.open(first.name, first.kind, roles, first.agents, ends=first.ends, parent=parent)
 
     def principal(self, cookie: str, *, active: bool = True) -> Principal | None:
-        """Return who has this cookie, or None. ``active``: it counts as use, as what a page reads by itself does not."""
+        """Return who has this cookie, or None. ``active``: it counts as use, as a page's own reading does not."""
         if not cookie or len(cookie) > SECRET_CHARACTERS_MAX:
             return None
         digest = digest_of(cookie)

@@ -294,6 +294,9 @@ async def test_other_rights_hold_at_once_and_end_streams_of_the_old_ones(house: 
         listed = (await ada.get("/v1/calls")).json()["calls"]
         assert [call["id"] for call in listed] == ["c2"]
         assert not house.identity.stands(principal)
+        for told, kept in (({"language": "fr"}, "fr"), ({"browsers_language": True}, None)):
+            changed = await post(admin, "/v1/users/ada/commands", command="change", **told)
+            assert changed.json()["user"]["language"] == kept
         await post(admin, "/v1/users/ada/commands", command="change", roles=["auditor"])
         assert (await ada.get("/v1/calls")).status_code == 403
 
