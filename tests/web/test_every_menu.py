@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from dtmf_shield.api.play import PlayPhones
 from tests.web.people_site import PeopleSite, assert_sound
 
-PAGES = ["agent", "supervisor", "engineer", "admin", "account", "play"]
+PAGES = ["agent", "supervisor", "engineer", "admin", "audit", "account", "play"]
 NOBODY = "http://127.0.0.1:9"
 """The discard port: these play phones are away."""
 A_WHILE_MS = 21_000

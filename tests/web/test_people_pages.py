@@ -213,14 +213,21 @@ def test_who_has_every_role_finds_administration_in_the_menu(people, visitor):
     page = visitor.page
     page.goto(people.login_url())
     page.locator("#menu-opener").click()
-    expect(page.locator("#menu .pages a")).to_have_count(5)
+    expect(page.locator("#menu .pages a")).to_have_count(6)
 
     paths = [
         urlsplit(link.evaluate("(one) => one.href")).path for link in page.locator("#menu .pages a").all()
     ]
     page.locator("#menu .pages a", has_text="Administration").click()
 
-    assert paths == ["/ui/agent/", "/ui/supervisor/", "/ui/engineer/", "/ui/admin/", "/ui/account/"]
+    assert paths == [
+        "/ui/agent/",
+        "/ui/supervisor/",
+        "/ui/engineer/",
+        "/ui/admin/",
+        "/ui/audit/",
+        "/ui/account/",
+    ]
     expect(page.locator("#menu .pages a[aria-current=page]")).to_have_attribute("href", "/ui/admin/")
 
 

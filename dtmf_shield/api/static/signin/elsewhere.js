@@ -6,7 +6,7 @@ import { pagesOf, whoIsIt } from "../shared/person.js";
 import { speakAsChosen } from "./choices.js";
 
 const at = (id) => document.getElementById(id);
-const ROLE_PAGES = ["agent", "supervisor", "engineer", "admin"];
+const ROLE_PAGES = ["agent", "supervisor", "engineer", "admin", "audit"];
 const asked = location.pathname.split("/")[2] ?? "";
 let person = null;
 let refused = "";
