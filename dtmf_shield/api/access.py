@@ -31,7 +31,9 @@ from dtmf_shield.base.clock import Clock
 
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _BEARER: Final = "bearer "
-EVENTS_PATH: Final = "/v1/events"
+PRESENCE_PATH: Final = "/v1/me"
+"""What a page asks when it is opened, and when a key or a click shows that somebody is at it."""
+_READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,9 @@ def principal_of(request: Request) -> Principal | None:
     authorization = request.headers.get("authorization")
     if authorization is not None:
         return _machine(context, authorization)
-    # A stream that the browser opens again by itself is nobody's presence.
-    active = request.url.path != EVENTS_PATH
+    # Pages read by themselves, every few seconds: that is nobody's presence. So no reading counts but the one that is
+    # there for it: a page that forgets to tell of its reader is signed out too early, and none stays open for nobody.
+    active = request.method not in _READS or request.url.path == PRESENCE_PATH
     for name in context.site.cookie(), context.site.cookie(EMBED_COOKIE):
         principal = context.identity.sessions.principal(request.cookies.get(name, ""), active=active)
         if principal is not None:

@@ -180,7 +180,7 @@ function showView() {
 }
 
 function showMenu(person, language) {
-  at("menu").show({ person, pages: pagesOf(person), here: "supervisor", language, mayLeave: Boolean(person) });
+  at("menu").show({ person, pages: pagesOf(person), here: "supervisor", language });
 }
 
 function listen() {
