@@ -221,14 +221,19 @@ class EventRing:
         self._readers.add(reader)
         try:
             yield f"retry: {RETRY_MS}\n\n".encode()
+            told = (
+                False  # who comes back and has missed nothing is told so at once, not with the next heartbeat
+            )
             while still_allowed():
                 chunk = self._due(reader)
                 if chunk:
+                    told = True
                     yield chunk
                     continue
                 if self._round != begun:
                     return
-                if not await self._woken(reader.waker):
+                if not told or not await self._woken(reader.waker):
+                    told = True
                     yield b'event: heartbeat\ndata: {"v":1}\n\n'
         finally:
             self._readers.discard(reader)

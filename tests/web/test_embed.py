@@ -12,7 +12,7 @@ from cryptography import x509
 from playwright.sync_api import expect
 
 from dtmf_shield.api.site import Site
-from dtmf_shield.api.views import FlowView, InputView
+from dtmf_shield.api.views import CallState, FlowView, InputView
 from dtmf_shield.model.capture import CaptureResult
 from dtmf_shield.model.payment import Money
 from dtmf_shield.service.certificates import SERVER_AUTH, issue_leaf, make_authority
@@ -191,6 +191,78 @@ def test_the_page_chooses_the_call(desk, opened):
     assert visitor.page.evaluate("document.activeElement.tagName") == "IFRAME"
 
 
+def test_the_next_call_opens_by_itself_and_what_became_of_the_last_is_a_press_away(desk, opened):
+    """The call in hand stays while it goes on, and while its result may be read and the next one only rings."""
+    visitor, frame = opened(talking(begun(PRICE), caller_masked="••11"))
+    page, title = visitor.page, frame.locator("#desk-title")
+    over = ended(CaptureResult.APPROVED, caller_masked="••11")
+    desk.show(talking(id="c2", caller_masked="••22", state=CallState.RINGING))
+    expect(frame.locator("#others button")).to_have_text(re.compile("••22.*Ringing"))
+    desk.show(over.model_copy(update={"state": CallState.ENDED}))
+    expect(frame.locator("#outcome")).to_be_visible()
+    expect(frame.locator("#clock")).to_have_text("Ended")
+    expect(title).to_have_text("Card payment")
+
+    desk.show(talking(id="c2", caller_masked="••22"))
+    expect(title).to_have_text("Caller ••22")
+    expect(frame.locator("#status")).to_contain_text("Now on this page: Caller ••22, Talking. Shield ON")
+    expect(frame.locator("#alert")).to_be_empty()
+    wait_for(page, "state", call="c2", state="talking", capture=None)
+    results = len(heard(page, "result"))
+
+    former = frame.get_by_role("navigation", name="Your other calls").get_by_role("button")
+    expect(former).to_have_text(re.compile("••11.*Payment approved"))
+    former.press("Enter")
+    expect(frame.locator("#outcome")).to_contain_text("Payment approved")
+    wait_for(page, "state", call="c1", state="ended")
+    assert len(heard(page, "result")) == results
+    former.press("Enter")
+    expect(title).to_have_text("Caller ••22")
+
+
+def test_a_call_asked_for_before_anybody_is_signed_in_is_the_one_that_is_shown(desk, crm, visit):
+    """Nor is a wish to start lost without an answer."""
+    desk.show(talking(caller_masked="••11"))
+    desk.show(talking(id="c2", caller_masked="••22"))
+    visitor = visit()
+    visitor.context.add_init_script(HEAR)
+    page = visitor.page
+    page.goto(f"{crm.url}/")
+    frame = page.frame_locator("iframe")
+    expect(frame.locator("#signin-go")).to_be_visible()
+    page.evaluate("capture.start({ reference: 'R-1' })")
+    assert wait_for(page, "state", start="not_ready")["connection"] == "connecting"
+    page.evaluate("capture.setAttribute('call', 'c1')")
+    page.evaluate("capture.focusPanel()")
+    expect(frame.locator("#signin-go")).to_be_focused()
+
+    with page.expect_popup() as caught:
+        page.evaluate("(address) => { window.open(address) }", desk.login_url())
+    caught.value.wait_for_load_state()
+    with page.expect_popup() as window:
+        frame.locator("#signin-go").click()
+    window.value.wait_for_event("close") if not window.value.is_closed() else None
+    expect(frame.locator("#desk-title")).to_have_text("Caller ••11")
+    assert wait_for(page, "ready", signed_in=True)["call"] == "c1"
+
+
+def test_a_call_asked_for_while_the_panel_loads_is_shown_once_it_stands(desk, opened):
+    """The address of the frame is made before; what is posted into an empty frame reaches nobody."""
+    visitor, _frame = opened(talking(caller_masked="••11"))
+    page = visitor.page
+    desk.show(talking(id="c2", caller_masked="••22"))
+    page.evaluate(
+        "() => { const one = capture.cloneNode(false); one.id = 'second'; capture.replaceWith(one);"
+        " one.start({ reference: 'R-1' }); one.showCall('c1'); }"
+    )
+    frame = page.frame_locator("#second iframe")
+
+    expect(frame.locator("#desk-title")).to_have_text("Caller ••11")
+    page.wait_for_function("fired.some((one) => one.start === 'not_ready')")
+    assert [line for line in visitor.console if "postMessage" in line] == []
+    assert desk.desk.asked == []
+
+
 SPEAK = "(message) => opener.frames[0].postMessage(message, '*')"
 
 
@@ -324,6 +396,10 @@ def test_another_site_signs_in_by_a_window_and_has_a_session_of_its_own(
 
 
 STATES = ("talking", "keying", "card-valid", "invalid-luhn", "confirming", "ended-approved", "shield-fault")
+OTHERS = (
+    ended(CaptureResult.UNKNOWN, id="c3", caller_masked="••33", state=CallState.ENDED),
+    talking(id="c2", caller_masked="••22", state=CallState.HELD),
+)
 
 
 def test_the_panel_is_accessible_and_fits_where_it_is_narrow(desk, visit):
@@ -337,14 +413,69 @@ def test_the_panel_is_accessible_and_fits_where_it_is_narrow(desk, visit):
             desk.show(call)
         page.goto(f"{desk.url}/ui/embed/?call=c1")
         expect(page.locator("#badge")).to_have_attribute("data-state", shown.badge)
-        for theme in ("light", "dark"):
-            page.emulate_media(color_scheme=theme)
-            found += [f"{name}, {theme}: {finding}" for finding in axe_findings(page)]
-        page_picture(page, f"embed-{name}", "narrow")
-        found += [f"{name}: {overflow_px(page)} px wide"] * (overflow_px(page) > 320)
-        found += [f"{name}: cut off: {text}" for text in cut_off(page)]
+        found += defects_of(page, name)
 
     assert found == []
+
+
+def defects_of(page, name):
+    """Return what is wrong with a narrow panel as it is; keep its pictures."""
+    found = []
+    for theme in ("dark", "light"):
+        page.emulate_media(color_scheme=theme)
+        found += [f"{name}, {theme}: {finding}" for finding in axe_findings(page)]
+        page_picture(page, f"embed-{name}", "narrow" if theme == "light" else "narrow-dark")
+    found += [f"{name}: {overflow_px(page)} px wide"] * (overflow_px(page) > 320)
+    return found + [f"{name}: cut off: {text}" for text in cut_off(page)]
+
+
+def test_the_panel_without_its_call_its_service_or_its_session_is_accessible_and_fits(desk, visit):
+    visitor = visit(viewport={"width": 320, "height": 700})
+    page = visitor.page
+    page.goto(desk.login_url())
+    desk.show(talking(keying(6)))
+    page.goto(f"{desk.url}/ui/embed/?call=c9&lang=de")
+    expect(page.locator("#desk-title")).to_have_text("Dieser Anruf ist noch nicht da")
+    found = defects_of(page, "not-here")
+
+    page.goto(f"{desk.url}/ui/embed/")
+    for call in OTHERS:
+        desk.show(call)
+    expect(page.locator("#others button")).to_have_text(
+        [re.compile("••22.*On hold"), re.compile("••33.*unknown")]
+    )
+    found += defects_of(page, "others")
+
+    desk.down()
+    try:
+        expect(page.locator("#alert")).to_contain_text("Connection lost")
+        expect(page.locator("#desk")).to_be_visible()
+        found += defects_of(page, "lost")
+    finally:
+        desk.up()
+
+    page.reload()  # the browser itself takes its time to come back
+    expect(page.locator("#others button")).to_have_count(2)
+    visitor.context.clear_cookies()
+    desk.cut_streams()
+    expect(page.locator("#signin-go")).to_be_visible(timeout=15_000)
+    expect(page.locator("#alert")).to_contain_text("Your session has ended")
+    expect(page.locator("#others")).to_be_hidden()
+    found += defects_of(page, "signed-out")
+
+    assert found == []
+
+
+def test_the_window_that_signs_in_speaks_the_panels_language(desk, visit):
+    """Opened by nobody it hands nothing over, and says what to do."""
+    page = visit(viewport={"width": 320, "height": 480}, locale="fr-FR").page
+    page.goto(desk.login_url())
+    page.goto(f"{desk.url}/ui/embed/login/?lang=es")
+    expect(page.locator("#words")).to_have_text(re.compile("^Cierre esta ventana"))
+    expect(page.get_by_role("heading")).to_have_text("Ha iniciado sesión")
+    assert page.evaluate("document.documentElement.lang") == "es"
+
+    assert defects_of(page, "window") == []
 
 
 @pytest.mark.parametrize("state", ["signed-out", "talking", "keying", "approved"])

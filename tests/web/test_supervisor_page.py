@@ -280,10 +280,19 @@ def test_a_flow_is_started_for_a_call(site, board):
     page = opened(board(talking()))
     page.locator("#reference").fill("A-7")
 
-    page.locator("#start-button").press("Enter")
+    page.evaluate("() => { for (const press of [1, 2]) document.getElementById('start-button').click() }")
 
     expect(page.locator("#fields li")).to_have_count(3)
+    expect(page.locator("#start-note")).to_have_text("")
     assert site.desk.asked == [("start", "c1", "card-payment", "A-7")]
+    assert len([path for path, _ in site.requests if path.endswith("/captures")]) == 1
+
+
+def test_what_was_typed_for_one_call_is_not_in_the_form_of_the_next(board):
+    page = opened(board(talking(), talking(id=CallId("c2"))))
+    page.locator("#reference").fill("A-7")
+    opened(page, 1)
+    expect(page.locator("#reference")).to_have_value("")
 
 
 def test_a_card_number_never_leaves_the_form(site, board):

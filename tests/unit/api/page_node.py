@@ -81,6 +81,8 @@ def a_state(call: dict[str, Any] | None, **more: Any) -> str:
         "selected": "c1",
         "confirming": None,
         "told": "",
+        "opened": None,
+        "pending": [],
         **more,
     }
     calls = json.dumps([["c1", call]] if call else [])

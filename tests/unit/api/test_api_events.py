@@ -434,7 +434,8 @@ async def test_a_reader_sleeps_through_what_it_may_not_see_and_is_not_behind_aft
     ring = a_ring(heartbeat_s=30, events_max=8)
     agent = replace(ANYBODY, roles=frozenset({Role.AGENT}), agents=frozenset({"desk-1"}))
     stream = ring.stream(await an_id(ring, 0, agent), agent, lambda: True)
-    await anext(stream)
+    assert b"retry" in await anext(stream)
+    assert b"heartbeat" in await anext(stream)  # at once, to who missed nothing
     waiting = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0)
     for number in range(50):

@@ -84,3 +84,59 @@ def test_what_was_told_is_told_again_only_where_no_money_can_have_moved() -> Non
 
     again = {"money": "42.50", "currency": "GBP", "reference": "88-1932"}
     assert told == [again, again, None, None, None, {**again, "money": "4250", "currency": "JPY"}]
+
+
+def test_a_value_that_breaks_a_rule_is_found_before_it_is_sent_and_a_pattern_is_left_to_the_service() -> None:
+    money = an_input("amount", type="money", min="0.50", max="500.00", length=12)
+    currency, digits = (
+        an_input("currency", type="currency", length=3),
+        an_input("number", type="digits", length=9),
+    )
+    text, choice = (
+        an_input("customer", length=32, pattern="[A-Z]{3}"),
+        an_input("plan", allowed=["a", "b"], length=9),
+    )
+    tried = [
+        (money, ["0.50", "500", "12.5", "0.49", "500.01", "12,50,1", "1.2345", "-1", "ten"]),
+        (currency, ["GBP", "gbp", "GB", "GBPX"]),
+        (digits, ["123", "12a", "1234567890"]),
+        (text, ["ABC", "whatever", "4242-4242-4242", "x" * 33]),
+        (choice, ["a", "c"]),
+    ]
+
+    found = run(
+        INPUTS, f"{json.dumps(tried)}.map(([input, values]) => values.map((one) => m.unfit(input, one)))"
+    )
+
+    assert found == [
+        [False] * 3 + [True] * 6,
+        [False] + [True] * 3,
+        [False] + [True] * 2,
+        [False] * 2 + [True] * 2,
+        [False, True],
+    ]
+
+
+def test_what_is_refused_is_said_with_its_rule_in_the_readers_language() -> None:
+    money = an_input("amount", type="money", min="0.50", max="9.00")
+    words = f"{json.dumps([money, an_input('customer', pattern='[A-Z]{3}')])}.map(m.unfitWords)"
+
+    assert run(INPUTS, words) == [
+        "Amount is not taken. An amount such as 12.50, at least 0.50, at most 9.00.",
+        "Customer is not taken. Never a card number, of the form [A-Z]{3}.",
+    ]
+    assert run(INPUTS, words, "de")[0] == (
+        "Betrag: nicht angenommen. Ein Betrag wie 12,50, mindestens 0,50, höchstens 9,00."
+    )
+
+
+def test_of_the_services_findings_only_the_names_of_inputs_are_taken() -> None:
+    findings = [
+        "input amount: at least 0.50",
+        "input customer: text that matches [A-Z]{3}",
+        "input amount: x",
+        "input 4242: y",
+        "an input that the flow has not",
+    ]
+
+    assert run("agent/command.js", f"m.inputsOf({json.dumps(findings)})") == ["amount", "customer"]

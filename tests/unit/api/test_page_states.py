@@ -169,14 +169,17 @@ def test_every_fourth_key_is_read_aloud_and_no_other() -> None:
         return a_capture(fields=[a_field("pan", "keying", count=count, of=16)])
 
     read = [status(keyed(count - 1), keyed(count)) for count in (1, 3, 4, 5, 8)]
+    batch = [status(keyed(3), keyed(5)), status(keyed(5), keyed(7)), status(keyed(9), keyed(1))]
 
     assert read == ["", "", "Card number: 4 of 16 digits", "", "Card number: 8 of 16 digits"]
+    assert batch == ["Card number: 5 of 16 digits", "", ""]
 
 
 def test_what_matters_is_read_aloud_once() -> None:
     keying = a_capture(fields=[a_field("pan", "keying", count=15)])
     valid = a_capture(fields=[a_field("pan", "valid", count=16, brand="visa")])
     approved = a_capture(fields=VALID, outcome={"result": "approved"})
+    unknown = a_capture(fields=VALID, outcome={"result": "unknown"})
 
     assert status(keying, valid) == "Card number: Visa, valid"
     assert status(valid, {**valid, "step": "expiry"}) == ""
@@ -185,6 +188,7 @@ def test_what_matters_is_read_aloud_once() -> None:
     assert status(valid, {**valid, "hint": "weak_tones"}).startswith("Key tones are faint")
     assert status(valid, {**valid, "state": "paused"}) == "Capture paused"
     assert status(valid, approved) == "Payment approved"
+    assert status(valid, unknown) == ""  # it is an alert already
     assert status(approved, {**approved, "step": "receipt"}) == ""
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from page_node import a_call, a_capture, a_field, run
+import pytest
+from page_node import a_call, a_capture, a_field, a_state, run
 
 CALL = {"v": 1, "id": "c1", "state": "talking", "caller_masked": "••12", "dialled": "1", "trunk": "t"}
 Event = tuple[str, dict[str, Any], int]
@@ -120,3 +121,94 @@ def test_a_call_in_hand_stays_in_hand_while_others_come_and_a_new_one_takes_an_e
         )
         == "c2"
     )
+
+
+def call(at_ms: int, call_id: str, state: str) -> Event:
+    return ("call", {**CALL, "id": call_id, "state": state}, at_ms)
+
+
+PAID = (resync(), call(2, "c1", "talking"), capture(3), payment(4, "approved"))
+OVER = (*PAID, call(5, "c1", "ended"))
+SELECTED = "[s.selected, s.opened]"
+
+
+@pytest.mark.parametrize(
+    ("events", "shown"),
+    [
+        ((*PAID, call(5, "c2", "talking")), "c1"),
+        (OVER, "c1"),
+        ((*OVER, call(6, "c2", "ringing")), "c1"),
+        ((*OVER, call(6, "c2", "ringing"), call(7, "c2", "talking")), "c2"),
+        ((*PAID, call(5, "c2", "held"), call(6, "c1", "ended")), "c2"),
+        ((resync(), call(2, "c1", "talking"), call(3, "c1", "ended"), call(4, "c2", "ringing")), "c2"),
+    ],
+    ids=["goes-on", "alone", "rings", "connected", "held-before", "no-result"],
+)
+def test_an_ended_call_gives_way_and_one_with_a_result_to_a_connected_one_only(
+    events: tuple[Event, ...], shown: str
+) -> None:
+    assert after(*events, show=SELECTED) == [shown, shown]
+
+
+def test_a_call_looked_back_at_stays_until_another_is_connected_anew() -> None:
+    held, third = ({**CALL, "id": "c2", "state": "held"}, {**CALL, "id": "c3"})
+    shown = f"{json.dumps([held, third])}.map((one) => m.reduce(m.choose(s, 'c1'), 'call', one))"
+
+    seen = after(*OVER, call(6, "c2", "talking"), show=f"{shown}.map((one) => [one.selected, one.opened])")
+
+    assert seen == [["c1", None], ["c3", "c3"]]
+
+
+def test_what_was_told_of_one_call_is_not_said_of_the_next() -> None:
+    told = "m.kept(s, {...m.choose(s, %s), told: 'x', confirming: 'cap1', problem: {words: 'y', field: ''}})"
+    shown = (
+        f"[{told % json.dumps('c2')}, {told % json.dumps('c1')}].map((one) => [one.told, one.problem.words])"
+    )
+
+    assert after(*PAID, show=shown) == [["", ""], ["x", "y"]]
+
+
+PENDING = "agent/pending.js"
+
+
+def test_a_command_is_pending_until_it_is_refused_or_seen() -> None:
+    ready, paying = a_call(capture=a_capture(can_pay=True)), a_call(capture=a_capture(can_pay=False))
+    begun = f"m.asked({a_state(ready)}, {json.dumps(ready)}, 'pay')"
+    taken = f"m.answered({begun}, {json.dumps(ready)}, 'pay', true)"
+    refused = f"m.answered({begun}, {json.dumps(ready)}, 'pay', false)"
+    seen = f"m.settled({{...{taken}, calls: new Map([['c1', {json.dumps(paying)}]])}})"
+    gone = f"m.settled({{...{begun}, calls: new Map()}})"
+
+    states = f"[{begun}, {taken}, {refused}, {seen}, {gone}]"
+    assert run(PENDING, f"{states}.map((s) => m.isPending(s, {{id: 'c1'}}, 'pay'))") == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert run(PENDING, f"['start', 'pause'].map((what) => m.isPending({begun}, {{id: 'c1'}}, what))") == [
+        False,
+        False,
+    ]
+
+
+def test_a_start_is_pending_until_its_capture_is_there_and_a_pause_until_it_is_answered() -> None:
+    idle = a_call(capture=None)
+
+    def taken(what: str, capture_now: Any) -> str:
+        begun = f"m.asked({a_state(idle)}, {json.dumps(idle)}, '{what}')"
+        answered = f"m.answered({begun}, {json.dumps(idle)}, '{what}', true)"
+        now = json.dumps(a_call(capture=capture_now))
+        return f"m.isPending(m.settled({{...{answered}, calls: new Map([['c1', {now}]])}}), {{id: 'c1'}}, '{what}')"
+
+    shown = [taken("start", None), taken("start", a_capture()), taken("pause", None)]
+
+    assert run(PENDING, f"[{', '.join(shown)}]") == [True, False, False]
+
+
+def test_a_whole_snapshot_ends_the_wait_for_what_was_taken() -> None:
+    wait = "{...s, pending: [{call: 'c1', what: 'pay', mark: 'x', taken: true}]}"
+    shown = f"m.reduce({wait}, 'resync', {json.dumps(resync(a_call())[1])}).pending"
+
+    assert after(*PAID, show=shown) == []

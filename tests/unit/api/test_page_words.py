@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -155,6 +156,67 @@ def test_every_row_of_the_audit_log_has_a_phrase() -> None:
     assert len(named) > 20
     assert named - set(listed) == set()
     assert {f"audit.event.{event}" for event in listed} - set(words_of("en")) == set()
+
+
+PAGES_OF_CALLS = (
+    *(
+        "ports/refusals.py",
+        "ports/reports.py",
+        "resources/calls.py",
+        "resources/captures.py",
+        "resources/reports.py",
+    ),
+    *("gate.py", "idempotency.py", "access.py", "problem.py", "limits.py"),
+)
+"""What answers the agent's page, the panel and the supervisor's: all that these modules refuse needs words there."""
+NEVER_ON_A_PAGE = {
+    "no-token", "machines-only",  # asked for by programs alone
+    "idempotency-key-form",  # the page makes its keys itself, well
+    "not-a-proxy", "foreign-host", "url-too-long", "body-too-large",  # a page is not reached so, or sends no such thing
+}  # fmt: skip
+
+
+def refusals(module: str) -> set[str]:
+    """Return the slugs in the code of a module of the API: of classes, and of answers given by status and slug."""
+    tree = ast.parse((STATIC.parent / module).read_text("utf-8"))
+    found = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
+                pairs = zip(names, values, strict=True)
+                found |= {one.value for name, one in pairs if getattr(name, "id", "") == "slug"}
+            case ast.Call(
+                func=ast.Name(id="ApiRefusal" | "response"), args=[_, ast.Constant(value=str(slug)), *_]
+            ):
+                found.add(slug)
+            case ast.Tuple(elts=[ast.Constant(value=int()), ast.Constant(value=str(slug)), _]):
+                found.add(slug)
+    return found
+
+
+def test_whatever_is_refused_to_a_page_has_words() -> None:
+    slugs = set().union(*map(refusals, PAGES_OF_CALLS))
+    unsaid = {slug for slug in slugs - NEVER_ON_A_PAGE if f"problem.{slug}" not in words_of("en")}
+
+    assert {
+        "capture-over",
+        "too-many-requests",
+        "role-missing",
+        "card-number",
+        "internal",
+        "report-days",
+    } <= slugs
+    assert slugs >= NEVER_ON_A_PAGE
+    assert unsaid == set()
+
+
+def test_a_refusal_without_words_of_its_own_is_said_in_the_readers_language() -> None:
+    said = '[m.problemWords("brand-new"), m.problemWords("input-refused", ["amount", "customer_number"])]'
+
+    assert run("agent/words.js", said, "de") == [
+        "Der Dienst hat das abgelehnt.",
+        "Der Ablauf nimmt das nicht an: Betrag, Customer number.",
+    ]
 
 
 def test_every_plural_has_one_and_other() -> None:

@@ -1,8 +1,8 @@
 // What is read aloud: states that matter, never each key; held back 400 ms so that only the last of a burst is read.
 import { t } from "../shared/i18n.js";
 import { noticesOf } from "../shared/line.js";
-import { AT_GATEWAY, alertOf, badgeState } from "./state_words.js";
-import { countWords, fieldLabel, fieldWords, reasonWords } from "./words.js";
+import { ALERT_RESULTS, AT_GATEWAY, alertOf, badgeState } from "./state_words.js";
+import { callerWords, countWords, fieldLabel, fieldWords, reasonWords } from "./words.js";
 
 const HOLD_MS = 400;
 const KEYS_PER_READING = 4;
@@ -47,20 +47,31 @@ export function alertWords(state) {
 // "" where nothing is worth a word.
 export function statusWords(before, after) {
   const shield = badgeState(after);
-  if (shield !== badgeState(before) && shield === "on" && before.connection !== "connecting") return t("shield.on");
+  const entered = before.connection === "connecting";  // what is there already is read as the page is
+  const opened = entered ? "" : openedWords(before, after);
+  const on = shield !== badgeState(before) && shield === "on" && !entered ? t("shield.on") : "";
+  if (opened || on) return [opened, on].filter(Boolean).join(". ");
   const notices = newNotices(before.calls.get(before.selected), after.calls.get(after.selected));
   if (notices) return notices;
   const was = before.calls.get(before.selected)?.capture;
   const is = after.calls.get(after.selected)?.capture;
   if (!is || was === is) return "";
   const same = was?.id === is.id;
-  if (is.outcome && !(same && was.outcome?.result === is.outcome.result)) return t(`result.${is.outcome.result}`);
+  const ended = is.outcome && !(same && was.outcome?.result === is.outcome.result);
+  if (ended && !ALERT_RESULTS.includes(is.outcome.result)) return t(`result.${is.outcome.result}`);
   if (is.outcome) return "";
   if (AT_GATEWAY.includes(is.state) && was?.state !== is.state) return t(`stage.${is.state}`);
   if (is.state === "paused" && was?.state !== "paused") return t("call.capture.paused");
   if (is.can_pay && !(same && was.can_pay)) return t("stage.confirm");
   if (is.hint && !(same && was.hint === is.hint)) return t(`hint.${is.hint}`);
   return fieldNews(same ? was.fields : [], is.fields);
+}
+
+// Nobody pressed anything, and another call stands on the page.
+function openedWords(before, after) {
+  const call = after.calls.get(after.opened);
+  if (!call?.state || after.opened === before.opened || after.selected !== after.opened) return "";
+  return t("call.opened", { call: callerWords(call), state: t(`call.${call.state}`) });
 }
 
 // That a side hears nothing now, and why, is news to who waits for a voice.
@@ -73,7 +84,8 @@ function fieldNews(before, after) {
   for (const field of after) {
     const old = before.find((one) => one.field === field.field);
     if (field.state === "valid" && old?.state !== "valid") return `${fieldLabel(field)}: ${fieldWords(field)[1]}`;
-    const more = field.count !== old?.count && field.count > 0 && field.count % KEYS_PER_READING === 0;
+    const readings = (one) => Math.floor((one?.count ?? 0) / KEYS_PER_READING);  // several keys may come at once
+    const more = readings(field) > readings(old);
     if (field.state === "keying" && more) return `${fieldLabel(field)}: ${countWords(field)}`;
   }
   return "";

@@ -2,18 +2,28 @@
 import { t } from "../shared/i18n.js";
 import { problemWords } from "./words.js";
 
+const ANSWER_MS = 10_000;
+const INPUT_NAMED = /^input ([a-z][a-z0-9_]{0,31}):/;  // how a finding of the service begins that is about one input
+
 // "" where the service did it, else words for the agent.
-export async function send(path, body) {
+export const send = async (path, body) => (await ask(path, body)).words;
+
+// {words, inputs}: the words "" where the service did it; inputs: names of those that it did not take.
+export async function ask(path, body) {
   const headers = { "content-type": "application/json", "idempotency-key": crypto.randomUUID() };
-  const request = () => fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
+  const once = () => ({ method: "POST", headers, body: JSON.stringify(body), signal: AbortSignal.timeout(ANSWER_MS) });
+  const request = () => fetch(path, once());
   const answer = await request().catch(() => request()).catch(() => null);
-  if (answer === null) return t("problem.unanswered");
-  if (answer.ok) return "";
+  if (answer === null) return { words: t("problem.unanswered"), inputs: [] };
+  if (answer.ok) return { words: "", inputs: [] };
   const problem = await answer.json().catch(() => ({}));
   const slug = (problem.type ?? "").split(":").at(-1);
-  const words = problemWords(slug, problem.title);
-  return slug === "input-refused" ? [words, ...(problem.findings ?? [])].join(" ") : words;
+  const inputs = slug === "input-refused" ? inputsOf(problem.findings ?? []) : [];
+  return { words: problemWords(slug, inputs), inputs };
 }
+
+// The service's own sentences are in one language: of each only the input's name is taken.
+export const inputsOf = (findings) => [...new Set(findings.map((one) => INPUT_NAMED.exec(one)?.[1]).filter(Boolean))];
 
 // A long number with a right check digit never leaves the page (ISO/IEC 7812-1 annex B).
 export function looksLikeCard(text) {

@@ -2,13 +2,17 @@
 import { make, redraw, setWords } from "../shared/elements.js";
 import { t } from "../shared/i18n.js";
 import { askedInputs, againInputs, labelOf, mayBeStarted, needsReference, ruleOf } from "./inputs.js";
+import { isPending } from "./pending.js";
 import { mayStart } from "./state_words.js";
 import { running, speaking } from "./store.js";
 
 const at = (id) => document.getElementById(id);
 let askedFlow = new URLSearchParams(location.search).get("flow");  // chosen once; the agent may choose another
+let formOf = null;  // the call that what is typed belongs to
 
 export function drawForm(state, call) {
+  if (formOf !== call.id) clearForm();
+  formOf = call.id;
   const flows = state.flows.filter(mayBeStarted);
   const unknown = call.capture?.outcome?.result === "unknown";  // may have been taken: do not ask again
   const open = !running(call) && !speaking(call) && !unknown && call.state !== "ended";
@@ -22,7 +26,7 @@ export function drawForm(state, call) {
   drawNotes(flow, state.problem);
   setWords(at("start-button"), t("start.go"));
   at("start-button").setAttribute("aria-disabled", String(!mayStart(state, call) || Boolean(choiceWords())));
-  const wait = call.state !== "talking" ? t("start.wait.call") : mayStart(state, call) ? "" : t("start.wait.shield");
+  const wait = waitWords(state, call);
   const problem = (state.problem.field ? "" : state.problem.words) || choiceWords();
   setWords(at("start-note"), problem || wait);
   at("start-note").classList.toggle("bad", Boolean(problem));
@@ -38,8 +42,21 @@ export function choiceNews(type) {
   return ["flows", "resync"].includes(type) && at("start").checkVisibility() ? choiceWords() : "";
 }
 
+function waitWords(state, call) {
+  if (call.state !== "talking") return t("start.wait.call");
+  if (isPending(state, call, "start")) return t("start.wait.asked");
+  return mayStart(state, call) ? "" : t("start.wait.shield");
+}
+
+// What was typed for one caller never stands in another's form. The flow stays chosen.
+export function clearForm() {
+  for (const field of at("start").querySelectorAll("input")) field.value = "";
+  for (const field of at("inputs").querySelectorAll("select")) field.selectedIndex = 0;
+}
+
 // Opens the form after an end, with what the last capture was told where nothing was taken by it.
 export function fillAgain(capture) {
+  clearForm();
   const told = againInputs(capture);
   if (!told) return;
   if (at("flow").querySelector(`option[value="${CSS.escape(capture.flow)}"]`)) at("flow").value = capture.flow;

@@ -3,6 +3,8 @@ import { decimal, has, t } from "../shared/i18n.js";
 
 const OWN_FIELD = "reference";  // has its place in the form already
 const EXAMPLE = 12.5;
+const CARD_DIGITS_MIN = 12;  // so many, blanks and dashes between them not counted, are no text: as the service has it
+const FORMS = { money: /^\d{1,8}(\.\d{1,3})?$/, currency: /^[A-Z]{3}$/, digits: /^\d*$/, text: /^/ };
 
 export function askedInputs(flow) {
   return (flow?.inputs ?? []).filter((input) => input.required && input.name !== OWN_FIELD);
@@ -43,6 +45,21 @@ export function ruleOf(input) {
 
 // The service reads 12.50; a comma before one or two last digits is the same point, as many write it.
 const moneyText = (text) => text.replace(/^(\d+),(\d{1,2})$/, "$1.$2");
+
+// Whether a value breaks a rule that the page knows; a pattern is left to the service, whose expressions are not ours.
+export function unfit({ type, min, max, length, allowed }, value) {
+  const runs = value.match(/[\d .-]{12,}/g) ?? [];
+  if (runs.some((run) => run.replace(/[ .-]/g, "").length >= CARD_DIGITS_MIN)) return true;
+  if (!(FORMS[type] ?? FORMS.text).test(value) || value.length > length) return true;
+  if (allowed.length > 0 && !allowed.includes(value)) return true;
+  return type === "money" && ((min && Number(value) < Number(min)) || (max && Number(value) > Number(max)) || false);
+}
+
+// What is said of a value that the page or the service did not take: its rule, in the reader's language.
+export function unfitWords(input) {
+  const pattern = input.pattern ? [t("rule.pattern", { pattern: input.pattern })] : [];
+  return t("start.unfit", { input: labelOf(input.name), rule: [ruleOf(input), ...pattern].join(", ") });
+}
 
 // [inputs, name of the first that is missing or empty].
 export function toldInputs(asked, values, reference) {

@@ -2,13 +2,15 @@
 // frame in other pages (embed/app.js).
 import "./elements.js";
 import { t } from "../shared/i18n.js";
+import { watchIdle } from "../shared/idle.js";
 import { openStream } from "../shared/stream.js";
 import { announcer } from "./announce.js";
-import { looksLikeCard, send } from "./command.js";
-import { choiceNews, choiceWords, fillAgain } from "./form.js";
-import { askedInputs, labelOf, needsReference, toldInputs } from "./inputs.js";
+import { ask } from "./command.js";
+import { choiceNews, clearForm, fillAgain } from "./form.js";
+import { answered, asked, commandOf, isPending } from "./pending.js";
 import { atGateway, badgeState, mayStart, payOf } from "./state_words.js";
-import { choose, emptyState, reduce, running, speaking, withReset } from "./store.js";
+import { choose, emptyState, kept, reduce, running, speaking, withReset } from "./store.js";
+import { refused, typed } from "./typed.js";
 import { draw, drawClocks } from "./view.js";
 
 const at = (id) => document.getElementById(id);
@@ -23,17 +25,16 @@ export const now = () => state;
 
 export function update(next) {
   const before = state;
-  state = whole.pin(next);
+  state = kept(before, whole.pin(next));
   draw(state, acts);
   drawClocks(state, Date.now());
   announce.tell(before, state);
   whole.changed(before, state);
 }
 
-// What the agent is told of a command that was not carried out: shown until the next one, and read aloud.
+// What the agent is told of a command that was not carried out: shown until the next one, in a live region of its own.
 export function tell(words) {
   update({ ...state, told: words });
-  if (words) announce.say(words);
 }
 
 // field: the one that is wrong; none where it is the whole.
@@ -45,14 +46,26 @@ function problem(words, field) {
 
 const blocked = (button) => at(button).getAttribute("aria-disabled") === "true";
 
+// {words, inputs} of a request for a call, as ask() has them; null where the same is on its way already. what: which command.
+export async function once(call, what, path, body) {
+  if (isPending(state, call, what)) return null;
+  update(asked(state, call, what));
+  const answer = await ask(path, body);
+  update(answered(state, call, what, !answer.words));
+  return answer;
+}
+
 // true: the service took it.
 async function command(body, path = "commands") {
   const call = shown();
-  if (!(running(call) || speaking(call)) || atGateway(call)) return false;
+  if (!(running(call) || speaking(call))) return false;
+  if (atGateway(call)) { announce.say(t("note.sending")); return false; }
   tell("");
-  const words = await send(`/v1/captures/${call.capture.id}/${path}`, body);
-  tell(words);
-  return !words;
+  const what = path === "commands" ? commandOf(body) : path;
+  const answer = await once(call, what, `/v1/captures/${call.capture.id}/${path}`, body);
+  if (answer === null) return false;
+  if (state.selected === call.id) tell(answer.words);
+  return !answer.words;
 }
 
 async function redo(field) {
@@ -69,12 +82,13 @@ function pay() {
 
 function pause() {
   if (!blocked("pause")) command({ command: shown()?.capture?.state === "paused" ? "resume" : "pause" });
+  else announce.say(at("actions-note").textContent);
 }
 
 // Asked once more, in place; prompts after the end are stopped at once: nothing is lost by it.
 function cancel() {
   const call = shown();
-  if (atGateway(call)) return;
+  if (atGateway(call)) { announce.say(t("note.sending")); return; }
   if (speaking(call)) { command({ command: "cancel" }); return; }
   update({ ...state, confirming: call.capture.id });
   at("confirm-no").focus();
@@ -84,34 +98,6 @@ function confirmed(yes) {
   update({ ...state, confirming: null });
   at("cancel").focus();
   if (yes) command({ command: "cancel" });
-}
-
-// [path, body] of what is typed, or null where something is wrong, which is told.
-function typed(call) {
-  const reference = at("reference").value.trim();
-  const fields = [...at("inputs").querySelectorAll("[data-input]")];
-  const flow = state.flows.find((one) => one.id === at("flow").value);
-  if (!flow) {
-    problem(choiceWords(), at("flow"));
-    return null;
-  }
-  const card = [at("reference"), ...fields].find((field) => looksLikeCard(field.value));
-  if (card) {
-    card.value = "";
-    problem(t("problem.card-number"), card);
-    return null;
-  }
-  const values = Object.fromEntries(fields.map((field) => [field.dataset.input, field.value]));
-  const [inputs, missing] = toldInputs(askedInputs(flow), values, reference);
-  if (missing) {
-    problem(t("start.needed", { input: labelOf(missing) }), fields.find((field) => field.dataset.input === missing));
-    return null;
-  }
-  if (!/^[A-Za-z0-9-]{0,32}$/.test(reference) || (needsReference(flow) && !reference)) {
-    problem(reference ? t("problem.invalid-request") : t("start.needed", { input: t("start.reference") }), at("reference"));
-    return null;
-  }
-  return [`/v1/calls/${call.id}/captures`, { flow: flow.id, inputs }];
 }
 
 // What is told already is not asked for twice: the first empty field takes the focus, else the button.
@@ -127,12 +113,14 @@ async function start(event) {
   event.preventDefault();
   const call = shown();
   if (!mayStart(state, call)) { announce.say(at("start-note").textContent); return; }
-  const request = typed(call);
-  if (!request) return;
-  const words = await send(...request);
-  problem(words);
+  const request = typed(state, call);
+  if (request.problem) { problem(request.problem, request.field); return; }
+  const answer = await once(call, "start", request.path, request.body);
+  if (answer === null || state.selected !== call.id) return;
+  const { problem: words, field } = refused(state, answer);
+  problem(words, field);
   if (words) return;
-  for (const field of at("start").querySelectorAll("input")) field.value = "";
+  clearForm();
   at("desk").focus({ preventScroll: true });
 }
 
@@ -161,6 +149,7 @@ export function beginPanel(own = {}) {
   setInterval(() => drawClocks(state, Date.now()), 1000);
   update(state);
   listen();
+  watchIdle();
 }
 
 // Also anew, where somebody has signed in again without leaving the page.

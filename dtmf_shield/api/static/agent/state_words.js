@@ -1,4 +1,5 @@
 // What the page says of a state, worked out of plain data: no DOM, and in doubt never "on".
+import { isPending } from "./pending.js";
 import { running, speaking } from "./store.js";
 
 // Capture states in which nothing can be changed.
@@ -25,7 +26,7 @@ export function standsOf(state, call) {
 
 // In doubt no card is asked for: the call is connected and its shield is known to be on.
 export function mayStart(state, call) {
-  return call?.state === "talking" && badgeState(state) === "on";
+  return call?.state === "talking" && badgeState(state) === "on" && !isPending(state, call, "start");
 }
 
 // [look, key, field] of the line that says what happens in the call now; null: nothing runs.
@@ -71,6 +72,7 @@ export function payOf(state, call) {
   if (atGateway(call)) return [false, "note.sending", null];
   if (badgeState(state) !== "on") return [false, "note.shield", null];
   if (capture.state === "paused") return [false, "pay.wait.paused", null];
+  if (isPending(state, call, "pay")) return [false, "pay.wait.asked", null];
   if (capture.can_pay) return [true, "pay.ready", null];
   const open = capture.fields.find((field) => field.state !== "valid");
   return open ? [false, "pay.wait.field", open] : [false, "pay.wait.confirm", null];

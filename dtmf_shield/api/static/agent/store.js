@@ -1,20 +1,24 @@
 // The page's state and how an event changes it: plain data in, plain data out, no DOM, no clock of its own.
+import { settled } from "./pending.js";
+
 const ENDED_SHOWN_MAX = 20;
 const HISTORY_MAX = 12;
 const NO_PROBLEM = { words: "", field: "" };
 const REFUSED = ["invalid", "timeout"];
+const CONNECTED = ["talking", "held"];
 
 export function emptyState() {
   return {
     connection: "connecting", silent: false, service: { shield: "unknown", gateway: "unknown" },
     flows: [], calls: new Map(), selected: null, history: new Map(), steps: new Map(),
-    phone: { kind: "desk" }, confirming: null, again: null, told: "", problem: NO_PROBLEM,
+    phone: { kind: "desk" }, confirming: null, again: null, told: "", problem: NO_PROBLEM, opened: null, pending: [],
   };
 }
 
 // atMs: when the event came, for the step's clock and the history.
 export function reduce(state, type, data, atMs = 0) {
-  return stepped(remembered(state, applied(state, type, data), atMs), type === "resync" ? null : atMs);
+  const after = settled(select(state, applied(state, type, data)));
+  return stepped(remembered(state, after, atMs), type === "resync" ? null : atMs);
 }
 
 function applied(state, type, data) {
@@ -49,7 +53,19 @@ export function historyOf(state) {
 }
 
 export function choose(state, id) {
-  return { ...state, selected: id, confirming: null, told: "", problem: NO_PROBLEM };
+  return { ...state, selected: id, opened: null };
+}
+
+// Not by who looks at the page, so that it is said to them.
+export function opened(state, id) {
+  return { ...state, selected: id, opened: id };
+}
+
+// What was asked and told of one call is not said of another, nor of a capture that has ended since.
+export function kept(before, state) {
+  if (before.selected !== state.selected) return { ...state, confirming: null, told: "", problem: NO_PROBLEM };
+  const result = (one) => one.calls.get(one.selected)?.capture?.outcome?.result;
+  return state.told === before.told && result(before) !== result(state) ? { ...state, told: "" } : state;
 }
 
 // The agent's own wish, which no event tells.
@@ -64,7 +80,7 @@ function pick({ v, ...rest }) {
 
 function resync(state, { service, flows, calls }) {
   const table = new Map([...calls].reverse().map((call) => [call.id, call]));
-  return select({ ...state, service, flows, calls: table });
+  return { ...state, service, flows, calls: table, pending: state.pending.filter((one) => !one.taken) };
 }
 
 function withCall(state, id, change) {
@@ -72,14 +88,23 @@ function withCall(state, id, change) {
   const calls = new Map(state.calls).set(id, change(before));
   const ended = [...calls.values()].filter((call) => call.state === "ended" && call.id !== state.selected);
   for (const call of ended.slice(0, Math.max(0, ended.length - ENDED_SHOWN_MAX))) calls.delete(call.id);
-  return select({ ...state, calls });
+  return { ...state, calls };
 }
 
-function select(state) {
+const open = (call) => Boolean(call) && call.state !== "ended";
+const connected = (call) => CONNECTED.includes(call?.state);
+
+// The call in hand stays as long as it goes on. One that has ended gives way to the next: where it has a result to read,
+// to a connected one only. Looked back at after its end it stays until another call comes to that point anew.
+function select(before, state) {
   const chosen = state.calls.get(state.selected);
-  if (chosen && (chosen.state !== "ended" || chosen.capture)) return state;
-  const open = [...state.calls.values()].reverse().find((call) => call.state !== "ended");
-  return { ...state, selected: open?.id ?? chosen?.id ?? null };
+  if (open(chosen)) return state;
+  const fits = chosen?.capture ? connected : open;
+  const lookedBackAt = before.selected === state.selected && before.calls.get(state.selected)?.state === "ended";
+  const news = (call) => !(lookedBackAt && fits(before.calls.get(call.id)));
+  const next = [...state.calls.values()].reverse().find((call) => fits(call) && news(call));
+  if (next) return opened(state, next.id);
+  return chosen ? state : { ...state, selected: null };
 }
 
 function shield(state, data) {
@@ -92,7 +117,7 @@ function shield(state, data) {
 function gone(state, id) {
   const calls = new Map(state.calls);
   calls.delete(id);
-  return select({ ...state, calls });
+  return { ...state, calls };
 }
 
 function payment(state, data) {

@@ -14,6 +14,18 @@ const at = (id) => document.getElementById(id);
 
 export function draw(state, act) {
   const call = state.calls.get(state.selected);
+  const held = at("work").contains(document.activeElement) ? document.activeElement : null;
+  drawAll(state, call, act);
+  if (held) afterFocus(held, call);
+}
+
+// What had the focus is gone, with its capture or its call: the result takes it, so that Tab goes on from there.
+function afterFocus(held, call) {
+  if (held.isConnected ? !held.closest("[hidden]") : document.activeElement !== document.body) return;
+  (call?.capture?.outcome ? at("outcome") : at("desk")).focus({ preventScroll: true });
+}
+
+function drawAll(state, call, act) {
   const shield = badgeState(state);
   at("badge").show(shield);
   document.body.dataset.shield = shield;
@@ -24,7 +36,7 @@ export function draw(state, act) {
   if (at("calls")) drawCalls(state, act);
   drawHead(state, call);
   at("desk-none").hidden = Boolean(call);
-  if (at("calls")) setFixedWord(at("desk-none"), shield === "on" ? "call.none.note" : "call.none.unsure");
+  setFixedWord(at("desk-none"), shield === "on" ? "call.none.note" : "call.none.unsure");
   at("work").hidden = !call;
   if (!call) return;
   drawWork(state, call, act);

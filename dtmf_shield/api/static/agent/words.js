@@ -1,5 +1,6 @@
 // Words of fields, results and amounts, from the word list; nothing here knows a digit but the last four.
 import { has, t, tCount } from "../shared/i18n.js";
+import { labelOf } from "./inputs.js";
 
 // Proper names, the same in every language.
 const BRANDS = {
@@ -106,4 +107,8 @@ export function codeWords(code) {
 // [what, next]: what happened, and what the agent does now.
 export const resultWords = (result) => [t(`result.${result}.note`), t(`result.${result}.next`)];
 
-export const problemWords = (slug, title) => (has(`problem.${slug}`) ? t(`problem.${slug}`) : title ?? t("problem.refused"));
+// inputs: names of those that were not taken, if any.
+export function problemWords(slug, inputs = []) {
+  if (inputs.length) return t("problem.inputs-refused", { inputs: inputs.map(labelOf).join(", ") });
+  return t(has(`problem.${slug}`) ? `problem.${slug}` : "problem.refused");
+}

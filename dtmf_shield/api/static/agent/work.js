@@ -4,6 +4,7 @@ import { clockTime, money, t } from "../shared/i18n.js";
 import { icon } from "../shared/icons.js";
 import { noticesOf } from "../shared/line.js";
 import { drawOutcome } from "./outcome.js";
+import { commandOf, isPending } from "./pending.js";
 import { atGateway, badgeState, payOf, sayOf, stageShown, standsOf } from "./state_words.js";
 import { historyOf, running, speaking } from "./store.js";
 import { HINTS, codeWords, endingWords, fieldLabel, reasonWords, resultWords } from "./words.js";
@@ -13,7 +14,6 @@ const at = (id) => document.getElementById(id);
 export function drawWork(state, call, act) {
   const busy = running(call);
   const fault = badgeState(state) === "fault";
-  const held = document.activeElement;
   drawStage(stageShown(state, call));
   drawSay(sayOf(state, call));
   drawNotices(badgeState(state) === "on" ? noticesOf(call) : []);
@@ -24,13 +24,6 @@ export function drawWork(state, call, act) {
   drawHistory(historyOf(state));
   setWords(at("told"), state.told);
   at("told").hidden = !state.told;
-  afterFocus(held, call);
-}
-
-// What had the focus is gone (a button of a capture that has ended): the result takes it, so that Tab goes on from there.
-function afterFocus(held, call) {
-  const gone = held && held !== document.body && at("work").contains(held) && held.closest("[hidden]");
-  if (gone) (call.capture?.outcome ? at("outcome") : at("desk")).focus({ preventScroll: true });
 }
 
 function drawStage(stage) {
@@ -72,7 +65,8 @@ function drawFields(state, call, act) {
   const stands = standsOf(state, call);
   fields.forEach((field, place) => {
     const now = busy && call.capture.current === field.field && !sending;
-    list.children[place].firstChild.show(field, { now, busy, stands, blocked: sending || unsure, place: place + 1 });
+    const blocked = sending || unsure || isPending(state, call, commandOf({ command: "redo", field: field.field }));
+    list.children[place].firstChild.show(field, { now, busy, stands, blocked, place: place + 1 });
   });
 }
 
@@ -116,8 +110,9 @@ function drawActions(state, call) {
   at("pause").hidden = after;
   setWords(at("pause"), t(paused ? "action.resume" : "action.pause"));
   setWords(at("cancel"), t(after ? "action.stop" : "action.cancel"));
-  at("cancel").setAttribute("aria-disabled", String(sending));
-  at("pause").setAttribute("aria-disabled", String(sending || (paused && unsure)));
+  const asked = (what) => isPending(state, call, what);
+  at("cancel").setAttribute("aria-disabled", String(sending || asked("cancel")));
+  at("pause").setAttribute("aria-disabled", String(sending || (paused && unsure) || asked(paused ? "resume" : "pause")));
   setWords(at("actions-note"), noteWords(call, { after, sending, unsure, pay }));
   const resets = running(call) && !sending && !unsure ? call.capture.fields.length : 0;
   setWords(at("keys-note"), resets > 1 ? t("note.keys", { last: resets }) : "");

@@ -1,33 +1,49 @@
 // Puts the panel in a frame together: the panel of the agent page for one call, and messages to the page around.
 import "../shared/presence.js";
-import { send } from "../agent/command.js";
-import { beginPanel, listen, now, update } from "../agent/panel.js";
+import { beginPanel, listen, now, once, tell, update } from "../agent/panel.js";
 import { mayStart } from "../agent/state_words.js";
-import { setWords } from "../shared/elements.js";
+import { choose, opened } from "../agent/store.js";
+import { setFixedWord, setWords } from "../shared/elements.js";
 import { t, tCount } from "../shared/i18n.js";
 import { speak, wantedLanguage } from "../shared/language.js";
 import { whoIsIt } from "../shared/person.js";
 import { look, wear } from "../shared/theme.js";
 import { connectHost } from "./host.js";
-import { messagesOf, readyMessage, resizeMessage, stateMessage } from "./messages.js";
+import { isResult, messagesOf, readyMessage, resizeMessage, stateMessage } from "./messages.js";
+import { drawOthers, othersOf } from "./others.js";
 import { signInByWindow } from "./signin.js";
 
+const TOLD_MAX = 50;
 const at = (id) => document.getElementById(id);
 const asked = new URLSearchParams(location.search);
 const host = connectHost({ onWish: follow, onIgnored: tellIgnored });
+const told = new Map();  // results that the page around knows, by capture
 let wanted = asked.get("call");
 let begun = false;
+let signing = false;
 
 // The page is for one call: where it is not here, none is shown in its place.
 function pin(state) {
   if (wanted === null) return state;
   const selected = state.calls.has(wanted) ? wanted : null;
-  return selected === state.selected ? state : { ...state, selected, confirming: null, told: "" };
+  return selected === state.selected ? state : opened(state, selected);
 }
 
 function changed(before, after) {
   drawOwn(after);
-  for (const message of messagesOf(before, after)) host.tell(message);
+  drawOthers(wanted === null && !at("desk").hidden ? othersOf(after) : [], (id) => update(choose(now(), id)));
+  for (const message of messagesOf(before, after)) if (isNews(message)) host.tell(message);
+}
+
+// The agent's own look back at a call is no news of its end: the page around may have written it down.
+function isNews(message) {
+  if (!isResult(message) || wanted !== null) return true;
+  const words = JSON.stringify(message);
+  const news = told.get(message.capture) !== words;
+  told.delete(message.capture);
+  told.set(message.capture, words);
+  if (told.size > TOLD_MAX) told.delete(told.keys().next().value);
+  return news;
 }
 
 function drawOwn(state) {
@@ -37,14 +53,17 @@ function drawOwn(state) {
   at("signin-again").hidden = true;
   if (out || state.selected || wanted === null) return;
   setWords(at("desk-title"), t("embed.waiting"));
-  setWords(at("desk-none"), t("embed.waiting.note"));
+  setFixedWord(at("desk-none"), "embed.waiting.note");
 }
 
+// Before anybody is signed in, too: a call that is asked for then is the one that is shown afterwards.
 function follow(wish) {
-  if (!begun) return;
-  if (wish.ask === "focus") at("desk").focus();
-  else if (wish.ask === "call") { wanted = wish.id; update(now()); }
-  else start(wish);
+  if (wish.ask === "focus") at(begun ? "desk" : "signin-go").focus();
+  else if (wish.ask === "start") start(wish);
+  else {
+    wanted = wish.id;
+    if (begun) update(now());
+  }
 }
 
 // Refusals go back in a word; the agent reads the service's own words.
@@ -52,9 +71,9 @@ async function start({ flow, inputs }) {
   const state = now();
   const call = state.calls.get(state.selected);
   if (!mayStart(state, call)) { host.tell(stateMessage(state, "not_ready")); return; }
-  const words = await send(`/v1/calls/${call.id}/captures`, { flow, inputs });
-  update({ ...now(), told: words });
-  host.tell(stateMessage(now(), words ? "refused" : "started"));
+  const answer = await once(call, "start", `/v1/calls/${call.id}/captures`, { flow, inputs });
+  if (now().selected === call.id) tell(answer.words);
+  host.tell(stateMessage(now(), answer.words ? "refused" : "started"));
 }
 
 function tellIgnored(count) {
@@ -64,8 +83,16 @@ function tellIgnored(count) {
 }
 
 async function signIn() {
+  if (signing) return;
+  signing = true;
+  at("signin-go").setAttribute("aria-disabled", "true");
   setWords(at("signin-told"), "");
-  const wrong = await signInByWindow();
+  await signedIn(await signInByWindow());
+  signing = false;
+  at("signin-go").setAttribute("aria-disabled", "false");
+}
+
+async function signedIn(wrong) {
   const person = wrong ? null : await whoIsIt();
   if (!wrong && person) { enter(person); return; }
   // The window may have signed in where this page sees it too: a page of the same site.
@@ -77,6 +104,7 @@ async function signIn() {
 function enter(person) {
   if (!person.roles.includes("agent")) { setWords(at("signin-told"), t("embed.signin.role")); return; }
   if (begun) {
+    if (now().connection !== "signed-out") return;
     update({ ...now(), connection: "connecting", silent: false });
     listen();
   } else {

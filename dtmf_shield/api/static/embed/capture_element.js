@@ -8,15 +8,22 @@
   const TOLD = ["ready", "state", "field", "result", "resize"];
   const HEIGHT_MIN = 120;
   const HEIGHT_MAX = 2000;
+  const NOT_READY = {
+    type: `${PREFIX}state`, v: VERSION, call: null, state: null, capture: null, capture_state: null, shield: "unknown",
+    connection: "connecting", start: "not_ready",
+  };
   const OWN = document.currentScript ? new URL(document.currentScript.src).origin : null;
 
   class DtmfShieldCapture extends HTMLElement {
     static observedAttributes = ["call"];
+    #wanted = null;  // the call last asked for, by attribute or by showCall()
+    #ready = false;  // whether somebody listens in the frame
 
     connectedCallback() {
       if (this.frame) return;
       this.origin = new URL(this.getAttribute("base") || OWN).origin;
       this.ignored = 0;
+      this.#ready = false;
       this.frame = document.createElement("iframe");
       this.frame.allow = "microphone; autoplay";
       this.frame.title = this.getAttribute("title") || "dtmf-shield";
@@ -35,15 +42,19 @@
     }
 
     attributeChangedCallback(name, before, after) {
-      if (this.frame && after && before !== after) this.showCall(after);
+      if (after && before !== after) this.showCall(after);
     }
 
     // Starts a capture in the call that is shown. inputs: texts by name, never a card number; flow: else the attribute's.
+    // Before the panel stands nothing is sent, nor kept for later: the answer is the panel's own, not_ready.
     start(inputs = {}, flow = this.getAttribute("flow")) {
-      this.#ask({ type: `${PREFIX}start`, flow, inputs });
+      if (this.#ready) this.#ask({ type: `${PREFIX}start`, flow, inputs });
+      else queueMicrotask(() => this.#fire("state", { ...NOT_READY }));
     }
 
+    // Also before the panel stands: it is told once it does.
     showCall(id) {
+      this.#wanted = id;
       this.#ask({ type: `${PREFIX}call`, id });
     }
 
@@ -54,14 +65,14 @@
 
     #address() {
       const address = new URL("/ui/embed/", this.origin);
-      for (const name of ["call", "flow", "lang"]) {
-        if (this.getAttribute(name)) address.searchParams.set(name, this.getAttribute(name));
-      }
+      const asked = { call: this.#wanted, flow: this.getAttribute("flow"), lang: this.getAttribute("lang") };
+      for (const [name, value] of Object.entries(asked)) if (value) address.searchParams.set(name, value);
       address.searchParams.set("host", location.origin);
       return address.href;
     }
 
     #ask(message) {
+      if (!this.#ready) return;
       this.frame?.contentWindow?.postMessage({ ...message, v: VERSION }, this.origin);
     }
 
@@ -74,7 +85,18 @@
       }
       if (data.v !== VERSION || !TOLD.includes(name)) return;
       if (name === "resize") this.frame.style.height = `${Math.min(HEIGHT_MAX, Math.max(HEIGHT_MIN, data.height))}px`;
-      this.dispatchEvent(new CustomEvent(`dtmf-shield-${name}`, { detail: data, bubbles: true }));
+      if (name === "ready") this.#stands(data.call);
+      this.#fire(name, data);
+    }
+
+    // The frame may have begun with another call than the one that is wanted by now, or begun anew.
+    #stands(call) {
+      this.#ready = true;
+      if (this.#wanted !== null && this.#wanted !== call) this.showCall(this.#wanted);
+    }
+
+    #fire(name, detail) {
+      this.dispatchEvent(new CustomEvent(`dtmf-shield-${name}`, { detail, bubbles: true }));
     }
   }
 

@@ -1,16 +1,28 @@
 // The window that a frame opened, once somebody is signed in: it hands a ticket to that frame and closes.
-const words = document.getElementById("words");
-const LEFT = "Close this window, and press “Sign in” once more where you came from.";
+import { t } from "../shared/i18n.js";
+import { speak, wantedLanguage } from "../shared/language.js";
+import { whoIsIt } from "../shared/person.js";
+import { look, wear } from "../shared/theme.js";
+
+const say = (key) => { document.getElementById("words").textContent = t(key); };
 
 async function handOver() {
-  if (!window.opener) { words.textContent = LEFT; return; }
+  if (!window.opener) { say("embed.window.left"); return; }
   const answer = await fetch("/login/embed/ticket", { method: "POST" }).catch(() => null);
-  if (!answer?.ok) { words.textContent = "The service does not answer. Close this window and try again."; return; }
+  if (!answer?.ok) { say("embed.window.unanswered"); return; }
   const { ticket } = await answer.json();
   // To a frame of our own origin and to nobody else: the browser drops it where the opener is anything other.
   window.opener.postMessage({ type: "dtmf-shield.ticket", v: 1, ticket }, location.origin);
-  words.textContent = LEFT;
+  say("embed.window.left");
   window.close();
 }
 
-handOver();
+async function begin() {
+  wear(look());
+  await speak(wantedLanguage(await whoIsIt()));
+  document.title = `${t("embed.window")} · dtmf-shield`;
+  say("embed.window.going");
+  await handOver();
+}
+
+begin();

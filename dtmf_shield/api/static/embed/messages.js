@@ -69,6 +69,8 @@ export function messagesOf(before, after) {
   return ended ? [...told, resultMessage(is)] : told;
 }
 
+export const isResult = ({ type }) => type === `${PREFIX}result`;
+
 // A message of ours by its name: then it matters who sent it. Others are none of our business.
 export const isOurs = (data) => typeof data?.type === "string" && data.type.startsWith(PREFIX);
 

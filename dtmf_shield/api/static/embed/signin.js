@@ -5,7 +5,8 @@ const AFTER_CLOSE_LOOKS = 4;  // the ticket may come in the moment in which the 
 
 // Returns "" where the frame has its session, else the key of what went wrong. Called by a click: else it is blocked.
 export async function signInByWindow() {
-  const opened = open("/ui/embed/login/", "dtmf-shield-login", WINDOW);
+  const language = new URLSearchParams({ lang: document.documentElement.lang });
+  const opened = open(`/ui/embed/login/?${language}`, "dtmf-shield-login", WINDOW);
   if (!opened) return "embed.signin.blocked";
   const ticket = await ticketOf(opened);
   if (!ticket) return "embed.signin.blocked";

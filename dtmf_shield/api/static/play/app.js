@@ -17,7 +17,6 @@ const at = (id) => document.getElementById(id);
 let desk = emptyState();
 let told = null;
 let phones = null;
-let former = false;
 let mayEngineer = false;
 let signedOut = false;
 
@@ -46,12 +45,6 @@ function heardFrom(state) {
   if (hanging && at("hangup").hidden) at("call").focus();  // the call ended without this button
   if (before && before !== state.phase) setWords(at("status"), phaseWords(state));
   if (!signedOut && before !== state.phase && state.phase === "talking") setWords(at("alert"), "");
-  if (state.phase === "ended" || state.phase === "away") former = true;
-  if (state.phase === "talking" && former) {
-    former = false;
-    // The agent page keeps the call before in view until its agent goes on; here both are one person.
-    at("agent").contentWindow.location.reload();
-  }
 }
 
 // The phones are started again by the service: the call is over, and this page goes on by itself.

@@ -1,10 +1,12 @@
 // Puts the page together: events change the state, the state is drawn once a frame, buttons send commands.
 import "../agent/elements.js";
 import "../shared/menu.js";
-import { send } from "../agent/command.js";
-import { choiceNews, fillAgain } from "../agent/form.js";
+import { ask } from "../agent/command.js";
+import { choiceNews, clearForm, fillAgain } from "../agent/form.js";
+import { answered, asked, commandOf, isPending } from "../agent/pending.js";
 import { mayStart } from "../agent/state_words.js";
 import { emptyState, reduce, running, speaking } from "../agent/store.js";
+import { refused, typed } from "../agent/typed.js";
 import { make, redraw, setWords } from "../shared/elements.js";
 import { t, tCount } from "../shared/i18n.js";
 import { icon } from "../shared/icons.js";
@@ -15,7 +17,6 @@ import { look, wear } from "../shared/theme.js";
 import { drawClock, drawDetail } from "./detail.js";
 import { FIRST_ORDER, NO_FILTER, sumsOf } from "./live.js";
 import { reportsView } from "./reports.js";
-import { clearForm, typed } from "./start.js";
 import { drawAges, drawTable, isSending } from "./table.js";
 
 const at = (id) => document.getElementById(id);
@@ -115,13 +116,23 @@ function walk(event) {
   buttons[next].focus();
 }
 
+// As on the agent's page: null where the same is on its way already.
+async function once(call, what, path, body) {
+  if (isPending(state, call, what)) return null;
+  update(asked(state, call, what));
+  const answer = await ask(path, body);
+  update(answered(state, call, what, !answer.words));
+  return answer;
+}
+
 async function command(body) {
   const call = shown();
   if (!(running(call) || speaking(call))) return;
   if (isSending(call)) { say(t("note.sending")); return; }
-  const told = await send(`/v1/captures/${call.capture.id}/commands`, body);
-  update({ ...state, told });
-  say(told);
+  const answer = await once(call, commandOf(body), `/v1/captures/${call.capture.id}/commands`, body);
+  if (answer === null || state.chosen !== call.id) return;
+  update({ ...state, told: answer.words });
+  say(answer.words);
 }
 
 function cancel() {
@@ -152,8 +163,10 @@ async function start(event) {
   if (!mayStart({ ...state, selected: state.chosen }, call)) { say(at("start-note").textContent); return; }
   const request = typed(state, call);
   if (request.problem) { problem(request.problem, request.field); return; }
-  const words = await send(request.path, request.body);
-  problem(words);
+  const answer = await once(call, "start", request.path, request.body);
+  if (answer === null || state.chosen !== call.id) return;
+  const { problem: words, field } = refused(state, answer);
+  problem(words, field);
   if (words) return;
   clearForm();
   at("panel").focus({ preventScroll: true });

@@ -1,6 +1,7 @@
 // Draws the call that is looked at: what agents see of its capture, read only, and what a supervisor may do.
 import { drawForm } from "../agent/form.js";
 import { drawOutcome } from "../agent/outcome.js";
+import { isPending } from "../agent/pending.js";
 import { stageOf } from "../agent/state_words.js";
 import { running, speaking } from "../agent/store.js";
 import { HINTS, callerWords, codeWords, endingWords, fieldLabel, resultWords } from "../agent/words.js";
@@ -86,7 +87,8 @@ function drawActions(state, call) {
   at("pause").hidden = !running(call);
   setWords(at("pause"), t(paused ? "action.resume" : "action.pause"));
   setWords(at("cancel"), t(speaking(call) ? "action.stop" : "action.cancel"));
-  for (const id of ["cancel", "pause"]) at(id).setAttribute("aria-disabled", String(sending));
+  const pressed = { cancel: "cancel", pause: paused ? "resume" : "pause" };
+  for (const [id, what] of Object.entries(pressed)) at(id).setAttribute("aria-disabled", String(sending || isPending(state, call, what)));
   setWords(at("actions-note"), sending ? t("note.sending") : "");
   setWords(at("told"), state.told);
   at("told").hidden = !state.told;
