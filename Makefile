@@ -66,8 +66,9 @@ test: packages  ## All tests: what computes and what only waits on two cores at 
 	@$(TEST) -n 2 --dist loadgroup -m "not interop" tests/web
 	@$(TEST) -m interop tests/web
 
+# Nice: the kernels, which everything waits for, come first; these take what is left of the two cores.
 test-without-kernels: install
-	@$(TEST) -n 2 --dist loadfile $(NO_KERNELS)
+	@nice -n 5 $(TEST) -n 2 --dist loadfile $(NO_KERNELS)
 
 check: install  ## Style, types, import contracts, shipped configuration and flows
 	@$(BIN)/ruff format --check .

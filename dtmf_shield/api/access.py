@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Final, cast
 
 from fastapi import Depends, Header, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
+from dtmf_shield.api.deeds import Deeds
 from dtmf_shield.api.events import EventRing
 from dtmf_shield.api.idempotency import StoredAnswers
 from dtmf_shield.api.identity.identity import Identity
@@ -30,10 +31,9 @@ from dtmf_shield.base.clock import Clock
 
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _BEARER: Final = "bearer "
-EVENTS_PATH: Final = "/v1/events"
-DENIED_NOTED_MAX: Final = 256
-"""So many pairs of person and route are told as denied in DENIED_AGAIN_S: a program in a loop fills no audit log."""
-DENIED_AGAIN_S: Final = 60.0
+PRESENCE_PATH: Final = "/v1/me"
+"""What a page asks when it is opened, and when a key or a click shows that somebody is at it."""
+_READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,10 @@ class ApiContext:
     embed_tickets: Tickets
     """For sessions of embedded pages."""
     backing: Backing
+    deeds: Deeds
+    """For the audit log."""
     plays: bool = False
     """Demo mode: the play page is there."""
-    denied: dict[tuple[str, str], float] = field(default_factory=dict)
-    """When a denial of this person on this route is told again, monotonic seconds."""
 
 
 def context_of(request: Request) -> ApiContext:
@@ -71,8 +71,9 @@ def principal_of(request: Request) -> Principal | None:
     authorization = request.headers.get("authorization")
     if authorization is not None:
         return _machine(context, authorization)
-    # A stream that the browser opens again by itself is nobody's presence.
-    active = request.url.path != EVENTS_PATH
+    # Pages read by themselves, every few seconds: that is nobody's presence. So no reading counts but the one that is
+    # there for it: a page that forgets to tell of its reader is signed out too early, and none stays open for nobody.
+    active = request.method not in _READS or request.url.path == PRESENCE_PATH
     for name in context.site.cookie(), context.site.cookie(EMBED_COOKIE):
         principal = context.identity.sessions.principal(request.cookies.get(name, ""), active=active)
         if principal is not None:
@@ -126,27 +127,13 @@ def asker(*roles: Role) -> Callable[[Request], Awaitable[Principal]]:
     async def allowed(request: Request) -> Principal:
         principal = await signed_in(request)
         if not principal.has(*roles):
-            _note_denied(request, principal)
+            route = str(getattr(request.scope.get("route"), "path", ""))
+            context_of(request).deeds.role_denied(principal, request.method, route)
             raise ApiRefusal(403, "role-missing", "Your role does not allow this.")
         return principal
 
     allowed.roles = frozenset(roles)  # type: ignore[attr-defined]  # the table of who may what is made of it
     return allowed
-
-
-def _note_denied(request: Request, principal: Principal) -> None:
-    """Tell the audit log, once a minute for each person and route: the route's form, not the address."""
-    context = context_of(request)
-    route = str(getattr(request.scope.get("route"), "path", ""))
-    now_s, denied = context.clock.now_s(), context.denied
-    if now_s < denied.get((principal.name, route), 0.0):
-        return
-    if len(denied) >= DENIED_NOTED_MAX:
-        for key in [key for key, again_s in denied.items() if now_s >= again_s]:
-            del denied[key]
-    if len(denied) < DENIED_NOTED_MAX:
-        denied[principal.name, route] = now_s + DENIED_AGAIN_S
-        context.identity.note("role_denied", by=principal.name, method=request.method, route=route)
 
 
 def require_same_origin(request: Request) -> None:

@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 
 from dtmf_shield.api import problem
 from dtmf_shield.api.access import ApiContext, stranger_within_limits
+from dtmf_shield.api.deeds import Deeds
 from dtmf_shield.api.embed_pages import embed_pages
 from dtmf_shield.api.events import HEARTBEAT_S, EventRing
 from dtmf_shield.api.gate import Gate
@@ -68,6 +69,7 @@ def create_app(
         tickets=Tickets(clock),
         embed_tickets=Tickets(clock),
         backing=backing,
+        deeds=Deeds(identity.note, clock),
         plays=play is not None,
     )
     for router in ROUTERS:

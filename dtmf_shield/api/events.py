@@ -1,24 +1,28 @@
 """Server-Sent Events (HTML Living Standard section 9.2): one bounded ring, any number of readers, resume by id.
 
 Readers have a place in the ring and no queue of their own, so nothing grows with a slow one: who falls behind, comes
-with an id of another process life, or comes without one, is sent ``resync`` with a whole snapshot. Progress arrives
-here batched by cde at 100-250 ms; finer key timing would be information.
+with an id of another process life or of other rights than their own, or comes without one, is sent ``resync`` with a
+whole snapshot. Progress arrives here batched by cde at 100-250 ms; finer key timing would be information.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import hashlib
 import json
+import secrets
 from collections import OrderedDict, deque
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from dtmf_shield.api.identity.principal import Principal, Role
+from dtmf_shield.api.identity.secret import in_letters
 from dtmf_shield.api.views import (
     CallView,
     CaptureView,
+    FlowView,
     PaymentEvent,
     PaymentNews,
     ServiceView,
@@ -39,7 +43,11 @@ CALLS_COMPARED_MAX: Final = 4_096
 """Last views kept to compare the next one with; a call that fell out is told again as if new."""
 HEARTBEAT_S: Final = 15.0
 RETRY_MS: Final = 1_000
+FLOWS_FOR: Final = frozenset({Role.AGENT, Role.SUPERVISOR, Role.ENGINEER})
+"""Who is told of flows: as in ``GET /v1/flows``."""
 EVENT_ID_CHARACTERS_MAX: Final = 64
+MARK_BYTES: Final = 8
+"""Of the mark of rights in an id: too short to say anything, too long to be another's by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +94,8 @@ def _capture_summary(capture: CaptureView) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """One event as it is sent, encoded once for all, and whose it is: who sees ``call``, who holds one of ``roles``,
-    else everybody's."""
+    """One event as it is sent but for its id, encoded once for all, and whose it is: who sees ``call``, who holds one
+    of ``roles``, else everybody's."""
 
     text: bytes
     call: CallView | None = None
@@ -101,9 +109,11 @@ class _Frame:
 
 @dataclass(slots=True, eq=False)
 class _Reader:
-    """One open stream. ``position``: number of the next frame it is due; None: a snapshot."""
+    """One open stream. ``id``: what its ids begin with. ``position``: number of the next frame it is due; None: a
+    snapshot."""
 
     principal: Principal
+    id: str
     position: int | None
     waker: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
 
@@ -122,6 +132,7 @@ class EventRing:
     ) -> None:
         """``life`` names this process life; ids of another life are never resumed."""
         self._snapshot, self._life = snapshot, life
+        self._mark_key = secrets.token_bytes(32)
         self._frames: deque[_Frame] = deque(maxlen=events_max)
         self._next_id = 1
         self._subscribers_max, self._heartbeat_s = subscribers_max, heartbeat_s
@@ -152,6 +163,11 @@ class EventRing:
             self._publish(ApiEvent("shield", {"call": None, "state": service.shield.value}))
         if before is None or before.gateway != service.gateway:
             self._publish(ApiEvent("payment", {"call": None, "gateway": service.gateway}))
+
+    def flows_changed(self, flows: Sequence[FlowView]) -> None:
+        """Publish what an agent may start from now on, to those who may ask for it."""
+        data = {"flows": [flow.model_dump(mode="json") for flow in flows]}
+        self._publish(ApiEvent("flows", data), roles=FLOWS_FOR)
 
     def payment_changed(self, news: PaymentNews) -> None:
         """Publish what became of an operation at a gateway, to supervisors."""
@@ -200,7 +216,8 @@ class EventRing:
         """Yield what ``principal`` may see; ends when ``still_allowed`` says no, or by :meth:`end_streams`."""
         if self.full:
             return
-        reader, begun = _Reader(principal, self._resume_position(last_event_id)), self._round
+        prefix = f"{self._life}-{self._mark(principal)}"
+        reader, begun = _Reader(principal, prefix, _resume_position(prefix, last_event_id)), self._round
         self._readers.add(reader)
         try:
             yield f"retry: {RETRY_MS}\n\n".encode()
@@ -234,24 +251,33 @@ class EventRing:
         if position is None or not oldest <= position <= self._next_id:
             whole = self._snapshot()
             seen = whole.model_copy(update={"calls": tuple(filter(reader.principal.sees, whole.calls))})
-            return self._frame(self._next_id - 1, "resync", seen.model_dump(mode="json"))
+            return _with_id(reader, self._next_id - 1, _text("resync", seen.model_dump(mode="json")))
         # From the end of the ring: that is where a reader is who keeps up.
-        waiting = (self._frames[number - self._next_id] for number in range(position, self._next_id))
-        return b"".join(frame.text for frame in waiting if frame.seen_by(reader.principal))
+        waiting = (
+            (number, self._frames[number - self._next_id]) for number in range(position, self._next_id)
+        )
+        return b"".join(
+            _with_id(reader, number, frame.text)
+            for number, frame in waiting
+            if frame.seen_by(reader.principal)
+        )
 
-    def _resume_position(self, last_event_id: str | None) -> int | None:
-        if last_event_id is None or len(last_event_id) > EVENT_ID_CHARACTERS_MAX:
-            return None
-        life, _, number = last_event_id.rpartition("-")
-        if life != self._life or not (number.isascii() and number.isdecimal()):
-            return None
-        return int(number) + 1
+    def _mark(self, principal: Principal) -> str:
+        """Return what stands in an id for who reads and what they may see.
+
+        A page comes back by itself with the last id it understood, also where somebody else has signed in meanwhile
+        or the rights of the same person are others: what it shows is to be forgotten then. Letters alone: no run of
+        digits is in it.
+        """
+        agents = None if principal.agents is None else sorted(principal.agents)
+        rights = json.dumps([principal.name, sorted(principal.roles), agents]).encode()
+        return in_letters(hashlib.blake2b(rights, key=self._mark_key, digest_size=MARK_BYTES).hexdigest())
 
     def _publish(
         self, event: ApiEvent, call: CallView | None = None, roles: frozenset[Role] = frozenset()
     ) -> None:
         number = self._next_id
-        frame = _Frame(self._frame(number, event.type, {"v": 1, **event.data}), call, roles)
+        frame = _Frame(_text(event.type, {"v": 1, **event.data}), call, roles)
         self._frames.append(frame)
         self._next_id += 1
         for reader in self._readers:
@@ -262,6 +288,20 @@ class EventRing:
         for tap in self._taps:
             tap(event)
 
-    def _frame(self, number: int, event_type: str, data: dict[str, Any]) -> bytes:
-        text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)  # no line break can occur in it
-        return f"id: {self._life}-{number}\nevent: {event_type}\ndata: {text}\n\n".encode()
+
+def _resume_position(prefix: str, last_event_id: str | None) -> int | None:
+    if last_event_id is None or len(last_event_id) > EVENT_ID_CHARACTERS_MAX:
+        return None
+    given, _, number = last_event_id.rpartition("-")
+    if given != prefix or not (number.isascii() and number.isdecimal()):
+        return None
+    return int(number) + 1
+
+
+def _text(event_type: str, data: dict[str, Any]) -> bytes:
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)  # no line break can occur in it
+    return f"event: {event_type}\ndata: {text}\n\n".encode()
+
+
+def _with_id(reader: _Reader, number: int, text: bytes) -> bytes:
+    return f"id: {reader.id}-{number}\n".encode() + text

@@ -29,6 +29,7 @@ PAGES: Final = {
     "supervisor": Role.SUPERVISOR,
     "engineer": Role.ENGINEER,
     "admin": Role.ADMIN,
+    "audit": Role.AUDITOR,
 }
 """Pages in the order in which a person is sent to the first that is theirs, with the role that each is for."""
 PLAY_PAGE: Final = "play"

@@ -98,8 +98,8 @@ a sentence for people, `findings` say which members were refused. 503 and 429 co
 that of a flow in hand {DRAFT_BYTES_MAX // 1_024}.
 
 **Events.** `GET /v1/events` is a stream of Server-Sent Events; one carries all calls. A reader that comes back with
-`Last-Event-ID` (browsers do it by themselves, after {RETRY_MS // 1_000} s) gets what it missed, of the last {EVENTS_MAX:,} events; else, and at the
-first time, `resync` with everything. `heartbeat` comes where nothing else does for {HEARTBEAT_S:g} s. Each reader is told what its
+`Last-Event-ID` (browsers do it by themselves, after {RETRY_MS // 1_000} s) gets what it missed, of the last {EVENTS_MAX:,} events; else, at the
+first time, and where the id was given to somebody else or under other rights, `resync` with everything. `heartbeat` comes where nothing else does for {HEARTBEAT_S:g} s. Each reader is told what its
 roles may see. {SUBSCRIBERS_MAX} streams at once, {STREAMS_OF_SESSION_MAX} of a session, {STREAMS_OF_KEY_MAX} of a key. A reader that cannot send a header takes a
 ticket, which opens one stream within {TICKET_LIFETIME_S} s. Programs without a stream: [webhooks](webhooks.md).
 
@@ -111,6 +111,7 @@ ticket, which opens one stream within {TICKET_LIFETIME_S} s. Programs without a 
 | `capture` | a CaptureView without `fields` and `outcome`; `capture` is its id |
 | `field` | `call`, `capture` and a FieldView |
 | `payment` | `call`, `capture` and an OutcomeView; `call` null: `gateway` is up, partly (one of two), down or unknown, and `operation`, where it is there, a PaymentNews (supervisors) |
+| `flows` | `flows`: the FlowViews that a capture may be started with from now on (agents, supervisors, engineers) |
 | `gone` | `call` is another agent's now |
 | `resync` | a Snapshot: forget what you have |
 

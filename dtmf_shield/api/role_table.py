@@ -20,8 +20,11 @@ HEADER: Final = """# Who may what
 Written from the routes by `python -m dtmf_shield.api.role_table`; a test compares them, and another asks each route
 with each role. Not named is not allowed. An agent sees own calls only (`agents` of the user or the key).
 
-- **agent**: own calls and their captures. **supervisor**: every call, reports; ends captures. **engineer**: flows,
-  nodes, health, test calls; no customer data. **auditor**: reads the audit log. **admin**: users and keys.
+- **agent**: own calls and their captures; nobody else takes the payment where a flow asks the caller to confirm it.
+- **supervisor**: every call; starts captures, pauses, resumes and cancels them and, by API, asks for a field again;
+  recordings, reports, and refund, capture or void of payments that were made.
+- **engineer**: flows, nodes, health, webhooks, test calls; no customer data. **auditor**: reads the audit log.
+  **admin**: users and keys.
 - The one-time link that the start prints holds every role; the key in the state directory every role but admin.
 
 """

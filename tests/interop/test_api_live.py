@@ -210,12 +210,19 @@ def test_node_says_what_runs_and_what_is_in_use(site: Site) -> None:
 def test_audit_log_shows_the_payment_and_who_ordered_the_refund_and_is_intact(site: Site) -> None:
     page = site.service.get("/v1/audit?limit=200")
     ordered = site.service.get("/v1/audit?event=payment_ordered")["rows"]
+    commanded = site.service.get("/v1/audit?event=capture_commanded")["rows"]
+    (begun,) = [row["texts"] for row in commanded if row["texts"]["call"] == site.call_id]
+    read = site.service.get("/v1/audit?event=audit_read")["rows"]
 
     assert page["intact"] is True
     assert {"control_started", "call_answered", "capture_ended", "payment"} <= {
         row["event"] for row in page["rows"]
     }
     assert {(row["texts"]["by"], row["texts"]["kind"]) for row in ordered} == {("key", "refund")}
+    started = site.service.get("/v1/audit?event=capture_started")["rows"]
+    assert (begun["command"], begun["by"]) == ("start", "key")
+    assert begun["capture"] in {row["texts"]["capture"] for row in started}
+    assert [row["texts"] for row in read] == [{"by": "key"}]  # one reading, however often it has looked
 
 
 def test_ticket_opens_the_stream_for_a_reader_without_a_header(site: Site) -> None:

@@ -19,7 +19,7 @@ from tests.interop.ears import NOTHING, heard_by_all, speech_seconds
 from tests.interop.phones import AgentCall
 from tests.interop.running_service import FLOW, wait_until
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.untimed]
 
 STAR_CODE = "*1"
 

@@ -20,7 +20,7 @@ from running_service import RunningService, wait_until
 
 from dtmf_shield.service.certificates import SERVER_AUTH, issue_leaf, make_authority
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.untimed]
 PASSWORD = "seven green kites 4"
 AGENTS = {"agent": "127.0.0.1:5070"}
 

@@ -24,7 +24,7 @@ from dtmf_shield.base.system_clock import SystemClock
 from dtmf_shield.service import start
 from dtmf_shield.service.control.identity import ControlIdentity
 
-pytestmark = [pytest.mark.interop, pytest.mark.anyio]
+pytestmark = [pytest.mark.interop, pytest.mark.untimed, pytest.mark.anyio]
 PROVIDER = "oidc-provider@9.13.3"
 SECRET = "a secret of the test, with + and % in it: 7"
 SCRIPT = Path(__file__).with_name("counterparts") / "oidc_provider.mjs"

@@ -15,7 +15,7 @@ from tests.interop.conftest import Exchange
 from tests.interop.phones import AgentCall
 from tests.interop.running_service import CHARGE_FLOW, FLOW, wait_until
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.untimed]
 
 VISA, DECLINED = "4242424242424242", "4000000000000002"
 

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dtmf_shield.api.app import create_app
 from dtmf_shield.api.identity.identity import Identity
 from dtmf_shield.api.identity.passwords import Passwords
+from dtmf_shield.api.play import PlayPhones
 from dtmf_shield.api.ports import NothingToPay
 from dtmf_shield.api.ports.backing import Backing
 from dtmf_shield.api.server import serve
@@ -88,7 +89,14 @@ class _Recorder:
 class DeskSite:
     """One site for a whole run; :meth:`reset` gives the next test an empty desk."""
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None, site: Site = LOOPBACK, **ports: Any) -> None:
+    def __init__(
+        self,
+        *,
+        tls: ssl.SSLContext | None = None,
+        site: Site = LOOPBACK,
+        play: PlayPhones | None = None,
+        **ports: Any,
+    ) -> None:
         """``tls``: of a server by the name localhost. ``ports``: what else stands behind the API."""
         self._tls = tls
         self._loop = asyncio.new_event_loop()
@@ -110,6 +118,7 @@ class DeskSite:
             site=site,
             heartbeat_s=HEARTBEAT_S,
             backing=Backing(reports=self.reports, **ports),
+            play=play,
         )
         self.app.add_middleware(_Recorder, requests=self.requests)
         self._port = 0
@@ -167,8 +176,14 @@ class DeskSite:
         self.run(change)
 
     def offer(self, *flows: FlowView) -> None:
-        """Set the flows an agent may start; a page sees them with its next snapshot."""
-        self.run(setattr, self.desk, "offered", flows)
+        """Set the flows an agent may start, and tell of it, as a reload does."""
+
+        def change() -> None:
+            self.desk.offered = flows
+            if self.desk.listener is not None:
+                self.desk.listener.flows_changed(flows)
+
+        self.run(change)
 
     @property
     def is_down(self) -> bool:

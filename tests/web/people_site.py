@@ -17,6 +17,8 @@ PASSWORD = "seven green kites 4"
 OTHER_PASSWORD = "nine brown otters 2"
 NARROW: dict[str, Any] = {"viewport": {"width": 320, "height": 700}}
 TABS_MAX = 30
+TEST_DAY_S = 1_774_742_400.0
+"""The beginning of 29 March 2026, UTC."""
 
 
 class PeopleSite(DeskSite):

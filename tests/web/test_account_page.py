@@ -137,7 +137,7 @@ def test_a_session_elsewhere_is_ended(people, account):
 def test_who_has_no_page_of_a_role_is_led_to_the_account_and_the_provider_keeps_its_passwords(
     people, visitor
 ):
-    cookie = people.run(people.identity.sessions.open, "oidc:eve", OIDC, (Role.AUDITOR,))
+    cookie = people.run(people.identity.sessions.open, "oidc:eve", OIDC, ())
     visitor.context.add_cookies([{"name": COOKIE, "value": cookie, "url": people.url}])
     visitor.page.goto(f"{people.url}/ui/")
 

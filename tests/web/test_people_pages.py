@@ -181,13 +181,17 @@ def test_key_of_a_program_is_shown_once(people, administrator):
     expect(page.get_by_role("alert")).to_have_text("Choose a role at least.")
     page.locator("#key-roles input[value=agent]").check()
     page.locator("#new-key button").click()
+    expect(page.get_by_role("alert")).to_contain_text("choose every call")
+    expect(page.locator("#key-agents")).to_be_focused()
+    page.keyboard.type("desk-1")
+    page.keyboard.press("Enter")
     expect(page.locator("#secret-title")).to_have_text("Key of crm")
     secret = page.locator("#secret-text").inner_text()
 
     page.locator("#secret-done").click()
 
     expect(page.locator("#secret")).to_be_hidden()
-    assert len(secret) > 20
+    assert people.run(people.identity.keys.principal, secret).agents == {"desk-1"}
     assert secret not in page.content()
 
 
@@ -209,14 +213,21 @@ def test_who_has_every_role_finds_administration_in_the_menu(people, visitor):
     page = visitor.page
     page.goto(people.login_url())
     page.locator("#menu-opener").click()
-    expect(page.locator("#menu .pages a")).to_have_count(5)
+    expect(page.locator("#menu .pages a")).to_have_count(6)
 
     paths = [
         urlsplit(link.evaluate("(one) => one.href")).path for link in page.locator("#menu .pages a").all()
     ]
     page.locator("#menu .pages a", has_text="Administration").click()
 
-    assert paths == ["/ui/agent/", "/ui/supervisor/", "/ui/engineer/", "/ui/admin/", "/ui/account/"]
+    assert paths == [
+        "/ui/agent/",
+        "/ui/supervisor/",
+        "/ui/engineer/",
+        "/ui/admin/",
+        "/ui/audit/",
+        "/ui/account/",
+    ]
     expect(page.locator("#menu .pages a[aria-current=page]")).to_have_attribute("href", "/ui/admin/")
 
 

@@ -7,7 +7,9 @@ import pytest
 from playwright.sync_api import expect
 
 from dtmf_shield.api.events import EVENTS_MAX
+from dtmf_shield.api.site import COOKIE
 from dtmf_shield.api.views import ServiceView, ShieldState
+from dtmf_shield.model.ids import CallId
 from tests.web.scenes import keying, scene, talking
 
 EVENTS = "/v1/events"
@@ -81,6 +83,31 @@ def test_reader_who_fell_behind_the_ring_gets_a_whole_snapshot(site, visitor, pl
 
     drawn(page, 7)
     assert [event["eventName"] for event in visitor.events].count("resync") == 2
+
+
+def signed_in(site, visitor, name, agent):
+    """Put the session of an agent of one desk into the browser."""
+    cookie = site.run(site.identity.sessions.open, name, "oidc", ["agent"], [agent])
+    visitor.context.add_cookies([{"name": COOKIE, "value": cookie, "url": site.url}])
+
+
+def test_page_that_comes_back_with_the_session_of_somebody_else_shows_nothing_of_before(site, visitor):
+    site.show(talking(agent="desk-1", caller_masked="••11"))
+    site.show(talking(id=CallId("c2"), agent="desk-2", caller_masked="••22"))
+    signed_in(site, visitor, "ada", "desk-1")
+    page = visitor.page
+    page.goto(f"{site.url}/ui/agent/")
+    expect(page.locator("#calls li")).to_have_count(1)
+    expect(page.locator("#calls li")).to_contain_text("••11")
+    last_seen = visitor.events[-1]["eventId"]
+
+    signed_in(site, visitor, "bob", "desk-2")
+    site.cut_streams()
+
+    expect(page.locator("#calls")).to_contain_text("••22", timeout=BACK_LIMIT_MS)
+    expect(page.locator("#calls li")).to_have_count(1)
+    expect(page.locator("body")).not_to_contain_text("••11")
+    assert resumed_with(site)[-1] == last_seen
 
 
 def test_page_asks_for_nothing_while_its_stream_is_quiet(site, visitor, play):

@@ -15,6 +15,7 @@ from tests.web.layout import cut_off, focused, overflow_px, unmarked_controls
 from tests.web.pictures import page_picture
 from tests.web.scenes import a_line, all_valid, at_gateway, keying, talking
 from tests.web.supervisor_scenes import FAULT, SHIELDED, few, house, of_call, over, weeks
+from tests.web.waiting import until
 
 DRAWN_LIMIT_MS = 10_000
 NARROW, WIDE = (320, 700), (1280, 900)
@@ -269,8 +270,8 @@ def test_by_keyboard_alone_a_call_is_found_looked_at_paused_and_cancelled(site, 
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    page.wait_for_timeout(200)
 
+    assert until(page, lambda: len(site.desk.asked) > 1)
     assert site.desk.asked == [("pause", "cap-c1"), ("cancel", "cap-c1")]
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from dtmf_shield.api.identity.principal import EVERY_ROLE, Principal, Role, roles_of
 from dtmf_shield.api.identity.secret import SECRET_CHARACTERS_MAX, digest_of, new_secret
-from dtmf_shield.api.identity.users import UserRefusal
+from dtmf_shield.api.identity.users import FIRST_KEY_NAME, UserRefusal
 from dtmf_shield.base.clock import Clock
 from dtmf_shield.store.identity_rows import IdentityRows, KeyRow
 
@@ -70,7 +70,7 @@ class Keys:
         if not given or len(given) > SECRET_CHARACTERS_MAX:
             return None
         if self._first and hmac.compare_digest(given.encode("utf-8", "replace"), self._first):
-            return Principal("key", roles=ROLES_OF_KEYS, by_cookie=False, ends_s=float("inf"))
+            return Principal(FIRST_KEY_NAME, roles=ROLES_OF_KEYS, by_cookie=False, ends_s=float("inf"))
         digest = digest_of(given)
         return next(
             (_principal(key) for key in self._keys.values() if key.digest == digest and not key.revoked), None

@@ -13,9 +13,10 @@ from dtmf_shield.api.views import CallView
 class Role(enum.StrEnum):
     """What a person or a program may do.
 
-    ``agent``: own calls and their captures. ``supervisor``: every call, its shield and outcome, reports; ends captures.
-    ``engineer``: flows, nodes, health, test calls; no customer data. ``auditor``: reads the audit log. ``admin``: users
-    and keys.
+    ``agent``: own calls and their captures, and alone takes the payment of one. ``supervisor``: every call, its shield
+    and outcome; starts, commands and ends captures; recordings, reports, and orders for payments that were made.
+    ``engineer``: flows, nodes, health, webhooks, test calls; no customer data. ``auditor``: reads the audit log.
+    ``admin``: users and keys.
     """
 
     AGENT = "agent"

@@ -31,7 +31,7 @@ LOCAL, LINK, OIDC = "local", "link", "oidc"
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
-    """``idle_s``: without a request; ``whole_s``: whatever happens."""
+    """``idle_s``: without use, see ``api.access``; ``whole_s``: whatever happens."""
 
     idle_s: float = IDLE_LIMIT_S
     whole_s: float = SESSION_LIMIT_S
@@ -111,7 +111,7 @@ class Sessions:
         return self.open(first.name, first.kind, roles, first.agents, ends=first.ends, parent=parent)
 
     def principal(self, cookie: str, *, active: bool = True) -> Principal | None:
-        """Return who has this cookie, or None. ``active``: it counts as use, as a stream that comes back does not."""
+        """Return who has this cookie, or None. ``active``: it counts as use, as a page's own reading does not."""
         if not cookie or len(cookie) > SECRET_CHARACTERS_MAX:
             return None
         digest = digest_of(cookie)

@@ -19,6 +19,8 @@ from dtmf_shield.store.identity_rows import IdentityRows, LinkRow, UserRow
 USERS_MAX: Final = 2_000
 AGENTS_OF_A_USER_MAX: Final = 32
 USER_NAME: Final = re.compile(r"[a-z][a-z0-9._@-]{1,63}")
+FIRST_KEY_NAME: Final = "key"
+"""What the audit log calls the key of the state directory: nobody else's name."""
 LANGUAGE: Final = re.compile(r"([a-z]{2,3}(-[A-Z]{2})?)?")
 LINK_LIFETIME_S: Final = 24 * 3_600.0
 """A day: it is handed from person to person."""
@@ -60,9 +62,10 @@ class Users:
 
     def make(self, name: str, roles: Iterable[str], agents: Iterable[str] | None, language: str = "") -> str:
         """Make a user; return the secret of a link for one use. Raises UserRefusal."""
-        if USER_NAME.fullmatch(name) is None:
+        if USER_NAME.fullmatch(name) is None or name == FIRST_KEY_NAME:
             raise UserRefusal(
-                "user-name", "A user's name has 2 to 64 of a-z 0-9 . _ @ - and begins with a letter."
+                "user-name",
+                "A user's name has 2 to 64 of a-z 0-9 . _ @ - and begins with a letter; it is not 'key'.",
             )
         if name in self._users:
             raise UserRefusal("user-exists", "There is a user of that name.")

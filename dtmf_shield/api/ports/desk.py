@@ -26,6 +26,9 @@ class DeskListener(Protocol):
     def service_changed(self, service: ServiceView) -> None:
         """Take the new state of what holds for every call."""
 
+    def flows_changed(self, flows: Sequence[FlowView]) -> None:
+        """Take the flows that an agent may start from now on."""
+
 
 class CallDesk(Protocol):
     """Calls and captures, as the API sees them."""

@@ -39,5 +39,6 @@ def call_seen(context: ApiContext, principal: Principal, call_id: CallId) -> Cal
     """Return a call that ``principal`` may see. Raises CallNotFound for others too: that they are there is no news."""
     call = context.desk.call(call_id)
     if not principal.sees(call):
+        context.deeds.call_denied(principal, call)
         raise CallNotFound
     return call

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from dtmf_shield.api.access import ApiContext, Context, OncePerKey, asker, once
+from dtmf_shield.api.deeds import CaptureDeed
 from dtmf_shield.api.identity.principal import Principal, Role
 from dtmf_shield.api.ports import CallNotFound, CaptureNotFound, CaptureSending
 from dtmf_shield.api.problem import ApiRefusal, documented
@@ -37,7 +38,9 @@ INPUTS_MAX: Final = 32
 AT_GATEWAY: Final = frozenset({CaptureState.SENDING, CaptureState.PAYING, CaptureState.SETTLING})
 """Nothing can be changed any more."""
 router = APIRouter(prefix="/v1", responses=documented())
-Agent = Annotated[OncePerKey, Depends(once(Role.AGENT, Role.SUPERVISOR))]
+Commander = Annotated[OncePerKey, Depends(once(Role.AGENT, Role.SUPERVISOR))]
+Payer = Annotated[OncePerKey, Depends(once(Role.AGENT))]
+"""Who talks to the caller: nobody else knows that the caller agrees to be charged."""
 Watcher = Annotated[Principal, Depends(asker(Role.AGENT, Role.SUPERVISOR))]
 
 
@@ -120,7 +123,7 @@ class CommandRequest(RequestBody):
     response_model=CaptureView,
     responses=documented(403, 404, 409, 413),
 )
-async def start_capture(call_id: Identifier, wanted: CaptureRequest, once: Agent) -> Response:
+async def start_capture(call_id: Identifier, wanted: CaptureRequest, once: Commander) -> Response:
     """Start a capture on a call that is connected on both sides."""
     desk = once.context.desk
     call_seen(once.context, once.principal, CallId(call_id))
@@ -135,7 +138,7 @@ async def start_capture(call_id: Identifier, wanted: CaptureRequest, once: Agent
             inputs.given,
             wanted.language or "",
         )
-        return desk.capture(capture_id)
+        return _done(once, CaptureDeed.START, capture_id)
 
     return once.answer(201, carry_out)
 
@@ -151,9 +154,10 @@ async def get_token(asker: Watcher, context: Context, capture_id: Identifier) ->
     """Give the token to a program that has the key. A browser session gets 403: no person needs it."""
     if asker.by_cookie:
         raise ApiRefusal(403, "machines-only", "Tokens are for programs with the API key.")
-    outcome = _seen(context, asker, capture_id).outcome
-    token = context.desk.token(CaptureId(capture_id))
-    return TokenView(token=token, test=outcome is not None and outcome.test)
+    capture = _seen(context, asker, capture_id)
+    token = context.desk.token(capture.id)
+    context.deeds.token_taken(asker, capture)
+    return TokenView(token=token, test=capture.outcome is not None and capture.outcome.test)
 
 
 @router.post(
@@ -162,12 +166,13 @@ async def get_token(asker: Watcher, context: Context, capture_id: Identifier) ->
     response_model=CaptureView,
     responses=documented(403, 404, 409, 413),
 )
-async def command_capture(capture_id: Identifier, wanted: CommandRequest, once: Agent) -> Response:
+async def command_capture(capture_id: Identifier, wanted: CommandRequest, once: Commander) -> Response:
     """Collect a field again, pause, resume, or cancel. Refused once the card is being sent."""
 
     def carry_out() -> CaptureView:
         _seen(once.context, once.principal, capture_id)
-        return _carry_out(once.context, CaptureId(capture_id), wanted)
+        _carry_out(once.context, CaptureId(capture_id), wanted)
+        return _done(once, CaptureDeed(wanted.command), CaptureId(capture_id), wanted.field)
 
     return once.answer(202, carry_out)
 
@@ -178,14 +183,16 @@ async def command_capture(capture_id: Identifier, wanted: CommandRequest, once: 
     response_model=CaptureView,
     responses=documented(403, 404, 409, 413),
 )
-async def take_payment(capture_id: Identifier, _wanted: NoMembers, once: Agent) -> Response:
-    """Take the payment where the flow asks the caller to confirm it: what its menu lets the agent choose."""
+async def take_payment(capture_id: Identifier, _wanted: NoMembers, once: Payer) -> Response:
+    """Take the payment where the flow asks the caller to confirm it: what its menu lets the agent choose.
+
+    For agents alone: who does not talk to the caller does not know that they agree.
+    """
 
     def carry_out() -> CaptureView:
         _seen(once.context, once.principal, capture_id)
-        desk = once.context.desk
-        desk.take_payment(CaptureId(capture_id))
-        return desk.capture(CaptureId(capture_id))
+        once.context.desk.take_payment(CaptureId(capture_id))
+        return _done(once, CaptureDeed.PAY, CaptureId(capture_id))
 
     return once.answer(202, carry_out)
 
@@ -200,7 +207,16 @@ def _seen(context: ApiContext, principal: Principal, capture_id: str) -> Capture
     return capture
 
 
-def _carry_out(context: ApiContext, capture_id: CaptureId, wanted: CommandRequest) -> CaptureView:
+def _done(
+    once: OncePerKey, deed: CaptureDeed, capture_id: CaptureId, field: str | None = None
+) -> CaptureView:
+    """Tell the audit log who did it, and return what the capture is now."""
+    capture = once.context.desk.capture(capture_id)
+    once.context.deeds.with_capture(once.principal, deed, capture, field)
+    return capture
+
+
+def _carry_out(context: ApiContext, capture_id: CaptureId, wanted: CommandRequest) -> None:
     desk = context.desk
     if desk.capture(capture_id).state in AT_GATEWAY:
         raise CaptureSending
@@ -212,4 +228,3 @@ def _carry_out(context: ApiContext, capture_id: CaptureId, wanted: CommandReques
         desk.resume_capture(capture_id)
     else:
         desk.cancel_capture(capture_id)
-    return desk.capture(capture_id)

@@ -49,7 +49,7 @@ async def events(
     context: Context,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> StreamingResponse:
-    """Stream changes as Server-Sent Events: call, capture, field, shield, payment, gone, resync, heartbeat."""
+    """Stream changes as Server-Sent Events: call, capture, field, shield, line, payment, flows, gone, resync."""
     if not context.ring.takes(reader):
         raise ApiRefusal(503, "too-many-streams", "Too many event streams are open. Close a page.")
     stream = context.ring.stream(last_event_id, reader, lambda: context.identity.stands(reader))

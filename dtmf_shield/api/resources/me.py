@@ -47,7 +47,7 @@ class Me(View):
     second_factor_needed: bool
     """Whether a second factor must be set up, at /ui/account/, before there is any role."""
     idle_limit_s: int | None
-    """So long without a request and the session ends; null for programs."""
+    """So long without use, this request or a POST, and the session ends; null for programs."""
     csrf_token: None = None
     """Always null: Origin and Sec-Fetch-Site are checked instead."""
 
@@ -78,7 +78,7 @@ class NewPassword(RequestBody):
 
 @router.get("/me")
 async def who_am_i(asker: Asker, context: Context) -> Me:
-    """Say who asks, with which roles, and which pages are theirs. Counts as use of the session."""
+    """Say who asks, with which roles, and which pages are theirs. The one GET that counts as use of the session."""
     idle_s = int(context.identity.sessions.limits.idle_s) if asker.by_cookie else None
     return Me(
         name=asker.name,

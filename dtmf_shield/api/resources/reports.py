@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from dtmf_shield.api.access import Context, asker
 from dtmf_shield.api.identity.principal import Principal, Role
+from dtmf_shield.api.ports.reports import ReportBook
 from dtmf_shield.api.problem import ApiRefusal, documented
 from dtmf_shield.api.resources.bodies import Day, Name
 from dtmf_shield.api.views.reports import CaptureReport, capture_report
@@ -44,8 +46,8 @@ class ReportFormat(enum.StrEnum):
     response_model=CaptureReport,
     responses={**documented(403), 200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
 )
-def report_captures(
-    _asker: Annotated[Principal, Depends(asker(Role.SUPERVISOR))],
+async def report_captures(
+    asker: Annotated[Principal, Depends(asker(Role.SUPERVISOR))],
     context: Context,
     from_day: Annotated[Day | None, Query(alias="from")] = None,
     to_day: Annotated[Day | None, Query(alias="to")] = None,
@@ -55,22 +57,37 @@ def report_captures(
 ) -> Response | CaptureReport:
     """Count captures that began from one day to another, both included, in UTC. Without days: the last 30.
 
-    It runs in a thread of the server: to count a year takes as long as the disk needs, and no call waits for it.
+    It runs in a thread of the server: to count a year takes as long as the disk needs, and no call waits for it. Who
+    takes one as a file is in the audit log.
     """
     today = datetime.datetime.fromtimestamp(context.clock.wall_s(), datetime.UTC).date()
     first, last = _days(from_day, to_day, today)
+    made = await run_in_threadpool(_made, context.backing.reports, first, last, flow, agent, format)
+    if format is not ReportFormat.JSON:
+        context.deeds.report_taken(asker, format.value, first, last)
+    return made
+
+
+def _made(
+    book: ReportBook,
+    first: datetime.date,
+    last: datetime.date,
+    flow: str | None,
+    agent: str | None,
+    form: ReportFormat,
+) -> Response | CaptureReport:
     wanted = ReportRange(_second_of(first), _second_of(last + datetime.timedelta(days=1)), flow, agent)
-    if format is ReportFormat.CSV:
-        return _csv("captures", first, last, _outcome_lines(context.backing.reports.lines(wanted)))
+    if form is ReportFormat.CSV:
+        return _csv("captures", first, last, _outcome_lines(book.lines(wanted)))
     report = capture_report(
-        context.backing.reports.counts(wanted),
+        book.counts(wanted),
         from_day=first.isoformat(),
         to_day=last.isoformat(),
         flow=flow,
         agent=agent,
-        lost=context.backing.reports.rows_lost,
+        lost=book.rows_lost,
     )
-    return _csv("fields", first, last, _field_lines(report)) if format is ReportFormat.CSV_FIELDS else report
+    return _csv("fields", first, last, _field_lines(report)) if form is ReportFormat.CSV_FIELDS else report
 
 
 def _days(

@@ -106,19 +106,20 @@ class UserCommand(enum.StrEnum):
 
 
 class UserCommandRequest(RequestBody):
-    """A command; roles, agents, every_call and language belong to ``change``."""
+    """A command; roles, agents, every_call, language and browsers_language belong to ``change``."""
 
     command: UserCommand
     roles: Roles | None = None
     agents: Agents | None = None
     every_call: bool = False
     language: Language | None = None
+    browsers_language: bool = False
+    """The browser's again: ``language`` is forgotten."""
 
     @model_validator(mode="after")
     def _members_of_change(self) -> UserCommandRequest:
-        given = (
-            self.roles is not None or self.agents is not None or self.every_call or self.language is not None
-        )
+        told = (self.roles, self.agents, self.language)
+        given = any(one is not None for one in told) or self.every_call or self.browsers_language
         if given != (self.command is UserCommand.CHANGE):
             raise ValueError("change needs what is to change; the others take nothing")
         return self
@@ -208,7 +209,7 @@ def _carry_out(once: OncePerKey, name: str, wanted: UserCommandRequest) -> str |
                 roles=wanted.roles,
                 agents=wanted.agents,
                 every_call=wanted.every_call,
-                language=wanted.language,
+                language="" if wanted.browsers_language else wanted.language,
             )
             _note(once, "user_changed", name, roles="+".join(user.roles))
     return secret

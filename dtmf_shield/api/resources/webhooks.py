@@ -29,4 +29,10 @@ async def list_webhooks(_asker: Engineer, context: Context) -> WebhookList:
 )
 async def test_webhook(name: Identifier, _wanted: NoMembers, once: Tester) -> Response:
     """Queue an event of type ``test`` for a receiver; the list tells whether it arrived."""
-    return once.answer(202, lambda: once.context.backing.webhooks.test(name))
+
+    def carry_out() -> WebhookView:
+        view = once.context.backing.webhooks.test(name)
+        once.context.deeds.webhook_tested(once.principal, view.name)
+        return view
+
+    return once.answer(202, carry_out)

@@ -229,7 +229,11 @@ class Desk:
 
     def flows_changed(self, flows: Mapping[str, Flow]) -> None:
         """An agent may start these flows from now on."""
-        self._flows = flows
+        before, self._flows = self.flows(), flows
+        now = self.flows()
+        if now != before:
+            for listener in self._listeners:
+                listener.flows_changed(now)
 
     def captures_paused(self, *, paused: bool) -> None:
         """Cde is being replaced and takes no new capture, or a fresh one is there."""

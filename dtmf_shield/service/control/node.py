@@ -104,6 +104,9 @@ class NodeMonitor:
     def service_changed(self, service: views.ServiceView) -> None:
         """Nothing: processes and gateways tell of themselves."""
 
+    def flows_changed(self, flows: Sequence[views.FlowView]) -> None:
+        """Nothing: what they say is asked for when it is shown."""
+
     def call_changed(self, call: views.CallView) -> None:
         """A trunk has brought a call."""
         began_s = call.started_at.timestamp()

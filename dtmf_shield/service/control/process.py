@@ -20,6 +20,7 @@ import msgspec
 from fastapi import FastAPI
 
 from dtmf_shield.api.app import create_app, event_ring
+from dtmf_shield.api.identity.secret import in_letters
 from dtmf_shield.api.play import PlayPhones
 from dtmf_shield.api.server import serve
 from dtmf_shield.base.config import Config
@@ -113,7 +114,7 @@ from dtmf_shield.store.calls import CallRegistry
 
 FAREWELL_S: Final = 0.3
 """How long BYEs get to be answered when the service stops."""
-TOKEN_BYTES: Final = 12
+NAME_BYTES: Final = 12
 """Randomness of tags, branches and identifiers; RFC 3261 section 19.3 asks for 4 bytes at least."""
 
 _log = get_logger("control")
@@ -155,6 +156,14 @@ class Registry:
     def clear(self) -> None:
         """Forget all."""
         self._registry.clear()
+
+
+def new_name() -> str:
+    """Return a name for a call, a capture, a tag or a branch.
+
+    Letters alone: a run of digits may look like a card number, which the log scrubs and the API refuses.
+    """
+    return in_letters(secrets.token_hex(NAME_BYTES))
 
 
 def settings_of(config: Config, flows: dict[str, Flow], caller_key: bytes = b"") -> CallSettings:
@@ -255,7 +264,7 @@ class ControlProcess:
             media=self._rows,
             capture=self._captures,
             store=self._registry,
-            tokens=lambda: secrets.token_hex(TOKEN_BYTES),
+            tokens=new_name,
             wall_offset_s=self._clock.wall_s() - self._clock.now_s(),
             hooks=self._hooks,
         )

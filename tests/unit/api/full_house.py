@@ -8,7 +8,7 @@ from pathlib import Path
 
 from api_desk import ApiHouse, a_call, a_capture
 
-from dtmf_shield.api.ports.audit import NoAudit
+from dtmf_shield.api.ports.audit import EVERY_ROW, AuditFilter, NoAudit
 from dtmf_shield.api.ports.flow_bench import NoFlowBench
 from dtmf_shield.api.ports.payments import NoPayments, PaymentOrder, PaymentQuery
 from dtmf_shield.api.ports.recordings import NoRecordings
@@ -95,8 +95,8 @@ class Webhooks:
 
 
 class Audit(NoAudit):
-    def page(self, *, before: int | None, rows: int, event: str = "") -> AuditPage:
-        del before, rows, event
+    def page(self, *, before: int | None, rows: int, wanted: AuditFilter = EVERY_ROW) -> AuditPage:
+        del before, rows, wanted
         row = AuditRowView(
             number=0, at=MOMENT, event="shield", texts={"call": "c1"}, numbers={"ok": 1}, hash="0f" * 32
         )

@@ -10,12 +10,20 @@ from typing import Any
 import pytest
 from api_desk import ANYBODY, ApiHouse, a_call, a_capture
 
-from dtmf_shield.api.events import STREAMS_OF_SESSION_MAX, SUBSCRIBERS_MAX, EventRing, changes
-from dtmf_shield.api.identity.principal import Role
+from dtmf_shield.api.events import (
+    EVENT_ID_CHARACTERS_MAX,
+    STREAMS_OF_SESSION_MAX,
+    SUBSCRIBERS_MAX,
+    EventRing,
+    changes,
+)
+from dtmf_shield.api.identity.principal import Principal, Role
+from dtmf_shield.api.site import COOKIE
 from dtmf_shield.api.tickets import TICKET_LIFETIME_S
 from dtmf_shield.api.views import (
     CallState,
     Door,
+    FlowView,
     LegLineView,
     LineQuality,
     LineView,
@@ -50,6 +58,21 @@ def a_ring(**limits: Any) -> EventRing:
     return EventRing(lambda: snapshot, life="life1", **{"heartbeat_s": 0.001, **limits})
 
 
+def place(event_id: str) -> tuple[str, int]:
+    """Life and number of an event's id; the mark of rights between them is another in each process."""
+    life, _mark, number = event_id.split("-")
+    return life, int(number)
+
+
+async def an_id(ring: EventRing, number: int, principal: Principal = ANYBODY) -> str:
+    """Return the id of event ``number`` as ``principal`` was given it."""
+    stream = ring.stream(None, principal, lambda: True)
+    await anext(stream)
+    (event_id, _, _), *_ = events_of((await anext(stream)).decode())
+    await stream.aclose()
+    return f"{event_id.rpartition('-')[0]}-{number}"
+
+
 def events_of(text: str) -> list[tuple[str, str, Any]]:
     """``(id, type, data)`` of each event in a stream's text."""
     events = []
@@ -60,9 +83,11 @@ def events_of(text: str) -> list[tuple[str, str, Any]]:
     return events
 
 
-async def read(ring: EventRing, last_event_id: str | None = None) -> list[tuple[str, str, Any]]:
+async def read(
+    ring: EventRing, last_event_id: str | None = None, principal: Principal = ANYBODY
+) -> list[tuple[str, str, Any]]:
     """Read what a reader is due now, and one heartbeat, which says that no more is due."""
-    stream = ring.stream(last_event_id, ANYBODY, lambda: True)
+    stream = ring.stream(last_event_id, principal, lambda: True)
     text = ""
     while "event: heartbeat" not in text:
         text += (await anext(stream)).decode()
@@ -166,7 +191,7 @@ async def test_a_reader_without_an_id_gets_a_snapshot() -> None:
 
     events = await read(ring)
 
-    assert [(event_id, kind) for event_id, kind, _ in events] == [("life1-0", "resync")]
+    assert [(place(event_id), kind) for event_id, kind, _ in events] == [(("life1", 0), "resync")]
     assert events[0][2]["calls"][0]["id"] == "c1"
 
 
@@ -180,18 +205,90 @@ async def test_a_reader_that_comes_back_gets_just_what_it_missed() -> None:
     events = await read(ring, last_seen)
 
     assert [(kind, data["state"]) for _, kind, data in events] == [("call", "held"), ("call", "ended")]
-    assert [event_id for event_id, _, _ in events] == ["life1-3", "life1-4"]
-    assert await read(ring, "life1-4") == []
+    assert [place(event_id) for event_id, _, _ in events] == [("life1", 3), ("life1", 4)]
+    assert await read(ring, await an_id(ring, 4)) == []
+
+
+@pytest.mark.parametrize("number", ["99", "", "x", "²", "-1", "1" * 100])
+async def test_a_number_that_cannot_be_resumed_gets_a_snapshot(number: str) -> None:
+    ring = a_ring()
+    ring.call_changed(a_call())
+    whose = (await an_id(ring, 0)).rpartition("-")[0]
+
+    assert await read(ring, f"{whose}-2") == []
+    assert [kind for _, kind, _ in await read(ring, f"{whose}-{number}")] == ["resync"]
 
 
 @pytest.mark.parametrize(
-    "last_seen", ["life0-1", "life1-99", "life1-", "life1-x", "life1-²", "", "x" * 100, "life1--1"]
+    "change", ["life0-{mark}-1", "{mark}-1", "life1-1", "life1--1", "life1-{mark}x-1", ""]
 )
-async def test_an_id_that_cannot_be_resumed_gets_a_snapshot(last_seen: str) -> None:
+async def test_an_id_of_another_life_or_without_its_mark_gets_a_snapshot(change: str) -> None:
     ring = a_ring()
     ring.call_changed(a_call())
+    mark = (await an_id(ring, 0)).split("-")[1]
 
-    assert [kind for _, kind, _ in await read(ring, last_seen)] == ["resync"]
+    assert await read(ring, f"life1-{mark}-2") == []
+    assert [kind for _, kind, _ in await read(ring, change.format(mark=mark))] == ["resync"]
+
+
+ADA = Principal(
+    "ada",
+    frozenset({Role.AGENT}),
+    by_cookie=True,
+    ends_s=float("inf"),
+    agents=frozenset({"desk-1", "desk-2"}),
+)
+
+
+@pytest.mark.parametrize(
+    "comes_back",
+    [
+        replace(ADA, name="bob"),
+        replace(ADA, agents=frozenset({"desk-1"})),
+        replace(ADA, agents=None),
+        replace(ADA, roles=frozenset({Role.SUPERVISOR})),
+        replace(ADA, roles=frozenset({Role.AGENT, Role.SUPERVISOR})),
+    ],
+    ids=["somebody-else", "fewer-agents", "every-agent", "another-role", "one-more-role"],
+)
+async def test_who_comes_back_under_other_rights_forgets_what_was_shown(comes_back: Principal) -> None:
+    ring = a_ring()
+    ring.call_changed(a_call(agent="desk-1"))
+    last_seen = await an_id(ring, 2, ADA)
+    ring.call_changed(a_call("c2", agent="desk-2"))
+
+    same = await read(ring, last_seen, replace(ADA, proof=b"another session", language="de"))
+    other = await read(ring, last_seen, comes_back)
+
+    assert [kind for _, kind, _ in same] == ["call", "shield"]
+    assert [kind for _, kind, _ in other] == ["resync"]
+
+
+async def test_the_mark_in_an_id_says_nothing_of_who_reads_and_has_no_digit() -> None:
+    first, again = await an_id(a_ring(), 0, ADA), await an_id(a_ring(), 0, ADA)
+
+    mark = first.split("-")[1]
+    assert first != again  # of another process: nobody can try names
+    assert mark.isalpha()
+    assert len(mark) == 16
+    assert len(first) + len(str(10**12)) < EVENT_ID_CHARACTERS_MAX
+
+
+async def test_flows_of_a_reload_are_told_to_those_who_may_ask_for_them() -> None:
+    told = {}
+    for role in Role:
+        ring = a_ring()
+        ring.call_changed(a_call())
+        principal = replace(ANYBODY, roles=frozenset({role}))
+        last_seen = await an_id(ring, 2, principal)
+        ring.flows_changed([FlowView(id="new", title="New")])
+        told[role] = await read(ring, last_seen, principal)
+
+    for role in (Role.AGENT, Role.SUPERVISOR, Role.ENGINEER):
+        ((_, kind, data),) = told[role]
+        assert kind == "flows"
+        assert [flow["id"] for flow in data["flows"]] == ["new"]
+    assert told[Role.AUDITOR] == told[Role.ADMIN] == []
 
 
 async def test_a_gap_gets_a_snapshot_and_then_goes_on() -> None:
@@ -199,8 +296,8 @@ async def test_a_gap_gets_a_snapshot_and_then_goes_on() -> None:
     for state in (CallState.HELD, CallState.TALKING) * 4:
         ring.call_changed(a_call(state=state))
 
-    assert [kind for _, kind, _ in await read(ring, "life1-1")] == ["resync"]
-    assert len(await read(ring, "life1-5")) == 4
+    assert [kind for _, kind, _ in await read(ring, await an_id(ring, 1))] == ["resync"]
+    assert len(await read(ring, await an_id(ring, 5))) == 4
 
 
 async def test_a_reader_that_falls_behind_while_connected_is_told_by_a_snapshot() -> None:
@@ -238,9 +335,10 @@ async def test_a_reader_waiting_is_woken_by_an_event() -> None:
     await asyncio.sleep(0)
     ring.service_changed(ServiceView(shield=ShieldState.FAULT, gateway="down"))
 
-    assert events_of((await waiting).decode()) == [
-        ("life1-1", "shield", {"v": 1, "call": None, "state": "fault"}),
-        ("life1-2", "payment", {"v": 1, "call": None, "gateway": "down"}),
+    told = [(place(event_id), kind, data) for event_id, kind, data in events_of((await waiting).decode())]
+    assert told == [
+        (("life1", 1), "shield", {"v": 1, "call": None, "state": "fault"}),
+        (("life1", 2), "payment", {"v": 1, "call": None, "gateway": "down"}),
     ]
     await stream.aclose()
 
@@ -272,6 +370,26 @@ async def test_the_route_streams_resumes_and_ends_with_the_session() -> None:
     assert [kind for _, kind, _ in events_of(first.text)] == ["resync"]
     assert [(kind, data["state"]) for _, kind, data in events_of(again.text)] == [("call", "ended")]
     assert late.status_code == 401
+
+
+async def test_the_route_gives_an_agent_of_other_calls_a_snapshot_and_the_same_agent_what_was_missed() -> (
+    None
+):
+    house = ApiHouse(a_call(agent="desk-1"), a_call("c2", agent="desk-2"))
+    house.identity.users.make("root", ["admin"], None)
+    link = house.identity.users.make("ada", ["agent"], ["desk-1"])
+    house.identity.users.set_password(link, "kept")
+    cookie = house.identity.sessions.open("ada", "local")
+    async with house.client(cookie=f"{COOKIE}={cookie}") as client:
+        first = await _stream(house, client)
+        last_seen = {"last-event-id": events_of(first.text)[0][0]}
+        same = await _stream(house, client, last_seen)
+        house.identity.users.change("ada", agents=["desk-2"])
+        other = await _stream(house, client, last_seen)
+
+    assert events_of(same.text) == []
+    ((_, kind, whole),) = events_of(other.text)
+    assert (kind, [call["id"] for call in whole["calls"]]) == ("resync", ["c2"])
 
 
 async def _stream(house: ApiHouse, client: Any, headers: dict[str, str] | None = None) -> Any:
@@ -315,7 +433,7 @@ async def test_one_session_and_one_program_hold_so_many_streams_and_leave_room_f
 async def test_a_reader_sleeps_through_what_it_may_not_see_and_is_not_behind_after_it() -> None:
     ring = a_ring(heartbeat_s=30, events_max=8)
     agent = replace(ANYBODY, roles=frozenset({Role.AGENT}), agents=frozenset({"desk-1"}))
-    stream = ring.stream("life1-0", agent, lambda: True)
+    stream = ring.stream(await an_id(ring, 0, agent), agent, lambda: True)
     assert b"retry" in await anext(stream)
     assert b"heartbeat" in await anext(stream)  # at once, to who missed nothing
     waiting = asyncio.ensure_future(anext(stream))
@@ -343,7 +461,8 @@ async def test_what_becomes_of_a_payment_is_for_supervisors() -> None:
     ring.payment_changed(news)
     told = []
     for role in (Role.SUPERVISOR, Role.AGENT):
-        stream = ring.stream("life1-0", replace(ANYBODY, roles=frozenset({role})), lambda: True)
+        reader = replace(ANYBODY, roles=frozenset({role}))
+        stream = ring.stream(await an_id(ring, 0, reader), reader, lambda: True)
         await anext(stream)
         told.append(events_of((await anext(stream)).decode()))
         await stream.aclose()

@@ -294,6 +294,9 @@ async def test_other_rights_hold_at_once_and_end_streams_of_the_old_ones(house: 
         listed = (await ada.get("/v1/calls")).json()["calls"]
         assert [call["id"] for call in listed] == ["c2"]
         assert not house.identity.stands(principal)
+        for told, kept in (({"language": "fr"}, "fr"), ({"browsers_language": True}, None)):
+            changed = await post(admin, "/v1/users/ada/commands", command="change", **told)
+            assert changed.json()["user"]["language"] == kept
         await post(admin, "/v1/users/ada/commands", command="change", roles=["auditor"])
         assert (await ada.get("/v1/calls")).status_code == 403
 
@@ -317,6 +320,45 @@ async def test_a_session_ends_when_idle_or_old_and_a_stream_keeps_none_alive(hou
         assert house.identity.sessions.principal(cookie, active=False) is not None
         house.clock.seconds += IDLE_LIMIT_S * 0.3
         assert (await ada.get("/v1/me")).status_code == 401
+
+
+LOOKS_OF_PAGES = [
+    "/v1/nodes",
+    "/v1/test-calls",
+    "/v1/calls",
+    "/v1/flows",
+    "/v1/audit",
+    "/v1/sessions",
+    "/ui/agent/",
+]
+
+
+@pytest.mark.parametrize("path", LOOKS_OF_PAGES)
+async def test_what_a_page_reads_by_itself_is_nobodys_use(house: ApiHouse, path: str) -> None:
+    """PCI DSS 8.2.8: a page that looks every few seconds is as idle as whoever left it open."""
+    async with house.browser() as page:
+        for _ in range(3):
+            house.clock.seconds += IDLE_LIMIT_S * 0.3
+            assert (await page.get(path)).status_code < 500
+        house.clock.seconds += IDLE_LIMIT_S * 0.2
+
+        assert (await page.get("/v1/me")).status_code == 401
+
+
+@pytest.mark.parametrize("use", ["presence", "change"])
+async def test_a_key_or_a_click_and_a_change_are_use(house: ApiHouse, use: str) -> None:
+    await hired(house, "ada", "agent")
+    async with house.browser() as page:
+        house.clock.seconds += IDLE_LIMIT_S * 0.8
+        answer = await (
+            page.get("/v1/me")
+            if use == "presence"
+            else post(page, "/v1/users/ada/commands", command="sign_out")
+        )
+        assert answer.status_code in (200, 202)
+        house.clock.seconds += IDLE_LIMIT_S * 0.8
+
+        assert (await page.get("/v1/me")).status_code == 200
 
 
 async def test_sessions_outlive_a_restart_of_control_and_are_bounded(tmp_path: Path) -> None:

@@ -146,6 +146,18 @@ def test_whatever_the_service_may_say_has_words() -> None:
     assert wanted - set(words_of("en")) == set()
 
 
+def test_every_row_of_the_audit_log_has_a_phrase() -> None:
+    text = (STATIC.parents[2] / "docs" / "operating" / "audit.md").read_text("utf-8")
+    table = text.partition("| row | when |")[2].partition("\n\n")[0]
+    named = {name for line in table.splitlines() for name in re.findall(r"`([a-z_]+)`", line.split(" | ")[0])}
+
+    listed: list[str] = run("audit/words.js", "m.EVENTS")
+
+    assert len(named) > 20
+    assert named - set(listed) == set()
+    assert {f"audit.event.{event}" for event in listed} - set(words_of("en")) == set()
+
+
 PAGES_OF_CALLS = (
     *(
         "ports/refusals.py",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 
 import pytest
 
-from dtmf_shield.api.ports.audit import AuditUnreadable
+from dtmf_shield.api.ports.audit import AuditFilter, AuditUnreadable
 from dtmf_shield.audit.chain import AuditLog
 from dtmf_shield.service.control.audit_reader import AuditFile
 
@@ -41,9 +42,38 @@ def test_a_row_has_its_facts_apart_by_kind(log: Path) -> None:
 
 
 def test_rows_of_one_event(log: Path) -> None:
-    page = AuditFile(log).page(before=None, rows=4, event="payment")
+    page = AuditFile(log).page(before=None, rows=4, wanted=AuditFilter(event="payment"))
 
     assert [row.number for row in page.rows] == [27, 24, 21, 18]
+
+
+def test_rows_of_a_person_a_call_and_a_day(tmp_path: Path) -> None:
+    path, day_s = tmp_path / "audit.jsonl", 86_400.0
+    rows = AuditLog(path)
+    for number in range(9):
+        facts = (
+            {"by": "ada"} if number % 3 == 0 else {"user": "ada"} if number % 3 == 1 else {"by": "key:crm"}
+        )
+        rows.append("user_changed", day_s * (1 + number // 3) + number, call=f"c{number}", **facts)
+    rows.close()
+
+    def numbers(**wanted: str | datetime.date) -> list[int]:
+        return [
+            row.number for row in AuditFile(path).page(before=None, rows=9, wanted=AuditFilter(**wanted)).rows
+        ]
+
+    assert numbers(person="ada") == [7, 6, 4, 3, 1, 0]
+    assert numbers(person="key:crm", day=datetime.date(1970, 1, 3)) == [5]
+    assert numbers(call="c4") == [4]
+    assert numbers(day=datetime.date(1970, 1, 3)) == [5, 4, 3]
+    newest = AuditFile(path).page(before=None, rows=2, wanted=AuditFilter(day=datetime.date(1970, 1, 4)))
+    older = AuditFile(path).page(
+        before=int(newest.next_cursor or 0), rows=2, wanted=AuditFilter(day=datetime.date(1970, 1, 4))
+    )
+    assert ([row.number for row in older.rows], older.next_cursor) == (
+        [6],
+        None,
+    )  # the day before is not read
 
 
 def test_a_page_with_a_changed_row_is_not_intact(log: Path) -> None:

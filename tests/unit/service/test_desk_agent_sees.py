@@ -69,12 +69,16 @@ class Core:
 class Listener:
     def __init__(self):
         self.calls = []
+        self.flows = []
 
     def call_changed(self, call):
         self.calls.append(call)
 
     def service_changed(self, service):
         pass
+
+    def flows_changed(self, flows):
+        self.flows.append([flow.title for flow in flows])
 
 
 def desk_of(sees):
@@ -265,3 +269,18 @@ def test_a_line_is_shown_and_stays_with_a_call_that_has_ended():
     desk.ended(CALL)
 
     assert [call.line for call in listener.calls] == [None, line, line]
+
+
+def test_listeners_are_told_of_flows_that_an_agent_sees_differently_and_of_no_others():
+    _, desk, listener = desk_of(ALL)
+    flow = load_flow(TEXT, file="flow")
+    again, renamed = {flow.id: flow}, {flow.id: flow.model_copy(update={"title": "Another title"})}
+
+    desk.flows_changed(again)
+    desk.flows_changed(renamed)
+    desk.flows_changed(
+        renamed | {"dialled": flow.model_copy(update={"id": "dialled", "mode": "self_service"})}
+    )
+    desk.flows_changed({})
+
+    assert listener.flows == [["Another title"], []]

@@ -1,6 +1,5 @@
 // One's own account: second factor, password, sessions.
 import "../shared/menu.js";
-import "../shared/presence.js";
 import { make, setFixedWord, setWords } from "../shared/elements.js";
 import { dayTime, t, tCount } from "../shared/i18n.js";
 import { icon } from "../shared/icons.js";
@@ -160,14 +159,8 @@ async function endSessions(button, body) {
   at("main").focus();
 }
 
-async function leave() {
-  const { refused } = await post("/v1/logout", {});
-  if (refused) say({ alert: refused });
-  else location.replace("/ui/");
-}
-
 function showMenu(language) {
-  at("menu").show({ person, pages: pagesOf(person), here: "account", language, mayLeave: Boolean(person) });
+  at("menu").show({ person, pages: pagesOf(person), here: "account", language });
 }
 
 async function begin() {
@@ -182,7 +175,6 @@ async function begin() {
     showMenu(event.detail);
     if (account) draw();
   });
-  at("menu").addEventListener("leave", leave);
   at("password-form").addEventListener("submit", changePassword);
   at("factor-form").addEventListener("submit", beginFactor);
   at("factor-remove").addEventListener("click", removeFactor);

@@ -1,20 +1,25 @@
-// Users and keys of programs: two lists, two forms, and a secret that is shown once.
+// People, who is signed in, and keys of programs: lists, forms, and a secret that is shown once.
 import "../shared/menu.js";
-import "../shared/presence.js";
 import { setFixedWord, setWords } from "../shared/elements.js";
-import { t } from "../shared/i18n.js";
+import { t, tCount } from "../shared/i18n.js";
 import { remember, speak, wantedLanguage } from "../shared/language.js";
 import { pagesOf, whoIsIt } from "../shared/person.js";
 import { look, wear } from "../shared/theme.js";
 import { change, read } from "./api.js";
-import { ROLES, keyRow, ticks, ticked, userRow } from "./rows.js";
+import { changeForm } from "./changing.js";
+import { ROLES, rightsAsker } from "./rights.js";
+import { keyRow, signInRow, userRow } from "./rows.js";
 
 const at = (id) => document.getElementById(id);
 const USER = /^[a-z][a-z0-9._@-]{1,63}$/;
 const KEY = /^[a-z][a-z0-9-]{0,31}$/;
 const nothing = () => "";
 let told = { alert: nothing, secretTitle: nothing, secretWords: nothing };
-let lists = { users: [], keys: [] };
+const userRights = rightsAsker("user", ROLES);
+const keyRights = rightsAsker("key", ROLES.filter((role) => role !== "admin"));
+let lists = { users: [], keys: [], sessions: [] };
+let person = null;
+let changing = null;
 
 // words: a function, asked again when the language changes. Emptied first: said twice is read aloud twice.
 function say(words, field) {
@@ -48,24 +53,62 @@ function draw() {
   setWords(at("alert"), told.alert());
   setWords(at("secret-title"), told.secretTitle());
   setWords(at("secret-words"), told.secretWords());
-  at("users").replaceChildren(...lists.users.map((user) => userRow(user, (command) => commandUser(user, command))));
+  at("users").replaceChildren(...lists.users.map(drawUser));
   at("users-none").hidden = lists.users.length > 0;
+  const byName = Map.groupBy(lists.sessions, (one) => one.name);
+  at("sessions").replaceChildren(...[...byName].map(([name, sessions]) => signInRow(name, sessions, isMe(name), () => signOut(name))));
   at("keys").replaceChildren(...lists.keys.map((key) => keyRow(key, () => revoke(key))));
 }
 
+const isMe = (name) => name === person?.name;
+
+function drawUser(user) {
+  const acts = { command: (command) => commandUser(user, { command }), change: () => openChange(user) };
+  const row = userRow(user, isMe(user.name), acts);
+  if (changing?.name !== user.name) return row;
+  row.append(changing.form.node);
+  return row;
+}
+
+function openChange(user, focused = true) {
+  const close = () => { changing = null; draw(); back(user.name); };
+  const save = (body, locksOut) => commandUser(user, body, locksOut);
+  const form = changeForm(user, isMe(user.name), { save, close, refuse: (key, field) => say(() => t(key), field) });
+  changing = { name: user.name, form };
+  draw();
+  if (focused) form.focus();
+}
+
+// The row is drawn anew: the focus goes to its first button.
+function back(name) {
+  at("users").querySelector(`[data-name="${CSS.escape(name)}"] button`)?.focus();
+}
+
 async function renew() {
-  const [users, keys] = [await read("/v1/users"), await read("/v1/keys")];
-  if (users === null || keys === null) { say(() => t("admin.problem.unread")); return; }
-  lists = { users: users.users, keys: keys.keys };
+  const [users, keys, signedIn] = [await read("/v1/users"), await read("/v1/keys"), await read("/v1/sessions")];
+  if (users === null || keys === null || signedIn === null) { say(() => t("admin.problem.unread")); return; }
+  lists = { users: users.users, keys: keys.keys, sessions: signedIn.sessions };
   draw();
 }
 
-async function commandUser(user, command) {
-  const { made, refused } = await change(`/v1/users/${encodeURIComponent(user.name)}/commands`, { command });
+// locksOut: this page is not theirs any more once it is done.
+async function commandUser(user, body, locksOut = false) {
+  const { made, refused } = await change(`/v1/users/${encodeURIComponent(user.name)}/commands`, body);
   if (refused) return say(refused);
+  if (locksOut) return location.replace("/ui/");
+  changing = null;
   await renew();
   tell(t("admin.done", { name: user.name }));
+  back(user.name);
   return showLink(made, user.name);
+}
+
+async function signOut(name) {
+  const { made, refused } = await change("/v1/sessions/commands", { command: "sign_out", name });
+  if (refused) return say(refused);
+  await renew();
+  tell(tCount("account.ended", made.ended));
+  return at("sessions").querySelector("button")?.focus();
 }
 
 async function revoke(key) {
@@ -78,13 +121,13 @@ async function revoke(key) {
 async function addUser(event) {
   event.preventDefault();
   const name = at("user-name").value.trim();
-  const roles = ticked(at("user-roles"));
-  const agents = at("user-agents").value.split(",").map((one) => one.trim()).filter(Boolean);
+  const { problem, field, ...rights } = userRights.asked();
   if (!USER.test(name)) return say(() => t("admin.user.name.wrong"), at("user-name"));
-  if (!roles.length) return say(() => t("admin.roles.needed"), at("user-roles").querySelector("input"));
-  const { made, refused } = await change("/v1/users", { name, roles, agents: agents.length ? agents : null });
+  if (problem) return say(() => t(problem), field);
+  const { made, refused } = await change("/v1/users", { name, ...rights });
   if (refused) return say(refused, at("user-name"));
   at("new-user").reset();
+  userRights.fill({ roles: [], agents: [] });
   await renew();
   tell(t("admin.added", { name }));
   return showLink(made, name);
@@ -93,12 +136,13 @@ async function addUser(event) {
 async function addKey(event) {
   event.preventDefault();
   const name = at("key-name").value.trim();
-  const roles = ticked(at("key-roles"));
+  const { problem, field, ...rights } = keyRights.asked();
   if (!KEY.test(name)) return say(() => t("admin.key.name.wrong"), at("key-name"));
-  if (!roles.length) return say(() => t("admin.roles.needed"), at("key-roles").querySelector("input"));
-  const { made, refused } = await change("/v1/keys", { name, roles });
+  if (problem) return say(() => t(problem), field);
+  const { made, refused } = await change("/v1/keys", { name, ...rights });
   if (refused) return say(refused, at("key-name"));
   at("new-key").reset();
+  keyRights.fill({ roles: [], agents: [] });
   await renew();
   tell(t("admin.added", { name }));
   if (made.already_shown) return say(() => t("admin.already_shown"));
@@ -110,37 +154,31 @@ async function copy() {
   setFixedWord(at("copy"), done ? "admin.copied" : "admin.copy.failed");
 }
 
-async function leave() {
-  const { refused } = await change("/v1/logout", {});
-  if (refused) say(refused);
-  else location.replace("/ui/");
-}
-
 function hideSecret() {
   at("secret").hidden = true;
   at("secret-text").textContent = "";
   at("main").focus();
 }
 
-function showMenu(person, language) {
-  at("menu").show({ person, pages: pagesOf(person), here: "admin", language, mayLeave: Boolean(person) });
+function showMenu(language) {
+  at("menu").show({ person, pages: pagesOf(person), here: "admin", language });
 }
 
 async function begin() {
   wear(look());
-  const person = await whoIsIt();
+  person = await whoIsIt();
   const language = wantedLanguage(person);
+  at("user-rights").replaceWith(...userRights.nodes);
+  at("key-rights").replaceWith(...keyRights.nodes);
   await speak(language);
-  showMenu(person, language);
-  ticks(at("user-roles"), ROLES);
-  ticks(at("key-roles"), ROLES.filter((role) => role !== "admin"));
+  showMenu(language);
   at("menu").addEventListener("language", async (event) => {
     await speak(event.detail);
     remember(event.detail);
-    showMenu(person, event.detail);
+    showMenu(event.detail);
+    if (changing) openChange(lists.users.find(({ name }) => name === changing.name), false);
     draw();
   });
-  at("menu").addEventListener("leave", leave);
   at("new-user").addEventListener("submit", addUser);
   at("new-key").addEventListener("submit", addKey);
   at("copy").addEventListener("click", copy);

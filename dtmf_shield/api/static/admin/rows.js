@@ -1,9 +1,8 @@
-// What a person or a key looks like on its list; buttons that take something away ask once more.
+// What a person, a sign-in or a key looks like on its list; buttons that take something away ask once more.
 import { make } from "../shared/elements.js";
-import { t, tCount } from "../shared/i18n.js";
+import { dayTime, t, tCount } from "../shared/i18n.js";
 import { icon } from "../shared/icons.js";
 
-export const ROLES = ["agent", "supervisor", "engineer", "auditor", "admin"];
 const STATES = {
   active: ["good", "good"],
   invited: ["busy", "busy"],
@@ -13,17 +12,18 @@ const STATES = {
 };
 const SURE_MS = 5000;
 
-// sure: the question that a second press answers; without one the first press acts.
-function button(words, name, act, sure = "") {
+// sure: says the question that a second press answers; where it says nothing, the first press acts.
+export function button(words, name, act, sure = () => "") {
   const made = make("button", "", words);
   const call = (said) => made.setAttribute("aria-label", t("admin.of", { act: said, name }));
   made.type = "button";
   call(words);
   made.addEventListener("click", () => {
-    if (!sure || made.classList.contains("sure")) return act();
+    const question = sure();
+    if (!question || made.classList.contains("sure")) return act();
     made.classList.add("sure");
-    made.textContent = sure;
-    call(sure);
+    made.textContent = question;
+    call(question);
     setTimeout(() => {
       made.classList.remove("sure");
       made.textContent = words;
@@ -34,15 +34,18 @@ function button(words, name, act, sure = "") {
   return made;
 }
 
-function chip(state) {
-  const [colour, picture] = STATES[state];
-  return make("span", `chip ${colour}`.trim(), icon(picture), make("span", "", t(`admin.state.${state}`)));
+function chip(colour, picture, words) {
+  return make("span", `chip ${colour}`.trim(), icon(picture), make("span", "", words));
 }
 
-function row(name, state, facts, buttons) {
-  const line = make("p", "rights quiet", chip(state), ...facts.filter(Boolean).map((fact) => make("span", "", fact)));
-  return make("li", "", make("div", "", make("b", "", name), line), make("div", "buttons", ...buttons));
+function row(name, chips, facts, buttons) {
+  const line = make("p", "rights quiet", ...chips, ...facts.filter(Boolean).map((fact) => make("span", "", fact)));
+  const made = make("li", "", make("div", "", make("b", "", name), line), make("div", "buttons", ...buttons));
+  made.dataset.name = name;
+  return made;
 }
+
+const stateChip = (state) => chip(...STATES[state], t(`admin.state.${state}`));
 
 function rights({ roles, agents }) {
   const names = roles.map((role) => t(`admin.role.${role}`)).join(", ");
@@ -54,43 +57,39 @@ function whose(agents) {
   return agents.length ? t("admin.calls.of", { agents: agents.join(", ") }) : t("admin.calls.none");
 }
 
-function buttonsOf({ name, state, sessions, second_factor: factor }, command) {
+// me: the user is who looks at the list, and is asked before they put themselves out.
+function buttonsOf({ name, state, sessions, second_factor: factor }, me, { command, change }) {
   if (state === "disabled") return [button(t("admin.act.enable"), name, () => command("enable"))];
-  const reset = () => command("reset");
-  const out = button(t("admin.act.sign_out"), name, () => command("sign_out"));
-  const resetFactor = button(
-    t("admin.act.reset_second_factor"), name, () => command("reset_second_factor"), t("admin.sure.reset"),
-  );
+  const asked = (key) => () => (me ? t("admin.sure.self") : key && t(key));
+  const act = (word, key, does = () => command(word)) => button(t(`admin.act.${word}`), name, does, asked(key));
   return [
-    ...(sessions ? [out] : []),
-    ...(factor ? [resetFactor] : []),
-    state === "invited"
-      ? button(t("admin.act.link"), name, reset)
-      : button(t("admin.act.reset"), name, reset, t("admin.sure.reset")),
-    button(t("admin.act.disable"), name, () => command("disable"), t("admin.sure.disable")),
+    button(t("admin.act.change"), name, change),
+    ...(sessions ? [act("sign_out", "")] : []),
+    ...(factor ? [act("reset_second_factor", "admin.sure.reset")] : []),
+    state === "invited" ? act("link", "", () => command("reset")) : act("reset", "admin.sure.reset"),
+    act("disable", "admin.sure.disable"),
   ];
 }
 
-export function userRow(user, command) {
+const you = (me) => (me ? [chip("busy", "person", t("admin.you"))] : []);
+
+export function userRow(user, me, acts) {
   const signedIn = user.sessions ? tCount("admin.sessions", user.sessions) : "";
-  return row(user.name, user.state, [...rights(user), user.second_factor ? t("admin.second_factor") : "", signedIn], buttonsOf(user, command));
+  const facts = [...rights(user), user.second_factor ? t("admin.second_factor") : "", signedIn];
+  return row(user.name, [stateChip(user.state), ...you(me)], facts, buttonsOf(user, me, acts));
+}
+
+// sessions: all of one name.
+export function signInRow(name, sessions, me, signOut) {
+  const count = (kind) => sessions.filter((one) => one.kind === kind).length;
+  const ways = [...new Set(sessions.map(({ how }) => t(`admin.how.${how}`)))];
+  const counts = ["page", "panel"].map((kind) => (count(kind) ? tCount(`admin.kind.${kind}`, count(kind)) : ""));
+  const used = Math.max(...sessions.map((one) => Date.parse(one.last_used)));
+  const act = button(t("admin.act.sign_out"), name, signOut, () => (me ? t("admin.sure.self") : ""));
+  return row(name, you(me), [...ways, ...counts, t("admin.used", { used: dayTime(used) })], [act]);
 }
 
 export function keyRow(key, revoke) {
-  const buttons = key.revoked ? [] : [button(t("admin.act.revoke"), key.name, revoke, t("admin.sure.revoke"))];
-  return row(key.name, key.revoked ? "revoked" : "good", rights(key), buttons);
-}
-
-export function ticks(fieldset, roles) {
-  for (const role of roles) {
-    const key = `admin.may.${role}`;
-    const [box, words] = [make("input", ""), make("span", "", t(key))];
-    Object.assign(box, { type: "checkbox", value: role });
-    words.dataset.t = key;
-    fieldset.append(make("label", "tick", box, words));
-  }
-}
-
-export function ticked(fieldset) {
-  return [...fieldset.querySelectorAll("input:checked")].map((box) => box.value);
+  const buttons = key.revoked ? [] : [button(t("admin.act.revoke"), key.name, revoke, () => t("admin.sure.revoke"))];
+  return row(key.name, [stateChip(key.revoked ? "revoked" : "good")], rights(key), buttons);
 }

@@ -1,22 +1,14 @@
 // Puts the agent page together: the panel of the call in hand, the list of calls, and the menu.
 import "../shared/menu.js";
-import "../shared/presence.js";
 import { remember, speak, wantedLanguage } from "../shared/language.js";
 import { pagesOf, whoIsIt } from "../shared/person.js";
 import { look, wear } from "../shared/theme.js";
-import { send } from "./command.js";
-import { beginPanel, now, tell, update } from "./panel.js";
+import { beginPanel, now, update } from "./panel.js";
 
 const at = (id) => document.getElementById(id);
 
 function showMenu(person, language) {
-  at("menu").show({ person, pages: pagesOf(person), here: "agent", language, mayLeave: Boolean(person) });
-}
-
-async function leave() {
-  const words = await send("/v1/logout", {});
-  if (words) tell(words);
-  else location.assign("/ui/");
+  at("menu").show({ person, pages: pagesOf(person), here: "agent", language });
 }
 
 async function begin() {
@@ -31,7 +23,6 @@ async function begin() {
     showMenu(person, event.detail);
     update(now());
   });
-  at("menu").addEventListener("leave", leave);
   beginPanel();
 }
 

@@ -22,14 +22,24 @@ export function drawForm(state, call) {
   at("no-flows").hidden = !open || flows.length > 0;
   drawFlows(flows);
   const flow = flows.find((one) => one.id === at("flow").value);
-  drawInputs(askedInputs(flow));
+  if (flow) drawInputs(askedInputs(flow));  // what was typed for one that is gone stays for the next
   drawNotes(flow, state.problem);
   setWords(at("start-button"), t("start.go"));
-  at("start-button").setAttribute("aria-disabled", String(!mayStart(state, call)));
+  at("start-button").setAttribute("aria-disabled", String(!mayStart(state, call) || Boolean(choiceWords())));
   const wait = waitWords(state, call);
-  const problem = state.problem.field ? "" : state.problem.words;
+  const problem = (state.problem.field ? "" : state.problem.words) || choiceWords();
   setWords(at("start-note"), problem || wait);
   at("start-note").classList.toggle("bad", Boolean(problem));
+}
+
+// The flow that was chosen is offered no more; "" where one is chosen.
+export function choiceWords() {
+  return at("flow").options.length > 0 && !at("flow").value ? t("start.flow.gone") : "";
+}
+
+// What to read aloud after an event, where it has taken the choice away.
+export function choiceNews(type) {
+  return ["flows", "resync"].includes(type) && at("start").checkVisibility() ? choiceWords() : "";
 }
 
 function waitWords(state, call) {
@@ -58,16 +68,19 @@ export function fillAgain(capture) {
   }
 }
 
-// The choice stays where the list is drawn anew.
+// The choice stays where the list is drawn anew. Where it is offered no more nothing is chosen: no other flow starts in
+// its place unless the agent says so.
 function drawFlows(flows) {
-  at("flow-ask").hidden = flows.length < 2;
   const chosen = at("flow").value;
+  const before = at("flow").options.length > 0;
   redraw(at("flow"), JSON.stringify(flows.map(({ id, title }) => [id, title])), () => flows.map(({ id, title }) => new Option(title, id)));
-  if (flows.some(({ id }) => id === chosen)) at("flow").value = chosen;
+  if (before) at("flow").value = chosen;
   if (flows.some(({ id }) => id === askedFlow)) {
     at("flow").value = askedFlow;
     askedFlow = null;
   }
+  const choosing = choiceWords() || document.activeElement === at("flow");
+  at("flow-ask").hidden = flows.length < 2 && !choosing;
 }
 
 // Below each field its rule, or what is wrong with it.
@@ -82,10 +95,15 @@ function drawNotes(flow, { field: wrong, words }) {
   }
 }
 
-// What was typed stays where only the language has changed.
+// What was typed stays, and so does the place in it, where only the language or a rule has changed.
 function drawInputs(asked) {
+  const { activeElement: place } = document;
   const typed = new Map([...at("inputs").querySelectorAll("[data-input]")].map((field) => [field.dataset.input, field.value]));
   redraw(at("inputs"), JSON.stringify([t("rule.text"), asked]), () => asked.map((input) => newInput(input, typed.get(input.name))));
+  if (!place?.dataset.input || place.isConnected) return;
+  const same = at(place.id);
+  same?.focus({ preventScroll: true });
+  if (same?.type === "text" && place.type === "text") same.setSelectionRange(place.selectionStart, place.selectionEnd);
 }
 
 function newInput(input, typed) {

@@ -6,7 +6,7 @@ import { watchIdle } from "../shared/idle.js";
 import { openStream } from "../shared/stream.js";
 import { announcer } from "./announce.js";
 import { ask } from "./command.js";
-import { clearForm, fillAgain } from "./form.js";
+import { choiceNews, clearForm, fillAgain } from "./form.js";
 import { answered, asked, commandOf, isPending } from "./pending.js";
 import { atGateway, badgeState, mayStart, payOf } from "./state_words.js";
 import { choose, emptyState, kept, reduce, running, speaking, withReset } from "./store.js";
@@ -155,7 +155,11 @@ export function beginPanel(own = {}) {
 // Also anew, where somebody has signed in again without leaving the page.
 export function listen() {
   openStream({
-    onEvent: (type, data) => update(reduce(state, type, data, Date.now())),
+    onEvent: (type, data) => {
+      update(reduce(state, type, data, Date.now()));
+      const lost = choiceNews(type);
+      if (lost) announce.say(lost);
+    },
     onConnection: (connection, silent) => {
       const quiet = silent ?? state.silent;
       if (connection !== state.connection || quiet !== state.silent) update({ ...state, connection, silent: quiet });

@@ -30,6 +30,7 @@ function applied(state, type, data) {
     case "capture": return withCall(state, data.call, (call) => ({ ...call, capture: capture(call.capture, data) }));
     case "field": return withCall(state, data.call, (call) => ({ ...call, capture: field(call.capture, data) }));
     case "payment": return payment(state, data);
+    case "flows": return { ...state, flows: data.flows };
     case "gone": return gone(state, data.call);
     default: return state;
   }

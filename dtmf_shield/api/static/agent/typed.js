@@ -1,6 +1,7 @@
 // What is typed into the form that starts a capture, checked before it leaves the page.
 import { t } from "../shared/i18n.js";
 import { looksLikeCard } from "./command.js";
+import { choiceWords } from "./form.js";
 import { askedInputs, labelOf, needsReference, toldInputs, unfit, unfitWords } from "./inputs.js";
 
 const REFERENCE = /^[A-Za-z0-9-]{0,32}$/;  // as the service has it
@@ -11,6 +12,7 @@ export function typed(state, call) {
   const reference = at("reference").value.trim();
   const fields = [...at("inputs").querySelectorAll("[data-input]")];
   const flow = flowOf(state);
+  if (!flow) return { problem: choiceWords(), field: at("flow") };
   const card = [at("reference"), ...fields].find((field) => looksLikeCard(field.value));
   if (card) {
     card.value = "";

@@ -251,17 +251,12 @@ function listen() {
   setInterval(() => { if (!document.hidden) health(); }, HEALTH_MS);
 }
 
-async function leave() {
-  await post("/v1/logout", {}).catch(() => null);
-  location.assign("/ui/");
-}
-
 async function begin() {
   wear(look());
   const person = await whoIsIt();
   let language = wantedLanguage(person);
   await speak(language);
-  const menu = () => at("menu").show({ person, pages: pagesOf(person), here: "engineer", language, mayLeave: Boolean(person) });
+  const menu = () => at("menu").show({ person, pages: pagesOf(person), here: "engineer", language });
   menu();
   at("menu").addEventListener("language", async (event) => {
     language = event.detail;
@@ -271,7 +266,6 @@ async function begin() {
     view();
     drawAll();
   });
-  at("menu").addEventListener("leave", leave);
   tests.plays(pagesOf(person).some(([name]) => name === "agent"));
   fillLines();
   listen();

@@ -2,7 +2,7 @@
 import "../shared/elements.js";
 import "../shared/menu.js";
 import { emptyState, reduce, running } from "../agent/store.js";
-import { setWords } from "../shared/elements.js";
+import { setFixedWord, setWords } from "../shared/elements.js";
 import { t } from "../shared/i18n.js";
 import { remember, speak, wantedLanguage } from "../shared/language.js";
 import { pagesOf, whoIsIt } from "../shared/person.js";
@@ -18,6 +18,7 @@ let desk = emptyState();
 let told = null;
 let phones = null;
 let mayEngineer = false;
+let signedOut = false;
 
 // What is being taken in the caller's call, or was last; null: nothing yet.
 function capture() {
@@ -43,17 +44,25 @@ function heardFrom(state) {
   draw();
   if (hanging && at("hangup").hidden) at("call").focus();  // the call ended without this button
   if (before && before !== state.phase) setWords(at("status"), phaseWords(state));
-  if (before !== state.phase && state.phase === "talking") setWords(at("alert"), "");
+  if (!signedOut && before !== state.phase && state.phase === "talking") setWords(at("alert"), "");
 }
 
 // The phones are started again by the service: the call is over, and this page goes on by itself.
 function awayOrBack(away) {
+  if (signedOut) return;  // said already, and graver: where the phones are is told to who is signed in
   if (away) {
     setWords(at("alert"), t("play.problem.away"));
     if (told && told.phase !== "away") heardFrom({ ...told, phase: "away", waiting: 0 });
   } else if (!told || told.phase === "away") {
     setWords(at("alert"), "");
   }
+}
+
+function followSession(connection) {
+  if (signedOut || connection !== "signed-out") return;
+  signedOut = true;
+  setFixedWord(at("alert"), "alert.signed_out");
+  at("signin-again").hidden = false;
 }
 
 // Puts the focus where the next step is: here, or in the agent's page, which stands in a frame of this origin.
@@ -75,7 +84,7 @@ const leadByKey = (event) => {
 
 async function act(path, body) {
   const word = await phones.send(path, body);
-  setWords(at("alert"), word ? t(`play.problem.${word}`) : "");
+  if (!signedOut) setWords(at("alert"), word ? t(`play.problem.${word}`) : "");
   return !word;
 }
 
@@ -105,7 +114,7 @@ function titles() {
 }
 
 function showMenu(person, language) {
-  at("menu").show({ person, pages: pagesOf(person), here: "play", language, mayLeave: false });
+  at("menu").show({ person, pages: pagesOf(person), here: "play", language });
 }
 
 async function begin() {
@@ -139,7 +148,7 @@ async function begin() {
   });
   openStream({
     onEvent: (type, data) => { desk = reduce(desk, type, data, Date.now()); draw(); },
-    onConnection: () => {},
+    onConnection: followSession,
   });
 }
 

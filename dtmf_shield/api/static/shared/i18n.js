@@ -60,6 +60,21 @@ export function dayTime(ms) {
   return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(ms);
 }
 
+// What stands in a log: a day, and a time of it to the second, in UTC.
+export function utcDay(ms) {
+  return new Intl.DateTimeFormat(locale, { dateStyle: "full", timeZone: "UTC" }).format(ms);
+}
+
+export function utcTime(ms) {
+  const parts = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+  return new Intl.DateTimeFormat(locale, { ...parts, hourCycle: "h23", timeZone: "UTC" }).format(ms);
+}
+
+// A whole number in groups of digits.
+export function whole(value) {
+  return new Intl.NumberFormat(locale, { useGrouping: "always" }).format(value);
+}
+
 // Seconds as 03:42, from an hour on as 1:03:42.
 export function duration(seconds) {
   const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, Math.floor(seconds) % 60];

@@ -1,8 +1,11 @@
-// The menu at the end of every page's bar: who is signed in, their pages, language, light or dark, sign out.
+// The menu at the end of every page's bar: who is signed in, their pages, language, light or dark, sign out. It signs out by
+// itself, and whoever has it tells of the presence of its reader: no page can forget either.
+import "./presence.js";
 import { make, redraw, setWords } from "./elements.js";
 import { t } from "./i18n.js";
 import { icon } from "./icons.js";
 import { languageOptions } from "./language.js";
+import { leave } from "./leave.js";
 import { LOOKS, look, rememberLook, wear } from "./theme.js";
 
 class PageMenu extends HTMLElement {
@@ -18,7 +21,9 @@ class PageMenu extends HTMLElement {
     this.leave = make("button", "leave");
     this.leave.type = "button";
     this.leave.id = "leave";
-    this.panel = make("div", "panel", this.pages, this.language, this.look, this.leave);
+    this.told = make("p", "told");
+    this.told.setAttribute("role", "alert");
+    this.panel = make("div", "panel", this.pages, this.language, this.look, this.leave, this.told);
     this.panel.id = "menu-panel";
     this.append(this.opener, this.panel);
     this.#open(false);
@@ -29,11 +34,11 @@ class PageMenu extends HTMLElement {
     this.language.lastChild.addEventListener("change", (event) => {
       this.dispatchEvent(new CustomEvent("language", { detail: event.target.value }));
     });
-    this.leave.addEventListener("click", () => this.dispatchEvent(new CustomEvent("leave")));
+    this.leave.addEventListener("click", () => this.#leave());
   }
 
   // person: what GET /v1/me says, or null; pages: [[name, address]]; here: the name of this page.
-  show({ person, pages: all, here, language, mayLeave }) {
+  show({ person, pages: all, here, language }) {
     // In the play page's frame: a page that is chosen takes the whole window, and the play page is there already.
     const framed = window.top !== window;
     const pages = framed ? all.filter(([name]) => name !== "play") : all;
@@ -54,7 +59,19 @@ class PageMenu extends HTMLElement {
     setWords(this.look.firstChild, t("menu.look"));
     for (const option of this.look.lastChild.options) setWords(option, t(`menu.look.${option.value}`));
     setWords(this.leave, t("menu.leave"));
-    this.leave.hidden = !mayLeave;
+    this.leave.hidden = !person;
+    this.#tell(this.refused ?? "");
+  }
+
+  async #leave() {
+    this.#tell("");
+    this.#tell(await leave());
+  }
+
+  // refused: the key of words, told anew when the language changes.
+  #tell(refused) {
+    this.refused = refused;
+    setWords(this.told, refused && t(refused));
   }
 
   #choice(id, options) {

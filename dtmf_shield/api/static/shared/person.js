@@ -1,5 +1,5 @@
 // Who is signed in (GET /v1/me); a service without that answer is lived with.
-const PAGES = { play: "play", agent: "agent", supervisor: "supervisor", engineer: "engineer", admin: "admin", account: "account" };
+const PAGES = { play: "play", agent: "agent", supervisor: "supervisor", engineer: "engineer", admin: "admin", audit: "audit", account: "account" };
 
 // What /v1/me says, or null.
 export async function whoIsIt() {

@@ -1,5 +1,6 @@
-// Somebody is here: keys and clicks on the page count as use of the session, told once a minute at most.
-const TOLD_EVERY_MS = 60_000;
+// Somebody is here: keys and clicks on the page count as use of the session. Told often enough for the shortest idle limit, a
+// minute; what a page asks by itself (its streams, what it looks at every few seconds) counts as nobody's use.
+const TOLD_EVERY_MS = 20_000;
 let told = Date.now();
 
 function here() {

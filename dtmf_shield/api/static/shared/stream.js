@@ -1,5 +1,5 @@
 // One event stream for all calls, with a watchdog: silence for two heartbeats is a fault, not a calm.
-const TYPES = ["resync", "call", "capture", "field", "shield", "line", "payment", "gone", "heartbeat"];
+const TYPES = ["resync", "call", "capture", "field", "shield", "line", "payment", "flows", "gone", "heartbeat"];
 const SILENCE_MS = 32_000;
 const LOOK_MS = 1_000;
 const REOPEN_MS = 2_000;

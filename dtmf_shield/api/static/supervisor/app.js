@@ -2,7 +2,7 @@
 import "../agent/elements.js";
 import "../shared/menu.js";
 import { ask } from "../agent/command.js";
-import { clearForm, fillAgain } from "../agent/form.js";
+import { choiceNews, clearForm, fillAgain } from "../agent/form.js";
 import { answered, asked, commandOf, isPending } from "../agent/pending.js";
 import { mayStart } from "../agent/state_words.js";
 import { emptyState, reduce, running, speaking } from "../agent/store.js";
@@ -193,7 +193,7 @@ function showView() {
 }
 
 function showMenu(person, language) {
-  at("menu").show({ person, pages: pagesOf(person), here: "supervisor", language, mayLeave: Boolean(person) });
+  at("menu").show({ person, pages: pagesOf(person), here: "supervisor", language });
 }
 
 function listen() {
@@ -233,7 +233,13 @@ async function begin() {
   showView();
   setInterval(tick, 1000);
   openStream({
-    onEvent: (type, data) => update(reduce(state, type, data, Date.now())),
+    onEvent: (type, data) => {
+      update(reduce(state, type, data, Date.now()));
+      if (type !== "flows") return;
+      draw();
+      const lost = choiceNews(type);
+      if (lost) say(lost);
+    },
     onConnection: (connection, silent) => {
       const quiet = silent ?? state.silent;
       if (connection !== state.connection || quiet !== state.silent) update({ ...state, connection, silent: quiet });
