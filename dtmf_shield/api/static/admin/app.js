@@ -135,7 +135,7 @@ async function begin() {
   ticks(at("user-roles"), ROLES);
   ticks(at("key-roles"), ROLES.filter((role) => role !== "admin"));
   at("menu").addEventListener("language", async (event) => {
-    await speak(event.detail);
+    if (!await speak(event.detail)) return;
     remember(event.detail);
     showMenu(person, event.detail);
     draw();
