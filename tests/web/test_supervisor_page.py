@@ -376,7 +376,7 @@ def test_lines_are_shown_in_words_filtered_and_their_figures_read_aloud(board):
     cells = page.locator("#rows .cell-path")
     expect(cells.first).to_contain_text("Good")
     expect(cells.first).to_contain_text("PCMU · tones + events")
-    assert "Caller: 0.0% lost lately, jitter 3 ms; 0.1% of the call" in cells.first.text_content()
+    assert "Caller: 0.0% lost lately, jitter 3 ms · 0.1% of the call" in cells.first.text_content()
     assert cells.first.get_attribute("title").count("% lost lately") == 2
 
     page.locator("#by-quality").select_option("poor")

@@ -35,6 +35,7 @@ THE_SAME = {
         "supervisor.filter.agent",
         "supervisor.filter.codec",
         "supervisor.field.median",
+        "chart.point",
         "engineer.column.thread",
         "line.door.info",
     },
@@ -57,6 +58,7 @@ THE_SAME = {
     "es": {
         "admin.of",
         "admin.roles",
+        "chart.point",
         "kind.iban",
         "line.door.info",
         "result.test",
