@@ -19,7 +19,7 @@ def test_a_line_that_becomes_bad_is_told_with_its_figures_and_a_good_one_without
 
     expect(line).to_contain_text("Poor · PCMU · tones")
     expect(line).to_contain_text(
-        "Caller audio: 5.8% lost lately, jitter 61 ms; 2.1% of the call, 140 packets late"
+        "Caller audio: 5.8% lost lately, jitter 61 ms · 2.1% of the call, late packets: 140"
     )
     assert call.line is not None
     site.show(call.model_copy(update={"line": call.line.model_copy(update={"agent": None})}))

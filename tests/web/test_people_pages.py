@@ -242,7 +242,7 @@ def test_german_where_the_address_asks_for_it(people, administrator, visitor):
     expect(page.get_by_label("Neues Passwort")).to_be_focused()
     admin = administrator("?lang=de")
     expect(admin.locator("#users-title")).to_have_text("Benutzer")
-    expect(admin.locator("#user-roles")).to_contain_text("Agent: eigene Gespräche")
+    expect(admin.locator("#user-roles")).to_contain_text("Agent: eigene Anrufe")
     expect(admin.locator("html")).to_have_attribute("lang", "de")
 
 

@@ -385,7 +385,7 @@ def test_lines_are_shown_in_words_filtered_and_their_figures_read_aloud(board):
     cells = page.locator("#rows .cell-path")
     expect(cells.first).to_contain_text("Good")
     expect(cells.first).to_contain_text("PCMU · tones + events")
-    assert "Caller: 0.0% lost lately, jitter 3 ms; 0.1% of the call" in cells.first.text_content()
+    assert "Caller: 0.0% lost lately, jitter 3 ms · 0.1% of the call" in cells.first.text_content()
     assert cells.first.get_attribute("title").count("% lost lately") == 2
 
     page.locator("#by-quality").select_option("poor")
@@ -408,9 +408,11 @@ def test_lines_are_shown_in_words_filtered_and_their_figures_read_aloud(board):
 def test_a_line_that_becomes_bad_is_seen_without_a_reload(site, board):
     call = talking()
     page = opened(board(call))
-    expect(page.locator("#facts")).to_contain_text("Good · PCMU · tones + events; events agreed")
+    expect(page.locator("#facts")).to_contain_text("Good · PCMU · tones + events · events agreed")
 
     site.show(call.model_copy(update={"line": a_line(LineQuality.POOR, Door.TONES, telephone_event=False)}))
 
     expect(page.locator("#rows .cell-path .chip.bad")).to_contain_text("Poor")
-    expect(page.locator("#facts")).to_contain_text("Poor · PCMU · tones; no events agreed; 5.8% lost lately")
+    expect(page.locator("#facts")).to_contain_text(
+        "Poor · PCMU · tones · no events agreed · 5.8% lost lately"
+    )

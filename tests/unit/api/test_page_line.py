@@ -63,11 +63,13 @@ def test_codec_and_doors_are_said_and_figures_in_words() -> None:
     leg = line(GOOD)["caller"]
 
     assert said("m.pathWords(x)", leg) == "PCMU · tones + events"
-    assert said("m.figureWords(x)", leg) == "0.0% lost lately, jitter 3 ms; 0.4% of the call, 2 packets late"
+    assert (
+        said("m.figureWords(x)", leg) == "0.0% lost lately, jitter 3 ms · 0.4% of the call, late packets: 2"
+    )
     assert "0,4" in said("m.figureWords(x)", leg, "de")
     assert said("m.pathWords(x)", line(UNMEASURED)["caller"]) == "G722 · no keys yet"
     held = GOOD.model_copy(update={"recent_loss_permille": None, "jitter_ms": None})
-    assert said("m.figureWords(x)", line(held)["caller"]) == "0.4% of the call, 2 packets late"
+    assert said("m.figureWords(x)", line(held)["caller"]) == "0.4% of the call, late packets: 2"
 
 
 def test_every_word_the_service_says_of_a_line_has_a_word_on_the_page() -> None:

@@ -23,6 +23,7 @@ THE_SAME = {
         "admin.of",
         "admin.role.agent",
         "page.agent",
+        "page.admin",
         "kind.iban",
         "result.test",
         "history.refused",
@@ -34,6 +35,8 @@ THE_SAME = {
         "supervisor.column.agent",
         "supervisor.filter.agent",
         "supervisor.filter.codec",
+        "supervisor.field.median",
+        "chart.point",
         "engineer.column.thread",
         "line.door.info",
     },
@@ -50,10 +53,14 @@ THE_SAME = {
         "supervisor.column.agent",
         "supervisor.filter.agent",
         "supervisor.filter.codec",
+        "engineer.column.thread",
         "line.door.info",
     },
     "es": {
+        "audit.fact.roles",
         "admin.of",
+        "admin.roles",
+        "chart.point",
         "kind.iban",
         "line.door.info",
         "result.test",
@@ -65,6 +72,8 @@ THE_SAME = {
     },
 }
 """Words that a language writes as English does."""
+BREAKABLE = re.compile(r" [:;?!»%]|« |(?<![\s\d])[?!»]|(?<!Authorization)(?<!\s):")
+"""Where French wants a space that does not break (U+00A0, U+202F) and the words have a plain one, or none."""
 NO_WORDS = {CaptureState.WAITING, CaptureState.KEYING, CaptureState.DONE, CaptureState.FAILED}
 """The fields or the result tell them."""
 
@@ -108,6 +117,12 @@ def test_nothing_is_left_in_english(language: str) -> None:
     assert [key for key, text in other.items() if not text.strip()] == []
 
 
+def test_french_signs_do_not_begin_a_line() -> None:
+    assert BREAKABLE.search("Sûr ?") and BREAKABLE.search("« Sûr\u00a0»") and BREAKABLE.search("Sûr!")
+
+    assert {key: text for key, text in words_of("fr").items() if BREAKABLE.search(text)} == {}
+
+
 def test_every_key_that_a_page_names_has_words() -> None:
     english = words_of("en")
     named = {
@@ -125,7 +140,7 @@ def test_no_words_are_kept_that_no_page_shows() -> None:
     literal = set(re.findall(r'"([a-z0-9_][a-z0-9._-]*)"', text))
     prefixes = tuple(set(re.findall(r"`([a-z_.]+\.)\$\{", text)))
     counted = {
-        f"{key}.{kind}" for key in re.findall(r'tCount\("([a-z.]+)"', text) for kind in ("one", "other")
+        f"{key}.{kind}" for key in re.findall(r'tCount\("([a-z_.]+)"', text) for kind in ("one", "other")
     }
 
     unused = [key for key in words_of("en") if key not in literal | counted and not key.startswith(prefixes)]
@@ -249,6 +264,12 @@ def test_counts_take_the_plural_of_the_language() -> None:
 
     assert run("agent/words.js", counts) == "0 digits|1 digit|1000000 digits"
     assert run("agent/words.js", counts, "fr") == "0 chiffre|1 chiffre|1000000 chiffres"
+
+
+def test_a_long_count_is_written_as_the_reader_writes_it_and_chooses_the_plural_all_the_same() -> None:
+    counts = '[[1, "1"], [2000, "2,000"]].map(([count, shown]) => m.tCount("supervisor.tile.gone_count", count, shown))'
+
+    assert run("shared/i18n.js", counts) == ["1 capture", "2,000 captures"]
 
 
 def test_money_is_written_as_the_reader_writes_it() -> None:

@@ -170,7 +170,7 @@ async function begin() {
   await speak(language);
   showMenu(language);
   at("menu").addEventListener("language", async (event) => {
-    await speak(event.detail);
+    if (!await speak(event.detail)) return;
     remember(event.detail);
     showMenu(event.detail);
     if (account) draw();

@@ -173,7 +173,7 @@ async function begin() {
   await speak(language);
   showMenu(language);
   at("menu").addEventListener("language", async (event) => {
-    await speak(event.detail);
+    if (!await speak(event.detail)) return;
     remember(event.detail);
     showMenu(event.detail);
     if (changing) openChange(lists.users.find(({ name }) => name === changing.name), false);

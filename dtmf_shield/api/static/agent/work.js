@@ -37,7 +37,7 @@ function drawStage(stage) {
 
 function drawSay(words) {
   at("say").hidden = !words;
-  redraw(at("say"), `${t("say")} ${words}`, () => [make("b", "", `${t("say")}: `), words]);
+  redraw(at("say"), `${t("say")} ${words}`, () => [make("b", "", `${t("say")} `), words]);
 }
 
 // What the flow wants of the audio now: else a line that says nothing would be taken for a dead one.

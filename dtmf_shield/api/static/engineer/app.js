@@ -260,7 +260,7 @@ async function begin() {
   menu();
   at("menu").addEventListener("language", async (event) => {
     language = event.detail;
-    await speak(language);
+    if (!await speak(language)) return;
     remember(language);
     menu();
     view();

@@ -153,7 +153,7 @@ function certificates(all) {
     const soon = one.days_left !== null && one.days_left < SOON_DAYS;
     const look = bad ? "bad" : soon || one.findings.length ? "warn" : "good";
     const left = one.days_left;
-    const days = left === null ? "–" : left < 0 ? t("engineer.expired", { days: -left }) : t("engineer.days", { days: left });
+    const days = left === null ? "–" : left < 0 ? tCount("engineer.expired", -left) : tCount("engineer.days", left);
     return [
       [make("b", "", one.file), make("small", "", one.subject)], one.kind,
       [chip(look, days), ...one.findings.map((why) => make("small", "weaker", why))],
@@ -165,7 +165,7 @@ function prompts(one) {
   if (!one) return [make("p", "quiet", t("engineer.prompts.unknown"))];
   const whole = one.pieces > 0 && !one.missing.length;
   return [
-    make("p", "lead", chip(whole ? "good" : "warn", t("engineer.prompts.pieces", { count: one.pieces }))),
+    make("p", "lead", chip(whole ? "good" : "warn", tCount("engineer.prompts.pieces", one.pieces, number(one.pieces)))),
     make("ul", "reasons", ...one.missing.map((why) => make("li", "", why))),
   ];
 }

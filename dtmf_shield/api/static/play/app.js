@@ -126,7 +126,7 @@ async function begin() {
   titles();
   showMenu(person, language);
   at("menu").addEventListener("language", async (event) => {
-    await speak(event.detail);
+    if (!await speak(event.detail)) return;
     remember(event.detail);
     titles();
     showMenu(person, event.detail);

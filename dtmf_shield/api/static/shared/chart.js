@@ -1,5 +1,6 @@
 // Charts of our own: columns and a line over days, drawn at the width there is; below each the same numbers as a table.
 import { make } from "./elements.js";
+import { t } from "./i18n.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT_PX = 190;
@@ -43,7 +44,7 @@ class ReportChart extends HTMLElement {
     const parts = [make("h2", "chart-title", data.title)];
     if (data.series.length > 1) parts.push(legend(data.series));
     const opener = make("summary", "", data.tableWords);
-    opener.setAttribute("aria-label", `${data.tableWords}: ${data.title}`);
+    opener.setAttribute("aria-label", t("chart.point", { name: data.tableWords, value: data.title }));
     parts.push(this.canvas, make("details", "as-table", opener, scroller(data)));
     this.replaceChildren(...parts);
     this.#draw();
@@ -145,7 +146,7 @@ function columns(data, { picture, x, y, pitch }) {
       group.append(svg("rect", { ...box, ...fillOf(ids[one], look) }));
       under += value;
     });
-    const said = data.series.map(({ name, values }) => `${name}: ${data.words(values[place] ?? 0)}`).join("\n");
+    const said = data.series.map(({ name, values }) => t("chart.point", { name, value: data.words(values[place] ?? 0) })).join("\n");
     group.append(svg("title", {}, `${data.labelWords(label)}\n${said}`));
     picture.append(group);
   });
@@ -168,7 +169,7 @@ function oneLine(data, { name, look, values }, { picture, x, y }) {
   values.forEach((value, place) => {
     if (value === null) return;
     const point = svg("circle", { cx: x(place), cy: y(value), r: values.length > 60 ? 1.5 : 3.5, class: `ink-${look}` });
-    point.append(svg("title", {}, `${data.labelWords(data.labels[place])}\n${name}: ${data.words(value)}`));
+    point.append(svg("title", {}, `${data.labelWords(data.labels[place])}\n${t("chart.point", { name, value: data.words(value) })}`));
     picture.append(point);
   });
 }

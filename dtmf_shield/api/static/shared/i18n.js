@@ -29,10 +29,11 @@ export function t(key, values = {}) {
   return (table[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
-// The list has ".one" and ".other"; finer classes of a language (French "many") take ".other".
-export function tCount(key, count) {
+// The list has ".one" and ".other"; finer classes of a language (French "many") take ".other". shown: the count as the
+// reader writes it, where it may be long.
+export function tCount(key, count, shown = count) {
   const kind = plural.select(count) === "one" ? "one" : "other";
-  return t(`${key}.${kind}`, { count });
+  return t(`${key}.${kind}`, { count: shown });
 }
 
 // 1050 EUR as the reader writes it, in as many decimals as the currency has.

@@ -4,19 +4,26 @@ import { LANGUAGES, pickLanguage, t, useWords } from "./i18n.js";
 const KEPT = "dtmf-shield.language";
 const AGAIN_MS = 2_000;
 
+let round = 0;
+
 // In this order: the address (?lang=), the choice made in this browser, the person's own, the browser's.
 export function wantedLanguage(person) {
   const asked = new URLSearchParams(location.search).get("lang");
   return pickLanguage([asked, kept(), person?.language, ...navigator.languages]);
 }
 
+// Arrow keys choose one language after the other, and lists arrive in any order: the last choice is the one spoken.
+// false: another was chosen meanwhile, and the page is left to that one.
 export async function speak(language) {
-  const words = await wordList(language);
+  const mine = ++round;
+  const words = await wordList(language, () => mine === round);
+  if (!words) return false;
   useWords(words, language, navigator.languages);
   document.documentElement.lang = language;
   document.documentElement.dir = "ltr";  // all four are written from left to right
   for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
   for (const node of document.querySelectorAll("[data-t-label]")) node.setAttribute("aria-label", t(node.dataset.tLabel));
+  return true;
 }
 
 // Storage may be forbidden (an embedded page): then the choice lasts as long as the page.
@@ -36,16 +43,16 @@ export function languageOptions() {
   });
 }
 
-// Without words there is no page: it says so in English and tries until they are there.
-async function wordList(language) {
+// Without words there is no page: it says so in English and tries until they are there. null: they are wanted no longer.
+async function wordList(language, wanted) {
   const missing = document.getElementById("no-words");
-  for (;;) {
+  while (wanted()) {
     const answer = await fetch(new URL(`../i18n/${language}.json`, import.meta.url)).catch(() => null);
-    if (answer?.ok) {
-      const words = await answer.json().catch(() => null);
-      if (words) { missing.hidden = true; return words; }
-    }
-    missing.hidden = false;
+    const words = answer?.ok ? await answer.json().catch(() => null) : null;
+    if (!wanted()) break;
+    missing.hidden = Boolean(words);
+    if (words) return words;
     await new Promise((done) => { setTimeout(done, AGAIN_MS); });
   }
+  return null;
 }

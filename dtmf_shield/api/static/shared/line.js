@@ -26,7 +26,7 @@ export function figureWords(leg) {
   const recent = leg.recent_loss_permille === null ? "" : t("line.recent", {
     recent: percent(leg.recent_loss_permille), jitter: leg.jitter_ms,
   });
-  return [recent, t("line.whole", { whole: percent(leg.loss_permille), late: leg.late })].filter(Boolean).join("; ");
+  return [recent, t("line.whole", { whole: percent(leg.loss_permille), late: leg.late })].filter(Boolean).join(" · ");
 }
 
 // What the flow wants of the audio just now, as keys of words.

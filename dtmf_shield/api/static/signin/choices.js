@@ -18,7 +18,7 @@ export async function speakAsChosen(draw) {
   draw();
   at("language").addEventListener("change", async () => {
     remember(at("language").value);
-    await speak(at("language").value);
+    if (!await speak(at("language").value)) return;
     draw();
   });
   at("look").addEventListener("change", () => { wear(at("look").value); rememberLook(at("look").value); });

@@ -222,7 +222,7 @@ async function begin() {
   await speak(language);
   showMenu(person, language);
   at("menu").addEventListener("language", async (event) => {
-    await speak(event.detail);
+    if (!await speak(event.detail)) return;
     remember(event.detail);
     showMenu(person, event.detail);
     reports.speak();

@@ -26,7 +26,7 @@ export function drawDetail(state) {
   drawMoney(call.capture);
   drawStage(stageOf(call));
   at("say").hidden = !(busy && call.capture.say);
-  redraw(at("say"), `${t("supervisor.say")} ${call.capture?.say}`, () => [make("b", "", `${t("supervisor.say")}: `), call.capture?.say ?? ""]);
+  redraw(at("say"), `${t("supervisor.say")} ${call.capture?.say}`, () => [make("b", "", `${t("supervisor.say")} `), call.capture?.say ?? ""]);
   const hint = busy && HINTS.includes(call.capture.hint) ? t(`hint.${call.capture.hint}`) : "";
   at("hint").hidden = !hint;
   redraw(at("hint"), hint, () => [icon("hint"), make("span", "", hint)]);
@@ -113,7 +113,7 @@ function legWords(leg) {
   if (!leg) return "";
   const events = t(leg.telephone_event ? "supervisor.line.events" : "supervisor.line.no_events");
   const quality = t(`line.quality.${leg.quality ?? "unknown"}`);
-  return [`${quality} · ${pathWords(leg)}`, events, figureWords(leg)].filter(Boolean).join("; ");
+  return [`${quality} · ${pathWords(leg)}`, events, figureWords(leg)].filter(Boolean).join(" · ");
 }
 
 export function drawClock(state, nowMs) {

@@ -120,7 +120,7 @@ function tiles(report) {
   const all = [
     ["begun", number(report.begun), t("supervisor.tile.ended", { count: number(report.ended) }), ""],
     ["rate", report.success_rate === null ? "–" : percent(report.success_rate), t("supervisor.tile.succeeded", { count: number(report.succeeded) }), ""],
-    ["gone", report.ended ? percent(gone / report.ended) : "–", t("supervisor.tile.gone_count", { count: number(gone) }), ""],
+    ["gone", report.ended ? percent(gone / report.ended) : "–", tCount("supervisor.tile.gone_count", gone, number(gone)), ""],
     ["unknown", number(unknown), t("supervisor.tile.unknown_note"), unknown ? "warn" : ""],
   ];
   return make("ul", "summary", ...all.map(([name, figure, note, look]) => make("li", `tile ${look}`.trim(),
@@ -269,8 +269,8 @@ function downloads(query, report) {
     return node;
   };
   const notes = [t("supervisor.report.utc")];
-  if (report.test) notes.push(t("supervisor.report.test", { count: number(report.test) }));
+  if (report.test) notes.push(tCount("supervisor.report.test", report.test, number(report.test)));
   if (report.end_unknown) notes.push(t("supervisor.report.end_unknown", { count: number(report.end_unknown) }));
-  if (report.lost) notes.push(t("supervisor.report.lost", { count: number(report.lost) }));
+  if (report.lost) notes.push(tCount("supervisor.report.lost", report.lost, number(report.lost)));
   return make("div", "downloads", link("csv", "supervisor.csv"), link("csv_fields", "supervisor.csv.fields"), make("p", "quiet", notes.join(" ")));
 }
