@@ -215,7 +215,11 @@ def hold(page):
 
     def kept(path):
         held = []
-        page.route(f"**{path}", lambda route: held.append(route))
+
+        def wait(route):
+            held.append(route)
+
+        page.route(f"**{path}", wait)
         return held
 
     return kept
