@@ -35,7 +35,7 @@ _UNMARKED = """
   })
   .concat([...document.querySelectorAll(
     '[aria-current]:not([aria-current="false"]), [aria-pressed="true"]')]
-    .filter((one) => one.checkVisibility())
+    .filter((one) => matchMedia('(forced-colors: active)').matches && one.checkVisibility())
     .filter((one) => {
       const style = getComputedStyle(one);
       const outlined = style.outlineStyle !== 'none' && !one.matches(':focus-visible');
@@ -74,9 +74,9 @@ def cut_off(page: Page) -> list[str]:
 
 
 def unmarked_controls(page: Page) -> list[str]:
-    """Return controls that only a background tells from text, or from their like that are not current or pressed.
+    """Return controls that only a background tells from text: forced colours take backgrounds away.
 
-    Forced colours take backgrounds away.
+    With those colours on, also what is current or pressed and has no mark of it but that.
     """
     found: list[str] = page.evaluate(_UNMARKED)
     return found
