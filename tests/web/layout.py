@@ -33,6 +33,14 @@ _UNMARKED = """
     const edge = (side) => style[`border${side}Style`] !== 'none' && parseFloat(style[`border${side}Width`]) > 0;
     return !['Top', 'Right', 'Bottom', 'Left'].some(edge);
   })
+  .concat([...document.querySelectorAll(
+    '[aria-current]:not([aria-current="false"]), [aria-pressed="true"]')]
+    .filter((one) => matchMedia('(forced-colors: active)').matches && one.checkVisibility())
+    .filter((one) => {
+      const style = getComputedStyle(one);
+      const outlined = style.outlineStyle !== 'none' && !one.matches(':focus-visible');
+      return parseFloat(style.borderBottomWidth) < 2 && !outlined;
+    }))
   .map((one) => `${one.tagName.toLowerCase()} ${one.id || one.textContent.trim().slice(0, 40)}`)
 """
 
@@ -66,7 +74,10 @@ def cut_off(page: Page) -> list[str]:
 
 
 def unmarked_controls(page: Page) -> list[str]:
-    """Return controls that only a background tells from text: forced colours take backgrounds away."""
+    """Return controls that only a background tells from text: forced colours take backgrounds away.
+
+    With those colours on, also what is current or pressed and has no mark of it but that.
+    """
     found: list[str] = page.evaluate(_UNMARKED)
     return found
 

@@ -12,6 +12,7 @@ from tests.web.digit_search import places_with_digits
 from tests.web.engineer_site import EngineerSite, a_node, deaf, leaking
 from tests.web.layout import cut_off, focused, overflow_px, unmarked_controls
 from tests.web.pictures import page_picture
+from tests.web.waiting import until
 from tests.web.whole_site import request_keys
 
 FLOW = "card-payment-agent"
@@ -200,6 +201,61 @@ def test_a_simulation_shows_a_payment_and_no_digits_of_the_card(page, visitor):
     assert places_with_digits(CARDS_BY_NAME["visa"], {"control": "4242 4"}) == ["control"]
 
 
+def answered(page, act, path):
+    """Do what lets the service answer, and wait until the page has done with the answer."""
+    with page.expect_response(f"**{path}") as answer:
+        act()
+    answer.value.finished()
+    page.evaluate("fetch('/v1/flow-versions').then((answer) => answer.json())")
+
+
+@pytest.fixture
+def hold(page):
+    """Hold back requests of a path; returns those that wait."""
+
+    def kept(path):
+        held = []
+
+        def wait(route):
+            held.append(route)
+
+        page.route(f"**{path}", wait)
+        return held
+
+    return kept
+
+
+def test_an_answer_that_is_overtaken_replaces_nothing(page, hold):
+    flow, title = "card-on-file", page.locator("#text-title")
+    slow, simulation = hold(f"/v1/flows/{flow}"), hold("/v1/flow-drafts/simulate")
+    button = page.locator("#flow-list button", has_text=flow)
+
+    button.click()
+    assert until(page, lambda: slow)
+    answered(page, page.locator("#flow-list button", has_text=FLOW).click, f"/v1/flows/{FLOW}")
+    answered(page, slow.pop().continue_, f"/v1/flows/{flow}")
+    expect(title).to_have_text("Card payment, agent stays on the line")
+
+    button.click()
+    assert until(page, lambda: slow)
+    page.locator("#text").fill("flow: v1\n# typed meanwhile\n")
+    asked = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    answered(page, slow.pop().continue_, f"/v1/flows/{flow}")
+    assert len(asked) == 1
+    expect(page.locator("#text")).to_have_value("flow: v1\n# typed meanwhile\n")
+
+    page.locator("#revert").click()
+    page.locator("#run").click()
+    assert until(page, lambda: simulation)
+    page.unroute(f"**/v1/flows/{flow}")
+    button.click()
+    expect(title).not_to_have_text("Card payment, agent stays on the line")
+    answered(page, simulation.pop().continue_, "/v1/flow-drafts/simulate")
+    expect(page.locator("#lines")).to_be_hidden()
+    expect(page.locator("#status")).not_to_contain_text("Ended")
+
+
 def test_a_card_number_typed_into_the_script_is_refused_and_not_kept(page):
     page.locator("#script").fill("keys 4000 0566 5566 5556#".replace(" ", ""))
     page.locator("#run").click()
@@ -237,6 +293,44 @@ def test_health_shows_what_is_wrong_in_words(page):
     for words in (*shown, "Fallback", "Its TLS certificate is not accepted."):
         expect(health).to_contain_text(words)
     assert page.title().startswith("Health")
+
+
+def look_again(page):
+    """Ask for the health now, and not in some seconds."""
+    page.evaluate("dispatchEvent(new HashChangeEvent('hashchange'))")
+
+
+def test_what_is_read_of_the_health_stays_while_figures_change(page, engineer_site):
+    show_health(page)
+    name = page.locator(".part td b", has_text="carrier-a")
+    name.evaluate("(one) => { window.read = one; getSelection().selectAllChildren(one); }")
+
+    engineer_site.nodes.shown = a_node().model_copy(update={"calls": 77, "captures": 41})
+    try:
+        look_again(page)
+        expect(page.locator("#health")).to_contain_text("77 / 500")
+        expect(page.locator("#health .facts").first).to_contain_text("41")
+    finally:
+        engineer_site.nodes.shown = a_node()
+
+    assert page.evaluate("[read.isConnected, getSelection().toString()]") == [True, "carrier-a"]
+    page.locator(".skip").focus()
+    page.keyboard.press("Enter")
+    assert focused(page)["name"] == "main"
+    expect(page.locator("#health")).to_be_visible()
+
+
+def test_the_way_to_sign_in_again_goes_when_the_service_answers_again(page):
+    problem = {"type": "urn:dtmf-shield:problem:not-signed-in", "title": "Not signed in", "status": 401}
+    page.route("**/v1/nodes", lambda route: route.fulfill(status=401, json=problem))
+    page.locator("#to-health").click()
+    expect(page.locator("#signin-again")).to_be_visible()
+
+    page.unroute("**/v1/nodes")
+    look_again(page)
+
+    expect(page.locator("#signin-again")).to_be_hidden()
+    expect(page.locator("#alert")).to_be_empty()
 
 
 def test_evidence_shows_both_sides_and_what_each_detector_heard(page, engineer_site):

@@ -48,7 +48,7 @@ def test_control_a_bad_page_is_found_out(visitor):
         "<p style='color:#aaa;background:#fff'>faint</p>"
         "<div style='width:431px'>wide</div>"
         "<div style='width:50px;overflow:hidden;white-space:nowrap'>a sentence that does not fit</div>"
-        "<button style='border:0;padding:0'>bare</button></main>"
+        "<button style='border:0;padding:0'>bare</button><a href='/' aria-current='page'>current</a></main>"
     )
 
     found = axe_findings(visitor.page)
@@ -59,3 +59,5 @@ def test_control_a_bad_page_is_found_out(visitor):
     assert overflow_px(visitor.page) > NARROW[0]
     assert any("a sentence" in text for text in cut_off(visitor.page))
     assert any("bare" in control for control in unmarked_controls(visitor.page))
+    visitor.page.emulate_media(forced_colors="active")
+    assert any("current" in control for control in unmarked_controls(visitor.page))

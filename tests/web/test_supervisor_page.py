@@ -38,7 +38,9 @@ def board(site, visitor):
         )
         return visitor.page
 
-    return shown
+    yield shown
+    if site.is_down:
+        site.up()
 
 
 def opened(page: Page, place: int = 0) -> Page:
@@ -200,8 +202,12 @@ def test_trouble_is_counted_said_and_found(site, board):
 
 @pytest.mark.parametrize("connection", ["lost", "media"])
 def test_in_doubt_no_shield_is_shown_as_on(site, board, connection):
-    page = board(*house(3))
+    page = opened(board(*house(2), talking(of_call(keying(6), CallId("c9")), id=CallId("c9"))), 2)
+    row, panel = page.locator("#rows [data-call='c9'] .cell-flow"), page.locator("#panel")
     expect(page.locator("#rows [data-shield='on']")).to_have_count(3)
+    expect(row).to_contain_text("The caller is keying")
+    expect(panel.locator("#stage")).to_contain_text("The caller is keying")
+    expect(panel.locator("#facts")).to_contain_text("shielded")
 
     if connection == "lost":
         site.down()
@@ -210,8 +216,12 @@ def test_in_doubt_no_shield_is_shown_as_on(site, board, connection):
 
     expect(page.locator("#rows [data-shield='on']")).to_have_count(0)
     expect(page.locator("#badge")).not_to_have_attribute("data-state", "on")
-    if connection == "lost":
-        site.up()
+    expect(row).to_contain_text("not confirmed")
+    expect(panel.locator("#stage")).to_contain_text("not confirmed")
+    expect(panel.locator("#facts")).not_to_contain_text("shielded")
+    expect(panel.locator("#say")).to_be_hidden()
+    if connection == "media":
+        expect(panel.locator("#fields")).not_to_contain_text("Keying")
 
 
 def test_filters_and_order(board):
@@ -248,6 +258,66 @@ def test_a_call_is_followed_live_and_the_focus_stays(site, board):
     expect(page.locator("#outcome")).to_contain_text("Result unknown")
     assert page.evaluate("document.activeElement.id") == "panel"
     assert page.locator("#fields .reset").filter(visible=True).count() == 0
+
+
+def where(page: Page) -> str | None:
+    """Return the id of what has the focus, or the call of its row."""
+    found: str | None = page.evaluate(
+        "document.activeElement.id || document.activeElement.closest('tr')?.dataset.call || null"
+    )
+    return found
+
+
+def test_the_focus_stays_in_the_page_where_what_had_it_is_gone(site, board):
+    page = board(talking(of_call(keying(6), CallId("c1"))), talking(id=CallId("c2")))
+    page.locator("#rows [data-call='c1'] .row-opener").click()
+    page.locator("#pause").focus()
+
+    site.show(talking(over(CaptureResult.DECLINED).capture))
+    expect(page.locator("#outcome")).to_contain_text("Not approved")
+    assert where(page) == "panel"
+    page.locator("#rows [data-call='c1'] .row-opener").focus()
+    site.show(over(CaptureResult.DECLINED))
+    expect(page.locator("#rows tr")).to_have_count(1)
+    assert where(page) == "c2"
+
+
+def test_the_skip_link_leads_to_the_content_and_not_out_of_the_view(site, board):
+    page = report(site, board)
+
+    page.locator(".skip").focus()
+    page.keyboard.press("Enter")
+
+    assert where(page) == "main"
+    expect(page.locator("#reports")).to_be_visible()
+    assert page.url.endswith("#reports")
+
+
+def test_a_fault_is_told_where_the_browser_draws_no_frames(site, board):
+    page = board(*house(3))
+    page.evaluate("window.requestAnimationFrame = () => 1")  # as in a tab in the background
+
+    site.show_service(ServiceView(shield=ShieldState.FAULT, gateway="up"))
+
+    expect(page.locator("#badge")).to_have_attribute("data-state", "fault")
+    expect(page.locator("#alert")).to_contain_text("Shield fault")
+    expect(page).to_have_title(re.compile("Shield fault"))
+
+
+def test_polite_words_have_a_place_before_they_are_there_and_are_said_each_time(site, board):
+    page = opened(board(talking(of_call(at_gateway(CaptureState.PAYING), CallId("c1")))))
+    page.evaluate(
+        "() => { window.said = 0; new MutationObserver((all) => { window.said += all.length; })"
+        ".observe(document.getElementById('status'), { childList: true }); }"
+    )
+
+    for presses in (1, 2):
+        page.locator("#cancel").press("Enter")
+        page.wait_for_function("(presses) => window.said === presses", arg=presses)
+
+    page.locator("#tab-reports").click()
+    expect(page.locator("#report > *").first).to_be_visible()
+    assert page.locator("#report-told").evaluate("(one) => one.textContent === '' && one.checkVisibility()")
 
 
 def test_by_keyboard_alone_a_call_is_found_looked_at_paused_and_cancelled(site, board):

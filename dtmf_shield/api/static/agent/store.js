@@ -24,7 +24,7 @@ export function reduce(state, type, data, atMs = 0) {
 function applied(state, type, data) {
   switch (type) {
     case "resync": return resync(state, data);
-    case "call": return withCall(state, data.id, (call) => ({ ...call, ...pick(data), shield: call.shield ?? {} }));
+    case "call": return withCall(state, data.id, (call) => ({ ...call, ...pick(data), shield: call.shield ?? {} }), newCall(data.id));
     case "shield": return shield(state, data);
     case "line": return withCall(state, data.call, (call) => ({ ...call, line: { caller: data.caller, agent: data.agent } }));
     case "capture": return withCall(state, data.call, (call) => ({ ...call, capture: capture(call.capture, data) }));
@@ -83,12 +83,27 @@ function resync(state, { service, flows, calls }) {
   return { ...state, service, flows, calls: table, pending: state.pending.filter((one) => !one.taken) };
 }
 
-function withCall(state, id, change) {
-  const before = state.calls.get(id) ?? { id, shield: {}, capture: null };
-  const calls = new Map(state.calls).set(id, change(before));
-  const ended = [...calls.values()].filter((call) => call.state === "ended" && call.id !== state.selected);
-  for (const call of ended.slice(0, Math.max(0, ended.length - ENDED_SHOWN_MAX))) calls.delete(call.id);
+const newCall = (id) => ({ id, shield: {}, capture: null });
+
+// What comes late of a call that was let go makes no call of it again: only its own event does, with `fresh`.
+function withCall(state, id, change, fresh = null) {
+  const before = state.calls.get(id) ?? fresh;
+  if (!before) return state;
+  const calls = new Map(state.calls).set(id, placed(state, before, change(before)));
+  for (const call of lastEnded(calls, [state.selected, state.chosen]).slice(ENDED_SHOWN_MAX)) calls.delete(call.id);
   return { ...state, calls };
+}
+
+// ending: the number of a call's end among those that this page saw.
+function placed(state, before, call) {
+  if (call.state !== "ended" || before.state === "ended") return call;
+  return { ...call, ending: 1 + Math.max(0, ...[...state.calls.values()].map((one) => one.ending ?? 0)) };
+}
+
+// Ended calls but those looked at, the last that ended first. chosen: the supervisor's, as selected is the agent's.
+function lastEnded(calls, lookedAt) {
+  const ended = [...calls.values()].filter((call) => call.state === "ended" && !lookedAt.includes(call.id));
+  return ended.reverse().sort((one, other) => (other.ending ?? 0) - (one.ending ?? 0));
 }
 
 const open = (call) => Boolean(call) && call.state !== "ended";

@@ -19,19 +19,21 @@ const FILE_CHARACTERS_MAX = 48_000;
 const at = (id) => document.getElementById(id);
 const state = { flows: [], open: null, found: null, drawing: null, done: null, wrong: [] };
 // open: {id, title, version, text as served, file: whether it came from a file of the reader's}
-let order = 0;
+let order = 0;  // of checks; below: of flows opened, of simulations. An answer that is overtaken is dropped.
+let opening = 0;
+let runs = 0;
 let waiting = 0;
 
 const text = editor(at("text"), at("gutter"), (line, column) => setWords(at("place"), t("engineer.place", { line, column })));
 
 function say(words) { at("status").textContent = words; }
 
-function alarm(words) { setWords(at("alert"), words); }
-
-function failed(error) {
-  at("signin-again").hidden = error.slug !== "not-signed-in";
-  alarm(error.message);
+function alarm(words, signedOut = false) {
+  at("signin-again").hidden = !signedOut;
+  setWords(at("alert"), words);
 }
+
+function failed(error) { alarm(error.message, error.slug === "not-signed-in"); }
 
 // --- flows ---------------------------------------------------------------------------------------------
 
@@ -50,27 +52,37 @@ function drawFlows() {
   ));
 }
 
+// known: the text that the reader has given up already; what was typed since is asked about too.
+const mayLose = (known) => !changed() || text.text === known || window.confirm(t("engineer.lose"));
+
 async function openServed(id) {
-  if (changed() && !window.confirm(t("engineer.lose"))) return;
+  if (!mayLose(null)) return;
+  const [mine, known] = [opening += 1, text.text];
   try {
     const [source, { flows }] = await Promise.all([get(`/v1/flows/${id}`), get("/v1/flow-versions")]);
+    if (mine !== opening || !mayLose(known)) return;
     state.flows = flows;
     const flow = flows.find((one) => one.id === id);
     show({ id, title: flow?.title ?? id, version: source.version, text: source.text, drawnOver: source.drawn_over, flow });
-  } catch (error) { failed(error); }
+  } catch (error) {
+    if (mine === opening) failed(error);
+  }
 }
 
 async function openFile() {
   const [file] = at("file").files;
   at("file").value = "";
-  if (!file || (changed() && !window.confirm(t("engineer.lose")))) return;
+  if (!file || !mayLose(null)) return;
+  const [mine, known] = [opening += 1, text.text];
   const content = file.size > FILE_CHARACTERS_MAX ? null : await file.text().catch(() => null);
+  if (mine !== opening || !mayLose(known)) return;
   if (content === null) { alarm(t("engineer.file.unfit")); return; }
   show({ id: file.name.replace(/\.ya?ml$/, ""), title: file.name, version: "", text: content, file: true });
 }
 
 function show(open) {
   Object.assign(state, { open, found: null, drawing: null, done: null, wrong: [] });
+  runs += 1;
   alarm("");
   text.show(open.text);
   at("script").value = "";
@@ -175,14 +187,12 @@ function typed() {
 }
 
 async function run() {
+  const mine = runs += 1;
   say(t("engineer.running"));
-  try {
-    state.done = await post("/v1/flow-drafts/simulate", { text: text.text, script: at("script").value });
-    state.wrong = [];
-  } catch (error) {
-    state.done = null;
-    state.wrong = error.findings?.length ? error.findings : [error.message];
-  }
+  const found = await post("/v1/flow-drafts/simulate", { text: text.text, script: at("script").value })
+    .then((done) => ({ done, wrong: [] }), (error) => ({ done: null, wrong: error.findings?.length ? error.findings : [error.message] }));
+  if (mine !== runs) return;
+  Object.assign(state, found);
   drawTranscript(state.done);
   drawWrong(state.wrong);
   say(state.done ? at("ending").textContent : state.wrong.join(" "));
@@ -234,7 +244,14 @@ function fit() {
   at("paper").classList.toggle("whole", !fits);
 }
 
+// Its address is one of the page's own places: followed, it would leave the view.
+function skip(event) {
+  event.preventDefault();
+  at("main").focus();
+}
+
 function listen() {
+  document.querySelector(".skip").addEventListener("click", skip);
   at("text").addEventListener("input", typed);
   at("file").addEventListener("change", openFile);
   at("download").addEventListener("click", () => save(`${state.open.id}.yaml`, text.text, "text/yaml"));

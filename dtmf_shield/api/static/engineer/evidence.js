@@ -14,11 +14,17 @@ const at = (id) => document.getElementById(id);
 export function testCalls({ failed, say, well }) {
   const state = { calls: null, absent: false, wanted: "", shown: null, seen: false, plays: false };
   let drawn = null;
+  let asked = 0;
+  let told = 0;
 
   async function ask() {
     if (!state.seen || document.hidden || state.absent) return;
+    const mine = asked += 1;
     try {
-      state.calls = (await get("/v1/test-calls")).calls;
+      const { calls } = await get("/v1/test-calls");
+      if (mine < told) return;  // a later one was quicker
+      told = mine;
+      state.calls = calls;
       well();
     } catch (error) {
       state.absent = error.slug === "no-test-calls";
@@ -36,7 +42,9 @@ export function testCalls({ failed, say, well }) {
     if (call.state !== "ready") { show(call, null); return; }
     if (state.shown?.call.id === call.id) { show(call, state.shown); return; }
     try {
-      state.shown = await get(`/v1/test-calls/${call.id}/evidence`);
+      const evidence = await get(`/v1/test-calls/${call.id}/evidence`);
+      if (call.id !== chosen()?.id) return;  // another was chosen meanwhile
+      state.shown = evidence;
       show(call, state.shown);
       say(verdictWords(call, state.shown));
     } catch (error) { failed(error); }

@@ -1,5 +1,5 @@
 // How the service itself does: processes, load, gateway, media, trunks, certificates, prompts. Nothing of any caller.
-import { make, redraw } from "../shared/elements.js";
+import { make } from "../shared/elements.js";
 import { duration, has, percent, t, tCount } from "../shared/i18n.js";
 import { icon } from "../shared/icons.js";
 
@@ -12,7 +12,20 @@ const STATES = { up: "engineer.up", down: "engineer.down", unknown: "engineer.un
 const MEDIA = ["received", "sent", "lost", "late", "bad_source", "malformed", "events_removed", "masked_samples"];
 
 export function drawHealth(root, nodes) {
-  redraw(root, `${document.documentElement.lang} ${JSON.stringify(nodes)}`, () => nodes.flatMap(drawNode));
+  cards = 0;
+  renew(root, make("div", "", ...nodes.flatMap(drawNode)));
+}
+
+// Every few seconds some figure is another one. Only what differs is put in anew, down to a word: the reader's place, and
+// what is selected beside it, stay.
+function renew(old, fresh) {
+  const pairs = [...old.childNodes].map((child, place) => [child, fresh.childNodes[place]]);
+  if (pairs.length !== fresh.childNodes.length) { old.replaceChildren(...fresh.childNodes); return; }
+  for (const [was, is] of pairs) {
+    if (was.isEqualNode(is)) continue;
+    if (was.cloneNode().isEqualNode(is.cloneNode())) renew(was, is);
+    else was.replaceWith(is);
+  }
 }
 
 function drawNode(node) {

@@ -5,6 +5,7 @@ const DEFAULT = "en";
 let table = {};
 let locale = DEFAULT;
 let plural = new Intl.PluralRules(DEFAULT);
+let formats = new Map();
 
 // Languages wanted, the most wanted first ("de-AT", null, ...): the first that there is a list for.
 export function pickLanguage(wanted) {
@@ -20,6 +21,13 @@ export function useWords(words, language, regions = []) {
   table = words;
   locale = regions.find((tag) => pickLanguage([tag]) === language && tag.includes("-")) ?? language;
   plural = new Intl.PluralRules(language);
+  formats = new Map();
+}
+
+// A format costs a hundred times what using it does: each is made once for a language.
+function format(name, Kind, options) {
+  if (!formats.has(name)) formats.set(name, new Kind(locale, options));
+  return formats.get(name);
 }
 
 export const has = (key) => Object.hasOwn(table, key);
@@ -38,27 +46,27 @@ export function tCount(key, count, shown = count) {
 
 // 1050 EUR as the reader writes it, in as many decimals as the currency has.
 export function money(minor, currency) {
-  const format = new Intl.NumberFormat(locale, { style: "currency", currency });
-  return format.format(minor / 10 ** format.resolvedOptions().maximumFractionDigits);
+  const written = format(currency, Intl.NumberFormat, { style: "currency", currency });
+  return written.format(minor / 10 ** written.resolvedOptions().maximumFractionDigits);
 }
 
 export function decimal(value) {
-  return new Intl.NumberFormat(locale, { minimumFractionDigits: 2, useGrouping: false }).format(value);
+  return format("decimal", Intl.NumberFormat, { minimumFractionDigits: 2, useGrouping: false }).format(value);
 }
 
 // Thousandths as the reader writes a share: 4 is 0.4 %.
 export function percent(permille) {
-  const format = { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 };
-  return new Intl.NumberFormat(locale, format).format(permille / 1000);
+  const options = { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 };
+  return format("percent", Intl.NumberFormat, options).format(permille / 1000);
 }
 
 export function clockTime(ms) {
-  return new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" }).format(ms);
+  return format("clock", Intl.DateTimeFormat, { hour: "2-digit", minute: "2-digit" }).format(ms);
 }
 
 // Day and time of it, as the reader writes them.
 export function dayTime(ms) {
-  return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(ms);
+  return format("day", Intl.DateTimeFormat, { dateStyle: "medium", timeStyle: "short" }).format(ms);
 }
 
 // What stands in a log: a day, and a time of it to the second, in UTC.

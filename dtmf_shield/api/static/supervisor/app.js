@@ -1,4 +1,4 @@
-// Puts the page together: events change the state, the state is drawn once a frame, buttons send commands.
+// Puts the page together: events change the state, the state is drawn a few times a second, buttons send commands.
 import "../agent/elements.js";
 import "../shared/menu.js";
 import { ask } from "../agent/command.js";
@@ -20,31 +20,41 @@ import { reportsView } from "./reports.js";
 import { drawAges, drawTable, isSending } from "./table.js";
 
 const at = (id) => document.getElementById(id);
+const DRAW_MS = 200;
 const NO_PROBLEM = { words: "", field: "" };
+const BESIDE = "(min-width: 75rem)";  // where the panel stands beside the table, as in the style sheet
 const acts = { open, sort };
 let state = { ...emptyState(), chosen: null, filter: NO_FILTER, order: FIRST_ORDER };
 let drawing = 0;
+let drawnAt = -DRAW_MS;
 let reports = null;
 
 const shown = () => state.calls.get(state.chosen);
 
-// Sixty calls can change many times between two frames: they are drawn once.
+// Two hundred calls can change many times between two drawings. By a timer: a tab in the background has no frames,
+// and its title is to tell of a fault.
 function update(next) {
   state = next;
-  drawing ||= requestAnimationFrame(draw);
+  drawing ||= setTimeout(draw, Math.max(0, drawnAt + DRAW_MS - performance.now()));
 }
 
 function draw() {
-  cancelAnimationFrame(drawing);
+  clearTimeout(drawing);
   drawing = 0;
-  const shield = drawBadge();
+  drawnAt = performance.now();
+  const sums = sumsOf(state);
+  const shield = drawBadge(sums);
   at("signin-again").hidden = state.connection !== "signed-out";
-  drawTable(state, acts);
-  drawDetail(state);
-  tick();
+  if (!at("live").hidden) drawLive(sums);
   const words = alertWords(shield);
   setWords(at("alert"), words);
   document.title = `${words || t(reports?.open ? "supervisor.reports" : "supervisor.live")} · dtmf-shield`;
+}
+
+function drawLive(sums) {
+  drawTable(state, sums, acts);
+  drawDetail(state);
+  tick();
 }
 
 function tick() {
@@ -52,8 +62,7 @@ function tick() {
   drawClock(state, Date.now());
 }
 
-function drawBadge() {
-  const sums = sumsOf(state);
+function drawBadge(sums) {
   const fault = state.silent || state.service.shield === "fault" || (state.connection === "live" && sums.trouble > 0);
   const shield = fault ? "fault" : state.connection !== "live" || state.service.shield === "unknown" ? "unknown" : "on";
   const words = shield === "fault" && sums.trouble ? tCount("supervisor.badge.trouble", sums.trouble) : t(`supervisor.badge.${shield}`);
@@ -72,15 +81,16 @@ function alertWords(shield) {
   return state.service.gateway === "down" ? t("alert.gateway_down") : "";
 }
 
+// A new node each time: said twice is read aloud twice.
 function say(words) {
-  setWords(at("status"), words);
+  at("status").textContent = words;
 }
 
 function open(id) {
   const next = id === state.chosen ? null : id;
   state = { ...state, chosen: next, confirming: null, told: "", problem: NO_PROBLEM, again: null };
   draw();
-  if (next) at("panel").focus({ preventScroll: innerWidth >= 1200 });
+  if (next) at("panel").focus({ preventScroll: matchMedia(BESIDE).matches });
   else if (id) rowButton(id)?.focus();
 }
 
@@ -196,7 +206,14 @@ function showMenu(person, language) {
   at("menu").show({ person, pages: pagesOf(person), here: "supervisor", language });
 }
 
+// Its address is one of the page's own places: followed, it would leave the view.
+function skip(event) {
+  event.preventDefault();
+  at("main").focus();
+}
+
 function listen() {
+  document.querySelector(".skip").addEventListener("click", skip);
   at("filters").addEventListener("change", (event) => (event.target.id === "by-order" ? sort(event.target.value) : filter()));
   at("filters").addEventListener("submit", (event) => event.preventDefault());
   at("rows").addEventListener("keydown", walk);

@@ -2,7 +2,7 @@
 import { drawForm } from "../agent/form.js";
 import { drawOutcome } from "../agent/outcome.js";
 import { isPending } from "../agent/pending.js";
-import { stageOf } from "../agent/state_words.js";
+import { audioOf, badgeState, sayOf, stageShown, standsOf } from "../agent/state_words.js";
 import { running, speaking } from "../agent/store.js";
 import { HINTS, callerWords, codeWords, endingWords, fieldLabel, resultWords } from "../agent/words.js";
 import { make, redraw, setWords } from "../shared/elements.js";
@@ -16,25 +16,39 @@ const at = (id) => document.getElementById(id);
 
 export function drawDetail(state) {
   const call = state.calls.get(state.chosen);
+  const held = document.activeElement;
+  const within = at("panel").contains(held);
   at("panel").hidden = !call;
   at("panes").classList.toggle("opened", Boolean(call));
-  if (!call) return;
+  // In doubt the agent's page says no more than it knows, nor does this one.
+  if (call) drawCall({ ...state, selected: state.chosen }, call);
+  if (within) afterFocus(held);
+}
+
+// What had the focus is gone (a button of a capture that has ended, the call itself): Tab goes on from where it was.
+function afterFocus(held) {
+  if (held.isConnected && !held.closest("[hidden]")) return;
+  (at("panel").hidden ? at("main") : at("panel")).focus({ preventScroll: true });
+}
+
+function drawCall(state, call) {
   const busy = running(call);
   redraw(at("close"), t("supervisor.close"), () => [icon("bad"), make("span", "unseen", t("supervisor.close"))]);
   setWords(at("panel-title"), callerWords(call));
   setWords(at("panel-state"), t(`call.${call.state}`));
   drawMoney(call.capture);
-  drawStage(stageOf(call));
-  at("say").hidden = !(busy && call.capture.say);
-  redraw(at("say"), `${t("supervisor.say")} ${call.capture?.say}`, () => [make("b", "", `${t("supervisor.say")} `), call.capture?.say ?? ""]);
-  const hint = busy && HINTS.includes(call.capture.hint) ? t(`hint.${call.capture.hint}`) : "";
+  drawStage(stageShown(state, call));
+  const words = sayOf(state, call);
+  at("say").hidden = !words;
+  redraw(at("say"), `${t("supervisor.say")} ${words}`, () => [make("b", "", `${t("supervisor.say")} `), words]);
+  const hint = busy && badgeState(state) !== "fault" && HINTS.includes(call.capture.hint) ? t(`hint.${call.capture.hint}`) : "";
   at("hint").hidden = !hint;
   redraw(at("hint"), hint, () => [icon("hint"), make("span", "", hint)]);
-  drawFields(call);
+  drawFields(state, call);
   drawOutcome(at("outcome"), call.capture?.outcome, "h3", outcomeLines);
   drawActions(state, call);
   drawFacts(state, call);
-  drawForm({ ...state, selected: state.chosen }, call);
+  drawForm(state, call);
 }
 
 function drawMoney(capture) {
@@ -53,7 +67,7 @@ function drawStage(stage) {
   redraw(at("stage-words"), `${look} ${words}`, () => [icon(look), words]);
 }
 
-function drawFields(call) {
+function drawFields(state, call) {
   const list = at("fields");
   const fields = call.capture?.fields ?? [];
   const key = `${call.id} ${call.capture?.id} ${fields.map((field) => field.field).join(" ")}`;
@@ -61,8 +75,7 @@ function drawFields(call) {
     list.dataset.key = key;
     list.replaceChildren(...fields.map(() => make("li", "", make("capture-field", ""))));
   }
-  const paused = running(call) && call.capture.state === "paused" ? "paused" : "";
-  const stands = running(call) && call.shield?.state === "fault" ? "fault" : paused;
+  const stands = standsOf(state, call);
   fields.forEach((field, place) => {
     const now = running(call) && call.capture.current === field.field && !isSending(call);
     // Not busy: nothing of a field is pressed from here.
@@ -95,11 +108,11 @@ function drawActions(state, call) {
 }
 
 function drawFacts(state, call) {
-  const mode = (name) => name && t(`shield.mode.${name}`);
+  const heard = (mode) => audioOf(state, mode) && t(audioOf(state, mode));
   const facts = [
     ["supervisor.column.shield", t(`supervisor.shield.${shieldOf(state, call)}`)],
     ["supervisor.column.agent", call.agent || t("supervisor.agent.none")], ["fact.dialled", call.dialled], ["fact.line", call.trunk],
-    ["fact.caller_audio", mode(call.shield?.caller)], ["supervisor.agent_audio", mode(call.shield?.agent)],
+    ["fact.caller_audio", heard(call.shield?.caller)], ["supervisor.agent_audio", heard(call.shield?.agent)],
     ["supervisor.step", call.capture?.step ?? ""],
     ["supervisor.line.caller", legWords(call.line?.caller)], ["supervisor.line.agent", legWords(call.line?.agent)],
   ].filter(([, value]) => value).map(([key, value]) => [t(key), value]);

@@ -9,6 +9,7 @@ export const LINES = ["poor", "fair", "good", "unknown"];
 export const NO_DOOR = "none";
 export const CALLER_DOORS = [...DOORS, NO_DOOR];
 export const NO_FILTER = { state: OPEN, agent: "", flow: "", quality: "", codec: "", door: "", trouble: false };
+const COLLATOR = new Intl.Collator(undefined, { numeric: true });
 export const ALONE = "\u0000alone";  // the filter for calls without an agent: no agent has that name
 
 // In doubt a call is in trouble: a shield that nobody has told of is not on.
@@ -81,14 +82,16 @@ export function rowsOf(state, filter, order) {
 }
 
 function compare(one, other) {
-  if (typeof one === "string") return one.localeCompare(other, undefined, { numeric: true });
+  if (typeof one === "string") return COLLATOR.compare(one, other);
   return one - other;
 }
 
 export function sumsOf(state) {
-  const open = known(state).filter((call) => call.state !== "ended");
+  const all = known(state);
+  const open = all.filter((call) => call.state !== "ended");
   const busy = open.filter(running);
   return {
+    all: all.length,
     open: open.length,
     talking: open.filter((call) => phaseOf(call) === "talking").length,
     captures: busy.length,

@@ -1,19 +1,20 @@
 // Draws the live table, its filters and the sums above it; keeps nodes, and with them the focus, where only words change.
-import { AT_GATEWAY, stageOf } from "../agent/state_words.js";
+import { AT_GATEWAY, stageShown } from "../agent/state_words.js";
 import { running, speaking } from "../agent/store.js";
 import { HINTS, callerWords, fieldLabel, resultLook } from "../agent/words.js";
 import { make, redraw, setWords } from "../shared/elements.js";
 import { duration, t, tCount } from "../shared/i18n.js";
 import { icon } from "../shared/icons.js";
 import { LINE_LOOKS, figureWords, pathWords, qualityOf } from "../shared/line.js";
-import { ALONE, CALLER_DOORS, COLUMNS, LINES, STATES, choicesOf, engaged, fieldPlace, inTrouble, rowsOf, shieldOf, sumsOf } from "./live.js";
+import { ALONE, CALLER_DOORS, COLUMNS, LINES, STATES, choicesOf, engaged, fieldPlace, inTrouble, rowsOf, shieldOf } from "./live.js";
 
 const at = (id) => document.getElementById(id);
 const SHIELD_LOOKS = { on: "good", off: "plain", unknown: "warn", fault: "bad" };
 const STATE_LOOKS = { talking: "good", held: "warn", ended: "plain" };
 
-export function drawTable(state, act) {
-  drawSums(state, act);
+// sums: sumsOf(state).
+export function drawTable(state, sums, act) {
+  drawSums(state, sums);
   drawFilters(state);
   drawHeads(state, act);
   const calls = rowsOf(state, state.filter, state.order);
@@ -21,23 +22,24 @@ export function drawTable(state, act) {
   const rows = calls.map((call) => drawRow(kept.get(call.id) ?? newRow(call.id, act), state, call));
   const same = rows.length === at("rows").children.length && rows.every((row, place) => at("rows").children[place] === row);
   if (!same) keepingFocus(() => at("rows").replaceChildren(...rows));
-  const sums = sumsOf(state);
-  setWords(at("shown"), t("supervisor.shown", { count: calls.length, of: state.calls.size }));
+  setWords(at("shown"), t("supervisor.shown", { count: calls.length, of: sums.all }));
   at("calls").hidden = calls.length === 0;
   at("calls-none").hidden = calls.length > 0;
   setWords(at("none-title"), t(sums.open ? "supervisor.none.filtered" : "supervisor.none"));
   setWords(at("none-note"), t(sums.open ? "supervisor.none.filtered.note" : "supervisor.none.note"));
 }
 
-// A node that is moved loses the focus.
+// A node that is moved loses the focus; where the row is gone that had it, the one at its place takes it.
 function keepingFocus(change) {
   const focused = document.activeElement;
+  const place = [...at("rows").children].findIndex((row) => row.contains(focused));
   change();
-  if (focused !== document.activeElement && focused?.isConnected) focused.focus({ preventScroll: true });
+  if (focused === document.activeElement) return;
+  if (focused?.isConnected) focused.focus({ preventScroll: true });
+  else if (place >= 0) (at("rows").children[place] ?? at("rows").lastChild)?.querySelector(".row-opener").focus({ preventScroll: true });
 }
 
-function drawSums(state, act) {
-  const sums = sumsOf(state);
+function drawSums(state, sums) {
   const sure = state.connection === "live" && state.service.shield === "on";
   const shield = sums.trouble || !sure ? (state.service.shield === "fault" || sums.trouble ? "bad" : "warn") : "good";
   const gateway = { up: "good", partly: "warn", down: "bad" }[state.service.gateway] ?? "warn";
@@ -50,7 +52,7 @@ function drawSums(state, act) {
     ["gateway", t(`supervisor.gateway.${state.service.gateway}`), t("supervisor.sum.gateway.note"), gateway],
   ];
   const language = t("supervisor.sum.calls");
-  for (const [name] of tiles) if (!at(`sum-${name}`)) at("summary").append(newTile(name, act));
+  for (const [name] of tiles) if (!at(`sum-${name}`)) at("summary").append(newTile(name));
   for (const [name, figure, note, look] of tiles) {
     const tile = at(`sum-${name}`);
     tile.className = `tile ${look}`.trim();
@@ -146,7 +148,7 @@ function drawRow(row, state, call) {
   redraw(cells.dialled, `${call.dialled} ${call.trunk}`, () => [
     make("span", "strong", call.dialled), make("span", "under", call.trunk),
   ]);
-  drawFlow(cells.flow, call);
+  drawFlow(cells.flow, state, call);
   drawFields(cells.fields, call);
   chip(cells.shield, SHIELD_LOOKS[shield], t(`supervisor.shield.${shield}`), true);
   const hint = running(call) && HINTS.includes(call.capture.hint) ? call.capture.hint : null;
@@ -158,17 +160,17 @@ function drawRow(row, state, call) {
 
 function drawPath(cell, call) {
   const quality = qualityOf(call.line);
-  const figures = ["caller", "agent"].map((side) => [t(`supervisor.column.${side}`), figureWords(call.line?.[side])])
-    .filter(([, told]) => told).map(([side, told]) => `${side}: ${told}`).join(". ");
   const words = t(`line.quality.${quality}`);
   redraw(cell, `${words} ${JSON.stringify(call.line)}`, () => {
+    const figures = ["caller", "agent"].map((side) => [t(`supervisor.column.${side}`), figureWords(call.line?.[side])])
+      .filter(([, told]) => told).map(([side, told]) => `${side}: ${told}`).join(". ");
+    if (figures) cell.title = figures;
+    else cell.removeAttribute("title");
     if (!call.line) return [dash(t("supervisor.line.none"))];
     const chip_ = make("span", `chip ${LINE_LOOKS[quality]}`, icon(LINE_LOOKS[quality]), words);
     const told = figures ? [make("span", "unseen", figures)] : [];
     return [chip_, make("span", "under", pathWords(call.line.caller)), ...told];
   });
-  if (figures) cell.title = figures;
-  else cell.removeAttribute("title");
 }
 
 function chip(cell, look, words, pictured) {
@@ -185,16 +187,16 @@ function shownAs(text, className = "") {
 const dash = (words) => make("span", "", shownAs("–", "none"), make("span", "unseen", words));
 
 // [look, words] of what happens in a call's capture, null where there was none.
-export function stepWords(call) {
+export function stepWords(state, call) {
   if (engaged(call)) {
-    const [look, key, field] = stageOf(call);
+    const [look, key, field] = stageShown({ ...state, selected: call.id }, call);
     return [look, t(key, { field: field ? fieldLabel(field) : "" })];
   }
   return call.capture?.outcome ? [resultLook(call.capture.outcome.result), t(`result.${call.capture.outcome.result}`)] : null;
 }
 
-function drawFlow(cell, call) {
-  const step = stepWords(call);
+function drawFlow(cell, state, call) {
+  const step = stepWords(state, call);
   const title = call.capture ? call.capture.title || call.capture.flow : "";
   redraw(cell, `${t("supervisor.flow.none")} ${title} ${step}`, () => (step === null
     ? [dash(t("supervisor.flow.none"))]
