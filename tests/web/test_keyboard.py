@@ -44,8 +44,8 @@ def all_stops(page):
 
 
 @pytest.mark.parametrize("name", [name for name in MAIN if scene(name).connection == "live"])
-def test_focus_goes_in_reading_order_and_is_always_seen(walk, name):
-    page = walk(scene(name))
+def test_focus_goes_in_reading_order_and_is_always_seen(play, name):
+    page = play(scene(name))
     controls = page.locator("button:visible, input:visible, select:visible, a:visible").count()
 
     stops = all_stops(page)
@@ -55,8 +55,8 @@ def test_focus_goes_in_reading_order_and_is_always_seen(walk, name):
     assert [stop for stop in stops if not stop["outlined"] or stop["covered"] or not stop["inside"]] == []
 
 
-def test_alt_and_a_digit_goes_to_a_fields_reset(walk):
-    page = walk(scene("card-valid"))
+def test_alt_and_a_digit_goes_to_a_fields_reset(play):
+    page = play(scene("card-valid"))
 
     page.keyboard.press("Alt+2")
 
@@ -65,8 +65,8 @@ def test_alt_and_a_digit_goes_to_a_fields_reset(walk):
     )
 
 
-def test_focus_stays_where_it_is_while_events_come_in(site, walk):
-    page = walk(scene("confirming"))
+def test_focus_stays_where_it_is_while_events_come_in(site, play):
+    page = play(scene("confirming"))
     tab_to(page, "#pay")
 
     site.show(talking(confirming(), state="held"))
@@ -76,8 +76,8 @@ def test_focus_stays_where_it_is_while_events_come_in(site, walk):
     assert focused(page)["name"] == "pay"
 
 
-def test_each_command_is_given_by_keyboard(site, walk):
-    page = walk(scene("confirming"))
+def test_each_command_is_given_by_keyboard(site, play):
+    page = play(scene("confirming"))
     for selector, key in (
         ("#fields button", "Enter"),
         ("#pause", "Space"),
@@ -95,8 +95,8 @@ def test_each_command_is_given_by_keyboard(site, walk):
     ]  # fmt: skip
 
 
-def test_command_that_cannot_be_given_stays_reachable_and_does_nothing(site, walk):
-    page = walk(scene("sending"))
+def test_command_that_cannot_be_given_stays_reachable_and_does_nothing(site, play):
+    page = play(scene("sending"))
 
     tab_to(page, "#cancel")
     page.keyboard.press("Enter")
