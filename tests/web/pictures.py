@@ -10,8 +10,6 @@ from playwright.sync_api import Page
 from tests.web.scenes import Scene
 
 OUT = Path(os.environ.get("WEB_PICTURES") or Path(__file__).parent / "out")
-QUALITY = 85
-"""Of a JPEG: small words stay sharp."""
 LOOKS = ("light", "dark", "narrow")
 
 
@@ -23,6 +21,6 @@ def picture(page: Page, scene: Scene, look: str) -> Path:
 def page_picture(page: Page, name: str, look: str) -> Path:
     """Keep a page that is none of the scenes."""
     OUT.mkdir(parents=True, exist_ok=True)
-    path = OUT / f"{name}-{look}.jpg"  # half the time of PNG
-    page.screenshot(path=path, type="jpeg", quality=QUALITY, full_page=True, animations="disabled")
+    path = OUT / f"{name}-{look}.png"
+    page.screenshot(path=path, full_page=True, animations="disabled")
     return path

@@ -35,7 +35,7 @@ def main() -> int:
         browser = launch(playwright, path)
         page = browser.new_page(viewport={"width": 1560, "height": 800})
         for look in LOOKS:
-            pictures = [one for one in sorted(OUT.glob(f"*-{look}.jpg")) if part in one.name]
+            pictures = [one for one in sorted(OUT.glob(f"*-{look}.png")) if part in one.name]
             for first in range(0, len(pictures), ON_A_SHEET):
                 figures = "".join(map(figure, pictures[first : first + ON_A_SHEET]))
                 source = OUT / "sheet.html"
