@@ -109,6 +109,7 @@ def hang_up(page):
 
 def defects_of(page, state):
     """Return what is wrong with the page as it is: light and dark, a telephone, a desk at 200 %, forced colours."""
+    page.evaluate("scrollTo(0, 0)")
     defects = []
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)
