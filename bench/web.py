@@ -1,10 +1,13 @@
-"""Claim: 150 ms after a key is released (p99) the agent's page shows it, with 200 agents connected.
+"""Claim: 150 ms after a key is released (p99) the agent's page shows it, by each door, with 200 agents connected.
 
 Usage: python -m bench.web [--n 120] [--agents 200] [--held 1000]; n = keys of each row. The page is the product's in
-Debian's chromium, headless; a moment is that of the change of the DOM, before it is painted. Two rows: from the moment
-cde's progress is told inside the process, over a desk in memory; and from the end of a telephone event on the caller's
-wire (RFC 4733, the first packet with the end bit), through the whole service. cde batches progress by 150 ms from the
-first key of a batch on, so that key timing is not told. Every agent connected reads every event: the worst case.
+Debian's chromium, headless; a moment is that of the change of the DOM, before it is painted. One row from the moment
+cde's progress is told inside the process, over a desk in memory. One for each door through the whole service, from the
+caller's wire on: a tone from its last packet sent, a telephone event from its first packet with the end bit (RFC 4733),
+an INFO from its sending: it tells of a key as a whole and has no end of its own. Tones are clean and the caller does
+not talk over them. A row may begin below zero: a key may be known before it is released. cde batches progress by 150 ms
+from the first key of a batch on, so that key timing is not told. Every agent connected reads every event: the worst
+case.
 
 Below: event streams held by one process, what each costs in its memory, and how long one event takes to reach the last
 of them. The process has no other work; the readers run in another. Limits of readers are lifted for that part only.
@@ -19,8 +22,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,11 @@ TONE_MS, GAPS_MS = 100, (100, 300)
 SEED = 11
 MARKS = 9
 END_BIT = 0x80
+DOORS = {
+    Door.INBAND: "end of a tone",
+    Door.RFC4733: "end of a telephone event",
+    Door.INFO: "INFO sent",
+}
 _CLOCK = """
 () => {
   window.__drawn = [];
@@ -173,12 +181,45 @@ def desk_times_ms(site: DeskSite, page: Page, n: int) -> list[float]:
     return times
 
 
-def watch_key_ups(caller: AgentCall) -> list[float]:
-    """Return a list that gets the wall time of each key's end on the caller's wire."""
+@contextmanager
+def watched_key_ups(caller: AgentCall, door: Door) -> Iterator[list[float]]:
+    """Give a list that gets the wall time of each key's end on the caller's wire."""
     ups: list[float] = []
-    ended: set[bytes] = set()
+    watch = {Door.INBAND: watch_tones, Door.RFC4733: watch_events, Door.INFO: watch_infos}[door]
+    with watch(caller, ups):
+        yield ups
+
+
+@contextmanager
+def replaced(owner: Any, name: str, stand_in: Callable[..., None]) -> Iterator[None]:
+    """Put a method in another's place meanwhile."""
+    setattr(owner, name, stand_in)
+    try:
+        yield
+    finally:
+        setattr(owner, name, getattr(type(owner), name).__get__(owner))
+
+
+def watch_tones(caller: AgentCall, ups: list[float]) -> AbstractContextManager[None]:
+    """A tone ends with the packet after which nothing of it is left to be sent."""
+    transport, stream = caller.call._rtp, caller.call.stream
+    send, left = transport.sendto, 0
+
+    def tapped(data: bytes, address: Any = None) -> None:
+        nonlocal left
+        send(data, address)
+        before, left = left, len(stream._overlay)
+        if before and not left:
+            ups.append(time.time())
+
+    return replaced(transport, "sendto", tapped)
+
+
+def watch_events(caller: AgentCall, ups: list[float]) -> AbstractContextManager[None]:
+    """An event ends with its first packet that has the end bit."""
     transport, event_type = caller.call._rtp, caller.call.stream.event_payload_type
     send = transport.sendto
+    ended: set[bytes] = set()
 
     def tapped(data: bytes, address: Any = None) -> None:
         send(data, address)
@@ -186,20 +227,31 @@ def watch_key_ups(caller: AgentCall) -> list[float]:
             ended.add(data[4:8])
             ups.append(time.time())
 
-    transport.sendto = tapped
-    return ups
+    return replaced(transport, "sendto", tapped)
 
 
-def whole_times_ms(site: WholeSite, page: Page, n: int) -> list[float]:
+def watch_infos(caller: AgentCall, ups: list[float]) -> AbstractContextManager[None]:
+    """An INFO is a key as a whole: its end is its sending."""
+    phone = caller.call._phone
+    info = phone.info
+
+    def tapped(*given: Any) -> None:
+        info(*given)
+        ups.append(time.time())
+
+    return replaced(phone, "info", tapped)
+
+
+def whole_times_ms(site: WholeSite, page: Page, n: int, door: Door) -> list[float]:
     """Return milliseconds from each key's end on the wire to the DOM changed."""
     rng = random.Random(SEED)
     times: list[float] = []
-    with site.call() as (caller, call_id), progress() as bar:
+    with site.call() as (caller, call_id), progress() as bar, watched_key_ups(caller, door) as ups:
+        site.phones.do(caller.call.talk, np.zeros(0, np.int16))
         capture = site.service.start_capture(call_id)
         page.locator("#fields li").first.wait_for()
         page.evaluate(_CLOCK)
-        ups = watch_key_ups(caller)
-        task = bar.add_task("keys", total=n)
+        task = bar.add_task(DOORS[door], total=n)
         while len(times) < n:
             site.service.wait_for_field(call_id, "pan", "waiting")
             page.wait_for_timeout(300)
@@ -207,7 +259,7 @@ def whole_times_ms(site: WholeSite, page: Page, n: int) -> list[float]:
             ups.clear()
             for key in KEYS_OF_A_ROUND:
                 gap_ms = rng.randint(*GAPS_MS)
-                site.phones.run(caller.call.key(key, Door.RFC4733, tone_ms=TONE_MS, gap_ms=gap_ms))
+                site.phones.run(caller.call.key(key, door, tone_ms=TONE_MS, gap_ms=gap_ms))
             shown = [drawn_at(page, place + 1) for place in range(len(KEYS_OF_A_ROUND))]
             times += [1e3 * (at_s - up_s) for at_s, up_s in zip(shown, ups, strict=True)]
             bar.update(task, completed=len(times))
@@ -240,8 +292,8 @@ def measure_desk(
         site.close()
 
 
-def measure_whole(path: str, given: argparse.Namespace, directory: Path) -> str:
-    """Measure through the whole service."""
+def measure_whole(path: str, given: argparse.Namespace, directory: Path) -> list[str]:
+    """Measure through the whole service, a call for each door."""
     site = WholeSite(directory)
     try:
         key = (site.service.state / "api.key").read_text("ascii").strip()
@@ -251,9 +303,15 @@ def measure_whole(path: str, given: argparse.Namespace, directory: Path) -> str:
             visitor = Visitor(launch(playwright, path))
             visitor.page.goto(site.login_url)
             with readers(f"http://{host}:{port}", headers) as agents:
-                times = whole_times_ms(site, visitor.page, given.n)
+                rows = []
+                for door, name in DOORS.items():
+                    visitor.page.goto(
+                        f"http://{host}:{port}/ui/agent/"
+                    )  # the call before is not kept in view
+                    times = whole_times_ms(site, visitor.page, given.n, door)
+                    rows.append(row(f"{name} on the caller's wire", times, agents))
             visitor.close()
-        return row("key released on the caller's wire", times, agents)
+        return rows
     finally:
         site.close()
 
@@ -293,7 +351,7 @@ def main() -> int:
     rows = [desk_row]
     if not given.no_calls:
         with tempfile.TemporaryDirectory(prefix="bench-web-") as directory:
-            rows.append(measure_whole(path, given, Path(directory)))
+            rows += measure_whole(path, given, Path(directory))
     command = f"python -m bench.web --n {given.n} --agents {given.agents} --held {given.held}"
     keep("web", report(rows, held), command, given.out, package="api")
     return 0

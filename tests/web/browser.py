@@ -1,8 +1,9 @@
 """Debian's chromium, and visitors: each a browser context of its own whose every word is kept for a search.
 
 Kept are requests and answers (addresses, headers, bodies), what event streams said, the console, everything the DOM
-ever showed (an observer from the first moment on, shadow trees included), and what is stored. A request that would
-leave loopback is aborted and written down.
+ever showed (an observer from the first moment on, shadow trees included), and what is stored. A name or an address
+outside loopback is none to this browser, and who asks for one is written down. (Not by interception: that takes every
+request through the tests' own process and its cache from the browser, which is no browser people have.)
 """
 
 from __future__ import annotations
@@ -11,18 +12,18 @@ import json
 import os
 import shutil
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from playwright.sync_api import (
     Browser,
     BrowserContext,
+    CDPSession,
     ConsoleMessage,
     Error,
     Page,
     Playwright,
     Request,
     Response,
-    Route,
 )
 
 FLAGS = (
@@ -34,12 +35,14 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--disable-domain-reliability",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE ::1",
 )
 WIDTH, HEIGHT = 1280, 900
 LIMIT_MS = 10_000
 BODIES_BYTES_MAX = 50_000_000
 """Of answers that the browser keeps for us."""
-LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
+LIGHT = "/ui/shared/icon.svg"
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 # Everything that is ever in the DOM is kept: a digit that shows for a moment only is found too.
 _OBSERVER = """
@@ -103,7 +106,8 @@ def launch(playwright: Playwright, path: str) -> Browser:
 class Visitor:
     """One person at one browser."""
 
-    def __init__(self, browser: Browser, **options: Any) -> None:
+    def __init__(self, browser: Browser, *, kept: bool = True, **options: Any) -> None:
+        """``kept``: False for who only looks: nothing is kept, so that :meth:`everything` has nothing to say."""
         options = {"viewport": {"width": WIDTH, "height": HEIGHT}, "reduced_motion": "reduce", **options}
         self.context: BrowserContext = browser.new_context(**options)
         self.context.set_default_timeout(LIMIT_MS)
@@ -116,12 +120,13 @@ class Visitor:
         self.unread: list[str] = []
         """Answers whose body the browser had thrown away before it could be kept."""
         self._bodies: list[str] = []
-        self.context.route(lambda url: urlsplit(url).hostname not in LOOPBACK, self._refuse)
-        self.context.add_init_script(_OBSERVER)
-        self.page = self._open()
+        self._session: CDPSession | None = None
+        self.context.on("request", self._note_stray)
+        if kept:
+            self.context.add_init_script(_OBSERVER)
+        self.page = self._keep(self.context.new_page()) if kept else self.context.new_page()
 
-    def _open(self) -> Page:
-        page = self.context.new_page()
+    def _keep(self, page: Page) -> Page:
         page.on("console", self._said)
         page.on("pageerror", lambda error: self.console.append(f"error: {error}"))
         page.on("request", self._asked)
@@ -132,9 +137,9 @@ class Visitor:
         self._session.on("Network.loadingFinished", self._finished)
         return page
 
-    def _refuse(self, route: Route) -> None:
-        self.strayed.append(route.request.url)
-        route.abort()
+    def _note_stray(self, request: Request) -> None:
+        if urlsplit(request.url).hostname not in {*LOOPBACK, None}:
+            self.strayed.append(request.url)
 
     def _heard(self, event: dict[str, Any]) -> None:
         self.events.append(event)
@@ -153,7 +158,12 @@ class Visitor:
         self._bodies.append(event["requestId"])
 
     def everything(self) -> dict[str, str]:
-        """Return all that this browser shows, stores, says and was told, by where it is."""
+        """Return all that this browser shows, stores, says and was told, by where it is.
+
+        Raises RuntimeError where nothing was kept.
+        """
+        if self._session is None:
+            raise RuntimeError("this visitor only looks: nothing of it is kept")
         for request_id in self._bodies:
             try:
                 found_body = self._session.send("Network.getResponseBody", {"requestId": request_id})
@@ -170,6 +180,26 @@ class Visitor:
             "network": "\n".join(self.network),
             "events": "\n".join(json.dumps(event) for event in self.events),
         }
+
+    def forget(self) -> None:
+        """Be as new: no cookie, nothing stored, one page, of the size and the looks of the beginning.
+
+        The page is left for a picture of the same site: about:blank and back costs a process of the browser's.
+        """
+        for page in self.context.pages[1:]:
+            page.close()
+        self.context.clear_cookies()
+        if self.page.url.startswith("http"):
+            self.page.evaluate("localStorage.clear(); sessionStorage.clear()")
+            self._leave()
+        self.page.emulate_media(color_scheme="light", forced_colors="none", reduced_motion="reduce")
+        self.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+
+    def _leave(self) -> None:
+        try:
+            self.page.goto(urljoin(self.page.url, LIGHT))
+        except Error:  # that site is gone
+            self.page.goto("about:blank")
 
     def close(self) -> None:
         """Leave. Fails where something asked for an address outside loopback."""

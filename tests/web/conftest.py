@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.web import isolation
+from tests.web.accessibility import LATER
 from tests.web.browser import Visitor, chromium, launch
 from tests.web.desk_site import DeskSite
 from tests.web.scenes import Scene
+from tests.web.signing_in import sign_in
 from tests.web.whole_site import WholeSite
 
 MISSING = (
@@ -81,27 +84,51 @@ def visitor(visit: Callable[..., Visitor]) -> Visitor:
     return visit()
 
 
+@pytest.fixture(scope="session")
+def the_onlooker(browser: Browser) -> Iterator[Visitor]:
+    visitor = Visitor(browser, kept=False)
+    visitor.context.add_init_script(LATER)
+    yield visitor
+    visitor.close()
+
+
+@pytest.fixture
+def onlooker(the_onlooker: Visitor) -> Iterator[Visitor]:
+    """A browser for tests that only look at pages: one for all, as new for each; keeps nothing for a search."""
+    the_onlooker.forget()
+    yield the_onlooker
+    assert the_onlooker.strayed == [], "asked for addresses outside loopback"
+
+
 @pytest.fixture
 def play(site: DeskSite, visitor: Visitor) -> Iterator[Callable[[Scene], Page]]:
-    """Show a scene in a signed-in browser; returns once it is drawn."""
-
-    def shown(scene: Scene) -> Page:
-        set_desk(site, scene)
-        visitor.page.goto(site.login_url())
-        if visitor.page.url != f"{site.url}/ui/{scene.page}/":
-            visitor.page.goto(f"{site.url}/ui/{scene.page}/")
-        expect(visitor.page.locator("#calls li")).to_have_count(len(scene.calls), timeout=DRAWN_LIMIT_MS)
-        if scene.later is not None:
-            site.show(scene.later)
-        spoil(site, visitor, scene.connection)
-        expect(visitor.page.locator("#badge")).to_have_attribute(
-            "data-state", scene.badge, timeout=DRAWN_LIMIT_MS
-        )
-        return visitor.page
-
-    yield shown
+    """Show a scene in a signed-in browser of the test's own; returns once it is drawn."""
+    yield partial(show, site, visitor)
     if site.is_down:
         site.up()
+
+
+@pytest.fixture
+def walk(site: DeskSite, onlooker: Visitor) -> Iterator[Callable[[Scene], Page]]:
+    """Show a scene in the onlooker's browser, signed in; returns once it is drawn."""
+    yield partial(show, site, onlooker)
+    if site.is_down:
+        site.up()
+
+
+def show(site: DeskSite, visitor: Visitor, scene: Scene) -> Page:
+    """Sign in and show a scene; return the page once it is drawn."""
+    set_desk(site, scene)
+    sign_in(site, visitor)
+    visitor.page.goto(f"{site.url}/ui/{scene.page}/")
+    expect(visitor.page.locator("#calls li")).to_have_count(len(scene.calls), timeout=DRAWN_LIMIT_MS)
+    if scene.later is not None:
+        site.show(scene.later)
+    spoil(site, visitor, scene.connection)
+    expect(visitor.page.locator("#badge")).to_have_attribute(
+        "data-state", scene.badge, timeout=DRAWN_LIMIT_MS
+    )
+    return visitor.page
 
 
 @pytest.fixture(scope="session")

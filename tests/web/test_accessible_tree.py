@@ -24,9 +24,9 @@ def tree(page):
 
 
 @pytest.mark.parametrize("name", MAIN)
-def test_accessible_tree_is_as_kept(play, name):
+def test_accessible_tree_is_as_kept(walk, name):
     shown = scene(name)
-    page = play(shown)
+    page = walk(shown)
     for selector in shown.sees:
         page.locator(selector).first.wait_for(state="visible")
     page.wait_for_timeout(500)  # what is read aloud is held back 400 ms

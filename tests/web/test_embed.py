@@ -23,6 +23,7 @@ from tests.web.digit_search import places_with_digits
 from tests.web.layout import cut_off, overflow_px
 from tests.web.pictures import page_picture
 from tests.web.scenes import PRICE, begun, card_valid, ended, keying, scene, talking
+from tests.web.signing_in import sign_in
 
 CARD = "4242424242424242"
 PASSWORD = "seven green kites 4"
@@ -88,7 +89,7 @@ def opened(desk, crm, visit):
         desk.show(call or talking())
         visitor = visit(**options)
         visitor.context.add_init_script(HEAR)
-        visitor.page.goto(desk.login_url())
+        sign_in(desk, visitor)
         visitor.page.goto(f"{crm.url}/")
         frame = visitor.page.frame_locator("iframe")
         expect(frame.locator("#badge")).to_have_attribute("data-state", "on")
@@ -316,7 +317,7 @@ def test_a_page_that_is_not_allowed_cannot_hold_the_panel(desk, stranger, visit)
     desk.show(talking(keying(6)))
     visitor = visit()
     visitor.context.add_init_script(HEAR)
-    visitor.page.goto(desk.login_url())
+    sign_in(desk, visitor)
     visitor.page.goto(f"{stranger.url}/")
     visitor.page.wait_for_timeout(2 * SETTLED_MS)
 
@@ -328,7 +329,7 @@ def test_a_page_that_is_not_allowed_cannot_hold_the_panel(desk, stranger, visit)
 @pytest.mark.parametrize("page_of_ours", ["agent/", "embed/login/", ""])
 def test_no_other_page_of_ours_is_held_even_by_the_allowed(desk, crm, visit, page_of_ours):
     visitor = visit()
-    visitor.page.goto(desk.login_url())
+    sign_in(desk, visitor)
     visitor.page.goto(f"{crm.url}/bare.html")
     visitor.page.evaluate(
         "(address) => { const f = document.createElement('iframe'); f.src = address; document.body.append(f) }",
@@ -403,8 +404,9 @@ OTHERS = (
 
 
 def test_the_panel_is_accessible_and_fits_where_it_is_narrow(desk, visit):
-    page = visit(viewport={"width": 320, "height": 700}).page
-    page.goto(desk.login_url())
+    visitor = visit(kept=False, viewport={"width": 320, "height": 700})
+    sign_in(desk, visitor)
+    page = visitor.page
     found = []
     for name in STATES:
         shown = scene(name)

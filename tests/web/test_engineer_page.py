@@ -12,6 +12,7 @@ from tests.web.digit_search import places_with_digits
 from tests.web.engineer_site import EngineerSite, a_node, deaf, leaking
 from tests.web.layout import cut_off, focused, overflow_px, unmarked_controls
 from tests.web.pictures import page_picture
+from tests.web.signing_in import sign_in
 from tests.web.waiting import until
 from tests.web.whole_site import request_keys
 
@@ -29,9 +30,13 @@ def engineer_site(own_network, tmp_path_factory):
 
 
 @pytest.fixture
-def page(engineer_site, visitor):
-    """The page with FLOW open, checked, drawn, and a script proposed for it."""
-    visitor.page.goto(engineer_site.login_url())
+def page(engineer_site, onlooker):
+    return at_flow(engineer_site, onlooker)
+
+
+def at_flow(engineer_site, visitor):
+    """Return the page with FLOW open, checked, drawn, and a script proposed for it."""
+    sign_in(engineer_site, visitor)
     visitor.page.goto(f"{engineer_site.url}/ui/engineer/")
     visitor.page.locator("#flow-list button", has_text=FLOW).click(timeout=LIMIT_MS)
     expect(visitor.page.locator("#text-title")).to_have_text("Card payment, agent stays on the line")
@@ -188,7 +193,8 @@ def test_tab_passes_through_the_editor_until_somebody_writes_and_after_escape(pa
     assert focused(page)["name"] == "download"
 
 
-def test_a_simulation_shows_a_payment_and_no_digits_of_the_card(page, visitor):
+def test_a_simulation_shows_a_payment_and_no_digits_of_the_card(engineer_site, visitor):
+    page = at_flow(engineer_site, visitor)
     simulate(page)
 
     expect(page.locator("#ending")).to_have_text("Ended: paid, to agent")

@@ -6,6 +6,7 @@ One person plays both sides in a real browser, against the real service, over re
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ from tests.interop.beeps import write_beeps
 from tests.interop.running_service import CHARGE_FLOW, SHIPPED_FLOWS, RunningService, wait_until
 from tests.leak.memory_scanner import byte_forms, pointer_forms, scan
 from tests.web.accessibility import axe_findings
-from tests.web.browser import Visitor
+from tests.web.browser import HEIGHT, WIDTH, Visitor
 from tests.web.digit_search import places_with_digits, runs_of
 from tests.web.layout import cut_off, overflow_px, unmarked_controls
 from tests.web.pictures import page_picture
@@ -104,6 +105,40 @@ def hang_up(page):
     if page.locator("#hangup").is_visible():
         page.locator("#hangup").click()
     expect(page.locator("#call")).to_be_visible()
+
+
+def defects_of(page, state):
+    """Return what is wrong with the page as it is: light and dark, a telephone, a desk at 200 %, forced colours."""
+    page.evaluate("scrollTo(0, 0)")
+    defects = []
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        defects += [f"{state}, {theme}: {finding}" for finding in axe_findings(page)]
+        page_picture(page, f"play-{state}", theme)
+    page.emulate_media(color_scheme="light")
+    for width, height in ((640, 450), (320, 700)):
+        page.set_viewport_size({"width": width, "height": height})
+        defects += [f"{state}, {width}: {overflow_px(page)} px wide"] * (overflow_px(page) > width)
+        defects += [f"{state}, {width}: cut off: {text}" for text in cut_off(page)]
+    page_picture(page, f"play-{state}", "narrow")
+    page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+    page.emulate_media(forced_colors="active")
+    defects += [f"{state}, forced colours: {control} has no edge" for control in unmarked_controls(page)]
+    page.emulate_media(forced_colors="none")
+    return defects
+
+
+@contextlib.contextmanager
+def told_that(page, **changed):
+    """Let the phones' answers say so: what lasts for a moment only is held for as long as it is looked at."""
+
+    def answer(route):
+        real = route.fetch()
+        route.fulfill(response=real, json={**real.json(), **changed})
+
+    page.route("**/state", answer)
+    yield
+    page.unroute("**/state", answer)
 
 
 def tab_into(page, frame, selector):
@@ -221,6 +256,8 @@ def test_newcomer_places_the_call_keys_a_card_and_takes_the_payment_by_keyboard(
 
     # What an engineer shows an assessor of this very call: 24 keys left the caller's phone, none came to the agent's.
     hang_up(page)
+    expect(page.locator("#to-evidence")).to_be_visible(timeout=STEP_MS)
+    assert defects_of(page, "ended") == []
     with newcomer.context.expect_page() as opened:
         page.locator("#to-evidence").click()
     evidence = opened.value
@@ -249,10 +286,13 @@ def test_dead_payment_service_is_chosen_and_the_agent_is_told(service, newcomer,
     page.locator("#choice-door").select_option("rfc4733")
     page.locator("#choice-gateway").select_option("dead")
     expect(agent.locator("#start-button:not([aria-disabled='true'])")).to_be_visible(timeout=STEP_MS)
+    defects = defects_of(page, "choices")
 
     start_by_keyboard(page, agent)
     for part in ("number", "expiry", "code"):
         asked_for(page, part)
+        if part == "expiry":
+            defects += defects_of(page, "asked")
         page.locator(f"#parts [data-part={part}]").click()
     expect(agent.locator("#pay:not([aria-disabled='true'])")).to_be_visible(timeout=STEP_MS)
     tab_into(page, agent, "#pay")
@@ -263,6 +303,7 @@ def test_dead_payment_service_is_chosen_and_the_agent_is_told(service, newcomer,
     page.locator("#choice-gateway").select_option("up")
     page.locator("#choice-door").select_option("inband")
     wait_until(lambda: page.locator("#choice-gateway").input_value() == "up", "the gateway is up again")
+    assert defects == []
 
 
 CARDS = {
@@ -371,6 +412,7 @@ def test_one_key_leads_to_each_next_step(service, newcomer, agent, call):
     expect(page.locator("#next")).to_contain_text("2.")
     expect(agent.locator("#start-button:not([aria-disabled='true'])")).to_be_visible(timeout=STEP_MS)
 
+    defects = defects_of(page, "talking")
     page.keyboard.press("F2")
     form = agent.evaluate("document.hasFocus() && document.activeElement.closest('#start') !== null")
     start_by_program(service, 3_000)
@@ -379,6 +421,7 @@ def test_one_key_leads_to_each_next_step(service, newcomer, agent, call):
     keypad = page.evaluate("document.activeElement.closest('#keypad') !== null")
     page.locator("#there").click()
 
+    assert defects == []
     assert form
     assert keypad
     assert page.evaluate("document.activeElement.closest('#keypad') !== null")
@@ -421,20 +464,14 @@ def test_keypad_is_one_stop_and_arrows_go_within(newcomer, agent):
     assert page.locator("#keypad [tabindex='0']").count() == 1
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_page_is_accessible_and_fits(newcomer, agent, theme):
+def test_page_is_accessible_and_fits_before_a_call_and_while_it_rings(newcomer, agent):
     page = newcomer.page
-    page.emulate_media(color_scheme=theme)
-
-    defects = axe_findings(page)
-    for width, height in ((320, 700), (640, 450)):
-        page.set_viewport_size({"width": width, "height": height})
-        defects += [f"{width}: {overflow_px(page)} px wide"] * (overflow_px(page) > width)
-        defects += [f"{width}: cut off: {text}" for text in cut_off(page)]
-    page.set_viewport_size({"width": 1280, "height": 900})
-    page.emulate_media(color_scheme="light", forced_colors="active")
-    defects += [f"forced colours: {control} has no edge" for control in unmarked_controls(page)]
-    page.emulate_media(forced_colors="none")
+    defects = defects_of(page, "idle")
+    with told_that(page, phase="calling"):
+        expect(page.locator("#phase.busy")).to_be_visible(timeout=STEP_MS)
+        expect(page.locator("#hangup")).to_be_visible()
+        defects += defects_of(page, "calling")
+    expect(page.locator("#call")).to_be_visible(timeout=STEP_MS)
 
     assert defects == []
     assert page.locator(".rehearsal b").inner_text() == "TEST"
@@ -455,7 +492,7 @@ def test_phones_that_die_are_started_again_and_the_page_goes_on(service, newcome
     expect(page.locator("#phase.bad")).to_have_text("No telephone", timeout=STEP_MS)
     expect(page.locator("#alert")).to_contain_text("They are being started again")
     expect(page.locator("#next.late")).to_be_visible()
-    defects = axe_findings(page)
+    defects = defects_of(page, "away")
     killed_s = time.monotonic()
     os.kill(service.ready["play_pid"], signal.SIGKILL)
     again = service.wait_for_event("started", since_s=killed_s, limit_s=STEP_MS / 1000)

@@ -14,16 +14,19 @@ from tests.web.accessibility import axe_findings
 from tests.web.layout import cut_off, focused, overflow_px, unmarked_controls
 from tests.web.pictures import page_picture
 from tests.web.scenes import a_line, all_valid, at_gateway, keying, talking
+from tests.web.signing_in import sign_in
 from tests.web.supervisor_scenes import FAULT, SHIELDED, few, house, of_call, over, weeks
 from tests.web.waiting import until
 
 DRAWN_LIMIT_MS = 10_000
 NARROW, WIDE = (320, 700), (1280, 900)
 TABS_MAX = 40
+DRAWN = "() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
+"""The window's new size has been told to the page, and what that draws is drawn."""
 
 
 @pytest.fixture
-def board(site, visitor):
+def board(site, onlooker):
     """Show calls to a signed-in supervisor."""
 
     def shown(*calls, service: ServiceView | None = None, path: str = "") -> Page:
@@ -31,12 +34,12 @@ def board(site, visitor):
             site.show_service(service)
         for call in calls:
             site.show(call)
-        visitor.page.goto(site.login_url())
-        visitor.page.goto(f"{site.url}/ui/supervisor/{path}")
-        expect(visitor.page.locator("#badge")).not_to_have_attribute(
+        sign_in(site, onlooker)
+        onlooker.page.goto(f"{site.url}/ui/supervisor/{path}")
+        expect(onlooker.page.locator("#badge")).not_to_have_attribute(
             "data-state", "unknown", timeout=DRAWN_LIMIT_MS
         )
-        return visitor.page
+        return onlooker.page
 
     yield shown
     if site.is_down:
@@ -83,7 +86,7 @@ def defects_of(page: Page, name: str) -> list[str]:
     page.emulate_media(color_scheme="light")
     for size in (NARROW, (640, 450), (768, 900)):
         page.set_viewport_size({"width": size[0], "height": size[1]})
-        page.wait_for_timeout(100)
+        page.evaluate(DRAWN)
         defects += [f"{size[0]} px: {overflow_px(page)} px wide"] * (overflow_px(page) > size[0])
         defects += [f"{size[0]} px: cut off: {text}" for text in cut_off(page)]
         if size is NARROW:
@@ -387,7 +390,7 @@ def test_at_the_gateway_nothing_is_commanded(site, board):
     assert site.desk.asked == []
 
 
-def test_listening_in_has_its_place_and_its_reason_and_asks_for_nothing(site, visitor, board):
+def test_listening_in_has_its_place_and_its_reason_and_asks_for_nothing(site, board):
     page = opened(board(talking()))
     before = len(site.requests)
 
