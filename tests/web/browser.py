@@ -188,6 +188,7 @@ class Visitor:
         """
         for page in self.context.pages[1:]:
             page.close()
+        self.page.unroute_all(behavior="ignoreErrors")
         self.context.clear_cookies()
         if self.page.url.startswith("http"):
             self.page.evaluate("localStorage.clear(); sessionStorage.clear()")

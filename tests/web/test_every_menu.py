@@ -45,7 +45,7 @@ def test_a_key_tells_of_presence_and_the_menu_signs_out(demo, signed_in, name):
     page.locator("#menu-opener").press("Enter")
     page.locator("#leave").press("Enter")
 
-    page.wait_for_url(f"{demo.url}/ui/")
+    expect(page).to_have_url(f"{demo.url}/ui/")
     expect(page.locator("#signin, #page").first).to_be_visible()
     assert demo.run(demo.identity.sessions.all) == []
 
@@ -56,7 +56,7 @@ def test_signing_out_in_the_frame_of_the_play_page_leaves_it_whole(demo, signed_
     frame.locator("#menu-opener").click()
     frame.locator("#leave").click()
 
-    page.wait_for_url(f"{demo.url}/ui/")
+    expect(page).to_have_url(f"{demo.url}/ui/")
     assert demo.run(demo.identity.sessions.all) == []
 
 
@@ -85,4 +85,4 @@ def test_the_play_page_says_when_the_session_has_ended(demo, signed_in, visitor)
     page.locator("#menu-language").select_option("fr")
     expect(page.locator("#alert")).not_to_contain_text("Your session")
     page.get_by_role("link", name="Se connecter").click()
-    page.wait_for_url(f"{demo.url}/ui/")
+    expect(page).to_have_url(f"{demo.url}/ui/")

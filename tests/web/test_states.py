@@ -42,8 +42,8 @@ def test_state_is_accessible_and_fits(walk, scene):
     assert defects == []
 
 
-def test_control_a_bad_page_is_found_out(onlooker):
-    onlooker.page.set_content(
+def test_control_a_bad_page_is_found_out(visitor):
+    visitor.page.set_content(
         "<!doctype html><title>bad</title><main><button></button>"
         "<p style='color:#aaa;background:#fff'>faint</p>"
         "<div style='width:431px'>wide</div>"
@@ -51,13 +51,13 @@ def test_control_a_bad_page_is_found_out(onlooker):
         "<button style='border:0;padding:0'>bare</button><a href='/' aria-current='page'>current</a></main>"
     )
 
-    found = axe_findings(onlooker.page)
-    sized(onlooker.page, NARROW)
+    found = axe_findings(visitor.page)
+    sized(visitor.page, NARROW)
 
     assert any("button-name" in finding for finding in found)
     assert any("color-contrast" in finding for finding in found)
-    assert overflow_px(onlooker.page) > NARROW[0]
-    assert any("a sentence" in text for text in cut_off(onlooker.page))
-    assert any("bare" in control for control in unmarked_controls(onlooker.page))
-    onlooker.page.emulate_media(forced_colors="active")
-    assert any("current" in control for control in unmarked_controls(onlooker.page))
+    assert overflow_px(visitor.page) > NARROW[0]
+    assert any("a sentence" in text for text in cut_off(visitor.page))
+    assert any("bare" in control for control in unmarked_controls(visitor.page))
+    visitor.page.emulate_media(forced_colors="active")
+    assert any("current" in control for control in unmarked_controls(visitor.page))

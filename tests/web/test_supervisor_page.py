@@ -100,6 +100,7 @@ def defects_of(page: Page, name: str) -> list[str]:
 @pytest.mark.parametrize("many", [0, 3, 60])
 def test_the_live_table_is_accessible_and_fits(board, many):
     page = board(*house(many))
+    expect(page.locator("#heads > *")).not_to_have_count(0)
     expect(page.locator("#rows tr")).to_have_count(many)
 
     assert defects_of(page, f"live-{many}") == []

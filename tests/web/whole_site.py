@@ -93,5 +93,5 @@ def request_keys(network: list[str]) -> set[str]:
     keys = set()
     for line in network:
         if line.startswith("{") and "idempotency-key" in line:
-            keys.add(str(json.loads(line)["idempotency-key"]))
+            keys.add(str(json.loads(line).get("idempotency-key")))  # a list of words has it in a word's name
     return keys
