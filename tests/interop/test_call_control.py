@@ -136,10 +136,9 @@ def test_call_over_ipv6_is_shielded_like_any_other(
     scenario = Scenario().invite().answered().stream(material.speech_ulaw, loops=-1).wait_for_go().bye()
     caller = SippCaller(work, scenario, exchange.service.sip_address(1), dialled="six", local="::1")
     agent = exchange.agents["six"].incoming()
-    call = exchange.service.call_to("six")
 
     wait_until(lambda: speech_seconds(agent.call.heard) > 0.5, "the agent hears the caller")
-    assert call["shield"]["state"] == "on"
+    assert exchange.service.call_to("six")["shield"]["state"] == "on"
     caller.go()
 
     caller.finish()
