@@ -191,16 +191,17 @@ class Visitor:
         self.page.unroute_all(behavior="ignoreErrors")
         self.context.clear_cookies()
         if self.page.url.startswith("http"):
-            self.page.evaluate("localStorage.clear(); sessionStorage.clear()")
             self._leave()
         self.page.emulate_media(color_scheme="light", forced_colors="none", reduced_motion="reduce")
         self.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
     def _leave(self) -> None:
         try:
+            self.page.evaluate("localStorage.clear(); sessionStorage.clear()")
             self.page.goto(urljoin(self.page.url, LIGHT))
-        except Error:  # that site is gone
-            self.page.goto("about:blank")
+        except Error:  # that site is gone, and the browser's page that says so may come after the next one
+            gone, self.page = self.page, self.context.new_page()
+            gone.close()
 
     def close(self) -> None:
         """Leave. Fails where something asked for an address outside loopback."""

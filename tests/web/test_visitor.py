@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Error
 
 from tests.web.browser import Visitor
+from tests.web.other_site import other_site
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "example.org"])  # RFC 5737, RFC 2606: nobody's
@@ -37,3 +38,15 @@ def test_the_onlooker_is_as_new_for_each_test(site, onlooker):
     )
     assert (stored, dark, len(onlooker.context.pages)) == ([0, 0, 1280], False, 1)
     assert onlooker.context.cookies() == []
+
+
+def test_the_onlooker_is_as_new_where_its_site_is_gone(site, onlooker):
+    with other_site("") as gone:
+        onlooker.page.goto(gone)
+
+    for _ in range(2):
+        onlooker.forget()
+        onlooker.page.goto(f"{site.url}/ui/")
+
+    assert onlooker.page.url.startswith(site.url)
+    assert len(onlooker.context.pages) == 1
