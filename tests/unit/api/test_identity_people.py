@@ -394,13 +394,13 @@ async def test_what_the_command_line_writes_is_taken_over_and_told(tmp_path: Pat
 
 
 async def test_the_last_administrator_stays(house: ApiHouse) -> None:
-    await hired(house, "root", "admin")
+    await hired(house, "first", "admin")
     async with house.browser() as admin:
         for command in ({"command": "disable"}, {"command": "change", "roles": ["agent"]}):
-            refused = await post(admin, "/v1/users/root/commands", **command)
+            refused = await post(admin, "/v1/users/first/commands", **command)
             assert (refused.status_code, problem(refused)) == (409, "last-admin")
         await hired(house, "second", "admin")
-        assert (await post(admin, "/v1/users/root/commands", command="disable")).status_code == 202
+        assert (await post(admin, "/v1/users/first/commands", command="disable")).status_code == 202
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,6 @@ import { problemWords } from "./words.js";
 const ANSWER_MS = 10_000;
 const INPUT_NAMED = /^input ([a-z][a-z0-9_]{0,31}):/;  // how a finding of the service begins that is about one input
 
-// "" where the service did it, else words for the agent.
-export const send = async (path, body) => (await ask(path, body)).words;
-
 // {words, inputs}: the words "" where the service did it; inputs: names of those that it did not take.
 export async function ask(path, body) {
   const headers = { "content-type": "application/json", "idempotency-key": crypto.randomUUID() };

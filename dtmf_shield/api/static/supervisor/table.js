@@ -1,6 +1,6 @@
 // Draws the live table, its filters and the sums above it; keeps nodes, and with them the focus, where only words change.
 import { AT_GATEWAY, stageShown } from "../agent/state_words.js";
-import { running, speaking } from "../agent/store.js";
+import { running } from "../agent/store.js";
 import { HINTS, callerWords, fieldLabel, resultLook } from "../agent/words.js";
 import { make, redraw, setWords } from "../shared/elements.js";
 import { duration, t, tCount } from "../shared/i18n.js";
@@ -224,4 +224,3 @@ export function drawAges(state, nowMs) {
 }
 
 export const isSending = (call) => running(call) && AT_GATEWAY.includes(call.capture.state);
-export const mayStop = (call) => (running(call) || speaking(call)) && !isSending(call);
