@@ -157,6 +157,11 @@ class DeskSite:
             self.desk.offered = MemoryDesk.flows(self.desk)
             self.reports.shown, self.reports.rows_lost = ReportCounts(), 0
             self.reports.asked.clear()
+            # The ring tells what differs from what it told last: of the test before, it must remember nothing.
+            ring = self.app.state.context.ring
+            ring.service_changed(self.desk.shown)
+            ring.flows_changed(self.desk.offered)
+            ring._last.clear()
 
         self.run(clear)
         self.requests.clear()

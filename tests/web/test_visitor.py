@@ -1,12 +1,14 @@
-"""The browser of the other tests: nothing outside loopback is reached, and who asks for it is found out."""
+"""The browser and the site of the other tests: nothing outside loopback is reached, each test has both as new."""
 
 from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Error
 
+from dtmf_shield.api.views import ServiceView, ShieldState
 from tests.web.browser import Visitor
 from tests.web.other_site import other_site
+from tests.web.scenes import talking
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "example.org"])  # RFC 5737, RFC 2606: nobody's
@@ -50,3 +52,16 @@ def test_the_onlooker_is_as_new_where_its_site_is_gone(site, onlooker):
 
     assert onlooker.page.url.startswith(site.url)
     assert len(onlooker.context.pages) == 1
+
+
+def test_the_site_tells_each_test_what_the_one_before_was_told(site):
+    told = []
+    site.run(site.app.state.context.ring.tap, lambda event: told.append(event.type))
+
+    for _ in range(2):
+        site.reset()
+        told.clear()
+        site.show_service(ServiceView(shield=ShieldState.FAULT, gateway="down"))
+        site.show(talking())
+
+        assert told == ["shield", "payment", "call", "shield", "line"]
