@@ -50,6 +50,21 @@ def test_a_key_tells_of_presence_and_the_menu_signs_out(demo, signed_in, name):
     assert demo.run(demo.identity.sessions.all) == []
 
 
+@pytest.mark.parametrize("name", ["agent", "supervisor"])
+def test_a_page_is_made_anew_where_somebody_else_has_signed_in_meanwhile(demo, signed_in, visitor, name):
+    page = signed_in(name)
+    before = page.locator("#menu-opener").inner_text()
+
+    visitor.context.new_page().goto(demo.login_url())
+    page.evaluate("window.kept = 1")
+    page.clock.fast_forward(A_WHILE_MS)
+    page.keyboard.press("Shift")
+
+    expect(page.locator("#menu-opener")).to_contain_text("link-")
+    expect(page.locator("#menu-opener")).not_to_have_text(before)
+    assert page.evaluate("window.kept") is None
+
+
 def test_signing_out_in_the_frame_of_the_play_page_leaves_it_whole(demo, signed_in):
     page = signed_in("play")
     frame = page.frame_locator("#agent")

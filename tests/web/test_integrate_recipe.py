@@ -117,6 +117,7 @@ class Newcomer:
 
     def stop(self):
         for process in reversed(self.running):
+            process.stdin.close()  # a bash whose command did not die of the signal reads on
             process.send_signal(signal.SIGINT if process.poll() is None else 0)
         for process in self.running:
             try:

@@ -203,6 +203,8 @@ def test_what_matters_is_read_aloud_once() -> None:
         (a_call(capture=a_capture(outcome=DECLINED), shield={"state": "fault"}), {}, ""),
         (a_call(), {"silent": True}, "fault"),
         (a_call(capture=None), {"silent": True}, ""),
+        (a_call(), {"connection": "lost"}, "unsure"),
+        (a_call(capture=a_capture(state="paused")), {"connection": "lost"}, "unsure"),
     ],
 )
 def test_a_capture_stands_still_under_a_fault_and_in_a_pause(call, more, stands) -> None:

@@ -26,7 +26,7 @@ THE_SAME = {
         "page.admin",
         "kind.iban",
         "result.test",
-        "history.refused",
+        "named",
         "alert.field",
         "result.stored",
         "signin.code",
@@ -64,7 +64,7 @@ THE_SAME = {
         "kind.iban",
         "line.door.info",
         "result.test",
-        "history.refused",
+        "named",
         "alert.field",
         "result.stored",
         "engineer.column.detector",
@@ -184,6 +184,7 @@ PAGES_OF_CALLS = (
     *("gate.py", "idempotency.py", "access.py", "problem.py", "limits.py"),
 )
 """What answers the agent's page, the panel and the supervisor's: all that these modules refuse needs words there."""
+PAGE_OF_ENGINEERS = ("ports/flow_bench.py", "ports/test_calls.py", "resources/nodes.py")
 NEVER_ON_A_PAGE = {
     "no-token", "machines-only",  # asked for by programs alone
     "idempotency-key-form",  # the page makes its keys itself, well
@@ -223,6 +224,13 @@ def test_whatever_is_refused_to_a_page_has_words() -> None:
     } <= slugs
     assert slugs >= NEVER_ON_A_PAGE
     assert unsaid == set()
+
+
+def test_whatever_is_refused_to_an_engineer_has_words() -> None:
+    slugs = set().union(*map(refusals, PAGE_OF_ENGINEERS))
+
+    assert {"workbench-busy", "evidence-failed"} <= slugs
+    assert {f"engineer.problem.{slug}" for slug in slugs} - set(words_of("en")) == set()
 
 
 def test_a_refusal_without_words_of_its_own_is_said_in_the_readers_language() -> None:
@@ -336,6 +344,8 @@ def test_a_field_says_where_it_is() -> None:
         ("fault", "keying", 2, ["bad", "Shield fault"]),
         ("fault", "waiting", 0, ["bad", "Shield fault"]),
         ("fault", "valid", 3, ["good", "Valid"]),
+        ("unsure", "keying", 2, ["warn", "Not confirmed"]),
+        ("unsure", "timeout", 0, ["bad", "No keys received, ask again"]),
         ("", "keying", 2, ["busy", "Keying 2 of 3"]),
     ],
 )

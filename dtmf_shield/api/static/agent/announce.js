@@ -1,5 +1,5 @@
 // What is read aloud: states that matter, never each key; held back 400 ms so that only the last of a burst is read.
-import { t } from "../shared/i18n.js";
+import { named, t } from "../shared/i18n.js";
 import { noticesOf } from "../shared/line.js";
 import { ALERT_RESULTS, AT_GATEWAY, alertOf, badgeState } from "./state_words.js";
 import { callerWords, countWords, fieldLabel, fieldWords, reasonWords } from "./words.js";
@@ -83,10 +83,10 @@ function newNotices(was, is) {
 function fieldNews(before, after) {
   for (const field of after) {
     const old = before.find((one) => one.field === field.field);
-    if (field.state === "valid" && old?.state !== "valid") return `${fieldLabel(field)}: ${fieldWords(field)[1]}`;
+    if (field.state === "valid" && old?.state !== "valid") return named(fieldLabel(field), fieldWords(field)[1]);
     const readings = (one) => Math.floor((one?.count ?? 0) / KEYS_PER_READING);  // several keys may come at once
     const more = readings(field) > readings(old);
-    if (field.state === "keying" && more) return `${fieldLabel(field)}: ${countWords(field)}`;
+    if (field.state === "keying" && more) return named(fieldLabel(field), countWords(field));
   }
   return "";
 }

@@ -17,10 +17,11 @@ export function badgeState(state) {
 
 export const atGateway = (call) => running(call) && AT_GATEWAY.includes(call.capture.state);
 
-// Why no key of the caller counts now: "fault", "paused", or "" where they do.
+// Why no key of the caller counts now, "fault" or "paused"; "unsure" where nobody knows; "" where they do.
 export function standsOf(state, call) {
   if (!running(call)) return "";
   if (badgeState(state) === "fault") return "fault";
+  if (!sure(state)) return "unsure";
   return call.capture.state === "paused" ? "paused" : "";
 }
 

@@ -1,6 +1,6 @@
 // Draws the state into the page; keeps nodes (and with them the focus) where only words change.
 import { make, redraw, setFixedWord, setWords } from "../shared/elements.js";
-import { duration, money, t } from "../shared/i18n.js";
+import { duration, money, named, t } from "../shared/i18n.js";
 import { icon } from "../shared/icons.js";
 import { LINE_LOOKS, figureWords, pathWords, qualityOf, worseOf } from "../shared/line.js";
 import { drawForm } from "./form.js";
@@ -133,7 +133,7 @@ function lineFact(line) {
   const shown = make("dd", "line", make("span", `step ${look}`, icon(look), t(`line.quality.${quality}`)), ` · ${pathWords(line.caller)}`);
   const whose = worseOf(line);
   const figures = quality === "good" ? "" : figureWords(line[whose]);
-  if (figures) shown.append(make("small", "figures", `${t(`fact.${whose}_audio`)}: ${figures}`));
+  if (figures) shown.append(make("small", "figures", named(t(`fact.${whose}_audio`), figures)));
   return make("div", "", make("dt", "", t("fact.quality")), shown);
 }
 

@@ -51,10 +51,12 @@ function keyingWords(field) {
 
 export const reasonWords = (reason) => (has(`reason.${reason}`) ? t(`reason.${reason}`) : t("field.invalid"));
 
-// [look, words] of one field. stands: "paused" or "fault" where the capture stands still, so nothing is being keyed.
+// [look, words] of one field. stands: "fault" or "paused" where the capture stands still, so nothing is being keyed;
+// "unsure" where what is known of it is old.
 export function fieldWords(field, stands = "") {
   const open = ["keying", "waiting"].includes(field.state);
   if (stands === "fault" && open) return ["bad", t("field.stands.fault")];
+  if (stands === "unsure" && open) return ["warn", t("field.stands.unsure")];
   if (stands === "paused" && open) {
     if (field.state === "waiting") return ["warn", t("field.stands.paused")];
     const [count, of] = [field.count, lengthShown(field)];

@@ -1,6 +1,6 @@
 // Draws a capture: what happens now, what to say, the fields in order, the result, what may be pressed, what was.
 import { make, redraw, setWords } from "../shared/elements.js";
-import { clockTime, money, t } from "../shared/i18n.js";
+import { clockTime, money, named, t } from "../shared/i18n.js";
 import { icon } from "../shared/icons.js";
 import { noticesOf } from "../shared/line.js";
 import { drawOutcome } from "./outcome.js";
@@ -149,5 +149,5 @@ function historyWords(line) {
   if (line.kind === "ended") return t("history.ended", { result: t(`result.${line.result}`) });
   const field = fieldLabel(line.field);
   if (line.kind === "reset") return t("history.reset", { field });
-  return t("history.refused", { field, reason: reasonWords(line.field.reason ?? "timeout") });
+  return named(field, reasonWords(line.field.reason ?? "timeout"));
 }

@@ -1,9 +1,6 @@
 // Asks the service: answers, or a refusal in words that are told to the reader; nothing is asked twice by itself.
 import { has, t } from "../shared/i18n.js";
 
-const PROBLEMS = ["card-number", "body-too-large", "workbench-busy", "workbench-failed", "simulation-refused", "not-signed-in",
-  "play-phones-silent"];
-
 export class Refused extends Error {
   constructor(slug, words, findings = []) {
     super(words);
@@ -18,8 +15,9 @@ async function answered(request) {
   if (answer.ok) return answer.json();
   const problem = await answer.json().catch(() => ({}));
   const slug = (problem.type ?? "").split(":").at(-1);
-  const known = PROBLEMS.includes(slug) && has(`engineer.problem.${slug}`);
-  throw new Refused(slug, known ? t(`engineer.problem.${slug}`) : problem.title ?? t("engineer.problem.unanswered"), problem.findings ?? []);
+  const key = [`engineer.problem.${slug}`, `problem.${slug}`].find(has);
+  const other = slug ? "problem.refused" : "engineer.problem.unanswered";  // what is no word of the service's comes from a proxy
+  throw new Refused(slug, t(key ?? other), problem.findings ?? []);
 }
 
 export const get = (path) => answered(fetch(path, { headers: { accept: "application/json" } }));

@@ -1,6 +1,6 @@
 // Draws what the phones say: the call, the card in the caller's hand, what each side has heard, the choices.
 import { make, redraw, setWords } from "../shared/elements.js";
-import { t, tCount } from "../shared/i18n.js";
+import { named, t, tCount } from "../shared/i18n.js";
 import { icon } from "../shared/icons.js";
 import { brandName, fieldLabel } from "../agent/words.js";
 
@@ -114,7 +114,7 @@ export function drawHeard(told) {
     Object.assign(meter, { min: 0, max: Math.max(sent, keys, 1), value: keys });
     const known = side === "caller" || told.has_agent;
     const words = known ? t("play.heard.of", { heard: keys, sent }) : t("play.heard.unknown");
-    meter.setAttribute("aria-label", `${t(`play.heard.${side}`)}: ${words}`);
+    meter.setAttribute("aria-label", named(t(`play.heard.${side}`), words));
     const count = make("b", known ? look : "", words);
     return make("div", "", make("dt", "", t(`play.heard.${side}`)), make("dd", "", count, meter));
   }));

@@ -37,6 +37,9 @@ export function t(key, values = {}) {
   return (table[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
+// "Name: words", as the language writes its colon.
+export const named = (name, words) => t("named", { name, words });
+
 // The list has ".one" and ".other"; finer classes of a language (French "many") take ".other". shown: the count as the
 // reader writes it, where it may be long.
 export function tCount(key, count, shown = count) {

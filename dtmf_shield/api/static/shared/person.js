@@ -1,10 +1,16 @@
 // Who is signed in (GET /v1/me); a service without that answer is lived with.
 const PAGES = { play: "play", agent: "agent", supervisor: "supervisor", engineer: "engineer", admin: "admin", audit: "audit", account: "account" };
 
-// What /v1/me says, or null.
+let first = null;
+
+// What /v1/me says, or null. Where somebody else has signed in meanwhile, in another tab, the page is made anew for them:
+// whatever it shows is of the one before, and whatever it sends would be in the other's name.
 export async function whoIsIt() {
   const answer = await fetch("/v1/me", { headers: { accept: "application/json" } }).catch(() => null);
-  return answer?.ok ? answer.json().catch(() => null) : null;
+  const person = answer?.ok ? await answer.json().catch(() => null) : null;
+  first ??= person?.name ?? null;
+  if (person && person.name !== first) location.reload();
+  return person;
 }
 
 // [[name, address]] of the pages that are this person's.

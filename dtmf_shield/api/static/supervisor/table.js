@@ -3,7 +3,7 @@ import { AT_GATEWAY, stageShown } from "../agent/state_words.js";
 import { running } from "../agent/store.js";
 import { HINTS, callerWords, fieldLabel, resultLook } from "../agent/words.js";
 import { make, redraw, setWords } from "../shared/elements.js";
-import { duration, t, tCount } from "../shared/i18n.js";
+import { duration, named, t, tCount } from "../shared/i18n.js";
 import { icon } from "../shared/icons.js";
 import { LINE_LOOKS, figureWords, pathWords, qualityOf } from "../shared/line.js";
 import { ALONE, CALLER_DOORS, COLUMNS, LINES, STATES, choicesOf, engaged, fieldPlace, inTrouble, rowsOf, shieldOf } from "./live.js";
@@ -163,7 +163,7 @@ function drawPath(cell, call) {
   const words = t(`line.quality.${quality}`);
   redraw(cell, `${words} ${JSON.stringify(call.line)}`, () => {
     const figures = ["caller", "agent"].map((side) => [t(`supervisor.column.${side}`), figureWords(call.line?.[side])])
-      .filter(([, told]) => told).map(([side, told]) => `${side}: ${told}`).join(". ");
+      .filter(([, told]) => told).map(([side, told]) => named(side, told)).join(". ");
     if (figures) cell.title = figures;
     else cell.removeAttribute("title");
     if (!call.line) return [dash(t("supervisor.line.none"))];
