@@ -16,7 +16,7 @@ from tests.interop.conftest import Exchange
 from tests.interop.phones import AgentCall
 from tests.interop.running_service import FLOW, SHIPPED_FLOWS, RunningService, wait_until
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.untimed]
 
 EDITED = "edited-while-it-runs"
 RELOAD_LIMIT_S = 30.0

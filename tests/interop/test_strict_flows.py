@@ -26,7 +26,7 @@ from tests.interop.ears import channels_of, speech_seconds
 from tests.interop.phones import AgentCall, Phone, Phones
 from tests.interop.running_service import FLOW, SHIPPED_FLOWS, RunningService, asks, wait_until
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.untimed]
 
 PLAIN = FLOW
 WORDS = {

@@ -22,11 +22,11 @@ NOW = datetime.datetime(2026, 3, 29, 9, 12, tzinfo=datetime.UTC)
 
 THREADS = (
     views.MediaThreadView(
-        name="rtp-0", packets=4_812_330, stay_us_p50=180, stay_us_p99=720, stay_us_max=9_100,
+        name="shard-0", packets=4_812_330, stay_us_p50=180, stay_us_p99=720, stay_us_max=9_100,
         deadline_misses=0, busy_permille=214,
     ),
     views.MediaThreadView(
-        name="rtp-1", packets=3_990_114, stay_us_p50=210, stay_us_p99=24_000, stay_us_max=61_000,
+        name="shard-1", packets=3_990_114, stay_us_p50=210, stay_us_p99=24_000, stay_us_max=61_000,
         deadline_misses=8_114, busy_permille=871,
     ),
 )  # fmt: skip

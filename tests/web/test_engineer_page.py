@@ -447,9 +447,9 @@ def test_media_shows_its_threads_and_what_the_sentinel_has_heard(page):
     card = page.locator(".part", has=page.locator(".sentinel"))
 
     expect(card.locator(".sentinel .chip.good")).to_have_text("OK – no key heard behind the mask")
-    for words in ("1:26:44", "rtp-0", "4,812,330", "0.18 ms · 0.72 ms · 9.10 ms", "21.4%"):
+    for words in ("1:26:44", "shard-0", "4,812,330", "0.18 ms · 0.72 ms · 9.10 ms", "21.4%"):
         expect(card).to_contain_text(words)
-    slow = card.locator("tbody tr", has_text="rtp-1").locator(".chip.warn")
+    slow = card.locator("tbody tr", has_text="shard-1").locator(".chip.warn")
     assert slow.all_inner_texts() == ["0.21 ms · 24 ms · 61 ms", "8,114", "87.1%"]
     expect(page.locator("#alert")).to_be_empty()
 
