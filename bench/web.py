@@ -5,7 +5,7 @@ Debian's chromium, headless; a moment is that of the change of the DOM, before i
 cde's progress is told inside the process, over a desk in memory. One for each door through the whole service, from the
 caller's wire on: a tone from its last packet sent, a telephone event from its first packet with the end bit (RFC 4733),
 an INFO from its sending: it tells of a key as a whole and has no end of its own. Tones are clean and the caller does
-not talk over them. A row may begin below zero: a key may be known before it is released. cde batches progress by 150 ms
+not talk over them. A row may begin below zero: a key may be known before it is released. cde batches progress by 100 ms
 from the first key of a batch on, so that key timing is not told. Every agent connected reads every event: the worst
 case.
 

@@ -53,7 +53,7 @@ from dtmf_shield.model.messages import (
     SubmitCapture,
 )
 
-PROGRESS_INTERVAL_S: Final = 0.15
+PROGRESS_INTERVAL_S: Final = 0.1
 """Key counts go to control that often at most: the rhythm of keys is information about them."""
 OUTCOMES_KEPT: Final = slots.SLOTS_MAX
 """Outcomes told again to a control that has just started: as many as captures can have run when a cde died."""

@@ -136,9 +136,19 @@ def test_reports_of_nothing_of_little_and_of_a_year_are_accessible_and_fit(site,
         site.reports.shown = few() if shown == "few" else weeks(days=365)
     page = board(path="#reports")
     page.locator("#quick [data-days='365']").click()
-    expect(page.locator("#report > *").first).to_be_visible()
+    expect(page.locator("#quick [data-days='365']")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#report[aria-busy='false'] > *").first).to_be_visible()
 
     assert defects_of(page, f"reports-{shown}") == []
+
+
+def test_a_report_that_waits_for_the_next_one_can_be_read(site, board):
+    page = report(site, board)
+    page.route("**/v1/reports**", lambda route: None)  # never answered
+    page.locator("#quick [data-days='7']").click()
+
+    expect(page.locator("#report[aria-busy='true'] > *").first).to_be_visible()
+    assert axe_findings(page) == []
 
 
 def test_what_a_report_has_not_is_said_in_words(site, board):
