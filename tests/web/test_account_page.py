@@ -181,6 +181,7 @@ def test_who_signs_in_in_an_embedded_panels_window_and_may_not_go_on_is_told_wha
         expect(page.locator("#form")).to_be_hidden()
         assert_sound(page)
         page.reload()
+        page.set_viewport_size({"width": 1280, "height": 900})
         page.locator("#account-link").click()
         expect(page.locator("#needed")).to_be_visible()
         set_up(page)

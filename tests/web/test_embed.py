@@ -275,10 +275,11 @@ def test_a_page_that_leaves_a_call_has_the_call_in_hand_again(desk, opened):
     expect(title).to_have_text("Caller ••11")
 
     desk.show(talking(caller_masked="••11", state=CallState.ENDED))
+    wait_for(page, "state", call="c1", state="ended")
     page.evaluate("capture.showCall('c9')")
     expect(title).to_have_text("This call is not here yet")
     page.evaluate("capture.showCall(null)")
-    expect(title).to_have_text("No call")
+    expect(title).to_have_text("No call selected")
     desk.show(talking(id="c2", caller_masked="••22"))
     expect(title).to_have_text("Caller ••22")
 
