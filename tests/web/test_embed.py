@@ -447,7 +447,9 @@ def test_nobody_signed_in_is_shown_how_and_tells_so(desk, crm, visit):
         frame.locator("#signin-go").click()
     expect(caught.value.locator("#page")).to_be_visible()
     caught.value.close()
-    expect(frame.locator("#signin-told")).to_have_text(re.compile("^The window was closed before"))
+    expect(frame.locator("#signin-told")).to_have_text(
+        re.compile("^The window was closed before"), timeout=15_000
+    )
 
 
 @pytest.fixture(scope="module")
