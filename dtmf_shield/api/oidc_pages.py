@@ -41,7 +41,7 @@ async def go(
     try:
         url, browser = await context.identity.oidc.begin(origin + CALLBACK)
     except OidcRefusal as refusal:
-        return _failed(request, context, refusal, lang)
+        return _failed(request, context, refusal, back, lang)
     answer = RedirectResponse(url, status_code=303, headers=popup_headers(context.site))
     language = lang if LANGUAGE_FORM.fullmatch(lang) else ""
     answer.set_cookie(
@@ -74,7 +74,7 @@ async def come_back(
         _require_code(code, error)
         person = await context.identity.oidc.finish(state, code, iss, browser)
     except OidcRefusal as refusal:
-        return _failed(request, context, refusal, lang)
+        return _failed(request, context, refusal, began, lang)
     cookie = context.identity.came_back(person, address_of(request))
     answer = redirect(POPUP if began == EMBED else "/ui/", lang, popup_headers(context.site))
     context.identity.succeed(request.cookies.get(context.site.cookie(), ""), cookie)
@@ -88,7 +88,9 @@ def _require_code(code: str, error: str) -> None:
         raise OidcRefusal("other", "provider_said_no")
 
 
-def _failed(request: Request, context: Context, refusal: OidcRefusal, language: str) -> Response:
+def _failed(request: Request, context: Context, refusal: OidcRefusal, began: str, language: str) -> Response:
+    """Say why on the page where the way began; an embedded page's window stays tied to the frame that opened it."""
     context.identity.oidc_failed(refusal.reason, address_of(request))
     asked = f"&lang={language}" if LANGUAGE_FORM.fullmatch(language) else ""
-    return RedirectResponse(f"/ui/?failed={refusal.slug}{asked}", status_code=303)
+    page, headers = (POPUP, popup_headers(context.site)) if began == EMBED else ("/ui/", None)
+    return RedirectResponse(f"{page}?failed={refusal.slug}{asked}", status_code=303, headers=headers)

@@ -212,6 +212,8 @@ _ASKING = FlowView(
         InputView(name="plan", type="text", required=True, allowed=("monthly", "yearly"), length=32),
     ),
 )
+_LAST = (CaptureResult.UNKNOWN, CaptureResult.VELOCITY)
+"""After these no further card is taken in the call."""
 _FAULT = ShieldView(state=ShieldState.FAULT, caller=ShieldMode.MUTE, agent=ShieldMode.MUTE)
 
 SCENES: tuple[Scene, ...] = (
@@ -257,7 +259,12 @@ SCENES: tuple[Scene, ...] = (
         for state in (CaptureState.SENDING, CaptureState.PAYING, CaptureState.SETTLING)
     ),
     *(
-        Scene(f"ended-{result.value.replace('_', '-')}", (ended(result),), sees=("#outcome",))
+        Scene(
+            f"ended-{result.value.replace('_', '-')}",
+            (ended(result),),
+            sees=("#outcome",) if result in _LAST else ("#outcome", "#again"),
+            misses=("#again", "#start") if result in _LAST else (),
+        )
         for result in CaptureResult
     ),
     Scene("call-over", (ended(CaptureResult.APPROVED),), badge="off", sees=("#outcome",), later=ended(

@@ -164,6 +164,40 @@ def test_where_it_is_required_nothing_is_open_before(people, account, visitor):
         people.run(setattr, people.identity, "factor_required", False)
 
 
+def test_who_signs_in_in_an_embedded_panels_window_and_may_not_go_on_is_told_what_to_do(people, visit):
+    people.hire("greta", Role.AGENT)
+    supervisor = people.hire("hugo", Role.SUPERVISOR)
+    people.run(setattr, people.identity, "factor_required", True)
+    try:
+        page = visit(viewport={"width": 320, "height": 640}).page
+        page.goto(f"{people.url}/ui/embed/login/?lang=de")
+        page.locator("#name").fill("greta")
+        page.locator("#password").fill(PASSWORD)
+        page.locator("#submit").click()
+        expect(page.locator("#alert")).to_contain_text(
+            "drücken Sie dort, woher Sie kamen, noch einmal „Anmelden“"
+        )
+        expect(page.locator("#account-link")).to_be_focused()
+        expect(page.locator("#form")).to_be_hidden()
+        assert_sound(page)
+        page.reload()
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.locator("#account-link").click()
+        expect(page.locator("#needed")).to_be_visible()
+        set_up(page)
+        page.goto(f"{people.url}/ui/embed/login/")
+        expect(page.get_by_role("heading")).to_have_text("You are signed in")
+    finally:
+        people.run(setattr, people.identity, "factor_required", False)
+    other = visit()
+    other.context.add_cookies([{"name": COOKIE, "value": supervisor, "url": people.url}])
+    other.page.goto(f"{people.url}/ui/embed/login/")
+    expect(other.page.locator("#alert")).to_have_text(
+        "You are signed in, but not as an agent. Ask your administrator."
+    )
+    expect(other.page.locator("#form")).to_be_visible()
+
+
 @pytest.mark.parametrize("look", LOOKS)
 def test_account_and_code_step_are_accessible_and_fit(people, account, visit, look):
     name = f"gil-{look}"

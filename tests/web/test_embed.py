@@ -6,14 +6,17 @@ import contextlib
 import json
 import re
 import ssl
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
 from playwright.sync_api import expect
 
+from dtmf_shield.api.identity.oidc import OidcRefusal
 from dtmf_shield.api.site import Site
 from dtmf_shield.api.views import CallState, FlowView, InputView
 from dtmf_shield.model.capture import CaptureResult
+from dtmf_shield.model.ids import CaptureId
 from dtmf_shield.model.payment import Money
 from dtmf_shield.service.certificates import SERVER_AUTH, issue_leaf, make_authority
 from tests.web.accessibility import axe_findings
@@ -24,6 +27,7 @@ from tests.web.layout import cut_off, overflow_px
 from tests.web.pictures import page_picture
 from tests.web.scenes import PRICE, begun, card_valid, ended, keying, scene, talking
 from tests.web.signing_in import sign_in
+from tests.web.waiting import until
 
 CARD = "4242424242424242"
 PASSWORD = "seven green kites 4"
@@ -36,9 +40,20 @@ CHARGE = FlowView(
 )
 SCHEMA = {
     "ready": {"type", "v", "call", "signed_in"},
-    "state": {"type", "v", "call", "state", "capture", "capture_state", "shield", "connection", "start"},
+    "state": {
+        "type",
+        "v",
+        "call",
+        "state",
+        "capture",
+        "capture_state",
+        "reference",
+        "shield",
+        "connection",
+        "start",
+    },
     "field": {"type", "v", "call", "capture", "field", "state", "count", "brand", "last4"},
-    "result": {"type", "v", "call", "capture", "state", "brand", "last4", "token_reference"},
+    "result": {"type", "v", "call", "capture", "reference", "state", "brand", "last4", "token_reference"},
     "resize": {"type", "v", "height"},
 }
 """Everything a page around the panel is ever told: a further name here is a decision."""
@@ -98,6 +113,12 @@ def opened(desk, crm, visit):
     return opened
 
 
+def of_order(call, reference="88-1932", capture="cap1"):
+    """Return the call with its capture under that reference; the sample's order is 88-1932."""
+    told = {"reference": reference, "id": CaptureId(capture)}
+    return call.model_copy(update={"capture": call.capture.model_copy(update=told)})
+
+
 def heard(page, name):
     return [data for _, data in page.evaluate("heard") if data.get("type") == f"dtmf-shield.{name}"]
 
@@ -143,7 +164,7 @@ def test_the_sample_is_told_states_counts_and_results_and_nothing_more(desk, ope
 def test_the_element_fires_each_message_at_the_page_and_takes_the_height_it_is_told(desk, opened):
     visitor, _frame = opened()
     page = visitor.page
-    desk.show(ended(CaptureResult.APPROVED))
+    desk.show(of_order(ended(CaptureResult.APPROVED)))
     wait_for(page, "result")
     page.wait_for_timeout(SETTLED_MS)
 
@@ -158,24 +179,76 @@ def test_the_page_starts_a_capture_and_the_agent_sees_it(desk, opened):
     visitor, frame = opened()
     visitor.page.locator("#take").click()
 
-    wait_for(visitor.page, "state", start="started")
+    answer = wait_for(visitor.page, "state", start="started")
+    assert (answer["call"], answer["capture"], answer["reference"]) == ("c1", "cap1", "88-1932")
     expect(frame.locator("#fields li")).to_have_count(3)
     assert ("start", "c1", "card-charge", "88-1932") in desk.desk.asked
     assert ("amount", str(PRICE.minor), PRICE.currency) in desk.desk.asked
 
 
-NO_INPUTS = ({"reference": CARD}, {"amount_minor": int(CARD)}, {"reference": 7}, {"A B": "x"}, "text", None)
+def test_the_sample_books_what_bears_its_reference_and_nothing_else(desk, opened):
+    """Not what the agent took for another order in the same call; but another card that the flow asked for after one
+    that was declined, which is a capture of its own."""
+    visitor, _frame = opened(of_order(ended(CaptureResult.APPROVED), "77-0001", "cap0"))
+    page = visitor.page
+    wait_for(page, "result", reference="77-0001")
+    expect(page.locator("#log")).to_contain_text("for 77-0001, approved")
+    expect(page.locator("#paid")).to_be_hidden()
+    expect(page.locator("#note")).to_be_empty()
+
+    page.locator("#take").click()
+    wait_for(page, "state", start="started", reference="88-1932")
+    desk.show(of_order(ended(CaptureResult.DECLINED)))
+    wait_for(page, "result", state="declined")
+    expect(page.locator("#take")).to_have_attribute("aria-disabled", "false")
+    desk.show(of_order(ended(CaptureResult.APPROVED), capture="cap2"))
+    expect(page.locator("#paid")).to_contain_text("Paid. Card ending 4242")
+    expect(page.locator("#take")).to_have_attribute("aria-disabled", "true")
 
 
-def test_a_wish_that_is_none_is_not_sent(desk, opened):
+@pytest.mark.parametrize("result", [CaptureResult.UNKNOWN, CaptureResult.VELOCITY])
+def test_where_money_may_have_moved_or_a_rule_stopped_it_nobody_asks_for_another_card(desk, opened, result):
+    visitor, frame = opened(of_order(ended(result)))
+    page = visitor.page
+    expect(page.locator("#note")).to_contain_text(
+        re.compile("do not take payment again|take no further card")
+    )
+    expect(page.locator("#take")).to_have_attribute("aria-disabled", "true")
+    expect(frame.locator("#outcome")).to_be_visible()
+    expect(frame.locator("#again")).to_be_hidden()
+
+    page.evaluate("capture.start({ reference: 'R-1', amount_minor: 100, currency: 'GBP' })")
+    wait_for(page, "state", start="not_ready", capture="cap1")
+    assert desk.desk.asked == []
+
+
+NO_INPUTS = {
+    "inputs.reference": {"reference": CARD},
+    "inputs.amount_minor": {"amount_minor": int(CARD)},
+    "inputs.plan": {"plan": 7},
+    "inputs: the name of one": {"A B": "x"},
+    "inputs": "text",
+}
+
+
+def test_a_wish_that_is_none_is_refused_in_a_word_and_not_sent(desk, opened):
+    """Who writes the page reads on the console which member does not fit, and no value."""
     visitor, frame = opened()
+    page = visitor.page
     desk.requests.clear()
-    for inputs in NO_INPUTS:
-        visitor.page.evaluate("(inputs) => capture.start(inputs)", inputs)
-    visitor.page.evaluate("capture.start({ amount_minor: 100, currency: 'GBP' })")
+    for count, (member, inputs) in enumerate(NO_INPUTS.items(), 1):
+        page.evaluate("(inputs) => capture.start(inputs)", inputs)
+        page.wait_for_function(
+            "(count) => fired.filter((one) => one.start === 'refused').length === count", arg=count
+        )
+        assert until(
+            page, lambda member=member: any(line.endswith(f" fit: {member}") for line in visitor.console)
+        )
+    page.evaluate("capture.start({ amount_minor: 100, currency: 'GBP' })")
     expect(frame.locator("#fields li")).to_have_count(3)
 
     assert len([path for path, _ in desk.requests if path.endswith("/captures")]) == 1
+    assert places_with_digits(CARD, {"console": "\n".join(visitor.console)}) == []
 
 
 def test_the_page_chooses_the_call(desk, opened):
@@ -190,6 +263,25 @@ def test_the_page_chooses_the_call(desk, opened):
     expect(frame.locator("#work")).to_be_hidden()
     visitor.page.evaluate("capture.focusPanel()")
     assert visitor.page.evaluate("document.activeElement.tagName") == "IFRAME"
+
+
+def test_a_page_that_leaves_a_call_has_the_call_in_hand_again(desk, opened):
+    """As where an application of one page closes a record: the next call opens by itself."""
+    visitor, frame = opened(talking(caller_masked="••11"))
+    page, title = visitor.page, frame.locator("#desk-title")
+    page.evaluate("capture.setAttribute('call', 'c9')")
+    expect(title).to_have_text("This call is not here yet")
+    page.evaluate("capture.removeAttribute('call')")
+    expect(title).to_have_text("Caller ••11")
+
+    desk.show(talking(caller_masked="••11", state=CallState.ENDED))
+    wait_for(page, "state", call="c1", state="ended")
+    page.evaluate("capture.showCall('c9')")
+    expect(title).to_have_text("This call is not here yet")
+    page.evaluate("capture.showCall(null)")
+    expect(title).to_have_text("No call selected")
+    desk.show(talking(id="c2", caller_masked="••22"))
+    expect(title).to_have_text("Caller ••22")
 
 
 def test_the_next_call_opens_by_itself_and_what_became_of_the_last_is_a_press_away(desk, opened):
@@ -351,6 +443,14 @@ def test_nobody_signed_in_is_shown_how_and_tells_so(desk, crm, visit):
     assert wait_for(visitor.page, "ready")["signed_in"] is False
     expect(visitor.page.locator("#take")).to_have_attribute("aria-disabled", "true")
 
+    with visitor.page.expect_popup() as caught:
+        frame.locator("#signin-go").click()
+    expect(caught.value.locator("#page")).to_be_visible()
+    caught.value.close()
+    expect(frame.locator("#signin-told")).to_have_text(
+        re.compile("^The window was closed before"), timeout=15_000
+    )
+
 
 @pytest.fixture(scope="module")
 def site_by_tls(crm, tmp_path_factory):
@@ -364,13 +464,22 @@ def site_by_tls(crm, tmp_path_factory):
     site = DeskSite(site=Site("https://localhost", frozenset(), (), (crm.url,)), tls=tls)
     secret = site.run(lambda: site.identity.users.make("ada", ["agent"], None))
     site.wait(lambda: site.identity.set_password(secret, PASSWORD, "127.0.0.1"))
+    site.run(setattr, site.identity, "oidc", ProviderThatIsAway())
     yield site
     site.close()
+
+
+class ProviderThatIsAway:
+    settings = SimpleNamespace(label="Alder ID")
+
+    async def begin(self, _redirect_uri):
+        raise OidcRefusal("provider", "provider_unreachable")
 
 
 def test_another_site_signs_in_by_a_window_and_has_a_session_of_its_own(
     crm, embedding_site, site_by_tls, visit
 ):
+    """Also after a provider was tried in vain in that window: it says so, and the frame still hears of a success."""
     site_by_tls.show(talking(keying(6)))
     visitor = visit(ignore_https_errors=True)
     crm.looks_at(site_by_tls.url)
@@ -380,6 +489,8 @@ def test_another_site_signs_in_by_a_window_and_has_a_session_of_its_own(
         with visitor.page.expect_popup() as caught:
             frame.locator("#signin-go").click()
         window = caught.value
+        window.locator("#provider-link").click()
+        expect(window.locator("#alert")).to_have_text(re.compile("^The sign-in service does not answer"))
         window.locator("#name").fill("ada")
         window.locator("#password").fill(PASSWORD)
         window.locator("#submit").click()
@@ -490,7 +601,7 @@ def test_the_sample_is_accessible_and_fits(crm, visit, opened, state):
         call = {
             "talking": talking(),
             "keying": talking(card_valid()),
-            "approved": ended(CaptureResult.APPROVED),
+            "approved": of_order(ended(CaptureResult.APPROVED)),
         }
         page = opened(call[state])[0].page
     found = []

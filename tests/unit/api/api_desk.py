@@ -146,7 +146,8 @@ class MemoryDesk:
             self.asked.append(("amount", str(amount.minor), amount.currency))
         if given or language:
             self.asked.append(("told", language, *(f"{name}={value}" for name, value in given.items())))
-        self.change(call.model_copy(update={"capture": a_capture(call_id=call_id)}))
+        begun = a_capture(call_id=call_id).model_copy(update={"reference": reference})
+        self.change(call.model_copy(update={"capture": begun}))
         return CaptureId("cap1")
 
     def request_field(self, capture_id: CaptureId, field: str) -> None:

@@ -61,12 +61,13 @@ def test_a_result_is_told_once() -> None:
         "token_reference": "tok_…9f3a",
         "more": 1,
     }
-    ended = a_call(capture=a_capture(outcome=outcome, fields=[]))
-    again = a_call(capture=a_capture(outcome=outcome, fields=[], step="receipt"))
+    order = {"reference": "88-1932", "fields": []}
+    ended = a_call(capture=a_capture(outcome=outcome, **order))
+    again = a_call(capture=a_capture(outcome=outcome, step="receipt", **order))
 
-    assert told(a_call(capture=a_capture(fields=[])), ended) == [
-        {"type": "dtmf-shield.result", "v": 1, "call": "c1", "capture": "cap1", "state": "approved", "brand": "visa",
-         "last4": "4242", "token_reference": "tok_…9f3a"}
+    assert told(a_call(capture=a_capture(**order)), ended) == [
+        {"type": "dtmf-shield.result", "v": 1, "call": "c1", "capture": "cap1", "reference": "88-1932",
+         "state": "approved", "brand": "visa", "last4": "4242", "token_reference": "tok_…9f3a"}
     ]  # fmt: skip
     assert told(ended, again) == []
 
@@ -76,8 +77,27 @@ def test_a_state_says_shield_connection_and_why_a_start_was_not_followed() -> No
 
     assert found == {
         "type": "dtmf-shield.state", "v": 1, "call": "c1", "state": "talking", "capture": "cap1",
-        "capture_state": "keying", "shield": "fault", "connection": "lost", "start": "not_ready",
+        "capture_state": "keying", "reference": None, "shield": "fault", "connection": "lost", "start": "not_ready",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("shown", "state"), [("cap2", "keying"), ("cap1", None)])
+def test_started_names_the_capture_that_was_made_whichever_is_shown_by_then(shown: str, state: Any) -> None:
+    """The event of the new one may come before the answer of the service, or after it."""
+    before = a_state(a_call(capture=a_capture(id=shown, reference="88-1")))
+    wish = {"call": "c1", "capture": "cap2", "inputs": {"reference": "88-1932"}}
+
+    found = run(MESSAGES, f"m.startedMessage({before}, {json.dumps(wish)})")
+
+    assert (found["start"], found["call"], found["state"]) == ("started", "c1", "talking")
+    assert (found["capture"], found["capture_state"], found["reference"]) == ("cap2", state, "88-1932")
+
+
+@pytest.mark.parametrize("text", ["4242424242424242", "4242-4242-4242-4242", "88 1932", "", None])
+def test_what_is_no_reference_is_told_as_none(text: str | None) -> None:
+    assert run(MESSAGES, f"m.stateMessage({a_state(a_call(capture=a_capture(reference=text)))})")[
+        "reference"
+    ] is None  # fmt: skip
 
 
 START = {"type": "dtmf-shield.start", "flow": "card-payment"}
@@ -90,21 +110,15 @@ def test_wishes_are_taken_by_name() -> None:
     assert wish(START) == {"ask": "start", "flow": "card-payment", "inputs": {}}
     assert wish({"type": "dtmf-shield.focus"}) == {"ask": "focus"}
     assert wish({"type": "dtmf-shield.call", "id": "c_7f-3"}) == {"ask": "call", "id": "c_7f-3"}
+    assert wish({"type": "dtmf-shield.call", "id": None}) == {"ask": "call", "id": None}
 
 
 @pytest.mark.parametrize(
     "data",
     [
         {**START, "v": 2},
-        {**START, "flow": "../x"},
-        {**START, "inputs": {"reference": "4242424242424242"}},
-        {**START, "inputs": {"reference": "4242 4242 4242 4242"}},
-        {**START, "inputs": {"amount_minor": 0}},
-        {**START, "inputs": {"amount_minor": 4242424242424242}},
-        {**START, "inputs": {"reference": "x" * 65}},
-        {**START, "inputs": {f"a{place}": "x" for place in range(33)}},
-        {**START, "inputs": {"__proto__x": "x"}},
         {"type": "dtmf-shield.call", "id": "c1/../x"},
+        {"type": "dtmf-shield.call"},
         {"type": "dtmf-shield.pay"},
         {"type": "start"},
     ],
@@ -112,6 +126,30 @@ def test_wishes_are_taken_by_name() -> None:
 )
 def test_other_wishes_are_none(data: dict[str, Any]) -> None:
     assert wish(data) is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "unfit"),
+    [
+        ({"flow": "../x"}, "flow"),
+        ({"flow": None}, "flow"),
+        ({"inputs": None}, "inputs"),
+        ({"inputs": {"reference": "4242424242424242"}}, "inputs.reference"),
+        ({"inputs": {"reference": "4242 4242 4242 4242"}}, "inputs.reference"),
+        ({"inputs": {"currency": "GBP", "amount_minor": 0}}, "inputs.amount_minor"),
+        ({"inputs": {"amount_minor": "4250"}}, "inputs.amount_minor"),
+        ({"inputs": {"amount_minor": 4242424242424242}}, "inputs.amount_minor"),
+        ({"inputs": {"reference": "x" * 65}}, "inputs.reference"),
+        ({"inputs": {f"a{place}": "x" for place in range(33)}}, "inputs: more than 32"),
+        ({"inputs": {"__proto__x": "x"}}, "inputs: the name of one"),
+        ({"inputs": {"a4242424242424242": "x"}}, "inputs: the name of one"),
+    ],
+    ids=str,
+)
+def test_of_a_start_that_is_not_sent_the_member_is_named_and_never_its_value(
+    changed: dict[str, Any], unfit: str
+) -> None:
+    assert wish({**START, **changed}) == {"ask": "start", "unfit": unfit}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from api_desk import ApiHouse, a_call
 
 from dtmf_shield.api.headers import CONTENT_SECURITY_POLICY
-from dtmf_shield.api.identity.oidc import Person
+from dtmf_shield.api.identity.oidc import OidcRefusal, Person
 from dtmf_shield.api.site import Site
 from dtmf_shield.api.tickets import TICKET_LIFETIME_S
 
@@ -230,3 +230,39 @@ async def test_the_way_by_the_provider_leads_back_into_the_window_it_began_in(qu
     assert (gone.headers["location"], came.headers["location"]) == ("https://login.test/auth", back)
     assert provider.asked == ["a-browser"]
     assert {one.headers["cross-origin-opener-policy"] for one in (gone, came)} == {"unsafe-none"}
+
+
+class ProviderThatSaysNo(ProviderThatKnowsAda):
+    """``at``: the step at which it does."""
+
+    def __init__(self, at: str) -> None:
+        super().__init__()
+        self.at = at
+
+    async def begin(self, redirect_uri: str) -> tuple[str, str]:
+        if self.at == "begin":
+            raise OidcRefusal("provider", "provider_unreachable")
+        return await super().begin(redirect_uri)
+
+    async def finish(self, _state: str, _code: str, _issuer: str, _browser: str) -> Person:
+        raise OidcRefusal("no-role", "no_role")
+
+
+@pytest.mark.parametrize(
+    ("began", "page", "policy"), [("embed", "/ui/embed/login/", "unsafe-none"), ("", "/ui/", "same-origin")]
+)
+@pytest.mark.parametrize(("at", "slug"), [("begin", "provider"), ("finish", "no-role")])
+async def test_a_way_by_the_provider_that_fails_is_told_where_it_began(
+    began: str, page: str, policy: str, at: str, slug: str
+) -> None:
+    """Else the window were cut from the frame that waits for it, and no later success could reach that."""
+    house = ApiHouse(a_call(), site=SECURE)
+    house.identity.oidc = ProviderThatSaysNo(at)  # type: ignore[assignment]  # a double
+    async with house.client(host="pay.test") as browser:
+        answer = await browser.get(f"/login/oidc?lang=de&from={began}")
+        if at == "finish":
+            way = answer.headers["set-cookie"].partition(";")[0]
+            answer = await browser.get("/login/oidc/callback?state=s&code=c", headers={"cookie": way})
+
+    assert answer.headers["location"] == f"{page}?failed={slug}&lang=de"
+    assert answer.headers["cross-origin-opener-policy"] == policy

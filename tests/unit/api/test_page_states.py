@@ -55,6 +55,18 @@ def test_a_card_is_asked_for_only_in_a_call_that_talks_under_a_shield_that_is_on
 
 
 @pytest.mark.parametrize(
+    ("result", "may"), [("unknown", False), ("velocity", False), ("declined", True), ("approved", True)]
+)
+def test_no_further_card_is_asked_for_where_money_may_have_moved_or_a_rule_stopped_it(
+    result: str, may: bool
+) -> None:
+    """The one rule for the agent's form, the supervisor's, and a page around the panel."""
+    over = a_state(a_call(capture=a_capture(outcome={"result": result})))
+
+    assert run(STATES, f"((s) => m.mayStart(s, s.calls.get('c1')))({over})") is may
+
+
+@pytest.mark.parametrize(
     ("changed", "key"),
     [
         ({"state": "waiting", "fields": [a_field("pan", "waiting")]}, "stage.waiting"),

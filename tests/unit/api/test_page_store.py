@@ -9,6 +9,7 @@ import pytest
 from page_node import a_call, a_capture, a_field, a_state, run
 
 CALL = {"v": 1, "id": "c1", "state": "talking", "caller_masked": "••12", "dialled": "1", "trunk": "t"}
+THREE = (("c0", "ended"), ("c1", "held"), ("c2", "talking"))
 Event = tuple[str, dict[str, Any], int]
 
 
@@ -37,6 +38,20 @@ def field(at_ms: int, state: str, capture_id: str = "cap1", **more: Any) -> Even
 
 def payment(at_ms: int, result: str, capture_id: str = "cap1") -> Event:
     return ("payment", {"v": 1, "call": "c1", "capture": capture_id, "result": result}, at_ms)
+
+
+@pytest.mark.parametrize(("pinned", "in_hand"), [("c1", "c1"), ("c0", "c2"), ("c9", "c2")])
+def test_a_page_that_was_for_one_call_has_the_call_in_hand_again(pinned: str, in_hand: str) -> None:
+    """That one while it goes on; where it has ended or never came, the newest."""
+    calls = resync(*({**CALL, "id": name, "state": state} for name, state in reversed(THREE)))
+
+    assert after(calls, show=f"m.inHand({{...s, selected: '{pinned}'}}).selected") == in_hand
+
+
+def test_a_page_that_was_for_one_call_has_none_in_hand_where_none_goes_on() -> None:
+    calls = resync({**CALL, "state": "ended"})
+
+    assert after(calls, show="m.inHand({...s, selected: 'c1'}).selected") is None
 
 
 HISTORY = "m.historyOf(s).map(({kind, at, field, result}) => [kind, at, field?.reason ?? result ?? ''])"

@@ -5,18 +5,19 @@ import { problemWords } from "./words.js";
 const ANSWER_MS = 10_000;
 const INPUT_NAMED = /^input ([a-z][a-z0-9_]{0,31}):/;  // how a finding of the service begins that is about one input
 
-// {words, inputs}: the words "" where the service did it; inputs: names of those that it did not take.
+// {words, inputs, id}: the words "" where the service did it; inputs: names of those that it did not take; id: of what
+// was made, null where nothing was.
 export async function ask(path, body) {
   const headers = { "content-type": "application/json", "idempotency-key": crypto.randomUUID() };
   const once = () => ({ method: "POST", headers, body: JSON.stringify(body), signal: AbortSignal.timeout(ANSWER_MS) });
   const request = () => fetch(path, once());
   const answer = await request().catch(() => request()).catch(() => null);
-  if (answer === null) return { words: t("problem.unanswered"), inputs: [] };
-  if (answer.ok) return { words: "", inputs: [] };
+  if (answer === null) return { words: t("problem.unanswered"), inputs: [], id: null };
+  if (answer.ok) return { words: "", inputs: [], id: (await answer.json().catch(() => null))?.id ?? null };
   const problem = await answer.json().catch(() => ({}));
   const slug = (problem.type ?? "").split(":").at(-1);
   const inputs = slug === "input-refused" ? inputsOf(problem.findings ?? []) : [];
-  return { words: problemWords(slug, inputs), inputs };
+  return { words: problemWords(slug, inputs), inputs, id: null };
 }
 
 // The service's own sentences are in one language: of each only the input's name is taken.

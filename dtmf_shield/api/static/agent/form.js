@@ -3,7 +3,7 @@ import { make, redraw, setWords } from "../shared/elements.js";
 import { t } from "../shared/i18n.js";
 import { askedInputs, againInputs, labelOf, mayBeStarted, needsReference, ruleOf } from "./inputs.js";
 import { isPending } from "./pending.js";
-import { mayStart } from "./state_words.js";
+import { hadLast, mayStart } from "./state_words.js";
 import { running, speaking } from "./store.js";
 
 const at = (id) => document.getElementById(id);
@@ -14,8 +14,7 @@ export function drawForm(state, call) {
   if (formOf !== call.id) clearForm();
   formOf = call.id;
   const flows = state.flows.filter(mayBeStarted);
-  const unknown = call.capture?.outcome?.result === "unknown";  // may have been taken: do not ask again
-  const open = !running(call) && !speaking(call) && !unknown && call.state !== "ended";
+  const open = !running(call) && !speaking(call) && !hadLast(call) && call.state !== "ended";
   const folded = Boolean(call.capture?.outcome) && state.again !== call.capture.id;
   at("again").hidden = !open || flows.length === 0 || !folded;
   at("start").hidden = !open || flows.length === 0 || folded;

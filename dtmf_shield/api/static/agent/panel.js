@@ -46,7 +46,7 @@ function problem(words, field) {
 
 const blocked = (button) => at(button).getAttribute("aria-disabled") === "true";
 
-// {words, inputs} of a request for a call, as ask() has them; null where the same is on its way already. what: which command.
+// {words, inputs, id} of a request for a call, as ask() has them; null where the same is on its way already. what: which command.
 export async function once(call, what, path, body) {
   if (isPending(state, call, what)) return null;
   update(asked(state, call, what));

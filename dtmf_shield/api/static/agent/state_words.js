@@ -5,6 +5,8 @@ import { running, speaking } from "./store.js";
 // Capture states in which nothing can be changed.
 export const AT_GATEWAY = ["sending", "paying", "settling"];
 const GOOD = ["approved", "token"];
+// Money may have moved, or a rule against card testing stopped it: no further card is asked for in this call.
+const LAST = ["unknown", "velocity"];
 
 export function badgeState(state) {
   const call = state.calls.get(state.selected);
@@ -25,9 +27,12 @@ export function standsOf(state, call) {
   return call.capture.state === "paused" ? "paused" : "";
 }
 
-// In doubt no card is asked for: the call is connected and its shield is known to be on.
+// Whether the call has had its last card, whoever would ask for another: the agent's form, a supervisor's, a page around.
+export const hadLast = (call) => LAST.includes(call?.capture?.outcome?.result);
+
+// In doubt no card is asked for: the call is connected, its shield is known to be on, and no end forbids another.
 export function mayStart(state, call) {
-  return call?.state === "talking" && badgeState(state) === "on" && !isPending(state, call, "start");
+  return call?.state === "talking" && badgeState(state) === "on" && !isPending(state, call, "start") && !hadLast(call);
 }
 
 // [look, key, field] of the line that says what happens in the call now; null: nothing runs.

@@ -56,6 +56,12 @@ export function choose(state, id) {
   return { ...state, selected: id, opened: null };
 }
 
+// The call in hand again, where the page was for one call and is no more: that one while it goes on, else the newest.
+export function inHand(state) {
+  const free = open(state.calls.get(state.selected)) ? state : { ...state, selected: null };
+  return select(free, free);
+}
+
 // Not by who looks at the page, so that it is said to them.
 export function opened(state, id) {
   return { ...state, selected: id, opened: id };

@@ -2,14 +2,14 @@
 import "../shared/presence.js";
 import { beginPanel, listen, now, once, tell, update } from "../agent/panel.js";
 import { mayStart } from "../agent/state_words.js";
-import { choose, opened } from "../agent/store.js";
+import { choose, inHand, opened } from "../agent/store.js";
 import { setFixedWord, setWords } from "../shared/elements.js";
 import { t, tCount } from "../shared/i18n.js";
 import { speak, wantedLanguage } from "../shared/language.js";
 import { whoIsIt } from "../shared/person.js";
 import { look, wear } from "../shared/theme.js";
 import { connectHost } from "./host.js";
-import { isResult, messagesOf, readyMessage, resizeMessage, stateMessage } from "./messages.js";
+import { isResult, messagesOf, readyMessage, resizeMessage, startedMessage, stateMessage } from "./messages.js";
 import { drawOthers, othersOf } from "./others.js";
 import { signInByWindow } from "./signin.js";
 
@@ -18,7 +18,7 @@ const at = (id) => document.getElementById(id);
 const asked = new URLSearchParams(location.search);
 const host = connectHost({ onWish: follow, onIgnored: tellIgnored });
 const told = new Map();  // results that the page around knows, by capture
-let wanted = asked.get("call");
+let wanted = asked.get("call") || null;  // null: whichever is in hand
 let begun = false;
 let signing = false;
 
@@ -35,11 +35,12 @@ function changed(before, after) {
   for (const message of messagesOf(before, after)) if (isNews(message)) host.tell(message);
 }
 
-// The agent's own look back at a call is no news of its end: the page around may have written it down.
+// The agent's own look back at a call is no news of its end: the page around may have written it down. Of a call that
+// the page has asked for it is told again.
 function isNews(message) {
-  if (!isResult(message) || wanted !== null) return true;
+  if (!isResult(message)) return true;
   const words = JSON.stringify(message);
-  const news = told.get(message.capture) !== words;
+  const news = wanted !== null || told.get(message.capture) !== words;
   told.delete(message.capture);
   told.set(message.capture, words);
   if (told.size > TOLD_MAX) told.delete(told.keys().next().value);
@@ -62,18 +63,24 @@ function follow(wish) {
   else if (wish.ask === "start") start(wish);
   else {
     wanted = wish.id;
-    if (begun) update(now());
+    if (begun) update(wanted === null ? inHand(now()) : now());
   }
 }
 
-// Refusals go back in a word; the agent reads the service's own words.
-async function start({ flow, inputs }) {
+// Refusals go back in a word; the agent reads the service's own words, and who writes the page which member does not fit.
+async function start({ flow, inputs, unfit }) {
   const state = now();
+  if (unfit) {
+    console.warn(`dtmf-shield.start was not sent. This does not fit: ${unfit}`);
+    host.tell(stateMessage(state, "refused"));
+    return;
+  }
   const call = state.calls.get(state.selected);
   if (!mayStart(state, call)) { host.tell(stateMessage(state, "not_ready")); return; }
   const answer = await once(call, "start", `/v1/calls/${call.id}/captures`, { flow, inputs });
   if (now().selected === call.id) tell(answer.words);
-  host.tell(stateMessage(now(), answer.words ? "refused" : "started"));
+  if (answer.words) host.tell(stateMessage(now(), "refused"));
+  else host.tell(startedMessage(now(), { call: call.id, capture: answer.id, inputs }));
 }
 
 function tellIgnored(count) {

@@ -9,14 +9,14 @@
   const HEIGHT_MIN = 120;
   const HEIGHT_MAX = 2000;
   const NOT_READY = {
-    type: `${PREFIX}state`, v: VERSION, call: null, state: null, capture: null, capture_state: null, shield: "unknown",
-    connection: "connecting", start: "not_ready",
+    type: `${PREFIX}state`, v: VERSION, call: null, state: null, capture: null, capture_state: null, reference: null,
+    shield: "unknown", connection: "connecting", start: "not_ready",
   };
   const OWN = document.currentScript ? new URL(document.currentScript.src).origin : null;
 
   class DtmfShieldCapture extends HTMLElement {
     static observedAttributes = ["call"];
-    #wanted = null;  // the call last asked for, by attribute or by showCall()
+    #wanted = null;  // the call last asked for, by attribute or by showCall(); null: whichever is in hand
     #ready = false;  // whether somebody listens in the frame
 
     connectedCallback() {
@@ -42,7 +42,7 @@
     }
 
     attributeChangedCallback(name, before, after) {
-      if (after && before !== after) this.showCall(after);
+      if (before !== after) this.showCall(after || null);
     }
 
     // Starts a capture in the call that is shown. inputs: texts by name, never a card number; flow: else the attribute's.
@@ -52,8 +52,8 @@
       else queueMicrotask(() => this.#fire("state", { ...NOT_READY }));
     }
 
-    // Also before the panel stands: it is told once it does.
-    showCall(id) {
+    // null: the call in hand again. Also before the panel stands: it is told once it does.
+    showCall(id = null) {
       this.#wanted = id;
       this.#ask({ type: `${PREFIX}call`, id });
     }
@@ -92,7 +92,7 @@
     // The frame may have begun with another call than the one that is wanted by now, or begun anew.
     #stands(call) {
       this.#ready = true;
-      if (this.#wanted !== null && this.#wanted !== call) this.showCall(this.#wanted);
+      if (this.#wanted !== call) this.showCall(this.#wanted);
     }
 
     #fire(name, detail) {

@@ -9,10 +9,11 @@ export async function signInByWindow() {
   const opened = open(`/ui/embed/login/?${language}`, "dtmf-shield-login", WINDOW);
   if (!opened) return "embed.signin.blocked";
   const ticket = await ticketOf(opened);
-  if (!ticket) return "embed.signin.blocked";
+  if (!ticket) return "embed.signin.closed";
   const headers = { "content-type": "application/json" };
   const answer = await fetch("/login/embed", { method: "POST", headers, body: JSON.stringify({ ticket }) }).catch(() => null);
-  return answer?.ok ? "" : "embed.signin.blocked";
+  if (answer === null) return "signin.problem.unanswered";
+  return answer.ok ? "" : "signin.problem.unknown";
 }
 
 // "" where the window was closed without one.
