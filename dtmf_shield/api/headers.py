@@ -21,7 +21,10 @@ TRANSPORT_SECURITY: Final = (b"strict-transport-security", b"max-age=31536000")
 
 
 def framed_by(origins: tuple[str, ...]) -> str:
-    """Return the Content-Security-Policy of a page that ``origins`` may hold in a frame, beside our own pages."""
+    """Return the Content-Security-Policy of a page that ``origins`` may hold in a frame, beside our own pages.
+
+    A browser asks it of each page around, up to the top (CSP level 3, section 6.4.2.1): all of them have to be named.
+    """
     return CONTENT_SECURITY_POLICY.replace(
         "frame-ancestors 'self'", " ".join(["frame-ancestors 'self'", *origins])
     )

@@ -65,7 +65,8 @@ class ApiSection(Section):
     is believed."""
     embed_origins: list[EmbedOrigin] = Field(default=[], max_length=32)
     """Whose pages may hold the agent's capture panel (`/ui/embed/`), such as ["https://crm.example.com"]: origins, each
-    whole. One that is not on loopback needs `public_url`: browsers keep a session in a foreign page by TLS only."""
+    whole, of every page around it, a vendor's around your own too. One that is not on loopback needs `public_url`:
+    browsers keep a session in a foreign page by TLS only."""
     idle_limit_minutes: Annotated[int, Field(ge=1, le=720)] = 15
     """A session without any use ends after it. PCI DSS 8.2.8 says 15 at most."""
     session_limit_hours: Annotated[int, Field(ge=1, le=24)] = 12

@@ -418,6 +418,63 @@ def test_a_page_that_is_not_allowed_cannot_hold_the_panel(desk, stranger, visit)
     expect(visitor.page.frame_locator("iframe").locator("#badge")).to_have_count(0)
 
 
+def in_a_frame(page, top, held):
+    """Show the sample CRM in a page of another origin, as a vendor shows an application; return the panel's frame."""
+    page.goto(f"{top.url}/bare.html")
+    page.evaluate(
+        "(address) => { const f = document.createElement('iframe'); f.src = address; document.body.append(f) }",
+        f"{held.url}/",
+    )
+    return page.frame_locator("iframe").frame_locator("iframe")
+
+
+def test_a_page_in_a_vendors_page_cannot_hold_the_panel_where_it_alone_is_named(desk, crm, stranger, visit):
+    """`frame-ancestors` asks every page around the panel, up to the one in the address bar."""
+    visitor = visit()
+    sign_in(desk, visitor)
+    frame = in_a_frame(visitor.page, stranger, crm)
+
+    assert until(visitor.page, lambda: any("frame-ancestors" in line for line in visitor.console))
+    expect(visitor.page.frame_locator("iframe").locator("#take")).to_be_visible()
+    expect(frame.locator("#badge")).to_have_count(0)
+
+
+@pytest.fixture(scope="module")
+def vendors_site(crm, stranger):
+    """A service that names both: the page that holds the panel, and the one around that."""
+    site = DeskSite(site=Site(embed_origins=(crm.url, stranger.url)))
+    yield site
+    site.close()
+
+
+def test_a_page_in_a_vendors_page_holds_the_panel_where_both_are_named(
+    crm, stranger, embedding_site, vendors_site, visit
+):
+    """The page at the top is named only to be around: it is told nothing, and nothing is taken from it."""
+    vendors_site.offer(CHARGE)
+    vendors_site.show(talking())
+    visitor = visit()
+    visitor.context.add_init_script(HEAR)
+    page = visitor.page
+    sign_in(vendors_site, visitor)
+    crm.looks_at(vendors_site.url)
+    try:
+        frame = in_a_frame(page, stranger, crm)
+        expect(frame.locator("#badge")).to_have_attribute("data-state", "on")
+    finally:
+        crm.looks_at(embedding_site.url)
+    wish = {"type": "dtmf-shield.start", "v": 1, "flow": "card-charge", "inputs": {"reference": "R-1"}}
+    page.evaluate("(message) => frames[0].frames[0].postMessage(message, '*')", wish)
+    expect(frame.locator("#ignored")).to_have_text("1 message of another page was ignored")
+    assert vendors_site.desk.asked == []
+    assert page.evaluate("heard") == []
+
+    page.frame_locator("iframe").locator("#take").click()
+    expect(frame.locator("#fields li")).to_have_count(3)
+    assert ("start", "c1", "card-charge", "88-1932") in vendors_site.desk.asked
+    assert page.evaluate("heard") == []
+
+
 @pytest.mark.parametrize("page_of_ours", ["agent/", "embed/login/", ""])
 def test_no_other_page_of_ours_is_held_even_by_the_allowed(desk, crm, visit, page_of_ours):
     visitor = visit()

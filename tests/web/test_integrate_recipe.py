@@ -17,6 +17,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -274,6 +275,28 @@ def until_quiet(lines):
     """Forget what was told so far."""
     while not lines.empty():
         lines.get()
+
+
+FORGED = {
+    "a signature of another alphabet": "DTMF-Shield-Signature: t={now},v1=\u00e9\r\nContent-Length: 2",
+    "a time without end": f"DTMF-Shield-Signature: t={'1' * 5_000},v1=0\r\nContent-Length: 2",
+    "no length": "DTMF-Shield-Signature: t=1,v1=0",
+    "a length below nought": "Content-Length: -1",
+    "a length without end": f"Content-Length: {'1' * 5_000}",
+    "a length of another alphabet": "Content-Length: \u00b2",
+}
+
+
+@pytest.mark.parametrize("headers", FORGED.values(), ids=FORGED)
+def test_the_receiver_of_the_document_answers_what_is_forged(newcomer, headers):
+    """Each of these was, or would be, an exception in it and no answer."""
+    port = int(newcomer.filled("9001"))
+    with socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) as connection:
+        headers = headers.format(now=int(time.time()))
+        connection.sendall(f"POST /dtmf-shield HTTP/1.0\r\n{headers}\r\n\r\n{{}}".encode("latin-1"))
+        answer = connection.makefile("rb").readline()
+
+    assert answer.split()[1:2] == [b"401"]
 
 
 def test_the_receiver_of_the_document_refuses_what_is_not_signed(newcomer):

@@ -13,7 +13,7 @@ from dtmf_shield.model.ids import CallId
 from tests.web.accessibility import axe_findings
 from tests.web.layout import cut_off, focused, overflow_px, unmarked_controls
 from tests.web.pictures import page_picture
-from tests.web.scenes import a_line, all_valid, at_gateway, keying, talking
+from tests.web.scenes import a_line, all_valid, at_gateway, keying, progressed, talking
 from tests.web.signing_in import sign_in
 from tests.web.supervisor_scenes import FAULT, SHIELDED, few, house, of_call, over, weeks
 from tests.web.waiting import until
@@ -399,6 +399,37 @@ def test_at_the_gateway_nothing_is_commanded(site, board):
 
     assert page.locator("#cancel").get_attribute("aria-disabled") == "true"
     assert site.desk.asked == []
+
+
+@pytest.mark.parametrize("trouble", ["the service's", "the call's", "lost"])
+def test_what_is_paused_goes_on_only_under_a_shield_that_is_on(site, board, trouble):
+    paused = of_call(progressed(keying(6), state=CaptureState.PAUSED), CallId("c1"))
+    page = opened(board(talking(paused)))
+    go_on, note = page.locator("#pause"), page.locator("#actions-note")
+    expect(go_on).to_have_text("Go on")
+    expect(go_on).to_have_attribute("aria-disabled", "false")
+
+    if trouble == "lost":
+        site.down()
+    elif trouble == "the call's":
+        site.show(talking(paused, shield=FAULT))
+    else:
+        site.show_service(ServiceView(shield=ShieldState.FAULT, gateway="up"))
+    expect(go_on).to_have_attribute("aria-disabled", "true")
+    expect(note).to_have_text("Go on waits until the shield is confirmed.")
+    expect(page.locator("#cancel")).to_have_attribute("aria-disabled", "false")
+    go_on.press("Enter")
+    expect(page.locator("#status")).to_have_text(note.inner_text())
+    assert site.desk.asked == []
+
+    if trouble == "lost":
+        return
+    site.show(talking(paused))
+    site.show_service(ServiceView(shield=ShieldState.ON, gateway="up"))
+    expect(note).to_have_text("")
+    go_on.press("Enter")
+    assert until(page, lambda: site.desk.asked)
+    assert site.desk.asked == [("resume", "cap-c1")]
 
 
 def test_listening_in_has_its_place_and_its_reason_and_asks_for_nothing(site, board):

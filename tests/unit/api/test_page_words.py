@@ -7,15 +7,18 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
 from page_node import STATIC, a_field, run
 
 from dtmf_shield.api.views import CallState
+from dtmf_shield.cli import payments
 from dtmf_shield.model.capture import CaptureResult, CaptureState, FieldKind, Hint, RejectReason
 from dtmf_shield.model.payment import DeclineCode
 from dtmf_shield.model.stream import ShieldMode
 
+API = Path(__file__).parents[2] / "golden" / "openapi.json"
 LANGUAGES = ("en", "de", "fr", "es")
 THE_SAME = {
     "de": {
@@ -133,6 +136,16 @@ def test_every_key_that_a_page_names_has_words() -> None:
 
     assert len(named) > 50
     assert {(file, key) for file, key in named if key not in english} == set()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_where_no_page_shows_what_was_paid_the_route_and_the_command_are_named(language: str) -> None:
+    words = words_of(language)["supervisor.report.end_unknown"]
+    routes, commands = re.findall(r"GET (/v1/\w+)", words), re.findall(r"dtmf-shield payments (\w+)", words)
+
+    assert (routes, commands) == (["/v1/payments"], ["list"])
+    assert "get" in json.loads(API.read_text("utf-8"))["paths"][routes[0]]
+    assert commands[0] in {command.name for command in payments.app.registered_commands}
 
 
 def test_no_words_are_kept_that_no_page_shows() -> None:

@@ -24,7 +24,7 @@ from dtmf_shield.cde.capture_table import ASKING, ENDED, MASKING, TRANSITIONS, I
 from dtmf_shield.cde.card import Brand, IinTable
 from dtmf_shield.cde.gateways.base import GatewayResult, GatewayResultKind
 from dtmf_shield.cde.results import result_of
-from dtmf_shield.model.capture import CaptureResult, CaptureSpec, CaptureState, Patience, RejectReason
+from dtmf_shield.model.capture import CaptureResult, CaptureSpec, CaptureState, Hint, Patience, RejectReason
 from dtmf_shield.model.ids import OperationId
 from dtmf_shield.model.messages import ChoiceMade
 from dtmf_shield.model.payment import OperationKind
@@ -98,6 +98,12 @@ def test_document_draws_the_table() -> None:
         "put capture_table.mermaid() into docs/reference/capture.md"
     )
     assert text_table() in text, "put capture_table.text_table() into docs/reference/capture.md"
+
+
+def test_document_has_every_hint_once() -> None:
+    hints = DOCUMENT.read_text(encoding="utf-8").partition("\n## Hints\n")[2].partition("\n## ")[0]
+
+    assert re.findall(r"^\| `(\w+)` \|", hints, re.MULTILINE) == list(Hint)
 
 
 # --- at the gateway ---------------------------------------------------------------------------------------

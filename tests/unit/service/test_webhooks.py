@@ -99,6 +99,28 @@ async def test_events_arrive_signed_as_the_documentation_says(tmp_path):
     assert (view.waiting, view.failures, view.last_status, view.last_error) == (0, 0, 204, None)
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "t={now}",
+        "t={now},v1=\u00e9",
+        "t={now}\u00e9,v1=0",
+        "t=\u0663,v1=0",
+        "t={many},v1=0",
+        "t={now},v1=\udce9",
+        "=,,=",
+    ],
+    ids=["none", "no-v1", "latin-1", "latin-1-t", "other-digits", "long-t", "surrogate", "signs"],
+)
+def test_a_forged_header_is_no_error_of_the_receiver(header):
+    """`http.server` decodes headers as latin-1, and int() takes 4,300 digits at most."""
+    now_s = 1_700_000_000
+    forged = header.format(now=now_s, many="1" * 5_000)
+
+    assert documented_verifier()(SECRET, forged, b"{}", now_s) is False
+
+
 def test_the_signature_is_the_one_that_openssl_makes():
     # printf '1700000000.{"id":"e-a"}' | openssl dgst -sha256 -hmac 0123456789abcdef0123456789abcdef
     made = signature(SECRET, 1_700_000_000, b'{"id":"e-a"}')

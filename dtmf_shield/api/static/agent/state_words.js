@@ -35,6 +35,9 @@ export function mayStart(state, call) {
   return call?.state === "talking" && badgeState(state) === "on" && !isPending(state, call, "start") && !hadLast(call);
 }
 
+// Whether a paused capture may not go on: in doubt the caller is asked for no key.
+export const resumeWaits = (state, call) => running(call) && call.capture.state === "paused" && badgeState(state) !== "on";
+
 // [look, key, field] of the line that says what happens in the call now; null: nothing runs.
 export function stageOf(call) {
   if (speaking(call)) return ["busy", GOOD.includes(call.capture.outcome.result) ? "stage.receipt" : "stage.after", null];

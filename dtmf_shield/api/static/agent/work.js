@@ -5,7 +5,7 @@ import { icon } from "../shared/icons.js";
 import { noticesOf } from "../shared/line.js";
 import { drawOutcome } from "./outcome.js";
 import { commandOf, isPending } from "./pending.js";
-import { atGateway, badgeState, payOf, sayOf, stageShown, standsOf } from "./state_words.js";
+import { atGateway, badgeState, payOf, resumeWaits, sayOf, stageShown, standsOf } from "./state_words.js";
 import { historyOf, running, speaking } from "./store.js";
 import { HINTS, codeWords, endingWords, fieldLabel, reasonWords, resultWords } from "./words.js";
 
@@ -112,7 +112,7 @@ function drawActions(state, call) {
   setWords(at("cancel"), t(after ? "action.stop" : "action.cancel"));
   const asked = (what) => isPending(state, call, what);
   at("cancel").setAttribute("aria-disabled", String(sending || asked("cancel")));
-  at("pause").setAttribute("aria-disabled", String(sending || (paused && unsure) || asked(paused ? "resume" : "pause")));
+  at("pause").setAttribute("aria-disabled", String(sending || resumeWaits(state, call) || asked(paused ? "resume" : "pause")));
   setWords(at("actions-note"), noteWords(call, { after, sending, unsure, pay }));
   const resets = running(call) && !sending && !unsure ? call.capture.fields.length : 0;
   setWords(at("keys-note"), resets > 1 ? t("note.keys", { last: resets }) : "");

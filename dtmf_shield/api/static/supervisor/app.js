@@ -4,7 +4,7 @@ import "../shared/menu.js";
 import { ask } from "../agent/command.js";
 import { choiceNews, clearForm, fillAgain } from "../agent/form.js";
 import { answered, asked, commandOf, isPending } from "../agent/pending.js";
-import { mayStart } from "../agent/state_words.js";
+import { mayStart, resumeWaits } from "../agent/state_words.js";
 import { emptyState, reduce, running, speaking } from "../agent/store.js";
 import { refused, typed } from "../agent/typed.js";
 import { make, redraw, setWords } from "../shared/elements.js";
@@ -145,6 +145,13 @@ async function command(body) {
   say(answer.words);
 }
 
+// As on the agent's page: a capture goes on only under a shield that is on.
+function pause() {
+  const call = shown();
+  if (resumeWaits({ ...state, selected: state.chosen }, call)) say(t("note.shield.resume"));
+  else command({ command: call?.capture?.state === "paused" ? "resume" : "pause" });
+}
+
 function cancel() {
   const call = shown();
   if (isSending(call)) { say(t("note.sending")); return; }
@@ -223,7 +230,7 @@ function listen() {
   });
   at("listen").addEventListener("click", () => say(t("supervisor.listen.note")));
   at("cancel").addEventListener("click", cancel);
-  at("pause").addEventListener("click", () => command({ command: shown()?.capture?.state === "paused" ? "resume" : "pause" }));
+  at("pause").addEventListener("click", pause);
   at("confirm-no").addEventListener("click", () => confirmed(false));
   at("confirm-yes").addEventListener("click", () => confirmed(true));
   at("start").addEventListener("submit", start);

@@ -2,7 +2,7 @@
 import { drawForm } from "../agent/form.js";
 import { drawOutcome } from "../agent/outcome.js";
 import { isPending } from "../agent/pending.js";
-import { audioOf, badgeState, sayOf, stageShown, standsOf } from "../agent/state_words.js";
+import { audioOf, badgeState, resumeWaits, sayOf, stageShown, standsOf } from "../agent/state_words.js";
 import { running, speaking } from "../agent/store.js";
 import { HINTS, callerWords, codeWords, endingWords, fieldLabel, resultWords } from "../agent/words.js";
 import { make, redraw, setWords } from "../shared/elements.js";
@@ -101,8 +101,12 @@ function drawActions(state, call) {
   setWords(at("pause"), t(paused ? "action.resume" : "action.pause"));
   setWords(at("cancel"), t(speaking(call) ? "action.stop" : "action.cancel"));
   const pressed = { cancel: "cancel", pause: paused ? "resume" : "pause" };
-  for (const [id, what] of Object.entries(pressed)) at(id).setAttribute("aria-disabled", String(sending || isPending(state, call, what)));
-  setWords(at("actions-note"), sending ? t("note.sending") : "");
+  const waits = resumeWaits(state, call);
+  for (const [id, what] of Object.entries(pressed)) {
+    const blocked = sending || (what === "resume" && waits) || isPending(state, call, what);
+    at(id).setAttribute("aria-disabled", String(blocked));
+  }
+  setWords(at("actions-note"), sending ? t("note.sending") : waits ? t("note.shield.resume") : "");
   setWords(at("told"), state.told);
   at("told").hidden = !state.told;
 }
