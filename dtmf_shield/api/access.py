@@ -106,7 +106,8 @@ async def stranger_within_limits(request: Request) -> None:
 def address_of(request: Request) -> str:
     """Return the address of who asks, as far as a proxy of ours is believed."""
     peer = request.client.host if request.client is not None else ""
-    return context_of(request).site.client(peer, request.headers.get("x-forwarded-for", ""))
+    # A proxy may add a line of its own behind the client's: lines of one name are one list (RFC 9110 section 5.3).
+    return context_of(request).site.client(peer, ",".join(request.headers.getlist("x-forwarded-for")))
 
 
 def within(limit: RateLimit, name: str) -> None:
