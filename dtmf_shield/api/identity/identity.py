@@ -97,17 +97,21 @@ class Identity:
         return self.sessions.stands(principal) if principal.by_cookie else self.keys.stands(principal)
 
     def take_over(self) -> None:
-        """Take over what the command line has written: people, keys, ended sessions, and its rows for the audit log."""
+        """Take over what the command line has written: people, keys, ended sessions, and its rows for the audit log.
+
+        Raises sqlite3.Error; the next one then begins anew.
+        """
         seen = self._rows.changed_elsewhere()
         if seen == self._seen_elsewhere:
             return
-        self._seen_elsewhere = seen
-        self._rows.hand_over_notes(self.note)
         self.users.reload()
         self.factors.reload()
-        self.sessions.reload()
         self.keys.reload()
+        self.sessions.reload()
         self.revoked()
+        # These are taken out of the file, which fails where the disk is full. Whose rights have ended knows it by now.
+        self._rows.hand_over_notes(self.note)
+        self._seen_elsewhere = seen
 
     def redeem(self, ticket: str, address: str) -> str | None:
         """Spend the ticket of a one-time link; return the cookie of a new session, or None."""
