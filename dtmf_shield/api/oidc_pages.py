@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from dtmf_shield.api.access import Context, address_of, within
+from dtmf_shield.api.access import Context, address_of, address_within
 from dtmf_shield.api.embed_pages import POPUP, popup_headers
 from dtmf_shield.api.identity.cookies import set_session
 from dtmf_shield.api.identity.identity import EMBED
@@ -36,7 +36,7 @@ async def go(
     """Send the browser to the provider. ``from=embed``: out of, and back into, the window of an embedded page."""
     if context.identity.oidc is None:
         raise ApiRefusal(404, "not-found", "There is no provider.")
-    within(context.limits.provider, address_of(request))
+    address_within(context.limits.provider, request)
     origin = context.site.origin_of(request.url.scheme, request.headers.get("host", ""))
     try:
         url, browser = await context.identity.oidc.begin(origin + CALLBACK)
