@@ -10,7 +10,7 @@ import pytest
 from api_desk import BASE_URL, ApiHouse, a_call, a_capture
 from structlog.testing import capture_logs
 
-from dtmf_shield.api.identity.sessions import IDLE_LIMIT_S, NOT_WRITTEN_TOLD_S, SEEN_WRITTEN_S
+from dtmf_shield.api.identity.sessions import NOT_WRITTEN_TOLD_S, SEEN_WRITTEN_S
 from dtmf_shield.api.site import COOKIE
 from dtmf_shield.store.identity_rows import IDENTITY_FILE, IdentityRows
 
@@ -45,9 +45,11 @@ async def test_rights_end_although_the_file_takes_nothing_and_each_note_is_told_
         house.identity.users.make("ada", ["agent"], None), "seven green kites 4", "127.0.0.1"
     )
     key = house.identity.keys.make("crm", ["agent"])
-    house.identity.sessions.open("oidc:eve", "oidc", ["agent"])
-    house.clock.seconds += IDLE_LIMIT_S  # eve's is over, and is swept when sessions are read
     cookie = house.identity.sessions.open("ada", "local")
+    house.identity.sessions.open("oidc:eve", "oidc", ["agent"], ends=house.clock.seconds + 1)
+    house.clock.seconds += 2  # hers is over, and is swept when sessions are read
+    streams_looked = []
+    house.identity.when_revoked(lambda: streams_looked.append(True))
     house.identity.take_over()
     other.identity.take_over()
     assert await statuses(house, cookie, key) == [200, 200]
@@ -56,17 +58,18 @@ async def test_rights_end_although_the_file_takes_nothing_and_each_note_is_told_
     other.rows.add_note("user_disabled", {"user": "ada"})
 
     full(house, True)
+    streams_looked.clear()
     for _ in range(2):
         with pytest.raises(sqlite3.OperationalError):
             house.identity.take_over()
-    ended = await statuses(house, cookie, key)
+    ended, looked = await statuses(house, cookie, key), len(streams_looked)
     full(house, False)
     for event in ("user_disabled", "key_revoked"):
         house.identity.take_over()
         other.rows.add_note(event, {"user": "ada"})  # may have the number of one that was told
     house.identity.take_over()
 
-    assert ended == [401, 401]
+    assert (ended, looked) == ([401, 401], 2)
     assert (told(house, "user_disabled"), told(house, "key_revoked")) == (2, 1)
 
 

@@ -130,6 +130,7 @@ def test_a_try_taken_back_leaves_nothing_and_takes_nothing_of_what_came_after() 
     guard.take_back(last)
 
     assert guard.wait_s("ada", OFFICE, 0.0) == waits_s
+    guard.forget("ada")
     old = guard.tried("ada", OFFICE, 0.0)
     guard.forget("ada")
     wrong_tries(guard, ATTEMPTS_MAX)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from api_desk import BASE_URL, ApiHouse, a_call
 
-from dtmf_shield.api.identity.login_guard import ADDRESS_ATTEMPTS_MAX, ATTEMPTS_MAX
+from dtmf_shield.api.identity.login_guard import ADDRESS_ATTEMPTS_MAX, ATTEMPTS_MAX, ENTRIES_MAX
 from dtmf_shield.api.identity.passwords import HASHES_WAITING_MAX
 from dtmf_shield.api.site import COOKIE
 
@@ -86,6 +86,17 @@ async def test_wrong_passwords_stay_counted_whatever_comes_between(house: ApiHou
     assert (await sign_in(house)).status_code == 429
 
 
+async def test_a_flood_of_invented_names_wipes_out_nobodys_failures(house: ApiHouse) -> None:
+    guard, now_s = house.identity.guard, house.clock.seconds
+    for _ in range(ATTEMPTS_MAX - 1):
+        guard.tried("ada", "192.0.2.1", now_s)
+    now_s += guard.wait_s("ada", "", now_s)  # nine, and she could be tried again
+    for number in range(ENTRIES_MAX):
+        guard.tried(f"invented{number}", f"a{number}", now_s)
+
+    assert guard.tried("ada", "192.0.2.1", now_s).locked
+
+
 async def test_a_sign_in_on_its_way_opens_nothing_once_the_password_is_another(
     house: ApiHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +121,19 @@ async def test_no_password_is_changed_by_a_session_that_has_ended(
     assert (late.status_code, problem(late)) == (401, "not-signed-in")
     assert (await sign_in(house, OTHER)).status_code == 401
     assert (await sign_in(house)).status_code == 204
+
+
+async def test_no_second_factor_is_begun_by_a_session_that_has_ended(
+    house: ApiHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    while_hashing(house, monkeypatch, "right", lambda: house.identity.sessions.close_all_of("ada"))
+
+    async with house.client() as client:
+        client.cookies.set(COOKIE, house.identity.sessions.open("ada", "local"))
+        late = await client.post("/v1/account/second-factor", json={"current": PASSWORD}, headers=OURS)
+
+    assert (late.status_code, problem(late)) == (401, "not-signed-in")
+    assert not house.identity.factors.begun("ada")
 
 
 async def test_a_password_that_was_taken_away_meanwhile_stays_away(
