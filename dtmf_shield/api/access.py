@@ -91,7 +91,7 @@ async def signed_in(request: Request) -> Principal:
     """Return who asks. Raises ApiRefusal: 401 where nobody is signed in, 429 where that was asked too often."""
     principal, limits = principal_of(request), context_of(request).limits
     if principal is None:
-        address_within(limits.strangers, request)
+        within(limits.strangers, counted_as(address_of(request)))
         raise ApiRefusal(401, "not-signed-in", "Sign in, or send a bearer key.")
     within(limits.sessions if principal.by_cookie else limits.keys, principal.name)
     return principal
@@ -100,7 +100,7 @@ async def signed_in(request: Request) -> Principal:
 async def stranger_within_limits(request: Request) -> None:
     """A dependency for what is open to all. Raises ApiRefusal (429) for an address that asks too often unsigned."""
     if principal_of(request) is None:
-        address_within(context_of(request).limits.strangers, request)
+        within(context_of(request).limits.strangers, counted_as(address_of(request)))
 
 
 def address_of(request: Request) -> str:
@@ -115,11 +115,6 @@ def within(limit: RateLimit, name: str) -> None:
     wait_s = limit.take(name)
     if wait_s:
         raise ApiRefusal(429, "too-many-requests", "Too many requests. Wait a moment.", retry_after_s=wait_s)
-
-
-def address_within(limit: RateLimit, request: Request) -> None:
-    """Count a request of its address. Raises ApiRefusal: 429 where too many came from there."""
-    within(limit, counted_as(address_of(request)))
 
 
 Asker = Annotated[Principal, Depends(signed_in)]

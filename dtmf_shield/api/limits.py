@@ -33,8 +33,8 @@ KEY_RATE: Final = Rate(per_s=500, burst=1_000)
 STRANGER_RATE: Final = Rate(per_s=50, burst=200)
 """An address without a session, or with a wrong key: sign-in pages, probes, and guesses."""
 PROVIDER_RATE: Final = Rate(per_s=2, burst=60)
-"""An address on its way to the provider: a shift begins at once in one office. It cannot push others out: no more than
-1,260 of the ways that are remembered are one address's, or one /64's."""
+"""An address on its way to the provider: a shift begins at once in one office. It cannot push others out: where too
+many ways are remembered, whoever has most of them loses one."""
 BUCKETS_MAX: Final = 4_096
 """Askers remembered; the longest unheard is forgotten first, and begins with a full bucket again."""
 LOOKED_AT_MAX: Final = 32
