@@ -20,7 +20,7 @@ from dtmf_shield.api.events import EventRing
 from dtmf_shield.api.idempotency import StoredAnswers
 from dtmf_shield.api.identity.identity import Identity
 from dtmf_shield.api.identity.principal import Principal, Role
-from dtmf_shield.api.limits import Limits, RateLimit
+from dtmf_shield.api.limits import Limits, RateLimit, counted_as
 from dtmf_shield.api.ports import CallDesk
 from dtmf_shield.api.ports.backing import Backing
 from dtmf_shield.api.problem import ApiRefusal
@@ -91,7 +91,7 @@ async def signed_in(request: Request) -> Principal:
     """Return who asks. Raises ApiRefusal: 401 where nobody is signed in, 429 where that was asked too often."""
     principal, limits = principal_of(request), context_of(request).limits
     if principal is None:
-        within(limits.strangers, address_of(request))
+        within(limits.strangers, counted_as(address_of(request)))
         raise ApiRefusal(401, "not-signed-in", "Sign in, or send a bearer key.")
     within(limits.sessions if principal.by_cookie else limits.keys, principal.name)
     return principal
@@ -100,13 +100,14 @@ async def signed_in(request: Request) -> Principal:
 async def stranger_within_limits(request: Request) -> None:
     """A dependency for what is open to all. Raises ApiRefusal (429) for an address that asks too often unsigned."""
     if principal_of(request) is None:
-        within(context_of(request).limits.strangers, address_of(request))
+        within(context_of(request).limits.strangers, counted_as(address_of(request)))
 
 
 def address_of(request: Request) -> str:
     """Return the address of who asks, as far as a proxy of ours is believed."""
     peer = request.client.host if request.client is not None else ""
-    return context_of(request).site.client(peer, request.headers.get("x-forwarded-for", ""))
+    # A proxy may add a line of its own behind the client's: lines of one name are one list (RFC 9110 section 5.3).
+    return context_of(request).site.client(peer, ",".join(request.headers.getlist("x-forwarded-for")))
 
 
 def within(limit: RateLimit, name: str) -> None:

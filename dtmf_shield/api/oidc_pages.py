@@ -11,7 +11,9 @@ from dtmf_shield.api.access import Context, address_of, within
 from dtmf_shield.api.embed_pages import POPUP, popup_headers
 from dtmf_shield.api.identity.cookies import set_session
 from dtmf_shield.api.identity.identity import EMBED
-from dtmf_shield.api.identity.oidc import PENDING_LIFETIME_S, OidcRefusal
+from dtmf_shield.api.identity.oidc import OidcRefusal
+from dtmf_shield.api.identity.ways import WAY_LIFETIME_S
+from dtmf_shield.api.limits import counted_as
 from dtmf_shield.api.pages import LANGUAGE_FORM, AskedLanguage, redirect
 from dtmf_shield.api.problem import ApiRefusal
 
@@ -36,10 +38,11 @@ async def go(
     """Send the browser to the provider. ``from=embed``: out of, and back into, the window of an embedded page."""
     if context.identity.oidc is None:
         raise ApiRefusal(404, "not-found", "There is no provider.")
-    within(context.limits.provider, address_of(request))
+    asker = counted_as(address_of(request))
+    within(context.limits.provider, asker)
     origin = context.site.origin_of(request.url.scheme, request.headers.get("host", ""))
     try:
-        url, browser = await context.identity.oidc.begin(origin + CALLBACK)
+        url, browser = await context.identity.oidc.begin(origin + CALLBACK, asker)
     except OidcRefusal as refusal:
         return _failed(request, context, refusal, back, lang)
     answer = RedirectResponse(url, status_code=303, headers=popup_headers(context.site))
@@ -47,7 +50,7 @@ async def go(
     answer.set_cookie(
         context.site.cookie(WAY_COOKIE),
         _MARK.join((browser, EMBED if back == EMBED else "", language)),
-        max_age=int(PENDING_LIFETIME_S),
+        max_age=int(WAY_LIFETIME_S),
         path="/",
         secure=context.site.secure,
         httponly=True,

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from dtmf_shield.base.config_forms import HostPort, Network, Section, split_host_port
-from dtmf_shield.base.web_address import web_address
+from dtmf_shield.base.web_address import origin_of, web_address
 
 _SLASHES_OF_AN_ORIGIN: Final = 2
 
@@ -17,7 +17,7 @@ def _public_url(value: str) -> str:
     address = web_address(value)
     if not address.tls or address.path != "/":
         raise ValueError("https://host or https://host:port, without a path")
-    return value.rstrip("/").lower()
+    return origin_of(address)
 
 
 def _issuer(value: str) -> str:
@@ -36,9 +36,7 @@ def _embed_origin(value: str) -> str:
         raise ValueError(allowed) from None
     if value.count("/") != _SLASHES_OF_AN_ORIGIN:
         raise ValueError(allowed)
-    usual = 443 if address.tls else 80
-    # As browsers write an origin (RFC 6454 section 6.1): small letters, without the usual port.
-    return value.lower().removesuffix(f":{usual}")
+    return origin_of(address)
 
 
 PublicUrl = Annotated[str, AfterValidator(_public_url)]

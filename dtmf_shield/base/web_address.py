@@ -33,13 +33,25 @@ def web_address(url: str) -> WebAddress:
     if match is None:
         raise ValueError(_ALLOWED)
     host, tls = match["host"].strip("[]"), match["scheme"] == "https"
-    address = WebAddress(host, int(match["port"] or (443 if tls else 80)), match["path"] or "/", tls)
+    address = WebAddress(host, int(match["port"] or _usual_port(tls)), match["path"] or "/", tls)
     literal = _literal(host)
     if not 0 < address.port <= PORT_MAX or (literal is None and HOST_NAME.fullmatch(host) is None):
         raise ValueError(_ALLOWED)
     if not tls and (literal is None or not literal.is_loopback):
         raise ValueError(f"{_ALLOWED}; http only to a loopback address such as 127.0.0.1")
     return address
+
+
+def origin_of(address: WebAddress) -> str:
+    """Return where a URL leads as browsers write an origin (RFC 6454 section 6.1): small letters, no usual port."""
+    literal = _literal(address.host)
+    host = f"[{literal}]" if literal is not None and literal.version == 6 else address.host.lower()
+    origin = f"https://{host}" if address.tls else f"http://{host}"
+    return origin if address.port == _usual_port(address.tls) else f"{origin}:{address.port}"
+
+
+def _usual_port(tls: bool) -> int:
+    return 443 if tls else 80
 
 
 def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

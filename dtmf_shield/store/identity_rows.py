@@ -125,6 +125,8 @@ class IdentityRows:
     def __init__(self, path: Path | None) -> None:
         """Open or create ``path``; None: in memory. Raises OperatorError where it cannot be read."""
         self._path = path
+        self._told: set[int] = set()
+        """Numbers of notes that were told and could not be forgotten yet."""
         try:
             if path is not None:
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
@@ -213,12 +215,18 @@ class IdentityRows:
             )
 
     def hand_over_notes(self, tell: Callable[..., None]) -> None:
-        """Give each note to ``tell(event, **facts)`` and forget it."""
+        """Give each note to ``tell(event, **facts)`` and forget it; one that could not be forgotten is not told again.
+
+        Raises sqlite3.Error.
+        """
         found = self._database.execute("SELECT id, event, facts FROM notes ORDER BY id").fetchall()
         for number, event, facts in found:
-            tell(event, **json.loads(facts))
+            if number not in self._told:
+                tell(event, **json.loads(facts))
+                self._told.add(number)
             with self._durable(True):
                 self._database.execute("DELETE FROM notes WHERE id = ?", (number,))
+            self._told.discard(number)
 
     def close(self) -> None:
         """Close the file."""

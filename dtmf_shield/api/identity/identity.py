@@ -13,7 +13,7 @@ from typing import Final
 
 from dtmf_shield.api.identity.factors import SecondFactors
 from dtmf_shield.api.identity.keys import Keys
-from dtmf_shield.api.identity.login_guard import LoginGuard
+from dtmf_shield.api.identity.login_guard import LoginGuard, Try
 from dtmf_shield.api.identity.oidc import OidcClient, Person
 from dtmf_shield.api.identity.one_time_login import OneTimeLogin
 from dtmf_shield.api.identity.passwords import PASSWORD_CHARACTERS_MAX, Passwords, require_fit
@@ -22,7 +22,7 @@ from dtmf_shield.api.identity.sessions import LINK, LOCAL, OIDC, SessionLimits, 
 from dtmf_shield.api.identity.users import Users
 from dtmf_shield.api.problem import ApiRefusal
 from dtmf_shield.base.clock import Clock
-from dtmf_shield.store.identity_rows import IdentityRows
+from dtmf_shield.store.identity_rows import IdentityRows, UserRow
 
 UNKNOWN: Final = "unknown"
 """Stands in the audit log for a name that nobody has."""
@@ -72,7 +72,7 @@ class Identity:
         )
         self.keys = Keys(rows, clock, api_key)
         self.login = OneTimeLogin(rows, clock, self.sessions)
-        self.guard = LoginGuard()
+        self.guard = LoginGuard(lambda account: self.users.find(account) is not None)
         self._passwords = passwords or Passwords()
         self._failures, self._failures_until_s = 0, 0.0
         self._seen_elsewhere = rows.changed_elsewhere()
@@ -97,17 +97,21 @@ class Identity:
         return self.sessions.stands(principal) if principal.by_cookie else self.keys.stands(principal)
 
     def take_over(self) -> None:
-        """Take over what the command line has written: people, keys, ended sessions, and its rows for the audit log."""
+        """Take over what the command line has written: people, keys, ended sessions, and its rows for the audit log.
+
+        Raises sqlite3.Error; the next one then begins anew.
+        """
         seen = self._rows.changed_elsewhere()
         if seen == self._seen_elsewhere:
             return
-        self._seen_elsewhere = seen
-        self._rows.hand_over_notes(self.note)
         self.users.reload()
         self.factors.reload()
-        self.sessions.reload()
         self.keys.reload()
+        self.sessions.reload()
         self.revoked()
+        # These are taken out of the file, which fails where the disk is full. Whose rights have ended knows it by now.
+        self._rows.hand_over_notes(self.note)
+        self._seen_elsewhere = seen
 
     def redeem(self, ticket: str, address: str) -> str | None:
         """Spend the ticket of a one-time link; return the cookie of a new session, or None."""
@@ -156,22 +160,29 @@ class Identity:
                 retry_after_s=math.ceil(wait_s),
             )
         user = self.users.active(account)
-        locked = self.guard.tried(account, address, now_s)
-        counted = self.guard.count(account)
-        right = await self._passwords.right(
-            user.password if user else "", password[: PASSWORD_CHARACTERS_MAX + 1]
-        )
-        # The time of hashing may have seen the user disabled.
-        if not right or self.users.active(account) is None:
+        tried = self.guard.tried(account, address, now_s)
+        if not await self._right(user, password, tried):
             known = account if self.users.find(account) is not None else UNKNOWN
-            self._note_failed(known, address, locked=int(locked), **({"reason": told} if told else {}))
+            self._note_failed(known, address, locked=int(tried.locked), **({"reason": told} if told else {}))
             raise ApiRefusal(status, "login-refused", "Name or password is wrong.")
         if code is not None and self.factors.of(account) is not None:
             if not code.strip():
-                self.guard.take_back(account, address, counted)
+                self.guard.take_back(tried)
                 raise ApiRefusal(status, "code-needed", "A code of the second factor is needed as well.")
-            self._take_code(account, code, address, locked=locked, status=status)
-        self.guard.succeeded(account, address)
+            self._take_code(account, code, address, locked=tried.locked, status=status)
+        self.guard.succeeded(tried)
+
+    async def _right(self, user: UserRow | None, password: str, tried: Try) -> bool:
+        try:
+            right = await self._passwords.right(
+                user.password if user else "", password[: PASSWORD_CHARACTERS_MAX + 1]
+            )
+        except ApiRefusal:  # too many wait: nobody has looked at the password
+            self.guard.take_back(tried)
+            raise
+        # The time of hashing may have seen the user disabled, or the password taken away or changed.
+        now = self.users.active(tried.account)
+        return right and user is not None and now is not None and now.password == user.password
 
     def _take_code(self, account: str, code: str, address: str, *, locked: bool, status: int) -> None:
         taken = self.factors.take(account, code)

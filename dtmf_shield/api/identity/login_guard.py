@@ -7,8 +7,11 @@ password makes the next try wait longer. Addresses have a wider limit, since an 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Final
+
+from dtmf_shield.api.limits import counted_as
 
 FREE_ATTEMPTS: Final = 3
 """Wrong passwords in a row that cost nothing: people mistype."""
@@ -20,9 +23,9 @@ LOCK_S: Final = 30 * 60.0
 """PCI DSS 8.3.4: 30 minutes at least. An administrator who resets the password ends it sooner."""
 ADDRESS_ATTEMPTS_MAX: Final = 60
 ADDRESS_WINDOW_S: Final = 600.0
-"""So many wrong tries from one address within the window."""
+"""So many wrong tries from one address within the window, which begins with the first try; then closed for as long."""
 ENTRIES_MAX: Final = 4_096
-"""Accounts and addresses remembered, each; the one that failed longest ago is forgotten first."""
+"""Accounts and addresses remembered, each. More than there can be users, whose entries stay: see :func:`_going`."""
 
 
 @dataclass(slots=True)
@@ -30,83 +33,132 @@ class _Failures:
     count: int = 0
     open_s: float = 0.0
     """No try before; monotonic."""
+    began_s: float = 0.0
     last_s: float = 0.0
-    open_before_s: float = 0.0
-    """What ``open_s`` was before the newest try."""
+
+
+_Table = OrderedDict[str, _Failures]
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One try on its way. ``locked``: where it turns out wrong, it is the one that locks the account."""
+
+    account: str
+    address: str
+    locked: bool
+    of_account: _Failures
+    of_address: _Failures
+    counted: int
+    """How many tries of the account counted as wrong with this one."""
+    before: _Failures
+    """What was kept of the account before it."""
+
+
+def _nobody(_account: str) -> bool:
+    return False
 
 
 class LoginGuard:
     """Counts failures and says how long to wait. Times are monotonic seconds."""
 
-    def __init__(self) -> None:
-        self._accounts: OrderedDict[str, _Failures] = OrderedDict()
-        self._addresses: OrderedDict[str, _Failures] = OrderedDict()
+    def __init__(self, known: Callable[[str], bool] = _nobody) -> None:
+        """``known``: whether there is an account of that name; fewer than ENTRIES_MAX are."""
+        self._known = known
+        self._accounts: _Table = OrderedDict()
+        self._addresses: _Table = OrderedDict()
 
     def wait_s(self, account: str, address: str, now_s: float) -> float:
         """Return how long nobody may try this account, or this address any; 0: now."""
-        opens_s = [table[key].open_s for table, key in self._places(account, address) if key in table]
-        return max(0.0, *(open_s - now_s for open_s in opens_s)) if opens_s else 0.0
+        places = ((self._accounts, account), (self._addresses, counted_as(address)))
+        return max(0.0, *(table[key].open_s - now_s if key in table else 0.0 for table, key in places))
 
-    def tried(self, account: str, address: str, now_s: float) -> bool:
-        """Count a try as wrong until :meth:`succeeded`, so that tries sent at once do not pass together.
-
-        Returns whether the account is locked by it.
-        """
-        of_account = _entry(self._accounts, account, now_s, LOCK_S)
+    def tried(self, account: str, address: str, now_s: float) -> Try:
+        """Count a try as wrong until it :meth:`succeeded`, so that tries sent at once do not pass together."""
+        address = counted_as(address)
+        of_account = self._account(account, now_s)
+        before = replace(of_account)
         of_account.count += 1
-        of_account.open_before_s = of_account.open_s
+        of_account.last_s = now_s
         locked = of_account.count >= ATTEMPTS_MAX
         if locked:
             of_account.open_s = now_s + LOCK_S
         elif of_account.count > FREE_ATTEMPTS:
             of_account.open_s = now_s + BACKOFF_FIRST_S * 2 ** (of_account.count - FREE_ATTEMPTS - 1)
-        of_address = _entry(self._addresses, address, now_s, ADDRESS_WINDOW_S)
+        of_address = self._address(address, now_s)
         of_address.count += 1
         if of_address.count >= ADDRESS_ATTEMPTS_MAX:
             of_address.open_s = now_s + ADDRESS_WINDOW_S
-        return locked and of_account.count == ATTEMPTS_MAX
+        locks = of_account.count == ATTEMPTS_MAX
+        return Try(account, address, locks, of_account, of_address, of_account.count, before)
 
-    def count(self, account: str) -> int:
-        """Return how many tries of an account count as wrong."""
-        entry = self._accounts.get(account)
-        return entry.count if entry is not None else 0
+    def take_back(self, tried: Try) -> None:
+        """Count a try neither as wrong nor as right: a code is still asked for, or nobody looked at the password.
 
-    def take_back(self, account: str, address: str, counted: int) -> None:
-        """Count a try neither as wrong nor as right: the password was right, and a code is asked for.
-
-        ``counted``: what :meth:`count` said right after :meth:`tried`. What came in between keeps its wait, and earlier
-        failures stay counted, so that a right password alone opens no further guesses at codes.
+        What came in between keeps its wait, and earlier failures stay counted, so that a right password alone opens no
+        further guesses at codes.
         """
-        of_account, of_address = self._accounts.get(account), self._addresses.get(address)
-        if of_account is not None and of_account.count:
-            if of_account.count == counted:
-                of_account.open_s = of_account.open_before_s
-            of_account.count -= 1
-        if of_address is not None and of_address.count:
-            of_address.count -= 1
+        entry = tried.of_account
+        if entry.count == tried.counted:
+            entry.open_s, entry.last_s = tried.before.open_s, tried.before.last_s
+        _less(self._accounts, tried.account, entry)
+        self._spare_address(tried)
 
-    def succeeded(self, account: str, address: str) -> None:
+    def succeeded(self, tried: Try) -> None:
         """Forget the account's failures and this try; others of the address stay."""
-        self.forget(account)
-        of_address = self._addresses.get(address)
-        if of_address is not None and of_address.count:
-            of_address.count -= 1
+        self.forget(tried.account)
+        self._spare_address(tried)
 
     def forget(self, account: str) -> None:
         """Unlock an account: an administrator has reset its password."""
         self._accounts.pop(account, None)
 
-    def _places(self, account: str, address: str) -> tuple[tuple[OrderedDict[str, _Failures], str], ...]:
-        return ((self._accounts, account), (self._addresses, address))
+    def _spare_address(self, tried: Try) -> None:
+        entry = tried.of_address
+        _less(self._addresses, tried.address, entry)
+        if entry.count < ADDRESS_ATTEMPTS_MAX:
+            entry.open_s = 0.0  # closed by tries that were not wrong
+
+    def _account(self, account: str, now_s: float) -> _Failures:
+        """Return the entry of an account, fresh where its last failure is long ago."""
+        entry = self._accounts.get(account)
+        if entry is None or now_s - entry.last_s >= LOCK_S:
+            entry = _Failures()
+        return _kept(self._accounts, account, entry, now_s, self._known)
+
+    def _address(self, address: str, now_s: float) -> _Failures:
+        """Return the entry of an address, fresh where its window is over: an office tries all day long."""
+        entry = self._addresses.get(address)
+        if entry is None or (now_s - entry.began_s >= ADDRESS_WINDOW_S and now_s >= entry.open_s):
+            entry = _Failures(began_s=now_s)
+        return _kept(self._addresses, address, entry, now_s, _nobody)
 
 
-def _entry(table: OrderedDict[str, _Failures], key: str, now_s: float, forget_s: float) -> _Failures:
-    """Return the entry of ``key``, fresh where its last failure is older than ``forget_s``."""
-    entry = table.get(key)
-    if entry is None or now_s - entry.last_s >= forget_s:
-        entry = table[key] = _Failures()
-    entry.last_s = now_s
+def _kept(table: _Table, key: str, entry: _Failures, now_s: float, known: Callable[[str], bool]) -> _Failures:
+    """Keep an entry as the one that tried last; where there are too many, another goes."""
+    if key not in table and len(table) >= ENTRIES_MAX:
+        del table[_going(table, now_s, known)]
+    table[key] = entry
     table.move_to_end(key)
-    while len(table) > ENTRIES_MAX:
-        table.popitem(last=False)
     return entry
+
+
+def _going(table: _Table, now_s: float, known: Callable[[str], bool]) -> str:
+    """Return who is forgotten for a newcomer: who tried longest ago of those that are open and no known account.
+
+    A stranger has as many names and addresses as they invent: none of these pushes out the failures of an account that
+    there is, nor what is closed. Where all is closed, the wait that ends soonest is ended: so everybody is counted,
+    and a full table shuts out nobody.
+    """
+    for key, entry in table.items():
+        if entry.open_s <= now_s and not known(key):
+            return key
+    strangers = [key for key in table if not known(key)] or list(table)
+    return min(strangers, key=lambda key: table[key].open_s)
+
+
+def _less(table: _Table, key: str, entry: _Failures) -> None:
+    """Count one less. ``entry`` may have been forgotten meanwhile, and another stand in its place: that one stays."""
+    entry.count = max(0, entry.count - 1)
+    if not entry.count and table.get(key) is entry:
+        del table[key]

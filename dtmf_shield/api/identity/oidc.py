@@ -12,7 +12,6 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,6 +21,7 @@ from joserfc.jwk import KeySet
 
 from dtmf_shield.api.identity.id_token import IdTokenError, UnknownKeyError, checked_claims, key_set_of
 from dtmf_shield.api.identity.secret import digest_of, in_letters, new_secret
+from dtmf_shield.api.identity.ways import WAY_LIFETIME_S, Way, Ways
 from dtmf_shield.api.ports.provider_web import ProviderUnreachable, ProviderWeb
 from dtmf_shield.api.views.words import prose
 from dtmf_shield.base.clock import Clock
@@ -29,9 +29,6 @@ from dtmf_shield.base.errors import DtmfShieldError
 from dtmf_shield.base.log import holds_card_number
 from dtmf_shield.base.web_address import web_address
 
-PENDING_MAX: Final = 4_096
-"""People on their way to the provider; one more forgets who went first."""
-PENDING_LIFETIME_S: Final = 600.0
 DISCOVERY_LIFETIME_S: Final = 3_600.0
 KEYS_AGAIN_S: Final = 30.0
 """Not sooner are keys asked for again because one is unknown: forged tokens must not make us hammer the provider."""
@@ -75,15 +72,6 @@ class Person:
     agents: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Pending:
-    browser: bytes
-    nonce: str
-    verifier: str
-    redirect_uri: str
-    ends_s: float
-
-
 @dataclass(frozen=True, slots=True)
 class _Provider:
     """What discovery said (OpenID Connect Discovery 1.0 section 3)."""
@@ -102,20 +90,22 @@ class OidcClient:
         """``name_key``: makes names of people whose own may not be shown; the same key, the same names."""
         self.settings, self._web, self._clock = settings, web, clock
         self._name_key = name_key
-        self._pending: OrderedDict[bytes, _Pending] = OrderedDict()
+        self._ways = Ways()
         self._provider: _Provider | None = None
         self._provider_until_s = 0.0
         self._keys: KeySet | None = None
         self._keys_asked_s = 0.0
 
-    async def begin(self, redirect_uri: str) -> tuple[str, str]:
-        """Return where to send the browser, and the cookie that binds it. Raises OidcRefusal."""
+    async def begin(self, redirect_uri: str, asker: str = "") -> tuple[str, str]:
+        """Return where to send the browser, and the cookie that binds it. Raises OidcRefusal.
+
+        ``asker``: what its address is counted as.
+        """
         provider = await self._discovered()
         state, browser, nonce, verifier = (new_secret() for _ in range(4))
-        ends_s = self._clock.now_s() + PENDING_LIFETIME_S
-        self._pending[digest_of(state)] = _Pending(digest_of(browser), nonce, verifier, redirect_uri, ends_s)
-        while len(self._pending) > PENDING_MAX:
-            self._pending.popitem(last=False)
+        now_s = self._clock.now_s()
+        way = Way(digest_of(browser), nonce, verifier, redirect_uri, now_s + WAY_LIFETIME_S, asker)
+        self._ways.put(digest_of(state), way, now_s)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         asked = {
             "response_type": "code",
@@ -132,17 +122,17 @@ class OidcClient:
 
     async def finish(self, state: str, code: str, issuer: str, browser: str) -> Person:
         """Return who came back with this code. A state is good once. Raises OidcRefusal."""
-        pending = self._pending.pop(digest_of(state), None)
-        if pending is None or self._clock.now_s() >= pending.ends_s:
+        way = self._ways.take(digest_of(state), self._clock.now_s())
+        if way is None:
             raise OidcRefusal("other", "state_unknown")
-        if not secrets.compare_digest(pending.browser, digest_of(browser)):
+        if not secrets.compare_digest(way.browser, digest_of(browser)):
             raise OidcRefusal("other", "another_browser")
         provider = await self._discovered()
         # RFC 9207 section 2.4: an answer of another provider is not sent to this one.
         if (issuer or provider.names_itself) and issuer != self.settings.issuer:
             raise OidcRefusal("other", "another_issuer")
-        token = await self._exchanged(provider, pending, code)
-        return self._person(await self._claims(provider, token, pending.nonce))
+        token = await self._exchanged(provider, way, code)
+        return self._person(await self._claims(provider, token, way.nonce))
 
     async def _discovered(self) -> _Provider:
         now_s = self._clock.now_s()
@@ -161,13 +151,13 @@ class OidcClient:
             raise OidcRefusal("provider", f"status_{status}")
         return body
 
-    async def _exchanged(self, provider: _Provider, pending: _Pending, code: str) -> str:
+    async def _exchanged(self, provider: _Provider, way: Way, code: str) -> str:
         """Return the ID token for a code (RFC 6749 section 4.1.3, RFC 7636 section 4.5)."""
         fields = {
             "grant_type": "authorization_code",
             "code": code,
-            "redirect_uri": pending.redirect_uri,
-            "code_verifier": pending.verifier,
+            "redirect_uri": way.redirect_uri,
+            "code_verifier": way.verifier,
         }
         secret, client_id = self.settings.secret, self.settings.client_id
         basic = None

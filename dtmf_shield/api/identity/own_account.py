@@ -51,7 +51,13 @@ class OwnAccount:
         await self._prove(current)
         if current == password:
             raise ApiRefusal(422, "password-same", "The new password is the one you have.")
-        self._identity.users.change_password(self._name, await self._identity.hashed(self._name, password))
+        proven = self._identity.users.active(self._name)
+        hashed = await self._identity.hashed(self._name, password)
+        self._require_local()  # the time of hashing may have seen the session ended, or another password set
+        now = self._identity.users.active(self._name)
+        if proven is None or now is None or now.password != proven.password:
+            raise ApiRefusal(403, "login-refused", "Name or password is wrong.")
+        self._identity.users.change_password(self._name, hashed)
         self._note("password_changed")
         self.end_others()
 
@@ -107,6 +113,7 @@ class OwnAccount:
     async def _prove(self, current: str, code: str | None = None) -> None:
         self._require_local()
         await self._identity.prove(self._name, current, self._address, code, told=_ASKED_AGAIN, status=403)
+        self._require_local()  # the session may have ended meanwhile
 
     def _require_local(self) -> None:
         if not self.local:

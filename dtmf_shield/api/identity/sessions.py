@@ -7,6 +7,7 @@ always makes a new one: a cookie that somebody planted before is never the signe
 from __future__ import annotations
 
 import math
+import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -15,6 +16,7 @@ from dtmf_shield.api.identity.principal import Principal, roles_of
 from dtmf_shield.api.identity.secret import SECRET_CHARACTERS_MAX, digest_of, new_secret
 from dtmf_shield.api.identity.users import Users
 from dtmf_shield.base.clock import Clock
+from dtmf_shield.base.log import get_logger
 from dtmf_shield.store.identity_rows import IdentityRows, SessionRow
 
 IDLE_LIMIT_S: Final = 15 * 60.0
@@ -26,7 +28,11 @@ SESSIONS_OF_ONE_MAX: Final = 16
 """Browsers of one person; one more ends the one that was idle longest."""
 SEEN_WRITTEN_S: Final = 60.0
 """How far the file may be behind: the call core shares the thread, so not every request is written."""
+NOT_WRITTEN_TOLD_S: Final = 600.0
+"""Once in this time the log says that the file takes nothing, as on a full disk."""
 LOCAL, LINK, OIDC = "local", "link", "oidc"
+
+_log = get_logger("identity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +60,11 @@ class Sessions:
         self._held_back = held_back
         self._sessions: dict[bytes, SessionRow] = {}
         self._written_s: dict[bytes, float] = {}
+        self._not_written_s = -math.inf
         self.reload()
 
     def reload(self) -> None:
-        """Read all of them anew; what this process knows better of their last use stays."""
+        """Read all of them anew; what this process knows better of their last use stays. Raises sqlite3.Error."""
         found = {session.digest: session for session in self._rows.sessions()}
         for digest, session in found.items():
             known = self._sessions.get(digest)
@@ -65,7 +72,10 @@ class Sessions:
                 found[digest] = replace(session, seen=max(session.seen, known.seen))
         self._sessions = found
         self._written_s = {digest: session.seen for digest, session in found.items()}
-        self.sweep()
+        try:
+            self.sweep()
+        except sqlite3.Error as error:  # they are over, in the file or not
+            self._not_written(error)
 
     def open(
         self,
@@ -226,7 +236,16 @@ class Sessions:
         touched = self._sessions[row.digest] = replace(row, seen=now_s)
         if now_s - self._written_s.get(row.digest, 0.0) >= SEEN_WRITTEN_S:
             self._written_s[row.digest] = now_s
-            self._rows.put(touched, durable=False)
+            try:
+                self._rows.put(touched, durable=False)
+            except sqlite3.Error as error:  # memory knows it: what was asked for goes on
+                self._not_written(error)
+
+    def _not_written(self, error: sqlite3.Error) -> None:
+        now_s = self._clock.now_s()
+        if now_s >= self._not_written_s + NOT_WRITTEN_TOLD_S:
+            self._not_written_s = now_s
+            _log.error("sessions_not_written", error=type(error).__name__, reason=str(error))
 
     def _make_room(self, name: str) -> None:
         self.sweep()

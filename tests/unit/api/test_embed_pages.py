@@ -210,7 +210,7 @@ class ProviderThatKnowsAda:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    async def begin(self, _redirect_uri: str) -> tuple[str, str]:
+    async def begin(self, _redirect_uri: str, _asker: str) -> tuple[str, str]:
         return "https://login.test/auth", "a-browser"
 
     async def finish(self, _state: str, _code: str, _issuer: str, browser: str) -> Person:

@@ -266,7 +266,7 @@ async def test_one_of_ones_own_sessions_is_ended_and_nobody_elses(house: ApiHous
 class Provider:
     """The provider's two steps."""
 
-    async def begin(self, _redirect_uri: str) -> tuple[str, str]:
+    async def begin(self, _redirect_uri: str, _asker: str) -> tuple[str, str]:
         return "https://login.test/auth", "a-browser"
 
     async def finish(self, _state: str, _code: str, _issuer: str, browser: str) -> Person:

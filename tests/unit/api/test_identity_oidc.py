@@ -18,13 +18,12 @@ from joserfc.jwk import ECKey, RSAKey
 
 from dtmf_shield.api.identity.oidc import (
     KEYS_AGAIN_S,
-    PENDING_LIFETIME_S,
-    PENDING_MAX,
     OidcClient,
     OidcRefusal,
     OidcSettings,
     Person,
 )
+from dtmf_shield.api.identity.ways import WAY_LIFETIME_S, WAYS_MAX
 from dtmf_shield.api.ports.provider_web import ProviderUnreachable
 
 pytestmark = pytest.mark.anyio
@@ -253,7 +252,7 @@ async def test_a_state_is_good_once_in_its_browser_and_not_for_long() -> None:
         (await refused(house.client.finish(ways[0][0], "c", ISSUER, ways[0][1]))).reason,
         (await refused(house.client.finish(ways[1][0], "c", "https://evil.test", ways[1][1]))).reason,
     ]
-    house.clock.seconds += PENDING_LIFETIME_S
+    house.clock.seconds += WAY_LIFETIME_S
     reasons.append((await refused(house.client.finish(*ways[2][:1], "c", ISSUER, ways[2][1]))).reason)
 
     assert reasons == ["another_browser", "state_unknown", "another_issuer", "state_unknown"]
@@ -268,10 +267,24 @@ async def test_a_provider_that_names_itself_must_do_so_in_each_answer() -> None:
 
 async def test_those_on_their_way_are_bounded() -> None:
     house = House()
-    for _ in range(PENDING_MAX + 5):
+    for _ in range(WAYS_MAX + 5):
         await house.client.begin("http://127.0.0.1:8080/x")
 
-    assert len(house.client._pending) == PENDING_MAX
+    assert len(house.client._ways) == WAYS_MAX
+    house.clock.seconds += WAY_LIFETIME_S
+    await house.client.begin("http://127.0.0.1:8080/x")
+    assert len(house.client._ways) == 1
+
+
+async def test_a_few_who_go_again_and_again_push_nobody_out() -> None:
+    house = House()
+    url, browser = await house.client.begin("http://127.0.0.1:8080/x", "192.0.2.1")
+    for number in range(WAYS_MAX + 100):
+        await house.client.begin("http://127.0.0.1:8080/x", f"2001:db8:0:{number % 8:x}::/64")
+    house.provider.token = lambda: "none"
+    state = parse_qs(urlsplit(url).query)["state"][0]
+
+    assert (await refused(house.client.finish(state, "c", ISSUER, browser))).reason != "state_unknown"
 
 
 @pytest.mark.parametrize(

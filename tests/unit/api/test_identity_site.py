@@ -51,6 +51,15 @@ def test_an_address_is_read_from_the_right_until_one_that_is_no_proxy() -> None:
     assert LOOPBACK.client("127.0.0.1", "1.1.1.1") == "127.0.0.1"
 
 
+async def test_a_line_that_the_proxy_adds_behind_the_clients_own_is_believed() -> None:
+    house = ApiHouse(a_call(), site=PUBLIC)
+    async with client(house) as browser:
+        lines = [*HEADERS.items(), ("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "203.0.113.5")]
+        await browser.post("/v1/login", json={"name": "ada", "password": "x"}, headers=lines)
+
+    assert house.noted[-1]["address"] == "203.0.113.5"
+
+
 async def test_behind_a_proxy_nobody_else_is_answered() -> None:
     house = ApiHouse(a_call(), site=PUBLIC)
     answers = {}

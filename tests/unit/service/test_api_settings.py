@@ -120,6 +120,26 @@ def test_the_site_is_the_public_name_or_loopback(tmp_path: Path) -> None:
     assert api_settings.origin_of(Config().api, "::1", 8080) == "http://[::1]:8080"
 
 
+@pytest.mark.parametrize(
+    ("written", "origin"),
+    [
+        ("https://PAY.test:443", "https://pay.test"),
+        ("https://pay.test:0443/", "https://pay.test"),
+        ("https://pay.test:8443", "https://pay.test:8443"),
+        ("https://[2001:DB8:0::443]:443", "https://[2001:db8::443]"),
+    ],
+)
+def test_the_public_name_is_kept_as_browsers_write_it(with_tls: Path, written: str, origin: str) -> None:
+    config = config_of(with_tls, f'[api]\npublic_url = "{written}"\n' + TLS)
+    site = api_settings.site_of(config)
+
+    assert site.origin == origin
+    assert (
+        site.origin_of("https", origin.removeprefix("https://")) == origin
+    )  # else each POST is another site's
+    assert api_settings.origin_of(config.api, "127.0.0.1", 443) == origin
+
+
 def test_files_that_are_wrong_are_found(with_tls: Path) -> None:
     config = config_of(
         with_tls, "[api]\n" + NAME + TLS + OIDC + 'client_secret_file = "secret"\nca_file = "ca.pem"\n'
