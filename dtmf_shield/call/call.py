@@ -121,6 +121,15 @@ class Engagement:
         return self.state.in_flight and self.paused and not self.sending
 
     @property
+    def money_awaited(self) -> bool:
+        """Whether the gateway may be moving money: what became of it cde alone can say, nothing told before is true.
+
+        Of a capture being taken up again cde has not yet told whether it was sent: what the flow was at counts.
+        """
+        resuming = self.stage is Stage.RESUMING and (self.state.moving_money or self.state.settled)
+        return self.flow.moves_money and (self.sending or resuming)
+
+    @property
     def live(self) -> bool:
         """Whether cde has a capture of ours, or is about to."""
         return self.armed or self.stage is Stage.ARMING or self.stage is Stage.RESUMING

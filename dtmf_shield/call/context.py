@@ -219,11 +219,13 @@ class Context:
         if call.confirmed:
             self.store.remove(call.call_id)
         self.changed.discard(call.call_id)
+        outcome = None
         if call.engagement is not None:
             self.captures.pop(call.engagement.capture_id, None)
+            outcome = call.engagement.outcome
         if call.kept:
             self.end_capture(call.kept, CaptureResult.CALLER_GONE)
-        self.events.append(CallEnded(call.call_id, status, reason))
+        self.events.append(CallEnded(call.call_id, status, reason, outcome))
         self.forget_if_done(call)
 
     def forget_if_done(self, call: Call) -> None:

@@ -249,18 +249,20 @@ def cancel_capture(ctx: Context, now_s: float, capture_id: CaptureId) -> None:
     unsent = engagement.unsent
     if engagement.state.in_flight and not unsent:
         raise CaptureSending
-    _give_up(ctx, call, engagement, CaptureResult.CANCELLED)
+    _give_up(ctx, call, engagement, CaptureResult.CANCELLED, CaptureResult.CANCELLED)
     stop(ctx, call, engagement)
     cancelled = CaptureEnded(CaptureResult.CANCELLED) if unsent else AgentCancelled()
     if not engagement.begun or not happen(ctx, now_s, call, cancelled):
         over(ctx, now_s, call, engagement)
 
 
-def _give_up(ctx: Context, call: Call, engagement: Engagement, result: CaptureResult) -> None:
-    """End the capture at cde; one that has its outcome keeps it."""
+def _give_up(
+    ctx: Context, call: Call, engagement: Engagement, result: CaptureResult, told: CaptureResult
+) -> None:
+    """End the capture at cde by ``result``, and say ``told`` of it; one that has its outcome keeps it."""
     if engagement.live:
         ctx.end_capture(engagement.capture_id, result)
-    outcome = engagement.outcome or CaptureOutcome(capture_id=engagement.capture_id, result=result)
+    outcome = engagement.outcome or CaptureOutcome(capture_id=engagement.capture_id, result=told)
     capture_over(ctx, call, outcome)
 
 
@@ -268,11 +270,15 @@ def _give_up(ctx: Context, call: Call, engagement: Engagement, result: CaptureRe
 
 
 def caller_gone(ctx: Context, now_s: float, call: Call) -> None:
-    """The call ends while a flow runs: cde wipes; a card already on its way gets its answer in the ledger."""
+    """The call ends while a flow runs: cde wipes; a card already on its way gets its answer in the ledger.
+
+    Nobody may be told that nothing was taken before cde says so: until then money at the gateway is unknown.
+    """
     engagement = call.engagement
     if engagement is None or engagement.stage is Stage.OVER:
         return
-    _give_up(ctx, call, engagement, CaptureResult.CALLER_GONE)
+    gone = CaptureResult.CALLER_GONE
+    _give_up(ctx, call, engagement, gone, CaptureResult.UNKNOWN if engagement.money_awaited else gone)
     if engagement.begun:
         happen(ctx, now_s, call, CallerGone())
     if not engagement.over:  # at the gateway, which nothing cuts

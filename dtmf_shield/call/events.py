@@ -48,11 +48,15 @@ class CallPhaseChanged:
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """The call is over. ``status`` is the SIP status that ended it, 0 for BYE; ``reason`` from a closed set."""
+    """The call is over. ``status`` is the SIP status that ended it, 0 for BYE; ``reason`` from a closed set.
+
+    ``capture``: how its last capture ended, as far as is known: ``unknown`` where money was at the gateway.
+    """
 
     call_id: CallId
     status: int
     reason: str
+    capture: CaptureOutcome | None = None
 
 
 @dataclass(frozen=True, slots=True)

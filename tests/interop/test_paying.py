@@ -82,6 +82,27 @@ def test_declined_card_is_not_charged(exchange: Exchange) -> None:
     assert [each for each in booked(exchange, 1052) if each["state"] == "approved"] == []
 
 
+def test_a_hang_up_with_the_money_on_its_way_is_unknown_until_all_was_taken_back(exchange: Exchange) -> None:
+    """Nobody is told that nothing was taken while the gateway may be taking it."""
+    slow = {"fault": "slow", "delay_ms": 3_000, "count": 1, "methods": ["charge"]}
+    exchange.service.gateway("POST", "/faults", {"faults": [slow]})
+    with payment(exchange, 1055) as (caller, call_id, capture_id):
+        key_card(exchange, caller, call_id, VISA)
+        wait_until(lambda: booked(exchange, 1055), "the gateway has taken the money and not said so")
+
+    def told() -> str | None:
+        outcome = exchange.service.get(f"/v1/captures/{capture_id}")["outcome"]
+        return outcome["result"] if outcome else None
+
+    first = wait_until(told, "an outcome with the end of the call")
+    truth = wait_until(lambda: (result := told()) != "unknown" and result, "the truth")
+
+    assert (first, truth) == ("unknown", "caller_gone")
+    assert [each["voided"] for each in booked(exchange, 1055) if each["method"] == "charge"] == [True]
+    ends = [row["result"] for row in audited(exchange, "capture_ended") if row["capture"] == capture_id]
+    assert ends == ["caller_gone"]
+
+
 def test_keys_of_a_pause_count_for_nothing_and_the_rest_goes_on(exchange: Exchange) -> None:
     with payment(exchange, 1053) as (caller, call_id, capture_id):
         commands = f"/v1/captures/{capture_id}/commands"

@@ -208,3 +208,18 @@ def paid_once(flow: Flow) -> Iterator[Finding]:
                 continue
             yield Finding("paid-twice", ("steps", name, "next", "approved"), found, allowed)
             break
+
+
+def no_card_after_stopped(flow: Flow) -> Iterator[Finding]:
+    """A velocity rule has stopped a card, and would stop the next: nothing behind that asks for another by itself."""
+    for name, money in _money(flow).items():
+        said = money.next.get("stopped")
+        by = "" if said else ", as after declined"
+        for target in sorted(reached(ways(flow), [said or money.next["declined"]])):
+            step = flow.steps[target]
+            if isinstance(step, CollectStep) and flow.fields[step.field].type in _INSTRUMENTS:
+                found = f"a way to {target}, which asks for another card{by}"
+                allowed = "stopped: to an agent or to an exit; the next card would be stopped as well"
+                path = ("steps", name, "next", *(["stopped"] if said else []))
+                yield Finding("another-card", path, found, allowed, severity=Severity.WARNING)
+                break

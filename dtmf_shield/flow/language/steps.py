@@ -234,7 +234,8 @@ class MoneyStep(_Going):
     next: dict[
         Literal["approved", "declined", "unknown", "gateway_down", "action_required", "stopped"], StepName
     ]
-    """action_required (the bank wants another channel) and stopped (a velocity rule) go to declined where not said."""
+    """action_required (the bank wants another channel) and stopped (a velocity rule: too many cards were tried) go to
+    declined where not said. Say stopped where declined asks for another card: that would be stopped as well."""
 
     @model_validator(mode="after")
     def _amount_where_money_moves(self) -> MoneyStep:

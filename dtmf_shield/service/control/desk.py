@@ -28,6 +28,8 @@ CAPTURES_KEPT_MAX: Final = 4_096
 """Captures shown: every call's running one, and earlier ones of calls in progress while there is room."""
 ENDED_SHOWN_MAX: Final = 20
 """Calls that ended lately, kept in the list so that an agent still sees the outcome."""
+AWAITED_SHOWN_MAX: Final = 64
+"""Ended calls kept besides those: cde is still to say what became of their money. It does within a minute or so."""
 
 _REFUSALS: Final[Mapping[type[errors.CommandRefused], type[ports.DeskRefusal]]] = {
     errors.CallUnknown: ports.CallNotFound,
@@ -78,6 +80,12 @@ def _shield_view(state: views.ShieldState, call: CallSnapshot) -> views.ShieldVi
 def _caller_shown(masked: str) -> str:
     """Numbers show two digits; what is no number (a name) shows nothing of itself."""
     return masked if masked == "anonymous" or masked.removeprefix("••").isdecimal() else "••"
+
+
+def _awaits_truth(call: views.CallView) -> bool:
+    """Whether ``unknown`` is a guess of this process: where cde says it, it names the operation."""
+    outcome = call.capture.outcome if call.capture is not None else None
+    return outcome is not None and outcome.result is CaptureResult.UNKNOWN and outcome.operation_id is None
 
 
 @contextmanager
@@ -274,22 +282,29 @@ class Desk:
                 self._ended[view.call] = call.model_copy(update={"capture": after})
                 self._tell(self._ended[view.call])
 
-    def ended(self, call_id: CallId) -> None:
-        """The call is over; it stays in the list for a while."""
+    def ended(self, call_id: CallId, outcome: CaptureOutcome | None) -> None:
+        """The call is over; it stays in the list for a while. ``outcome``: of its last capture, as the call knows it;
+        what cde has told is not changed by it.
+        """
         last = self._last.pop(call_id, None)
         if last is None:
             self._forget_captures(call_id)
             return
         off = views.ShieldView(state=views.ShieldState.OFF)
         capture = self._captures.get(last.capture.id) if last.capture else None
-        if capture is not None and capture.outcome is None:
-            gone = CaptureOutcome(capture_id=capture.id, result=CaptureResult.CALLER_GONE)
-            capture = self._keep(views.capture_after_outcome(capture, gone))
+        if capture is not None and capture.outcome is None and outcome is not None:
+            capture = self._keep(views.capture_after_outcome(capture, outcome))
         view = last.model_copy(update={"state": views.CallState.ENDED, "shield": off, "capture": capture})
         self._ended[call_id] = view
-        while len(self._ended) > ENDED_SHOWN_MAX:
-            self._forget_captures(self._ended.popitem(last=False)[0])
+        self._forget_oldest()
         self._tell(view)
+
+    def _forget_oldest(self) -> None:
+        awaited = [call_id for call_id, call in self._ended.items() if _awaits_truth(call)]
+        told = [call_id for call_id in self._ended if call_id not in awaited]
+        for call_id in (*told[:-ENDED_SHOWN_MAX], *awaited[:-AWAITED_SHOWN_MAX]):
+            del self._ended[call_id]
+            self._forget_captures(call_id)
 
     def _forget_captures(self, call_id: CallId) -> None:
         """Forget all captures of a call, not its last alone: an agent may have tried again."""

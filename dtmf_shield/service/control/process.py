@@ -573,9 +573,9 @@ class ControlProcess:
                 if not restored:
                     self._record(call_id, row)
                 self._audit.note("call_answered", call=call_id)
-            case CallEnded(call_id=call_id, status=status, reason=reason):
+            case CallEnded(call_id=call_id, status=status, reason=reason, capture=outcome):
                 self._recordings.pop(call_id, None)
-                self._desk.ended(call_id)
+                self._desk.ended(call_id, outcome)
                 self._audit.note("call_ended", call=call_id, status=status, reason=reason)
                 return
             case CallHandedOver(call_id=call_id, target=target, ok=ok, reason=reason, status=status):

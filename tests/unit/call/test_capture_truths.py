@@ -3,35 +3,47 @@
 import pytest
 
 from dtmf_shield.base.errors import InvariantError
+from dtmf_shield.call.events import CallEnded
 from dtmf_shield.call.settings import ARM_TIMEOUT_S
 from dtmf_shield.model.capture import CaptureOutcome, CaptureProgress, CaptureResult, CaptureState
 from dtmf_shield.model.ids import Token
 from dtmf_shield.model.messages import CancelCapture, CaptureArmed, CollectField, SubmitCapture
+from dtmf_shield.model.payment import NO_MONEY, Money
 from dtmf_shield.model.stream import ShieldMode
-from tests.unit.call.call_house import CALLER, FLOW, CallHouse, sdp
+from tests.unit.call.call_house import CALLER, CHARGE, FLOW, CallHouse, sdp
 
 
 def progress(capture_id, state, accepted=()):
     return CaptureProgress(capture_id=capture_id, state=state, accepted=accepted)
 
 
-def armed_house():
+def armed_house(flow=FLOW, amount=NO_MONEY):
     house = CallHouse()
     call_id = house.talk()
-    capture_id = house.core.start_capture(house.now_s, call_id, FLOW)
+    capture_id = house.core.start_capture(house.now_s, call_id, flow, amount=amount)
     house.confirm_shield(call_id, ShieldMode.CAPTURE)
     return house, capture_id
 
 
-def sending_house():
-    house, capture_id = armed_house()
+def sending_house(flow=FLOW, amount=NO_MONEY):
+    house, capture_id = armed_house(flow, amount)
     house.core.capture_message(house.now_s, CaptureArmed(capture_id))
-    fields = tuple(house.settings.flows[FLOW].fields)
+    fields = tuple(house.settings.flows[flow].fields)
     for count in range(len(fields)):
         held = progress(capture_id, CaptureState.HELD, fields[: count + 1])
         house.core.capture_message(house.now_s, held)
     assert isinstance(house.capture.sent[-1], SubmitCapture)
     return house, capture_id
+
+
+def paying_house():
+    return sending_house(CHARGE, Money(1050, "EUR"))
+
+
+def told_at_the_end(house):
+    """What is said of the capture with the end of its call."""
+    (ended,) = [event for event in house.events if isinstance(event, CallEnded)]
+    return ended.capture.result
 
 
 def joined_anew_house():
@@ -182,6 +194,80 @@ def test_a_keyed_body_is_wiped_even_where_its_handling_breaks():
         house.run()
 
     assert not any(bodies[0].view())
+
+
+@pytest.mark.parametrize("state", [None, CaptureState.SENDING, CaptureState.PAYING, CaptureState.SETTLING])
+@pytest.mark.parametrize("who", ["caller", "agent"])
+def test_a_hang_up_with_money_at_the_gateway_is_unknown_until_cde_says_what_became_of_it(who, state):
+    """cde may find it approved, and say so: nobody may have been told that nothing was taken."""
+    house, capture_id = paying_house()
+    if state is not None:
+        house.core.capture_message(house.now_s, progress(capture_id, state))
+
+    getattr(house, who).send("BYE")
+    house.run()
+
+    assert told_at_the_end(house) is CaptureResult.UNKNOWN
+    assert cancels(house) == [CancelCapture(capture_id, CaptureResult.CALLER_GONE)]
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_a_hang_up_before_cde_has_told_a_fresh_control_whether_money_is_on_its_way_is_unknown(said):
+    house, capture_id = paying_house()
+    house.crash()
+    if said:
+        house.core.capture_message(house.now_s, progress(capture_id, CaptureState.PAYING))
+
+    house.caller.send("BYE")
+    house.run()
+
+    assert told_at_the_end(house) is CaptureResult.UNKNOWN
+
+
+def test_a_hang_up_after_the_flow_has_given_up_waiting_for_the_answer_is_unknown_as_before():
+    house, _ = paying_house()
+    house.run(61)
+
+    house.caller.send("BYE")
+    house.run()
+
+    assert told_at_the_end(house) is CaptureResult.UNKNOWN
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_a_hang_up_where_no_money_can_have_moved_says_that_the_caller_is_gone(sent):
+    house, capture_id = sending_house() if sent else armed_house(CHARGE, Money(1050, "EUR"))
+
+    house.caller.send("BYE")
+    house.run()
+
+    assert told_at_the_end(house) is CaptureResult.CALLER_GONE
+    assert cancels(house) == [CancelCapture(capture_id, CaptureResult.CALLER_GONE)]
+
+
+def test_a_hang_up_in_a_pause_before_the_card_is_sent_says_that_the_caller_is_gone():
+    house, capture_id = armed_house(CHARGE, Money(1050, "EUR"))
+    house.core.capture_message(house.now_s, CaptureArmed(capture_id))
+    house.core.pause_capture(house.now_s, capture_id)
+    fields = tuple(house.settings.flows[CHARGE].fields)
+    house.core.capture_message(house.now_s, progress(capture_id, CaptureState.PAUSED, fields))
+    assert not any(isinstance(message, SubmitCapture) for message in house.capture.sent)
+
+    house.caller.send("BYE")
+    house.run()
+
+    assert told_at_the_end(house) is CaptureResult.CALLER_GONE
+
+
+def test_an_end_that_cde_has_told_before_the_hang_up_stands():
+    house, capture_id = paying_house()
+    approved = CaptureOutcome(capture_id=capture_id, result=CaptureResult.APPROVED)
+    house.core.capture_message(house.now_s, approved)
+
+    house.caller.send("BYE")
+    house.run()
+
+    assert told_at_the_end(house) is CaptureResult.APPROVED
 
 
 def test_a_dialog_that_turns_out_gone_ends_the_capture_in_cde_too():

@@ -1,17 +1,21 @@
 """Calls without an agent: answered and shielded by us from the first packet, re-offers answered, nobody forgotten."""
 
+from pathlib import Path
+
 import pytest
 
 from dtmf_shield.call.errors import CallNotTalking, FlowUnknown
-from dtmf_shield.call.events import CallAnswered, CallPhase, CallStarted
+from dtmf_shield.call.events import CallAnswered, CallEnded, CallPhase, CallStarted
 from dtmf_shield.call.settings import Route
-from dtmf_shield.model.capture import CaptureProgress, CaptureResult, CaptureState
+from dtmf_shield.flow.loader import load_flow
+from dtmf_shield.model.capture import CaptureProgress, CaptureResult, CaptureState, RejectReason
 from dtmf_shield.model.ids import Token
 from dtmf_shield.model.messages import (
     CancelCapture,
     CaptureArmed,
     CaptureOutcome,
     CollectField,
+    FieldGivenUp,
     StartCapture,
     SubmitCapture,
 )
@@ -309,6 +313,20 @@ def test_a_flow_that_ends_well_hangs_up():
     assert house.help.methods() == []
     assert ended(house) == [(0, "flow_over")]
     assert drained(house)
+
+
+def test_a_flow_that_gives_up_and_hangs_up_says_why_and_not_that_the_caller_has_left():
+    text = Path(__file__).with_name(f"{ALONE}.yaml").read_text("utf-8")
+    hangs_up = text.replace("result: failed, to: queue, target: help", "result: failed, to: hangup")
+    house = CallHouse()
+    house.core.flows_changed({ALONE: load_flow(hangs_up, file="flow")})
+    capture_id = listening(house, house.dial_alone())
+
+    house.core.capture_message(house.now_s, FieldGivenUp(capture_id, "pan", RejectReason.LUHN))
+    house.run()
+
+    (end,) = [event for event in house.events if isinstance(event, CallEnded)]
+    assert (end.reason, end.capture.result) == ("flow_over", CaptureResult.ATTEMPTS_USED)
 
 
 def test_a_flow_that_cannot_begin_hangs_up_after_the_ack():

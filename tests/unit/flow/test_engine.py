@@ -41,10 +41,11 @@ from dtmf_shield.flow.engine.events import (
     TransferFailed,
 )
 from dtmf_shield.flow.engine.state import EventRefusedError
+from dtmf_shield.flow.loader import load_flow
 from dtmf_shield.model.capture import ChoiceFault, RejectReason
 from dtmf_shield.model.payment import OperationKind
 from dtmf_shield.model.prompt import Formatter, Value
-from tests.unit.flow.shipped import CARD, FLOWS, FOUND, INPUTS, bill, only, run, spoken
+from tests.unit.flow.shipped import CARD, FLOWS, FOUND, INPUTS, TEXTS, bill, only, run, spoken
 
 PAY, BILL = "card-payment-agent", "card-payment-self-service"
 APPROVED = ChargeAnswered(ChargeOutcome.APPROVED, auth_code="A7B2")
@@ -133,9 +134,21 @@ def test_a_declined_card_leads_to_another_and_every_field_of_it_is_keyed_anew():
 
 @pytest.mark.parametrize("outcome", [ChargeOutcome.ACTION_REQUIRED, ChargeOutcome.STOPPED])
 def test_what_a_flow_does_not_tell_apart_goes_where_declined_goes(outcome):
-    state, _ = run(PAY, *CARD, Chosen(0), ChargeAnswered(outcome))
+    state, _ = begin(load_flow(TEXTS[PAY].replace(", stopped: hand_back", ""), file="flow"), INPUTS)
+    for event in (*CARD, Chosen(0), ChargeAnswered(outcome)):
+        state, _ = advance(state, event)
 
     assert state.step == "declined"
+
+
+def test_a_card_that_a_velocity_rule_stopped_is_the_last_one_asked_for():
+    _, commands = run(PAY, *CARD, Chosen(0), ChargeAnswered(ChargeOutcome.STOPPED))
+    assert only(Exit, commands) == [Exit("failed", to="agent")]
+
+    asked = bill(Accepted("account", value="12345674"), FOUND, Chosen(0), *CARD, Chosen(0))[0]
+    _, commands = advance(asked, ChargeAnswered(ChargeOutcome.STOPPED))
+    assert "no further card" in spoken(commands)
+    assert "bank" not in spoken(commands)
 
 
 def test_nothing_cuts_what_is_in_flight():

@@ -75,6 +75,9 @@ MISTAKES = [
     ("handover", PAY, "  hand_back:      {do: exit, result: failed, to: agent}",
      "  hand_back: {do: transfer, to: agent, next: {failed: cancelled}}"),
     ("paid-twice", PAY, "prompt: approved\n    next: {ok: receipt}", "prompt: approved\n    next: {ok: confirm}"),
+    ("another-card", PAY, ", stopped: hand_back", ""),
+    ("another-card", BILL, "stopped: no_card", "stopped: declined"),
+    ("another-card", FILE, "prompt: no_card, next: {ok: failed}", "prompt: no_card, next: {ok: other_card}"),
     ("card-incomplete", FILE, "prompt: stored, next: {ok: registered}", "prompt: stored, next: {ok: store}"),
     ("field-kind", FILE, "  cvv:    {type", "  other:  {type: expiry}\n  cvv:    {type"),
     ("sensitive-reference", BILL, "send: [fields.account]", "send: [fields.pan]"),
@@ -86,7 +89,7 @@ MISTAKES = [
     ("sent-twice", BILL, "send: [fields.account]", "send: [vars.amount, fields.amount]"),
     ("unused", PAY, "prompts:\n", "prompts:\n  never: {en-GB: {say: Never.}}\n"),
 ]  # fmt: skip
-WARNINGS = {"unconfirmed", "duration", "unused"}
+WARNINGS = {"unconfirmed", "another-card", "duration", "unused"}
 
 
 @pytest.mark.parametrize(("rule", "name", "old", "new"), MISTAKES)

@@ -24,7 +24,7 @@ from dtmf_shield.model.stream import ShieldMode
 from dtmf_shield.service.channel import connect_pair
 from dtmf_shield.service.control import desk as desk_module
 from dtmf_shield.service.control.audit_trail import AUDIT_FILE, AuditTrail
-from dtmf_shield.service.control.desk import ENDED_SHOWN_MAX, Desk
+from dtmf_shield.service.control.desk import AWAITED_SHOWN_MAX, ENDED_SHOWN_MAX, Desk
 from dtmf_shield.service.control.process import ControlProcess, Registry
 from dtmf_shield.service.flows.versions import FlowShelf, take_over
 from dtmf_shield.store.calls import RECORD_BYTES_MAX
@@ -77,7 +77,7 @@ def test_every_capture_of_an_ended_call_is_forgotten_with_it():
             core.put(name, f"{name}-{attempt}")
             desk.call_changed(CallId(name))
         del core.calls[name]
-        desk.ended(CallId(name))
+        desk.ended(CallId(name), None)
 
     assert len(desk._captures) == 3 * ENDED_SHOWN_MAX
     assert len(desk._ended) == ENDED_SHOWN_MAX
@@ -196,22 +196,76 @@ def test_a_recording_that_the_disk_refused_is_told_apart_from_one_that_is_kept(t
     ]
 
 
-def test_an_approval_that_comes_after_the_call_is_shown_and_told():
+def end_call(core, desk, name, result):
+    """A call with one capture, and its end as the call core tells it."""
+    core.put(name, f"cap-{name}")
+    desk.call_changed(CallId(name))
+    del core.calls[name]
+    desk.ended(CallId(name), CaptureOutcome(capture_id=CaptureId(f"cap-{name}"), result=result))
+
+
+def result_shown(desk, name):
+    return desk.call(CallId(name)).capture.outcome.result
+
+
+def cde_tells(desk, name, result):
+    told = CaptureOutcome(
+        capture_id=CaptureId(f"cap-{name}"),
+        result=result,
+        token=Token("tok"),
+        operation_id=OperationId("abcd-1"),
+    )
+    desk.finished(told)
+
+
+@pytest.mark.parametrize(
+    ("first", "truth"),
+    [
+        (CaptureResult.CALLER_GONE, CaptureResult.APPROVED),
+        (CaptureResult.UNKNOWN, CaptureResult.APPROVED),
+        (CaptureResult.UNKNOWN, CaptureResult.DECLINED),
+        (CaptureResult.UNKNOWN, CaptureResult.CALLER_GONE),
+        (CaptureResult.UNKNOWN, CaptureResult.VELOCITY),
+    ],
+)
+def test_what_cde_says_of_money_after_the_call_is_shown_and_told(first, truth):
     core, desk = make_desk()
-    core.put("call", "cap")
-    desk.call_changed(CallId("call"))
     told = Mock()
     desk.subscribe(told)
-    desk.ended(CallId("call"))
-    assert desk.call(CallId("call")).capture.outcome.result is CaptureResult.CALLER_GONE
+    end_call(core, desk, "call", first)
+    assert result_shown(desk, "call") is first
+    assert told.call_changed.call_args.args[0].capture.outcome.result is first
 
-    desk.finished(
-        CaptureOutcome(capture_id=CaptureId("cap"), result=CaptureResult.APPROVED, token=Token("tok"))
-    )
+    cde_tells(desk, "call", truth)
 
-    assert desk.call(CallId("call")).capture.outcome.result is CaptureResult.APPROVED
-    assert told.call_changed.call_args.args[0].capture.outcome.result is CaptureResult.APPROVED
-    assert desk.token(CaptureId("cap")) == "tok"
+    assert result_shown(desk, "call") is truth
+    assert told.call_changed.call_args.args[0].capture.outcome.result is truth
+    assert desk.token(CaptureId("cap-call")) == "tok"
+
+
+def test_a_call_whose_money_is_unknown_is_kept_until_the_truth_is_told_however_many_end_meanwhile():
+    core, desk = make_desk()
+    end_call(core, desk, "waits", CaptureResult.UNKNOWN)
+    for number in range(3 * ENDED_SHOWN_MAX):
+        end_call(core, desk, f"other-{number}", CaptureResult.CALLER_GONE)
+
+    assert len(desk.calls()) == ENDED_SHOWN_MAX + 1
+    cde_tells(desk, "waits", CaptureResult.APPROVED)
+    assert result_shown(desk, "waits") is CaptureResult.APPROVED
+
+    for number in range(ENDED_SHOWN_MAX):
+        end_call(core, desk, f"later-{number}", CaptureResult.CALLER_GONE)
+    assert "waits" not in [call.id for call in desk.calls()]
+
+
+def test_calls_whose_money_stays_unknown_have_an_end_too():
+    core, desk = make_desk()
+
+    for number in range(AWAITED_SHOWN_MAX + 5):
+        end_call(core, desk, f"call-{number}", CaptureResult.UNKNOWN)
+
+    assert len(desk._ended) == len(desk._captures) == AWAITED_SHOWN_MAX
+    assert result_shown(desk, f"call-{AWAITED_SHOWN_MAX + 4}") is CaptureResult.UNKNOWN
 
 
 def test_a_capture_that_runs_shows_its_own_flow_after_that_was_removed():

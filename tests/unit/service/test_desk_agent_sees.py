@@ -106,7 +106,7 @@ def run(sees):
     desk.call_changed(CALL)
     seen += [desk.capture(CAPTURE), desk.call(CALL).capture]
     core.snapshot = None
-    desk.ended(CALL)
+    desk.ended(CALL, None)
     seen += [desk.call(CALL).capture]
     return seen + [call.capture for call in listener.calls]
 
@@ -266,7 +266,7 @@ def test_a_line_is_shown_and_stays_with_a_call_that_has_ended():
 
     desk.call_changed(CALL)
     core.snapshot = None
-    desk.ended(CALL)
+    desk.ended(CALL, None)
 
     assert [call.line for call in listener.calls] == [None, line, line]
 
