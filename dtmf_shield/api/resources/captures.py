@@ -126,9 +126,9 @@ class CommandRequest(RequestBody):
 async def start_capture(call_id: Identifier, wanted: CaptureRequest, once: Commander) -> Response:
     """Start a capture on a call that is connected on both sides."""
     desk = once.context.desk
-    call_seen(once.context, once.principal, CallId(call_id))
 
     def carry_out() -> CaptureView:
+        call_seen(once.context, once.principal, CallId(call_id))
         inputs = wanted.inputs
         capture_id = desk.start_capture(
             CallId(call_id),
