@@ -35,8 +35,8 @@ EVENTS_MAX: Final = 2_048
 SUBSCRIBERS_MAX: Final = 512
 """Two hundred agents, a page opened twice, supervisors, programs. A reader costs 50 kB with its connection, and nothing
 while nothing is told that it may see."""
-STREAMS_OF_SESSION_MAX: Final = 16
-"""Of one browser session. A browser opens six connections to an origin over HTTP/1.1, all its pages together."""
+STREAMS_OF_PERSON_MAX: Final = 16
+"""Of one person in all browsers. A browser opens six connections to an origin over HTTP/1.1, all its pages together."""
 STREAMS_OF_KEY_MAX: Final = 256
 """Of one program: it may stand for as many desktops."""
 CALLS_COMPARED_MAX: Final = 4_096
@@ -186,7 +186,7 @@ class EventRing:
 
     def takes(self, principal: Principal) -> bool:
         """Whether ``principal`` may open one more stream."""
-        most = STREAMS_OF_SESSION_MAX if principal.by_cookie else STREAMS_OF_KEY_MAX
+        most = STREAMS_OF_PERSON_MAX if principal.by_cookie else STREAMS_OF_KEY_MAX
         return not self.full and sum(each.principal.name == principal.name for each in self._readers) < most
 
     @property
@@ -249,8 +249,7 @@ class EventRing:
         position, reader.position = reader.position, self._next_id
         oldest = self._next_id - len(self._frames)
         if position is None or not oldest <= position <= self._next_id:
-            whole = self._snapshot()
-            seen = whole.model_copy(update={"calls": tuple(filter(reader.principal.sees, whole.calls))})
+            seen = _seen_by(reader.principal, self._snapshot())
             return _with_id(reader, self._next_id - 1, _text("resync", seen.model_dump(mode="json")))
         # From the end of the ring: that is where a reader is who keeps up.
         waiting = (
@@ -287,6 +286,11 @@ class EventRing:
                 reader.position = self._next_id  # nothing waits for it, nor does this: let it sleep
         for tap in self._taps:
             tap(event)
+
+
+def _seen_by(reader: Principal, whole: Snapshot) -> Snapshot:
+    flows = whole.flows if reader.has(*FLOWS_FOR) else ()
+    return whole.model_copy(update={"calls": tuple(filter(reader.sees, whole.calls)), "flows": flows})
 
 
 def _resume_position(prefix: str, last_event_id: str | None) -> int | None:

@@ -1,7 +1,8 @@
 """Stored answers for POST requests by their Idempotency-Key: the same request again gets the same answer.
 
 Only carried-out requests (2xx) are stored: a refusal changed nothing and may be tried again with the same key. Keys and
-bodies are held as keyed digests, never as text, for 24 hours or until newer ones need the place.
+bodies are held as keyed digests, never as text, in memory: for 24 hours, until newer ones need the place, or until this
+process ends. Whoever holds most answers gives the place, so that nobody's flood drops the answers of others.
 """
 
 from __future__ import annotations
@@ -31,17 +32,20 @@ class StoredAnswer:
 
 
 class StoredAnswers:
-    """A bounded table of answers, oldest out first."""
+    """A bounded table of answers. Of whoever holds most of them the oldest goes first."""
 
     def __init__(self, clock: Clock, answers_max: int = ANSWERS_MAX) -> None:
         self._clock = clock
         self._answers_max = answers_max
         self._key = secrets.token_bytes(32)
-        self._answers: OrderedDict[bytes, StoredAnswer] = OrderedDict()
+        self._answers: dict[str, OrderedDict[bytes, StoredAnswer]] = {}
+        """By principal, then by key: each principal's oldest first."""
+        self._count = 0
 
     def find(self, principal: str, key: str, request: bytes) -> StoredAnswer | None:
         """Return the stored answer. Raises ApiRefusal (409) where the key was used for another request."""
-        answer = self._answers.get(self._digest(principal.encode(), key.encode()))
+        own = self._answers.get(principal)
+        answer = None if own is None else own.get(self._digest(key.encode()))
         if answer is None or self._clock.now_s() >= answer.ends_s:
             return None
         if answer.fingerprint != self._digest(request):
@@ -52,13 +56,22 @@ class StoredAnswers:
 
     def store(self, principal: str, key: str, request: bytes, status: int, body: bytes) -> None:
         """Keep the answer to a request that was carried out."""
-        place = self._digest(principal.encode(), key.encode())
-        self._answers[place] = StoredAnswer(
+        place = self._digest(key.encode())
+        own = self._answers.setdefault(principal, OrderedDict())
+        self._count += place not in own
+        own[place] = StoredAnswer(
             self._digest(request), status, body, self._clock.now_s() + ANSWER_LIFETIME_S
         )
-        self._answers.move_to_end(place)
-        while len(self._answers) > self._answers_max:
-            self._answers.popitem(last=False)
+        own.move_to_end(place)
+        while self._count > self._answers_max:
+            self._drop_one()
 
-    def _digest(self, *parts: bytes) -> bytes:
-        return hashlib.blake2b(b"\0".join(parts), key=self._key, digest_size=32).digest()
+    def _drop_one(self) -> None:
+        principal, answers = max(self._answers.items(), key=lambda entry: len(entry[1]))
+        answers.popitem(last=False)
+        self._count -= 1
+        if not answers:
+            del self._answers[principal]
+
+    def _digest(self, text: bytes) -> bytes:
+        return hashlib.blake2b(text, key=self._key, digest_size=32).digest()

@@ -64,11 +64,15 @@ def response(
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return OpenAPI entries for the problems a route may answer with; 400 (unparsable body) and 429 belong to all."""
+    """Return OpenAPI entries for the problems a route may answer with; 400 (unparsable body) and 429 belong to all.
+
+    Where a body may be too large (413) it may be too slow as well (408).
+    """
+    slow = (408,) if 413 in statuses else ()
     schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
     return {
         status: {"description": http.HTTPStatus(status).phrase, "content": {MEDIA_TYPE: schema}}
-        for status in sorted({400, 401, 422, 429, 503, *statuses})
+        for status in sorted({400, 401, 422, 429, 503, *statuses, *slow})
     }
 
 

@@ -8,16 +8,17 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from dtmf_shield.api.connection import CONNECTIONS_MAX, CONNECTIONS_OF_ADDRESS_MAX, HEAD_TIME_MAX_S
 from dtmf_shield.api.events import (
     EVENTS_MAX,
     HEARTBEAT_S,
     RETRY_MS,
     STREAMS_OF_KEY_MAX,
-    STREAMS_OF_SESSION_MAX,
+    STREAMS_OF_PERSON_MAX,
     SUBSCRIBERS_MAX,
 )
-from dtmf_shield.api.gate import BODY_BYTES_MAX, DRAFT_BYTES_MAX
-from dtmf_shield.api.idempotency import ANSWER_LIFETIME_S
+from dtmf_shield.api.gate import BODY_BYTES_MAX, BODY_TIME_MAX_S, DRAFT_BYTES_MAX
+from dtmf_shield.api.idempotency import ANSWER_LIFETIME_S, ANSWERS_MAX
 from dtmf_shield.api.identity.principal import EVERY_ROLE, Role
 from dtmf_shield.api.limits import KEY_RATE, SESSION_RATE, STRANGER_RATE, Rate
 from dtmf_shield.api.openapi import openapi_text
@@ -86,21 +87,25 @@ administrator: users and keys are a person's matter.
 a card is accepted. A request that holds a card number is refused with 422, and neither kept nor logged.
 
 **Every POST but login, logout, password and those of one's own account needs `Idempotency-Key`**, 8 to 64 of `A-Z a-z 0-9 _ -`, new for each new
-request. The same key with the same body gets the answer of before, with `Idempotency-Replayed: true`, for {ANSWER_LIFETIME_S // 3_600} hours;
-with another body 409. The name of a refund, capture or void is made of the key, so that one sent again after a crash
+request. The same key with the same body gets the answer of before, with `Idempotency-Replayed: true`; with another body
+409. Answers are kept in memory, for {ANSWER_LIFETIME_S // 3_600} hours at most: the last {ANSWERS_MAX:,} of all who ask, of which whoever has most loses the
+oldest first, and none over a restart. A request whose answer is gone is carried out again: look at the call first
+(`GET /v1/calls`) where much time went by. The name of a refund, capture or void is made of the key, so that one sent again after a crash
 of either side is done once, at the gateway too.
 
 **Errors** are `application/problem+json` (RFC 9457): `type` is `urn:dtmf-shield:problem:` and a word that stays, `title`
 a sentence for people, `findings` say which members were refused. 503 and 429 come with `Retry-After`.
 
-**Limits.** A session: {_rate(SESSION_RATE)}; a key: {_rate(KEY_RATE)}; an address without either:
+**Limits.** A person, in all browsers: {_rate(SESSION_RATE)}; a key: {_rate(KEY_RATE)}; an address without either:
 {_rate(STRANGER_RATE)}. Beyond: 429. Open event streams are not held up. A body has at most {BODY_BYTES_MAX // 1_024} KiB,
-that of a flow in hand {DRAFT_BYTES_MAX // 1_024}.
+that of a flow in hand {DRAFT_BYTES_MAX // 1_024}, is UTF-8 (else 400), and is there within {BODY_TIME_MAX_S:g} s (else 408). A connection on which no
+whole head of a request has come within {HEAD_TIME_MAX_S:g} s is closed, and so is what one address opens beyond {CONNECTIONS_OF_ADDRESS_MAX} connections of
+{CONNECTIONS_MAX} (an IPv6 /64 is one; loopback and proxies of `behind_proxy` have no limit of their own).
 
 **Events.** `GET /v1/events` is a stream of Server-Sent Events; one carries all calls. A reader that comes back with
 `Last-Event-ID` (browsers do it by themselves, after {RETRY_MS // 1_000} s) gets what it missed, of the last {EVENTS_MAX:,} events; else, at the
 first time, and where the id was given to somebody else or under other rights, `resync` with everything. `heartbeat` comes where nothing else does for {HEARTBEAT_S:g} s. Each reader is told what its
-roles may see. {SUBSCRIBERS_MAX} streams at once, {STREAMS_OF_SESSION_MAX} of a session, {STREAMS_OF_KEY_MAX} of a key. A reader that cannot send a header takes a
+roles may see. {SUBSCRIBERS_MAX} streams at once, {STREAMS_OF_PERSON_MAX} of a person in all browsers, {STREAMS_OF_KEY_MAX} of a key. A reader that cannot send a header takes a
 ticket, which opens one stream within {TICKET_LIFETIME_S} s. Programs without a stream: [webhooks](webhooks.md).
 
 | event | data |

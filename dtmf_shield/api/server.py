@@ -13,15 +13,17 @@ import uvicorn
 from fastapi import FastAPI
 
 from dtmf_shield.api.app import end_streams
-from dtmf_shield.api.events import SUBSCRIBERS_MAX
+from dtmf_shield.api.connection import CONNECTIONS_MAX, KEEP_ALIVE_S, Connection
 from dtmf_shield.api.identity.one_time_login import require_loopback
 from dtmf_shield.api.site import Site
 from dtmf_shield.base.errors import OperatorError
 
-CONNECTIONS_MAX: Final = SUBSCRIBERS_MAX + 256
-"""Every event stream, and what else pages and programs ask meanwhile."""
 HEADER_BYTES_MAX: Final = 16 * 1_024
-KEEP_ALIVE_S: Final = 15
+SILENT_S: Final = 60
+PROBE_S: Final = 15
+PROBES_MAX: Final = 4
+"""A peer that says nothing for SILENT_S is asked every PROBE_S (RFC 9293 section 3.8.4); one that is gone without a
+word, its network cut or its power, holds a connection for two minutes and not for ever."""
 LEAVE_S: Final = 2
 """How long open answers get to end when the server leaves."""
 
@@ -46,9 +48,10 @@ async def serve(
     site: Site = app.state.context.site
     if not site.secure:
         require_loopback(sock.getsockname()[0])
+    _find_gone_peers(sock)
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -72,3 +75,14 @@ async def serve(
         server.should_exit = True
         end_streams(app)
         await serving
+
+
+def _find_gone_peers(sock: socket.socket) -> None:
+    """Connections have the options of the socket that they were accepted at (Linux, tcp(7))."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, SILENT_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES_MAX)
+    # An event stream always has a heartbeat under way, and what waits for its acknowledgement is not probed (RFC 5482).
+    gone_ms = 1_000 * (SILENT_S + PROBE_S * PROBES_MAX)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, gone_ms)

@@ -27,6 +27,10 @@ from dtmf_shield.store.operation_rows import TAKEN_BACK, NewOperation, Operation
 
 UNSAVED_MAX: Final = 1_000
 """Outcomes waiting for a disk that refuses; more are found out again from the gateway."""
+LEFT_BEFORE_S: Final = 10.0
+"""Control may have left so long before cde is told to: the supervisor waits 5 s for it."""
+SENT_BEFORE_S: Final = 3_600.0
+"""What was sent longer ago is hardly settled in the very seconds of leaving."""
 STATES: Final = {
     GatewayResultKind.APPROVED: OperationState.APPROVED,
     GatewayResultKind.DECLINED: OperationState.DECLINED,
@@ -197,6 +201,20 @@ class Ledger:
     def children(self, operation_id: OperationId) -> tuple[OperationRow, ...]:
         """Return what was done with an operation. Raises sqlite3.Error."""
         return self._rows.operations.children(operation_id)
+
+    def note_leaving(self) -> None:
+        """Note that this process was told to leave: from now on control may be gone."""
+        with self._logged("leaving"):
+            self._rows.note_leaving(self._clock.wall_s())
+
+    def settled_at_leaving(self) -> tuple[OperationRow, ...]:
+        """Return, once, what was settled while the process before was told to leave; nothing where it died."""
+        with self._logged("leaving"):
+            left_s = self._rows.take_leaving()
+            if left_s is not None:
+                since_s = left_s - LEFT_BEFORE_S
+                return self._rows.operations.settled_since(since_s, sent_s=left_s - SENT_BEFORE_S)
+        return ()
 
     def unknown_money(self) -> tuple[OperationRow, ...]:
         """Return operations that may have moved money; none where the ledger cannot be read."""

@@ -179,9 +179,18 @@ class Operations:
         before it was told. Raises sqlite3.Error.
         """
         for capture_id in capture_ids:
-            for row in self.ledger.of_capture(capture_id):
-                if row.kind in MOVES_MONEY and row.state not in OPEN_STATES:
-                    self._keep(row, OperationState(row.state), row.decline_code)
+            self._keep_rows(self.ledger.of_capture(capture_id))
+
+    def keep_settled_at_leaving(self) -> None:
+        """Keep what was settled while the service was being stopped: control leaves before cde. What it was told all
+        the same is no news to it: operation, state and code are those of before.
+        """
+        self._keep_rows(self.ledger.settled_at_leaving())
+
+    def _keep_rows(self, rows: Iterable[OperationRow]) -> None:
+        for row in rows:
+            if row.kind in MOVES_MONEY and row.state not in OPEN_STATES:
+                self._keep(row, OperationState(row.state), row.decline_code)
 
     def _keep(self, row: OperationRow, state: OperationState, code: str) -> PaymentChanged:
         change = PaymentChanged(

@@ -71,6 +71,7 @@ class CdePayments:
         """How the captures of a cde that died have ended."""
         delivery = Delivery(clock)
         self._operations = Operations(gateways, self._ledger, delivery, clock, to_control)
+        self._operations.keep_settled_at_leaving()
         self._operations.keep_settled(outcome.capture_id for outcome in self.earlier)
         take_back = TakeBack(self._operations, clock)
         self._reconciler = Reconciler(self._operations, delivery, clock, take_back.take_back)
@@ -157,7 +158,8 @@ class CdePayments:
         await self._reconciler.run()
 
     async def leave(self) -> None:
-        """Let what is under way end, for a moment; then close the ledger."""
+        """Let what is under way end, for a moment. Control may be gone: the next process tells it."""
+        self._ledger.note_leaving()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=SENDING_AT_EXIT_S)
         for task in self._tasks:

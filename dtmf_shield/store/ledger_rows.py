@@ -38,6 +38,7 @@ class PastAttempt:
     at_s: float
 
 
+_LEAVING = "leaving"
 _DECLINE_CODES = ", ".join(f"'{code.value}'" for code in DeclineCode)
 
 
@@ -54,6 +55,17 @@ class LedgerRows:
         self._database.execute("INSERT OR IGNORE INTO installation VALUES (?, ?)", (name, fresh))
         row = self._database.execute("SELECT value FROM installation WHERE name = ?", (name,)).fetchone()
         return str(row[0])
+
+    def note_leaving(self, wall_s: float) -> None:
+        """Store when a process was told to leave, for the next one."""
+        self._database.execute("INSERT OR REPLACE INTO installation VALUES (?, ?)", (_LEAVING, repr(wall_s)))
+
+    def take_leaving(self) -> float | None:
+        """Return when the process before was told to leave, once; None where it died or none was there."""
+        row = self._database.execute(
+            "DELETE FROM installation WHERE name = ? RETURNING value", (_LEAVING,)
+        ).fetchone()
+        return float(row[0]) if row else None
 
     def start_capture(self, new: NewCapture, *, wall_s: float) -> None:
         """Store that a capture runs. A repeated id changes nothing."""

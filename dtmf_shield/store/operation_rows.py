@@ -202,6 +202,10 @@ class OperationRows:
         """Return operations that may have moved money, oldest first, at most ROWS_MAX."""
         return self._select("operations.state = 'unknown' AND kind NOT IN ('tokenize', 'verify')", ())
 
+    def settled_since(self, wall_s: float, *, sent_s: float) -> tuple[OperationRow, ...]:
+        """Return operations settled since ``wall_s`` of those first sent since ``sent_s``, oldest first."""
+        return self._select("sent_at >= ? AND settled_at >= ?", (sent_s, wall_s))
+
     def to_take_back(self) -> tuple[OperationRow, ...]:
         """Return approved operations that nobody waited for and that stand as they were made, oldest first."""
         return self._select(_TO_TAKE_BACK, ())

@@ -126,9 +126,9 @@ class CommandRequest(RequestBody):
 async def start_capture(call_id: Identifier, wanted: CaptureRequest, once: Commander) -> Response:
     """Start a capture on a call that is connected on both sides."""
     desk = once.context.desk
-    call_seen(once.context, once.principal, CallId(call_id))
 
     def carry_out() -> CaptureView:
+        call_seen(once.context, once.principal, CallId(call_id))
         inputs = wanted.inputs
         capture_id = desk.start_capture(
             CallId(call_id),
@@ -151,7 +151,11 @@ async def get_capture(asker: Watcher, context: Context, capture_id: Identifier) 
 
 @router.get("/captures/{capture_id}/token", responses=documented(403, 404))
 async def get_token(asker: Watcher, context: Context, capture_id: Identifier) -> TokenView:
-    """Give the token to a program that has the key. A browser session gets 403: no person needs it."""
+    """Give the token to a program that has the key. A browser session gets 403: no person needs it.
+
+    It is there for captures of calls in progress and of the last 1,000 calls that ended with one, until the service, or
+    its control process, starts anew.
+    """
     if asker.by_cookie:
         raise ApiRefusal(403, "machines-only", "Tokens are for programs with the API key.")
     capture = _seen(context, asker, capture_id)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path
 from fastapi.responses import Response
-from pydantic import StringConstraints
+from pydantic import AfterValidator, StringConstraints
 
 from dtmf_shield.api.access import Context, OncePerKey, asker, once
 from dtmf_shield.api.identity.principal import Principal, Role
@@ -27,6 +27,7 @@ from dtmf_shield.api.views import (
 )
 from dtmf_shield.api.views.flow_bench import SVG_CHARACTERS_MAX, drawn_picture
 from dtmf_shield.api.views.words import NO_LONG_RUN
+from dtmf_shield.base.log import holds_card_number
 
 SVG: Final = "image/svg+xml"
 DRAFT_CHARACTERS_MAX: Final = 48_000
@@ -36,7 +37,25 @@ router = APIRouter(prefix="/v1", responses=documented(403))
 Engineer = Annotated[Principal, Depends(asker(Role.ENGINEER))]
 Drafter = Annotated[OncePerKey, Depends(once(Role.ENGINEER, drafts=True))]
 FlowId = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,32}$")]
-DraftText = Annotated[str, StringConstraints(strict=True, max_length=DRAFT_CHARACTERS_MAX)]
+
+
+def _no_card_number(text: str) -> str:
+    """The gate has looked at the request as it is written: JSON may write each digit as an escape."""
+    if holds_card_number(text):
+        raise ValueError("looks like a card number")
+    return text
+
+
+DraftText = Annotated[
+    str,
+    StringConstraints(strict=True, max_length=DRAFT_CHARACTERS_MAX),
+    AfterValidator(_no_card_number),
+]
+ScriptText = Annotated[
+    str,
+    StringConstraints(strict=True, max_length=SCRIPT_CHARACTERS_MAX),
+    AfterValidator(_no_card_number),
+]
 _DRAFT: Final[dict[str, Any]] = {"status_code": 200, "responses": documented(403, 409, 413)}
 
 
@@ -49,7 +68,7 @@ class FlowDraft(RequestBody):
 class SimulatedDraft(FlowDraft):
     """A flow's text and what happens to it: a script as ``dtmf-shield flow simulate`` takes it, cards by name."""
 
-    script: Annotated[str, StringConstraints(strict=True, max_length=SCRIPT_CHARACTERS_MAX)] = ""
+    script: ScriptText = ""
 
 
 @router.get("/flow-versions")

@@ -24,8 +24,11 @@ from dtmf_shield.model.stream import ShieldMode
 
 TOKENS_KEPT_MAX: Final = 1_000
 """Tokens that a program may still fetch; older ones are in the ledger."""
+ENDED_KEPT_MAX: Final = TOKENS_KEPT_MAX
+"""Ended calls with a capture that are found by their id: a program fetches its token, or gateways settle what was
+unknown, long after others have pushed them out of the list. One costs 7 kB with one capture."""
 CAPTURES_KEPT_MAX: Final = 4_096
-"""Captures shown: every call's running one, and earlier ones of calls in progress while there is room."""
+"""Captures shown: every call's running one, and those of ended calls and earlier ones while there is room."""
 ENDED_SHOWN_MAX: Final = 20
 """Calls that ended lately, kept in the list so that an agent still sees the outcome."""
 AWAITED_SHOWN_MAX: Final = 64
@@ -112,6 +115,8 @@ class Desk:
         self._sees: dict[CaptureId, Collection[str]] = {}
         """What each capture that is kept shows its agent."""
         self._ended: OrderedDict[CallId, views.CallView] = OrderedDict()
+        self._found: OrderedDict[CallId, views.CallView] = OrderedDict()
+        """Ended calls with a capture, those in the list among them."""
         self._last: dict[CallId, views.CallView] = {}
         self._tokens: OrderedDict[CaptureId, Token] = OrderedDict()
         self._media_up = False
@@ -127,8 +132,9 @@ class Desk:
 
     def call(self, call_id: CallId) -> views.CallView:
         """Return one call."""
-        if call_id in self._ended:
-            return self._ended[call_id]
+        ended = self._ended.get(call_id) or self._found.get(call_id)
+        if ended is not None:
+            return ended
         with _translated():
             return self._view(self._core.snapshot(call_id))
 
@@ -277,10 +283,12 @@ class Desk:
         view = self._captures.get(outcome.capture_id)
         if view is not None:
             after = self._keep(views.capture_after_outcome(view, outcome))
-            call = self._ended.get(view.call)
+            call = self._found.get(view.call)
             if call is not None and call.capture is not None and call.capture.id == view.id:
-                self._ended[view.call] = call.model_copy(update={"capture": after})
-                self._tell(self._ended[view.call])
+                call = call.model_copy(update={"capture": after})
+                if view.call in self._ended:
+                    self._ended[view.call] = call
+                self._tell(call)
 
     def ended(self, call_id: CallId, outcome: CaptureOutcome | None) -> None:
         """The call is over; it stays in the list for a while. ``outcome``: of its last capture, as the call knows it;
@@ -307,10 +315,25 @@ class Desk:
             self._forget_captures(call_id)
 
     def _forget_captures(self, call_id: CallId) -> None:
-        """Forget all captures of a call, not its last alone: an agent may have tried again."""
+        """Forget all captures of a call, not its last alone: an agent may have tried again.
+
+        One that is still found by its id keeps them.
+        """
+        if call_id in self._found:
+            return
         for capture_id in [view.id for view in self._captures.values() if view.call == call_id]:
             del self._captures[capture_id]
             self._sees.pop(capture_id, None)
+
+    def _find_later(self, call: views.CallView) -> None:
+        self._found[call.id] = call
+        if len(self._found) > ENDED_KEPT_MAX:
+            self._find_no_more()
+
+    def _find_no_more(self) -> None:
+        call_id, _ = self._found.popitem(last=False)
+        if call_id not in self._ended:
+            self._forget_captures(call_id)
 
     # --- views ---------------------------------------------------------------------------------------
 
@@ -359,7 +382,10 @@ class Desk:
         )
         view = self._keep(view)
         while len(self._captures) > CAPTURES_KEPT_MAX:
-            self._sees.pop(self._captures.popitem(last=False)[0], None)
+            if self._found:
+                self._find_no_more()
+            else:
+                self._sees.pop(self._captures.popitem(last=False)[0], None)
         return view
 
     def _keep(self, view: views.CaptureView) -> views.CaptureView:
@@ -373,6 +399,8 @@ class Desk:
         self._tell(view)
 
     def _tell(self, view: views.CallView) -> None:
+        if view.state is views.CallState.ENDED and view.capture is not None:
+            self._find_later(view)
         for listener in self._listeners:
             listener.call_changed(view)
 

@@ -309,7 +309,7 @@ class ControlProcess:
         finally:
             for task in beside:
                 task.cancel()
-            await self._farewell()
+            await self._farewell(serving)
             await serving
             self._identity.close()
 
@@ -351,14 +351,14 @@ class ControlProcess:
             self._supervisor.send(Heartbeat(ProcessName.CONTROL))
             await asyncio.sleep(HEARTBEAT_INTERVAL_S)
 
-    async def _farewell(self) -> None:
-        """Hang up every call; recordings close with their rows."""
+    async def _farewell(self, serving: asyncio.Task[None]) -> None:
+        """Hang up every call; recordings close with their rows. What cde says of them meanwhile is noted and told."""
         self._core.ready = False
         self._core.hang_up_all(self._clock.now_s())
         self._shell.settle()
         await self._hooks.close()
+        await asyncio.gather(asyncio.sleep(FAREWELL_S), asyncio.wait((serving,)))
         await self._resources.close()
-        await asyncio.sleep(FAREWELL_S)
         self._shell.close()
         self._audit.note("control_stopped")
         self._audit.close()

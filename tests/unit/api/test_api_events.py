@@ -12,7 +12,7 @@ from api_desk import ANYBODY, ApiHouse, a_call, a_capture
 
 from dtmf_shield.api.events import (
     EVENT_ID_CHARACTERS_MAX,
-    STREAMS_OF_SESSION_MAX,
+    STREAMS_OF_PERSON_MAX,
     SUBSCRIBERS_MAX,
     EventRing,
     changes,
@@ -416,10 +416,25 @@ async def test_too_many_streams_are_refused() -> None:
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
 
 
-async def test_one_session_and_one_program_hold_so_many_streams_and_leave_room_for_others() -> None:
+@pytest.mark.parametrize("role", Role)
+async def test_a_snapshot_has_flows_for_those_alone_who_may_ask_for_them(role: Role) -> None:
+    flows = (FlowView(id="card-payment", title="Card payment"),)
+    snapshot = Snapshot(service=ServiceView(shield=ShieldState.ON), flows=flows, calls=())
+    stream = EventRing(lambda: snapshot, life="life1").stream(
+        None, replace(ANYBODY, roles=frozenset({role})), lambda: True
+    )
+    await anext(stream)
+    ((_, kind, whole),) = events_of((await anext(stream)).decode())
+    await stream.aclose()
+
+    may = role in (Role.AGENT, Role.SUPERVISOR, Role.ENGINEER)
+    assert (kind, [flow["id"] for flow in whole["flows"]]) == ("resync", ["card-payment"] if may else [])
+
+
+async def test_one_person_holds_so_many_streams_and_leaves_room_for_others() -> None:
     ring = a_ring()
     session, other = replace(ANYBODY, by_cookie=True), replace(ANYBODY, name="other", by_cookie=True)
-    streams = [ring.stream(None, session, lambda: True) for _ in range(STREAMS_OF_SESSION_MAX)]
+    streams = [ring.stream(None, session, lambda: True) for _ in range(STREAMS_OF_PERSON_MAX)]
     for stream in streams:
         await anext(stream)
 

@@ -126,3 +126,20 @@ async def test_why_a_draft_cannot_be_simulated_is_told(
         422,
         ["script line 1: 'x' is no line of a script"],
     )
+
+
+@pytest.mark.parametrize("what", DRAFTS)
+async def test_a_card_number_written_in_escapes_is_refused_before_it_is_read(
+    house: ApiHouse, what: str
+) -> None:
+    hidden = "".join(f"\\u{ord(digit):04x}" for digit in TEST_PAN)
+    bodies = [f'{{"text": "flow: v1 # {hidden}"}}', f'{{"text": "flow: v1", "script": "keys {hidden}#"}}']
+    headers = {"idempotency-key": "key-00000001", "content-type": "application/json"}
+    async with house.machine() as client:
+        answers = [
+            await client.post(f"/v1/flow-drafts/{what}", content=body, headers=headers) for body in bodies
+        ]
+
+    assert [answer.status_code for answer in answers] == [422, 422]
+    assert "4242" not in answers[0].text + answers[1].text
+    assert bench_of(house).told == []

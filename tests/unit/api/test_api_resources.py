@@ -290,6 +290,18 @@ async def test_the_same_key_and_body_get_the_stored_answer() -> None:
     assert len(house.desk.asked) == 1
 
 
+async def test_a_capture_that_was_started_is_answered_again_though_its_call_is_forgotten() -> None:
+    house = ApiHouse(a_call())
+    async with house.machine() as client:
+        first = await client.post(STARTS, json=START, headers=key())
+        del house.desk.table[CallId("c1")]
+        again = await client.post(STARTS, json=START, headers=key())
+        other = await client.post(STARTS, json=START, headers=key("key-00000002"))
+
+    assert (again.status_code, again.content) == (201, first.content)
+    assert (other.status_code, problem(other)) == (404, "call-not-found")
+
+
 async def test_the_same_key_for_another_request_is_refused() -> None:
     house = capturing()
     async with house.machine() as client:

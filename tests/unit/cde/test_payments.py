@@ -19,9 +19,10 @@ from dtmf_shield.cde.gateways.base import (
     Idempotency,
     SlotField,
 )
+from dtmf_shield.cde.ledger import LEFT_BEFORE_S
 from dtmf_shield.cde.payments import DIRECT_SENDS_S_MAX, PAYMENT_TIME_MAX_S
 from dtmf_shield.cde.velocity import Counted, Per, Rule
-from dtmf_shield.model.capture import CaptureResult
+from dtmf_shield.model.capture import CaptureOutcome, CaptureResult
 from dtmf_shield.model.ids import CaptureId
 from dtmf_shield.model.payment import OperationKind, OperationState
 from tests.unit.cde.payment_room import CALL, FakeGateway, Room, VirtualLoop, capable, run
@@ -415,6 +416,34 @@ def test_charge_settled_at_a_death_ends_its_capture_approved_so_that_nobody_char
             (charge.operation_id, OperationState.APPROVED)
         ]
         await again.close()
+
+
+def test_what_was_settled_at_an_orderly_end_is_told_to_the_next_control_and_nothing_older(
+    tmp_path: Path,
+) -> None:
+    @in_room(tmp_path)
+    async def story(room: Room) -> None:
+        for name in ("older", "at-leaving"):
+            await asyncio.sleep(LEFT_BEFORE_S + 1)
+            await room.pay(name)
+            room.ledger.capture_ended(
+                CaptureOutcome(capture_id=CaptureId(name), result=CaptureResult.APPROVED)
+            )
+        told = room.told[-1]
+        room.ledger.note_leaving()
+        room.die()
+
+        again = await room.again()
+        again.operations.keep_settled_at_leaving()
+        again.operations.tell_again()
+        assert again.told == [told]
+        again.die()
+
+        after_a_death = await again.again()
+        after_a_death.operations.keep_settled_at_leaving()
+        after_a_death.operations.tell_again()
+        assert after_a_death.told == []
+        await after_a_death.close()
 
 
 def test_charge_voided_at_a_death_ends_its_capture_cancelled(tmp_path: Path) -> None:

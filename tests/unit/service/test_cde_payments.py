@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dtmf_shield.model.capture import CaptureOutcome, CaptureResult
+from dtmf_shield.model.capture import CaptureOutcome, CaptureResult, CaptureState
 from dtmf_shield.model.gateway import GatewayFound, VelocityRule
 from dtmf_shield.model.ids import CaptureId, OperationId
 from dtmf_shield.model.messages import (
@@ -18,6 +18,7 @@ from dtmf_shield.model.messages import (
     GatewayHealth,
     OrderPayment,
     PaymentChanged,
+    Shutdown,
     SubmitCapture,
     VelocityStopped,
 )
@@ -166,6 +167,33 @@ def test_charge_under_way_at_a_death_is_found_out_by_the_next_process(
         assert len(booked(gateway, method="charge", amount_minor=1_006)) == 1
     finally:
         cde.close()
+
+
+def test_charge_settled_while_the_service_is_stopped_is_told_by_the_next_process_as_it_was(
+    tmp_path: Path, gateway: Gateway
+) -> None:
+    leaving = CdeDriver(tmp_path, gateway)
+    known = charge(leaving, "told-1", 1_009)
+    (told,) = [each for each in leaving.told if isinstance(each, PaymentChanged) and each.state is S.APPROVED and
+               each.kind is K.CHARGE]  # fmt: skip
+    gateway.stand_still()
+    submit(leaving, "leaving-1", 1_010)
+    leaving.wait_for_state(CaptureState.SENDING)
+    leaving.control.close()
+    leaving.supervisor.send(Shutdown())
+    gateway.go_on()
+    assert leaving.process.wait(10) == 0
+    leaving.close()
+
+    cde = CdeDriver(tmp_path, gateway)
+    try:
+        again, missed = cde.wait_for(PaymentChanged), cde.wait_for(PaymentChanged)
+    finally:
+        cde.close()
+
+    assert again == told  # so it is no news to audit log and receivers
+    assert again.operation_id == known.operation_id
+    assert (missed.capture_id, missed.kind, missed.state) == ("leaving-1", K.CHARGE, S.APPROVED)
 
 
 def test_card_testing_is_stopped_before_the_gateway_is_asked(tmp_path: Path, gateway: Gateway) -> None:

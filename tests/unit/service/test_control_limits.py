@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from structlog.testing import capture_logs
@@ -23,6 +23,7 @@ from dtmf_shield.model.payment import OperationKind, OperationState
 from dtmf_shield.model.stream import ShieldMode
 from dtmf_shield.service.channel import connect_pair
 from dtmf_shield.service.control import desk as desk_module
+from dtmf_shield.service.control import process as process_module
 from dtmf_shield.service.control.audit_trail import AUDIT_FILE, AuditTrail
 from dtmf_shield.service.control.desk import AWAITED_SHOWN_MAX, ENDED_SHOWN_MAX, Desk
 from dtmf_shield.service.control.process import ControlProcess, Registry
@@ -68,7 +69,8 @@ def make_desk():
     return core, Desk(core, {FLOW.id: FLOW}, HandClock(), lambda: None)
 
 
-def test_every_capture_of_an_ended_call_is_forgotten_with_it():
+def test_every_capture_of_an_ended_call_is_forgotten_with_it(monkeypatch):
+    monkeypatch.setattr(desk_module, "ENDED_KEPT_MAX", ENDED_SHOWN_MAX)
     core, desk = make_desk()
 
     for number in range(ENDED_SHOWN_MAX + 5):
@@ -178,6 +180,35 @@ def test_payments_and_stops_against_card_testing_are_audited(tmp_path):
         },
         {"event": "velocity_stopped", "capture": "c2", "rule": "caller"},
     ]
+
+
+def test_what_cde_says_while_calls_are_hung_up_at_the_end_is_noted_and_told(monkeypatch):
+    monkeypatch.setattr(process_module, "FAREWELL_S", 0.05)
+    process = ControlProcess.__new__(ControlProcess)
+    process._clock, process._core, process._shell = HandClock(), Mock(), Mock()
+    process._hooks, process._reports = AsyncMock(), Mock()
+    steps = []
+    process._audit = Mock(
+        payment_changed=lambda _payment: steps.append("noted"), close=lambda: steps.append("audit closed")
+    )
+    process._resources = Mock(payment_changed=lambda _payment: steps.append("told"))
+    process._resources.close = AsyncMock(side_effect=lambda: steps.append("closed"))
+    payment = PaymentChanged(
+        operation_id=OperationId("op-1"), kind=OperationKind.CHARGE, state=OperationState.APPROVED
+    )
+
+    async def serve_a_moment():
+        await asyncio.sleep(0.1)
+        process._cde_message(payment)
+
+    async def farewell():
+        loop = asyncio.get_running_loop()
+        process._core.hang_up_all = lambda _now_s: loop.call_soon(process._cde_message, payment)
+        await process._farewell(loop.create_task(serve_a_moment()))
+
+    asyncio.run(farewell())
+
+    assert steps == ["noted", "told", "noted", "told", "closed", "audit closed"]
 
 
 def test_a_recording_that_the_disk_refused_is_told_apart_from_one_that_is_kept(tmp_path):
