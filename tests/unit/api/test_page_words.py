@@ -202,6 +202,7 @@ NEVER_ON_A_PAGE = {
     "no-token", "machines-only",  # asked for by programs alone
     "idempotency-key-form",  # the page makes its keys itself, well
     "not-a-proxy", "foreign-host", "url-too-long", "body-too-large",  # a page is not reached so, or sends no such thing
+    "body-too-slow", "not-utf-8",  # nor does a browser send them
 }  # fmt: skip
 
 

@@ -295,7 +295,7 @@ def test_calls_whose_money_stays_unknown_have_an_end_too():
     for number in range(AWAITED_SHOWN_MAX + 5):
         end_call(core, desk, f"call-{number}", CaptureResult.UNKNOWN)
 
-    assert len(desk._ended) == len(desk._captures) == AWAITED_SHOWN_MAX
+    assert len(desk._ended) == len(desk.calls()) == AWAITED_SHOWN_MAX
     assert result_shown(desk, f"call-{AWAITED_SHOWN_MAX + 4}") is CaptureResult.UNKNOWN
 
 

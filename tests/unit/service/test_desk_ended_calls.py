@@ -22,7 +22,7 @@ def let_calls_end(core, desk, count, captures=3, name="call"):
             core.put(call_id, f"{call_id}-{attempt}")
             desk.call_changed(CallId(call_id))
         del core.calls[call_id]
-        desk.ended(CallId(call_id))
+        desk.ended(CallId(call_id), None)
 
 
 def token_of(capture):
