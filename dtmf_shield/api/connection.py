@@ -7,8 +7,6 @@ A stream that is open is never touched: its request has come. The time of a body
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-from collections.abc import Hashable
 from typing import Any, Final, cast
 
 import h11
@@ -17,6 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dtmf_shield.api.events import SUBSCRIBERS_MAX
 from dtmf_shield.api.identity.one_time_login import is_loopback
+from dtmf_shield.api.limits import counted_as
 from dtmf_shield.api.site import Site
 
 CONNECTIONS_MAX: Final = SUBSCRIBERS_MAX + 256
@@ -27,8 +26,6 @@ KEEP_ALIVE_S: Final = 15
 """How long a connection is kept for a next request."""
 HEAD_TIME_MAX_S: Final = 20.0
 """For a request's head, counted from when it may begin: longer than KEEP_ALIVE_S, in which none may begin at all."""
-IPV6_NETWORK_BITS: Final = 64
-"""RFC 6177: no connection to the internet has less; whoever has it may use each of its addresses once."""
 
 
 class Connection(H11Protocol):
@@ -40,7 +37,7 @@ class Connection(H11Protocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._head_timer: asyncio.TimerHandle | None = None
-        self._holder: Hashable = None
+        self._holder: str | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Take the connection, unless its address has too many."""
@@ -81,14 +78,8 @@ class Connection(H11Protocol):
             self._head_timer = None
 
 
-def _holder(peer: str, site: Site) -> Hashable:
-    """Return whom connections from ``peer`` are counted for: None, an address of IPv4, or a network of IPv6."""
-    if is_loopback(peer) or (site.proxies and site.takes_peer(peer)):
+def _holder(peer: str, site: Site) -> str | None:
+    """Return whom connections from ``peer`` are counted for; None: nobody, they have no limit."""
+    if not peer or is_loopback(peer) or (site.proxies and site.takes_peer(peer)):
         return None
-    try:
-        address = ipaddress.ip_address(peer)
-    except ValueError:
-        return None
-    if address.version == 4:
-        return address
-    return address.ipv4_mapped or ipaddress.ip_network((address, IPV6_NETWORK_BITS), strict=False)
+    return counted_as(peer)
