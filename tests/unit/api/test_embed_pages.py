@@ -239,10 +239,10 @@ class ProviderThatSaysNo(ProviderThatKnowsAda):
         super().__init__()
         self.at = at
 
-    async def begin(self, redirect_uri: str) -> tuple[str, str]:
+    async def begin(self, redirect_uri: str, asker: str) -> tuple[str, str]:
         if self.at == "begin":
             raise OidcRefusal("provider", "provider_unreachable")
-        return await super().begin(redirect_uri)
+        return await super().begin(redirect_uri, asker)
 
     async def finish(self, _state: str, _code: str, _issuer: str, _browser: str) -> Person:
         raise OidcRefusal("no-role", "no_role")
