@@ -6,6 +6,7 @@ Each call is one committed transaction: when it returns the row is on disk (the 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,8 +58,10 @@ class LedgerRows:
         return str(row[0])
 
     def note_leaving(self, wall_s: float) -> None:
-        """Store when a process was told to leave, for the next one."""
-        self._database.execute("INSERT OR REPLACE INTO installation VALUES (?, ?)", (_LEAVING, repr(wall_s)))
+        """Store when a process was told to leave, to the second, for the next one."""
+        self._database.execute(
+            "INSERT OR REPLACE INTO installation VALUES (?, ?)", (_LEAVING, str(math.floor(wall_s)))
+        )
 
     def take_leaving(self) -> float | None:
         """Return when the process before was told to leave, once; None where it died or none was there."""

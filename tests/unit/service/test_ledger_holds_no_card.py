@@ -50,12 +50,18 @@ def hashes_of(pan: str, keys: list[bytes]) -> set[bytes]:
     return {form for digest in digests for form in (digest, digest.hex().encode(), base64.b64encode(digest))}
 
 
+def keys_of(cells: list[tuple[str, object]]) -> list[str]:
+    """Return what may key a hash: the random values of the installation, in hexadecimal digits."""
+    values = (str(value) for name, value in cells if name == "installation.value")
+    return [value for value in values if re.fullmatch(r"[0-9a-f]{32,}", value)]
+
+
 def findings(path: Path, pans: list[str]) -> list[str]:
     """Name each cell that tells a card."""
     cells = list(values(path))
-    keys = [str(value).encode() for name, value in cells if name == "installation.value"]
+    keys = keys_of(cells)
     forbidden = set().union(
-        *(hashes_of(pan, [*keys, *map(bytes.fromhex, map(bytes.decode, filter(None, keys)))]) for pan in pans)
+        *(hashes_of(pan, [*map(str.encode, keys), *map(bytes.fromhex, keys)]) for pan in pans)
     )
     prefixes = {pan[:length] for pan in pans for length in range(6, len(pan) + 1)}
     found = []
@@ -101,7 +107,7 @@ def test_each_form_would_be_found(ledger: tuple[Path, list[str]], tmp_path: Path
     copy = tmp_path / "copy.sqlite3"
     with sqlite3.connect(path) as source, sqlite3.connect(copy) as target:
         source.backup(target)
-    (key,) = [str(value) for name, value in values(copy) if name == "installation.value" and value][:1]
+    key = keys_of(list(values(copy)))[0]
     pan = pans[2]
     planted = {
         "number": pan,
