@@ -145,9 +145,14 @@ def twenty_declines_on_one_connection(cde: CdeDriver, gateway: Gateway) -> None:
 
 
 def kept_connection_reset_under_the_request(cde: CdeDriver, gateway: Gateway) -> None:
-    gateway.fault("close_on_next")
-    assert was_booked(gateway, cde.pay("before", CANARY))
-    assert cde.pay("reset", CANARY).result is CaptureResult.UNKNOWN
+    results = []
+    for number in range(3):  # a probe that comes by may take the connection that is closed
+        gateway.fault("close_on_next")
+        assert was_booked(gateway, cde.pay(f"before-{number}", CANARY))
+        results.append(cde.pay(f"reset-{number}", CANARY).result)
+        if results[-1] is CaptureResult.UNKNOWN:
+            return
+    raise AssertionError(results)
 
 
 def answer_cut_short(cde: CdeDriver, gateway: Gateway) -> None:
