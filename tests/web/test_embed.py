@@ -528,7 +528,7 @@ def site_by_tls(crm, tmp_path_factory):
 class ProviderThatIsAway:
     settings = SimpleNamespace(label="Alder ID")
 
-    async def begin(self, _redirect_uri):
+    async def begin(self, _redirect_uri, _asker):
         raise OidcRefusal("provider", "provider_unreachable")
 
 

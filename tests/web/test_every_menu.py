@@ -63,6 +63,8 @@ def test_a_page_is_made_anew_where_somebody_else_has_signed_in_meanwhile(demo, s
     expect(page.locator("#menu-opener")).to_contain_text("link-")
     expect(page.locator("#menu-opener")).not_to_have_text(before)
     assert page.evaluate("window.kept") is None
+    for session in demo.run(demo.identity.sessions.all):
+        demo.run(demo.identity.sessions.close, session.digest)
 
 
 def test_signing_out_in_the_frame_of_the_play_page_leaves_it_whole(demo, signed_in):
