@@ -50,6 +50,9 @@ TEST_PAN = "4242424242424242"
 API_KEY = "k-test-of-the-api-0123456789abcdef"
 ANYBODY = Principal("anybody", roles=EVERY_ROLE, by_cookie=False, ends_s=float("inf"))
 BASE_URL = "http://127.0.0.1:8080"
+OURS = {"origin": BASE_URL, "sec-fetch-site": "same-origin"}
+"""What a browser says of a request from our own page."""
+PASSWORD = "seven green kites 4"
 FIELDS = (
     FieldSpec(name="pan", kind=FieldKind.CARD_NUMBER),
     FieldSpec(name="expiry", kind=FieldKind.EXPIRY),
@@ -229,3 +232,13 @@ class ApiHouse:
         client = self.client()
         client.cookies.set(self.site.cookie(), self.login.redeem(self.login.issue()) or "")
         return client
+
+
+async def house_of_ada() -> ApiHouse:
+    """A house in which ada, an agent, has PASSWORD; nobody is signed in and nothing is noted yet."""
+    house = ApiHouse(a_call())
+    secret = house.identity.users.make("ada", ["agent"], None)
+    await house.identity.set_password(secret, PASSWORD, "127.0.0.1")
+    house.identity.sessions.close_all_of("ada")
+    house.noted.clear()
+    return house

@@ -140,7 +140,7 @@ async def test_peers_that_are_gone_without_a_word_are_found() -> None:
     seen: list[socket.socket] = []
 
     class Looks(Connection):
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
             seen.append(transport.get_extra_info("socket"))
             super().connection_made(transport)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from api_desk import BASE_URL, ApiHouse, a_call
+from api_desk import OURS, PASSWORD, ApiHouse, house_of_ada
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
@@ -22,9 +22,7 @@ from dtmf_shield.api.site import COOKIE, EMBED_COOKIE
 from dtmf_shield.store.identity_rows import IDENTITY_FILE, IdentityRows
 
 pytestmark = pytest.mark.anyio
-PASSWORD = "seven green kites 4"
 OTHER = "nine brown otters 2"
-OURS = {"origin": BASE_URL, "sec-fetch-site": "same-origin"}
 
 
 @pytest.fixture
@@ -34,12 +32,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 async def house() -> ApiHouse:
-    house = ApiHouse(a_call())
-    secret = house.identity.users.make("ada", ["agent"], None)
-    await house.identity.set_password(secret, PASSWORD, "127.0.0.1")
-    house.identity.sessions.close_all_of("ada")
-    house.noted.clear()
-    return house
+    return await house_of_ada()
 
 
 async def post(client: httpx.AsyncClient, path: str, **body: Any) -> httpx.Response:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from api_desk import BASE_URL, ApiHouse, a_call, a_capture
+from api_desk import OURS, ApiHouse, a_call, a_capture
 from structlog.testing import capture_logs
 
 from dtmf_shield.api.identity.sessions import NOT_WRITTEN_TOLD_S, SEEN_WRITTEN_S
@@ -15,7 +15,6 @@ from dtmf_shield.api.site import COOKIE
 from dtmf_shield.store.identity_rows import IDENTITY_FILE, IdentityRows
 
 pytestmark = pytest.mark.anyio
-OURS = {"origin": BASE_URL, "sec-fetch-site": "same-origin"}
 
 
 @pytest.fixture

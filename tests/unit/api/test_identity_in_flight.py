@@ -6,16 +6,14 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from api_desk import BASE_URL, ApiHouse, a_call
+from api_desk import OURS, PASSWORD, ApiHouse, house_of_ada
 
 from dtmf_shield.api.identity.login_guard import ADDRESS_ATTEMPTS_MAX, ATTEMPTS_MAX, ENTRIES_MAX
 from dtmf_shield.api.identity.passwords import HASHES_WAITING_MAX
 from dtmf_shield.api.site import COOKIE
 
 pytestmark = pytest.mark.anyio
-PASSWORD = "seven green kites 4"
 OTHER = "nine brown otters 2"
-OURS = {"origin": BASE_URL, "sec-fetch-site": "same-origin"}
 
 
 @pytest.fixture
@@ -25,12 +23,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 async def house() -> ApiHouse:
-    house = ApiHouse(a_call())
-    secret = house.identity.users.make("ada", ["agent"], None)
-    await house.identity.set_password(secret, PASSWORD, "127.0.0.1")
-    house.identity.sessions.close_all_of("ada")
-    house.noted.clear()
-    return house
+    return await house_of_ada()
 
 
 async def sign_in(house: ApiHouse, password: str = PASSWORD) -> httpx.Response:

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from api_desk import BASE_URL, TEST_PAN, ApiHouse, a_call, a_capture
+from api_desk import OURS, PASSWORD, TEST_PAN, ApiHouse, a_call, a_capture
 
 from dtmf_shield.api.identity.login_guard import ATTEMPTS_MAX, LOCK_S
 from dtmf_shield.api.identity.sessions import IDLE_LIMIT_S, SESSION_LIMIT_S, SESSIONS_OF_ONE_MAX
@@ -19,9 +19,7 @@ from dtmf_shield.api.site import COOKIE
 from dtmf_shield.store.identity_rows import IDENTITY_FILE, IdentityRows
 
 pytestmark = pytest.mark.anyio
-PASSWORD = "seven green kites 4"
 OTHER = "nine brown otters 2"
-OURS = {"origin": BASE_URL, "sec-fetch-site": "same-origin"}
 
 
 @pytest.fixture
