@@ -36,7 +36,7 @@ function shownElsewhere(state) {
 export function alertWords(state) {
   const [key, field] = alertOf(state) ?? [];
   if (!key) return "";
-  if (key === "alert.field") return t(key, { field: fieldLabel(field), reason: reasonWords(field.reason ?? "timeout") });
+  if (key === "alert.field") return named(fieldLabel(field), reasonWords(field.reason ?? "timeout"));
   if (key === "shield.fault.stop") {
     const fault = `${t("shield.fault")}. ${t(key)}`;
     return state.connection === "lost" ? `${t("alert.lost")}. ${fault}` : fault;
