@@ -115,9 +115,13 @@ def test_a_fresh_link_and_a_key_of_the_command_line_open(service: RunningService
     with a_browser(origin_of(service)) as browser:
         assert browser.get(link).status_code == 303
         assert browser.get("/v1/users").status_code == 200
-    time.sleep(1.5)
     headers = {"authorization": f"Bearer {key}"}
-    assert httpx.get(f"{origin_of(service)}/v1/calls", headers=headers, trust_env=False).status_code == 200
+    calls = f"{origin_of(service)}/v1/calls"
+
+    def opens() -> bool:
+        return httpx.get(calls, headers=headers, trust_env=False).status_code == 200
+
+    wait_until(opens, "the key of the command line opens")
     assert "crm  good  supervisor" in command(service, "api-keys", "list")
 
 
