@@ -58,6 +58,7 @@ SCHEMA = {
 }
 """Everything a page around the panel is ever told: a further name here is a decision."""
 SETTLED_MS = 400
+"""No message comes any more: for what is to stay away there is nothing to wait for."""
 HEAR = """
 window.heard = [];
 window.addEventListener('message', (event) => window.heard.push([event.origin, event.data]));

@@ -72,7 +72,7 @@ def test_focus_stays_where_it_is_while_events_come_in(site, play):
 
     site.show(talking(confirming(), state="held"))
     site.show(talking(confirming()))
-    page.wait_for_timeout(200)
+    page.wait_for_timeout(200)  # longer than the events take to be drawn
 
     assert focused(page)["name"] == "pay"
 
@@ -100,7 +100,7 @@ def test_command_that_cannot_be_given_stays_reachable_and_does_nothing(site, pla
 
     tab_to(page, "#cancel")
     page.keyboard.press("Enter")
-    page.wait_for_timeout(150)
+    page.wait_for_timeout(150)  # a request would be there by then
 
     assert page.locator("#cancel").get_attribute("aria-disabled") == "true"
     assert site.desk.asked == []

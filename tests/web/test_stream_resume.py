@@ -116,7 +116,7 @@ def test_page_asks_for_nothing_while_its_stream_is_quiet(site, visitor, play):
     drawn(page, 6)
     asked = len(site.requests)
 
-    page.wait_for_timeout(1_200)
+    page.wait_for_timeout(1_200)  # a page that polls would ask once a second
 
     assert len(site.requests) == asked
     assert [path for path, _ in site.requests].count(EVENTS) == 1

@@ -395,7 +395,7 @@ def test_at_the_gateway_nothing_is_commanded(site, board):
 
     page.locator("#cancel").click(force=True)
     page.locator("#pause").click(force=True)
-    page.wait_for_timeout(150)
+    page.wait_for_timeout(150)  # a request would be there by then
 
     assert page.locator("#cancel").get_attribute("aria-disabled") == "true"
     assert site.desk.asked == []
@@ -437,7 +437,7 @@ def test_listening_in_has_its_place_and_its_reason_and_asks_for_nothing(site, bo
     before = len(site.requests)
 
     page.locator("#listen").click(force=True)
-    page.wait_for_timeout(150)
+    page.wait_for_timeout(150)  # a request would be there by then
 
     assert page.locator("#listen").get_attribute("aria-disabled") == "true"
     expect(page.locator("#status")).to_contain_text("masked audio only")
